@@ -17,7 +17,7 @@ CORE_SRC := $(wildcard hv/*.c hv/core/*.c hv/vmx/*.c hv/nested/*.c) $(PURE_SRC)
 CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
 BOOT_ASM := $(wildcard boot/*.asm)
-GT_SRC   := $(wildcard guest-tests/t_*.c)
+GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
@@ -70,7 +70,7 @@ $(B)/efi/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EFI_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-$(B)/efi/%.asm.o: %.asm $(B)/offsets.inc
+$(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/offsets.c),$(B)/offsets.inc)
 	$(call say,NASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -Werror -I$(B)/ -MD $(@:.o=.d) $< -o $@
@@ -87,7 +87,7 @@ $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
-$(B)/t_%.efi: $(B)/efi/guest-tests/t_%.o $(GT_LIBOBJ)
+$(GT_SRC:guest-tests/%.c=$(B)/%.efi): $(B)/%.efi: $(B)/efi/guest-tests/%.o $(GT_LIBOBJ)
 	$(call efi_link,$^)
 .PRECIOUS: $(B)/efi/guest-tests/%.o
 

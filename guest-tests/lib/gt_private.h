@@ -1,0 +1,31 @@
+/* What the library's own files share; tests do not include this. */
+#ifndef GUEST_TESTS_LIB_GT_PRIVATE_H
+#define GUEST_TESTS_LIB_GT_PRIVATE_H
+
+#include <stdarg.h>
+#include "guest-tests/lib/gt.h"
+
+extern const char *gt_name; /* of the running test */
+extern unsigned gt_lines;   /* printed since BEGIN */
+
+size_t gt_format_v(char *buf, size_t size, const char *fmt, va_list ap);
+
+/* gt_desc.c: make the library's tables and load them; give the firmware's back. */
+void gt_desc_build(void);
+void gt_desc_enter(void);
+void gt_desc_leave(void);
+extern u16 gt_firmware_cs, gt_firmware_ds;
+
+/* gt_trap.asm */
+extern char gt_stubs[] GT_HIDDEN;
+extern char gt_guard_out[] GT_HIDDEN;
+extern u64 gt_guard_rsp GT_HIDDEN;
+void gt_guard(void (*body)(void)) GT_HIDDEN;
+void gt_load_segments(u16 cs, u16 data) GT_HIDDEN;
+
+/* gt_trap.c */
+void gt_trap(struct gt_frame *f) GT_HIDDEN;
+__attribute__((noreturn)) void gt_stop(void); /* ends the body, from anywhere inside it */
+void gt_trap_reset(void);
+
+#endif
