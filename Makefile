@@ -23,7 +23,7 @@ GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
 .PHONY: all check clean
-all: $(if $(BOOT_SRC),$(B)/nidus.efi) $(GT_SRC:guest-tests/%.c=$(B)/%.efi) check
+all: $(if $(BOOT_SRC),$(B)/nidus.efi) $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi check
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 CORE_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
@@ -90,6 +90,10 @@ GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(GT_SRC:guest-tests/%.c=$(B)/%.efi): $(B)/%.efi: $(B)/efi/guest-tests/%.o $(GT_LIBOBJ)
 	$(call efi_link,$^)
 .PRECIOUS: $(B)/efi/guest-tests/%.o
+
+# The rig's own loader: runs many programs in one boot.
+$(B)/chain.efi: $(B)/efi/guest-tests/chain.o
+	$(call efi_link,$^)
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Runs the guest tests bare and under Nidus and compares the transcripts.
+
+Owns: which programs share a boot, the order of boots, what is said at the end. guest-tests/manifest says
+what a test needs beyond the defaults; tools/transcript.py says when two runs agree.
+
+  guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid)
+
+Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
+"""
+import argparse, concurrent.futures, glob, os, signal, subprocess, sys, threading, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import emu
+from transcript import Caveats, Transcript, judge
+
+SIGNATURE = "ALIVE NidusNidus "
+FIRMWARE_SECONDS = 180      # from power-on to the first program, on a busy machine
+GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
+stopping = threading.Event()
+
+
+class Test:
+    def __init__(self, name, defaults):
+        self.name, self.options = name, dict(defaults)
+
+    def read(self, words):
+        for w in words:
+            k, _, v = w.partition("=")
+            if k not in ("alone", "long", "limit", "args", *GROUP_KEYS):
+                raise ValueError(f"guest-tests/manifest: {self.name}: unknown option {k}")
+            self.options[k] = v.replace(",", " ") or True
+
+    def group(self):
+        own = self.name if "alone" in self.options else ""
+        return (own, *(self.options.get(k, "") for k in GROUP_KEYS))
+
+    def limit(self):
+        return float(self.options.get("limit", 120))
+
+
+def read_manifest(path):
+    """Every built t_*.efi is a test; the manifest only says what is special. A line whose program does not exist
+    is an error, so that a renamed test cannot vanish silently."""
+    names = sorted(os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "guest-tests/t_*.c")))
+    defaults, special = {}, []
+    with open(path) as f:
+        for line in f:
+            words = line.split("#")[0].split()
+            if words[:1] == ["default"]:
+                defaults = {k: v.replace(",", " ") for k, _, v in (w.partition("=") for w in words[1:])}
+            elif words:
+                special.append(words)
+    tests = {n: Test(n, defaults) for n in names}
+    for words in special:
+        if words[0] not in tests:
+            raise ValueError(f"guest-tests/manifest: no guest-tests/{words[0]}.c")
+        tests[words[0]].read(words[1:])
+    return list(tests.values())
+
+
+class Boot:
+    """A group of tests in one mode ("bare" or "nidus"): boots until each has had its turn."""
+
+    def __init__(self, index, tests, mode, out):
+        self.tests, self.mode = tests, mode
+        self.dir = os.path.join(out, f"{index}.{mode}")
+        self.results, self.notes = {}, []       # name -> Transcript; lines for the report
+        self.seconds = 0
+
+    def disk(self, tests):
+        opts = tests[0].options
+        lines, files = [], []
+        if opts.get("pre"):
+            lines.append(f"\\{opts['pre']}")
+            files.append(opts["pre"])
+        if self.mode == "nidus":
+            lines.append(("\\nidus.efi " + str(opts.get("nidus", ""))).strip())
+            files.append("nidus.efi")
+        for t in tests:
+            lines.append(f"\\{t.name}.efi" + (f" {t.options['args']}" if "args" in t.options else ""))
+            files.append(t.name + ".efi")
+        img = os.path.join(self.dir, "esp.img")
+        with open(os.path.join(self.dir, "chain.txt"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+        build = os.path.join(ROOT, "build")
+        subprocess.run([os.path.join(HERE, "mkesp.sh"), img, f"::/EFI/BOOT/BOOTX64.EFI={build}/chain.efi",
+                        f"::/chain.txt={self.dir}/chain.txt", *(f"::/{n}={build}/{n}" for n in files)], check=True)
+        return img
+
+    def run(self):
+        os.makedirs(self.dir, exist_ok=True)
+        started, left = time.monotonic(), self.tests
+        while left and not stopping.is_set():
+            done = self.boot(left)
+            left = left[max(done, 1):]          # the one that hung is not tried again
+            if left and len(self.notes) > 8:
+                self.notes.append(f"gave up on {len(left)} more tests")
+                break
+        self.seconds = time.monotonic() - started
+        return self
+
+    def boot(self, tests):
+        """One boot; returns how many of the tests are now judged."""
+        opts = tests[0].options
+        m = emu.Machine(self.disk(tests), self.dir, mem=opts.get("mem"), cpu=opts.get("cpu"))
+        try:
+            m.start()
+            reason = self.watch(m, {t.name: t for t in tests})
+        finally:
+            m.stop()
+        return self.collect(m.output("e9").decode("latin-1"), tests, reason)
+
+    @staticmethod
+    def watch(m, by_name):
+        """Until the end, or until one program has used up its time. Returns why, or None for a clean end."""
+        current, since, limit = None, time.monotonic(), FIRMWARE_SECONDS
+        while m.running():
+            if stopping.is_set():
+                return "interrupted"
+            text = m.output("e9")
+            if m.kind == "qemu" and b"CHAIN END" in text:
+                return None
+            at = text.rfind(b"RUN \\")
+            now = text[at:].split(b"\n")[0] if at >= 0 else None
+            if now != current:
+                current, since = now, time.monotonic()
+                name = now.decode("latin-1").split()[1].lstrip("\\").removesuffix(".efi")
+                limit = by_name[name].limit() if name in by_name else 60
+            if time.monotonic() - since > limit:
+                return f"no answer for {limit:.0f} s"
+            time.sleep(0.2)
+        return None if m.shut_down_cleanly() else "the emulator died (bochs.log says why)"
+
+    def collect(self, text, tests, reason):
+        parts = text.split("RUN \\")
+        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and ("bug" in l or "cannot" in l)]
+        judged = 0
+        for part in parts[1:]:
+            lines = part.splitlines()
+            name = lines[0].split()[0].removesuffix(".efi")
+            body = [l for l in lines[1:] if not l.startswith("nidus:")]
+            over = any(l.startswith("STATUS ") for l in body)
+            alive = [l for l in body if l.startswith("ALIVE ")]
+            test = next((t for t in tests if t.name == name), None)
+            if test is None:                    # nidus.efi or a pre-loader
+                if name == "nidus" and not (alive and alive[-1].startswith(SIGNATURE)):
+                    self.notes.append("nidus.efi did not come to life: " + " / ".join(body)[:200])
+                continue
+            tr = Transcript([l for l in body if l.split(" ")[0] not in ("STATUS", "ALIVE", "START", "RUN", "CHAIN")])
+            if not over:
+                tr.problems.append(f"never returned: {reason}")
+            elif alive and alive[-1].startswith(SIGNATURE) != (self.mode == "nidus"):
+                tr.problems.append("after it CPUID says: " + alive[-1])
+            elif not alive:
+                tr.problems.append(f"no sign of life after it: {reason}")
+            self.results[name] = tr
+            with open(os.path.join(self.dir, name + ".txt"), "w", encoding="latin-1") as f:
+                f.write("\n".join(tr.lines) + "\n")
+            judged += 1
+        if not judged:
+            missing = Transcript([])
+            missing.problems = [f"never started: {reason}"]
+            self.results[tests[0].name] = missing
+        return judged
+
+
+def boots_of(tests, modes, out):
+    groups = {}
+    for t in tests:
+        groups.setdefault(t.group(), []).append(t)
+    boots = [[Boot(i, members, mode, out) for mode in modes] for i, (_, members) in enumerate(sorted(groups.items()))]
+    return [b for pair in boots for b in pair]
+
+
+def report(tests, boots, caveats, bare_only):
+    results = {"bare": {}, "nidus": {}}
+    for b in boots:
+        results[b.mode].update(b.results)
+        for n in b.notes:
+            print(f"note  [{os.path.basename(b.dir)}] {n}")
+    none = Transcript([])
+    none.problems = ["never ran"]
+    passed = failed = 0
+    for t in tests:
+        bare = results["bare"].get(t.name, none)
+        if bare_only:
+            problems, permitted = bare.problems + ["FAIL " + x for x in bare.failures()], []
+        else:
+            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats)
+        print(f"{'FAIL ' if problems else 'ok   '} {t.name}: {len(bare.lines)} lines"
+              + (f", {len(permitted)} permitted" if permitted else ""))
+        for p in problems[:20]:
+            print(f"      {p}")
+        if len(problems) > 20:
+            print(f"      ... and {len(problems) - 20} more")
+        passed, failed = passed + (not problems), failed + bool(problems)
+    for e in caveats.errors:
+        print(f"FAIL  {e}")
+        failed += 1
+    bugs = [n for b in boots for n in b.notes if "bug" in n]
+    if bugs:
+        print("FAIL  Nidus reported bugs of its own")
+        failed += 1
+    for (entry, g), keys in sorted(caveats.used.items()):
+        print(f"permit {entry}: {g} used {len(keys)} times ({keys[0]})")
+    if not bare_only:
+        for u in caveats.unused([n for r in results["bare"].values() for n in r.names]):
+            print(f"unused permit {u}")
+    return passed, failed
+
+
+def main():
+    p = argparse.ArgumentParser(description="run the guest tests bare and under Nidus, compare")
+    p.add_argument("tests", nargs="*")
+    p.add_argument("--bare", action="store_true", help="bare only; no comparison")
+    p.add_argument("--long", action="store_true", help="also the tests marked long")
+    p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
+    p.add_argument("-j", type=int, default=2, help="boots at once")
+    a = p.parse_args()
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
+    signal.signal(signal.SIGHUP, emu.raise_on_term)
+    tests = read_manifest(os.path.join(ROOT, "guest-tests/manifest"))
+    wanted = [t.removesuffix(".efi") for t in a.tests]
+    unknown = set(wanted) - {t.name for t in tests}
+    if unknown:
+        p.error("no such test: " + " ".join(sorted(unknown)))
+    tests = [t for t in tests if t.name in wanted or (not wanted and (a.long or "long" not in t.options))]
+    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
+    boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out)
+    pool = concurrent.futures.ThreadPoolExecutor(a.j)
+    try:
+        for b in [pool.submit(b.run) for b in boots]:
+            b.result()
+    except KeyboardInterrupt:
+        stopping.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+        print("interrupted")
+        return emu.INTERRUPTED
+    passed, failed = report(tests, boots, caveats, a.bare)
+    print("boots: " + ", ".join(f"{os.path.basename(b.dir)} {b.seconds:.0f} s" for b in boots))
+    print(f"guest tests: {passed} passed, {failed} failed")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""Transcripts of guest tests and the differences that docs/CAVEATS.md permits.
+
+Owns: what a transcript is (README of the format: HACKING.md, "Add a guest test") and when two of them
+agree. Boots nothing; guest_tests.py does.
+"""
+import fnmatch, re
+
+CAVEAT_NEEDS = ("sdm", "emulator")
+
+
+class Caveats:
+    """The permits of docs/CAVEATS.md: [(id, glob)], and which of them were used."""
+
+    def __init__(self, path):
+        self.permits, self.errors, self.used = [], [], {}
+        entry, fields = None, {}
+        with open(path) as f:
+            lines = f.read().splitlines() + ["## "]
+        fenced = False
+        for line in lines:
+            if line.startswith("```"):
+                fenced = not fenced
+            elif line.startswith("## ") and not fenced:
+                self.close(entry, fields)
+                entry, fields = line[3:].strip(), {}
+            elif entry and not fenced:
+                match = re.match(r"(permits|sdm|emulator): *(.*)", line)
+                if match:
+                    fields.setdefault(match[1], []).append(match[2].strip())
+
+    def close(self, entry, fields):
+        if not entry or "permits" not in fields:
+            return
+        for need in CAVEAT_NEEDS:
+            if not any(fields.get(need, [])):
+                self.errors.append(f"CAVEATS {entry}: permits without a line '{need}: ...'")
+        if not any(re.match(r'"[^"]+"', s) for s in fields.get("sdm", [])):
+            self.errors.append(f'CAVEATS {entry}: sdm: wants a quoted title')
+        if not any(re.match(r"(Bochs|QEMU) \d", s) for s in fields.get("emulator", [])):
+            self.errors.append(f"CAVEATS {entry}: emulator: wants a name and version")
+        if not self.errors:
+            self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
+
+    def permit(self, key):
+        """The id that permits a difference at "test.case", or None; it counts as used."""
+        for entry, glob in self.permits:
+            if fnmatch.fnmatchcase(key, glob):
+                self.used.setdefault((entry, glob), []).append(key)
+                return entry
+        return None
+
+    def unused(self, programs):
+        """Permits of tests that ran and that no difference needed."""
+        return [f"{e}: permits {g}" for e, g in self.permits
+                if (e, g) not in self.used and any(fnmatch.fnmatchcase(p, g.split(".")[0]) for p in programs)]
+
+
+class Transcript:
+    """What one program printed in one run, checked against its own END line."""
+
+    def __init__(self, lines):
+        self.lines, self.problems, self.names = [], [], []
+        inside = None
+        for line in lines:
+            words = line.split()
+            if line.startswith("BEGIN ") and inside is None:
+                inside, count = words[1], 0
+                self.names.append(inside)
+            elif line.startswith("END ") and inside is not None:
+                if len(words) != 3 or words[1] != inside or int(words[2], 0) != count:
+                    self.problems.append(f"'{line}' after {count} lines of {inside}")
+                inside = None
+            elif inside is not None:
+                self.lines.append(line)
+                count += 1
+        if inside is not None:
+            self.problems.append(f"no END {inside}; last: {self.lines[-1] if self.lines else '(no line)'}")
+        if not self.names:
+            self.problems.append("no BEGIN")
+
+    def failures(self):
+        return [l[5:] for l in self.lines if l.startswith("FAIL ")]
+
+
+def key(line):
+    """"test.case" of a line."""
+    line = line[5:] if line.startswith("FAIL ") else line
+    return line.split(":")[0].strip()
+
+
+def compare(bare, nidus):
+    """[(bare line or None, line under Nidus or None)] where they differ, aligned by case."""
+    if [key(l) for l in bare.lines] == [key(l) for l in nidus.lines]:
+        return [(a, b) for a, b in zip(bare.lines, nidus.lines) if a != b]
+    import difflib
+    out = []
+    a, b = bare.lines, nidus.lines
+    matcher = difflib.SequenceMatcher(None, [key(l) for l in a], [key(l) for l in b], autojunk=False)
+    for op, i, j, k, l in matcher.get_opcodes():
+        if op == "equal":
+            out += [(x, y) for x, y in zip(a[i:j], b[k:l]) if x != y]
+        else:
+            out += [(x, None) for x in a[i:j]] + [(None, y) for y in b[k:l]]
+    return out
+
+
+def judge(bare, nidus, caveats):
+    """(problems, permitted): the verdict on one program that ran bare and under Nidus.
+
+    A FAIL line of the bare run is the emulator's; only CAVEATS can excuse it. Under Nidus nothing can."""
+    problems, permitted = [], []
+    problems += ["bare: " + p for p in bare.problems] + ["nidus: " + p for p in nidus.problems]
+    for text in bare.failures():
+        entry = caveats.permit(key(text))
+        (permitted if entry else problems).append(f"bare FAIL {text}" + (f"  [{entry}]" if entry else ""))
+    problems += ["nidus FAIL " + text for text in nidus.failures()]
+    for x, y in compare(bare, nidus):
+        if (x or "").startswith("FAIL ") and y is None or (y or "").startswith("FAIL "):
+            continue                                    # judged above
+        entry = caveats.permit(key(x if x is not None else y))
+        text = f"bare : {x if x is not None else '(nothing)'}\n      nidus: {y if y is not None else '(nothing)'}"
+        (permitted if entry else problems).append(text + (f"  [{entry}]" if entry else ""))
+    return problems, permitted
