@@ -1,0 +1,53 @@
+/*
+ * VMX capabilities as values: the IA32_VMX_* MSRs of a processor, real or shown to L1, and
+ * what follows from them. Pure. The MSR words are the SDM's (SDM 3D A "VMX Capability
+ * Reporting Facility"); predicates and gates read these instead of MSRs.
+ */
+#ifndef HV_VMCS12_VCAPS_H
+#define HV_VMCS12_VCAPS_H
+
+#include "hv/arch/msr.h"
+#include "hv/arch/types.h"
+#include "hv/arch/vmx_ctl.h"
+
+/* The capability MSRs 0x480 on, in MSR order; a word the processor lacks is 0. */
+struct vmx_caps {
+    u64 basic, pin, cpu1, exit, entry, misc;
+    u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+    u64 vmcs_enum, cpu2, ept_vpid;
+    u64 true_pin, true_cpu1, true_exit, true_entry;
+    u64 vmfunc, cpu3, exit2;
+};
+
+/* What makes a VMCS field exist (column GATE of fields.def). */
+enum vmcs_gate {
+    GATE_ALWAYS, GATE_APIC_ACCESSES, GATE_APIC_TIMER_VIRT, GATE_BNDCFGS, GATE_ENCLS, GATE_ENCLV,
+    GATE_EPT, GATE_EPTP_SWITCHING, GATE_FRED, GATE_GUEST_CET, GATE_GUEST_EFER, GATE_GUEST_PAT,
+    GATE_GUEST_PERF_GLOBAL, GATE_GUEST_PKRS, GATE_HLAT, GATE_HOST_CET, GATE_HOST_EFER,
+    GATE_HOST_PAT, GATE_HOST_PERF_GLOBAL, GATE_HOST_PKRS, GATE_INSTRUCTION_TIMEOUT,
+    GATE_IPI_VIRT, GATE_LBR, GATE_MSRLIST, GATE_MSR_BITMAPS, GATE_MSR_IMM, GATE_PASID,
+    GATE_PCONFIG, GATE_PLE, GATE_PML, GATE_POSTED_INTERRUPTS, GATE_PREEMPTION_TIMER, GATE_RTIT,
+    GATE_SEAM, GATE_SECONDARY, GATE_SECONDARY_EXIT, GATE_SHARED_EPT, GATE_SPEC_CTRL, GATE_SPP,
+    GATE_TERTIARY, GATE_TPR_SHADOW, GATE_TSC_SCALING, GATE_UINV, GATE_VE,
+    GATE_VIRTUAL_INTR_DELIVERY, GATE_VMCS_SHADOWING, GATE_VMFUNC, GATE_VPID, GATE_XSAVES,
+    GATE_COUNT
+};
+
+/* True when a processor with these capabilities has the fields behind the gate.
+ * SDM 3C 25.4 "Guest-State Area" and the sections of each control field name the feature
+ * ("this field exists only on processors that support the 1-setting of ..."). */
+bool vcaps_gate(const struct vmx_caps *caps, enum vmcs_gate gate);
+
+/* The settings a control word may take: a bit of allowed0 must be 1, a bit not in allowed1
+ * must be 0. When IA32_VMX_BASIC[55] is set the TRUE MSR decides. SDM 3D A.2 "Reserved
+ * Controls and Default Settings" */
+struct ctl_range {
+    u32 must_be_1, may_be_1;
+};
+struct ctl_range vcaps_pin(const struct vmx_caps *caps);
+struct ctl_range vcaps_cpu1(const struct vmx_caps *caps);
+struct ctl_range vcaps_cpu2(const struct vmx_caps *caps);
+struct ctl_range vcaps_exit(const struct vmx_caps *caps);
+struct ctl_range vcaps_entry(const struct vmx_caps *caps);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * A VMCS as a value: field ids and encodings, the 4 KiB image in Broadwell's layout, and
+ * access to it by field and by encoding. Pure: the caller owns the bytes.
+ *
+ * struct vmcs_image is used for vmcs12 (the working copy of L1's page) and for vmcs02.
+ * Bytes 0x000-0x3ff are VMCS revision 0x12 as silicon stores them; 0x400 on is the extension
+ * area for fields that Broadwell lacks (DESIGN: ARCHITECTURE.md "The vmcs12 layout").
+ * Members have the fields' names, so code reads v->guest_rip; access rights are packed in
+ * 16 bits and read with ar_unpack(v->guest_cs_ar).
+ */
+#ifndef HV_VMCS12_VMCS12_H
+#define HV_VMCS12_VMCS12_H
+
+#include "hv/arch/exit.h"
+#include "hv/arch/types.h"
+#include "hv/vmcs12/vcaps.h"
+
+#define VMCS12_REVISION 0x12u
+#define VMCS12_SIZE     1024u /* what IA32_VMX_BASIC tells L1; the bytes of L1's page we touch */
+
+enum field_width { W16, W32, W64, WNW, WAR };
+enum field_area { AREA_CTL, AREA_RO, AREA_GUEST, AREA_HOST };
+enum field_to02 { TO02_COPY, TO02_MERGE, TO02_TRANSLATE, TO02_HOSTOWN, TO02_NEVER };
+enum field_to12 { TO12_SAVE, TO12_SYNTH, TO12_KEEP };
+
+/* Dense field ids, in fields.def order. */
+enum vmcs_field {
+#define FIELD(enc, width, area, name, gate, to02, to12) F_##name,
+#include "hv/vmcs12/fields.def"
+    F_COUNT
+};
+
+/* Encodings as VMREAD and VMWRITE take them. SDM 3D B "Field Encoding in VMCS" */
+enum vmcs_encoding {
+#define FIELD(enc, width, area, name, gate, to02, to12) ENC_##name = (enc),
+#include "hv/vmcs12/fields.def"
+};
+
+/* Storage type of each field in the image. */
+typedef u16 vmcs_store_W16;
+typedef u32 vmcs_store_W32;
+typedef u64 vmcs_store_W64;
+typedef u64 vmcs_store_WNW;
+typedef u16 vmcs_store_WAR;
+#define FIELD(enc, width, area, name, gate, to02, to12) typedef vmcs_store_##width vmcs_type_##name;
+#include "hv/vmcs12/fields.def"
+
+#define LAYOUT_NONE         0xffff
+#define NONE                LAYOUT_NONE
+#define IMAGE_OFFSET(b, x)  ((b) != LAYOUT_NONE ? (b) : (x))
+
+struct vmcs_image {
+    union {
+        u8 bytes[4096];
+        struct {
+            u32 revision; /* bit 31: shadow-VMCS indicator */
+            u32 abort;    /* VMX-abort indicator */
+        };
+        struct PACKED {
+            u8 pad_launch_state[0xd8];
+            u32 launch_state; /* enum launch_state; hidden: no VMREAD reaches it */
+        };
+#define LAYOUT(name, broadwell, ext, kvm)                                                        \
+    struct PACKED {                                                                              \
+        u8 pad_##name[IMAGE_OFFSET(broadwell, ext)];                                             \
+        vmcs_type_##name name;                                                                   \
+    };
+#include "hv/vmcs12/layouts.def"
+    };
+} __attribute__((aligned(8)));
+
+enum launch_state { LAUNCH_CLEAR = 0, LAUNCH_LAUNCHED = 1 };
+
+#define VMCS_SHADOW_INDICATOR 0x80000000u
+
+/* Broadwell packs the 17 architectural bits of a segment's access rights in 16. Bits 8-11 are
+ * reserved (zero), so the unusable bit (16) is kept in bit 8. CAVEAT(ar-packing) */
+static inline u16 ar_pack(u32 ar)
+{
+    return (u16)((ar & 0xf0ffu) | ((ar >> 8) & 0x100u));
+}
+
+static inline u32 ar_unpack(u16 packed)
+{
+    return (packed & 0xf0ffu) | ((packed & 0x100u) << 8);
+}
+
+struct vmcs_field_desc {
+    u16 encoding;
+    u16 offset; /* in struct vmcs_image */
+    u8 width;   /* enum field_width */
+    u8 area;    /* enum field_area */
+    u8 gate;    /* enum vmcs_gate */
+    u8 to02;    /* enum field_to02 */
+    u8 to12;    /* enum field_to12 */
+};
+
+/* The row of a field id. */
+const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f);
+
+/* The field that an encoding names (the high-half bit ignored), or F_COUNT. */
+enum vmcs_field vmcs12_find(u64 encoding);
+
+/* The field's name as in fields.def, NUL-terminated. */
+const char *vmcs12_name(enum vmcs_field f);
+
+/* The field's value, access rights unpacked, whatever the capabilities say. */
+u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f);
+
+/* Store a value, truncated to the field's width, access rights packed. */
+void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
+
+/* VMREAD and VMWRITE by encoding against the capabilities shown to L1, high halves and width
+ * rules included. Return 0, or the VM-instruction error (12, 13); on error nothing changes.
+ * SDM 3C 31.3 "VMX Instructions" (VMREAD, VMWRITE) */
+u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 *value) MUST_CHECK;
+u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 value) MUST_CHECK;
+
+#endif
