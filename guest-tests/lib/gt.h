@@ -101,6 +101,17 @@ extern volatile struct gt_armed gt_armed GT_HIDDEN;
 /* "ok", or "#GP(0) rip+0": name, error code where the vector has one, RIP delta. One static
  * buffer. */
 const char *gt_exc_text(void);
+
+/*
+ * Runs the context in *f (all registers, RIP, CS, SS, RSP, RFLAGS; vector and error unused)
+ * until its first exception that no hook takes; then gt_exc describes it, delta counting from
+ * f->rip. Any mode that IRETQ reaches: ring 3, compatibility mode, TF set. DS and ES are
+ * GT_DATA afterwards.
+ */
+void gt_enter(const struct gt_frame *f);
+/* A context at code in ring 0 or 3, 64-bit or compatibility mode, on a stack of its own, IF=0.
+ */
+struct gt_frame gt_context(const void *code, unsigned cpl, bool compat);
 const char *gt_vector_name(u64 vector);
 
 /*
@@ -154,6 +165,14 @@ void gt_gate_default(unsigned vector); /* the library's stub again; access 0x8e,
 void *gt_pages(size_t count);
 void *gt_pages_aligned(size_t count, u64 align);
 void *gt_low_pages(size_t count);
+
+/*
+ * Page tables of the test's own: the first 4 GiB identity-mapped with 2 MiB pages, user,
+ * writable, executable. gt_map_load() makes them CR3 (gt_run gives the firmware's back at the
+ * end). gt_map_page() splits as needed and returns the 4 KiB entry of that address.
+ */
+void gt_map_load(void);
+u64 *gt_map_page(u64 gla);
 
 u64 gt_rand(void); /* xorshift64*, the same sequence in every run */
 void gt_seed(u64 seed);

@@ -6,13 +6,7 @@
 #ifndef GUEST_TESTS_LIB_GT_CPU_H
 #define GUEST_TESTS_LIB_GT_CPU_H
 
-#include <stdint.h>
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-typedef int64_t s64;
+#include "hv/arch/types.h"
 
 struct gt_cpuid {
     u32 eax, ebx, ecx, edx;

@@ -36,7 +36,7 @@ static void put_number(struct sink *s, u64 v, unsigned base, unsigned width, cha
         put(s, digits[--n]);
 }
 
-static void put_decimal(struct sink *s, s64 v, unsigned width, char pad)
+static void put_decimal(struct sink *s, int64_t v, unsigned width, char pad)
 {
     if (v < 0) {
         put(s, '-');
@@ -71,7 +71,7 @@ static void put_argument(struct sink *s, const char **fmt, va_list *ap)
     else if (*p == 'c')
         put(s, (char)va_arg(*ap, int));
     else if (*p == 'd')
-        put_decimal(s, longs ? va_arg(*ap, s64) : va_arg(*ap, int), width, pad);
+        put_decimal(s, longs ? va_arg(*ap, int64_t) : va_arg(*ap, int), width, pad);
     else if (*p == 'x' || *p == 'u')
         put_number(s, longs ? va_arg(*ap, u64) : va_arg(*ap, u32), *p == 'x' ? 16 : 10, width,
                    pad);

@@ -23,6 +23,11 @@ extern u64 gt_guard_rsp GT_HIDDEN;
 void gt_guard(void (*body)(void)) GT_HIDDEN;
 void gt_load_segments(u16 cs, u16 data) GT_HIDDEN;
 
+extern char gt_enter_out[] GT_HIDDEN;
+/* Stores RSP to *rsp, loads *f and IRETQs to it; returns when RSP is that again at
+ * gt_enter_out. */
+void gt_enter_asm(const struct gt_frame *f, volatile u64 *rsp) GT_HIDDEN;
+
 /* gt_trap.c */
 void gt_trap(struct gt_frame *f) GT_HIDDEN;
 __attribute__((noreturn)) void gt_stop(void); /* ends the body, from anywhere inside it */

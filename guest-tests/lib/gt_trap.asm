@@ -48,6 +48,7 @@ trap_common:
         and     rsp, -16                ; an IST or RSP0 may be aligned, a frame is not
         call    gt_trap
         mov     rsp, rbx
+trap_return:
         pop     r15
         pop     r14
         pop     r13
@@ -82,6 +83,31 @@ gt_guard:
         call    rdi
 gt_guard_out:
         pop     rax
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     rbp
+        pop     rbx
+        ret
+
+; void gt_enter_asm(const struct gt_frame *f, u64 *rsp): see gt_private.h. IF=0 throughout.
+global  gt_enter_asm:function hidden
+global  gt_enter_out:function hidden
+gt_enter_asm:
+        push    rbx
+        push    rbp
+        push    r12
+        push    r13
+        push    r14
+        push    r15
+        mov     [rsi], rsp
+        mov     rsp, rdi
+        jmp     trap_return
+gt_enter_out:
+        mov     eax, ss                 ; IRETQ to ring 3 nulled them; the handler's SS is GT_DATA
+        mov     ds, eax
+        mov     es, eax
         pop     r15
         pop     r14
         pop     r13
