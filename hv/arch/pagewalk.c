@@ -1,0 +1,178 @@
+/*
+ * The four walks (none, 32-bit, PAE, 4-level) are one loop over levels whose entry size and
+ * index width differ. Rights gathered on the way are judged once, at the leaf.
+ * Not here: 5-level paging (no profile has it; CR4.LA57 is refused by CR4's fixed bits).
+ */
+#include "hv/arch/pagewalk.h"
+
+/* What the levels passed so far allow, and what an error code must say. */
+struct rights {
+    bool user, write, fetch;
+};
+
+struct walker {
+    const struct paging_state *p;
+    const struct walk_memory *m;
+    u64 gla, access;
+    unsigned entry_size; /* 4 or 8 */
+    unsigned index_bits; /* 10 or 9 */
+    bool nx_enabled;
+};
+
+static bool is_user_access(const struct walker *w)
+{
+    return w->p->cpl == 3 && !any(w->access, WALK_SYSTEM);
+}
+
+/* SDM 3A 4.7: W/R, U/S come from the access; I/D only where NX or SMEP is in use. */
+static struct walk_result fault(const struct walker *w, u32 why)
+{
+    u32 code = why | (u32)(w->access & PF_W);
+    if (is_user_access(w))
+        code |= (u32)PF_U;
+    if (any(w->access, PF_I) && (w->nx_enabled || any(w->p->cr4, CR4_SMEP)))
+        code |= (u32)PF_I;
+    return (struct walk_result){.ok = false, .error_code = code};
+}
+
+/* The reserved bits of a present entry at a level. level 1 is the page table. */
+static u64 reserved_bits(const struct walker *w, unsigned level, bool leaf)
+{
+    bool large = leaf && level > 1;
+    if (w->entry_size == 4) {
+        /* PSE-36 holds address bits 39:32 in 20:13; bit 21 is reserved. */
+        unsigned held = w->p->maxphyaddr < 40 ? w->p->maxphyaddr - 32u : 8;
+        return large ? BIT(21) | ((0xffull >> held) << (held + 13)) : 0;
+    }
+    u64 rsvd = bits(~0ull, 51, w->p->maxphyaddr) << w->p->maxphyaddr;
+    if (w->p->maxphyaddr >= 52)
+        rsvd = 0;
+    if (!any(w->p->efer, EFER_LMA))
+        rsvd |= bits(~0ull, 62, 52) << 52;
+    if (!w->nx_enabled)
+        rsvd |= PTE_NX;
+    if (level == 4 || (level == 3 && !w->p->page_1g))
+        rsvd |= PTE_PS;
+    if (large && level == 3)
+        rsvd |= bits(~0ull, 29, 13) << 13;
+    if (large && level == 2)
+        rsvd |= bits(~0ull, 20, 13) << 13;
+    return rsvd;
+}
+
+static bool is_leaf(const struct walker *w, unsigned level, u64 entry)
+{
+    if (level == 1)
+        return true;
+    if (w->entry_size == 4)
+        return any(w->p->cr4, CR4_PSE) && any(entry, PTE_PS);
+    return any(entry, PTE_PS);
+}
+
+/* Protection keys guard user-mode pages of 4-level paging. SDM 3A 4.6.2 "Protection Keys" */
+static bool key_forbids(const struct walker *w, u64 leaf)
+{
+    if (!any(w->p->cr4, CR4_PKE) || !any(w->p->efer, EFER_LMA) || any(w->access, PF_I))
+        return false;
+    unsigned key = (unsigned)bits(leaf, 62, 59);
+    bool access_disable = any(w->p->pkru, BIT(2 * key));
+    bool write_disable = any(w->p->pkru, BIT(2 * key + 1));
+    if (access_disable)
+        return true;
+    return any(w->access, PF_W) && write_disable && (is_user_access(w) || any(w->p->cr0, CR0_WP));
+}
+
+/* SDM 3A 4.6.1 "Determination of Access Rights": 0, or the error-code bits of the refusal. */
+static u32 forbidden(const struct walker *w, struct rights r, u64 leaf)
+{
+    bool user = is_user_access(w), write = any(w->access, PF_W), fetch = any(w->access, PF_I);
+    if (user && !r.user)
+        return PF_P;
+    if (fetch && !r.fetch)
+        return PF_P;
+    if (write && !r.write && (user || any(w->p->cr0, CR0_WP)))
+        return PF_P;
+    if (r.user && !user && fetch && any(w->p->cr4, CR4_SMEP))
+        return PF_P;
+    if (r.user && !user && !fetch && any(w->p->cr4, CR4_SMAP) &&
+        (any(w->access, WALK_SYSTEM) || !w->p->ac))
+        return PF_P;
+    if (r.user && key_forbids(w, leaf))
+        return PF_P | PF_PK;
+    return 0;
+}
+
+static u64 leaf_base(const struct walker *w, unsigned level, u64 entry)
+{
+    if (w->entry_size == 8)
+        return entry & PTE_ADDR;
+    if (level == 1)
+        return entry & 0xfffff000u;
+    return (entry & 0xffc00000u) | (bits(entry, 20, 13) << 32);
+}
+
+static struct walk_result at_leaf(const struct walker *w, unsigned level, struct rights r,
+                                  u64 at, u64 entry)
+{
+    u32 why = forbidden(w, r, entry);
+    if (why != 0)
+        return fault(w, why);
+    u64 want = entry | PTE_A | (any(w->access, PF_W) ? PTE_D : 0);
+    if (want != entry && !w->m->set_flags(w->m->ctx, at, w->entry_size, entry, want))
+        return pagewalk(w->p, w->m, w->gla, w->access); /* changed under us: walk again */
+    u64 mask = (1ull << (PAGE_SHIFT + w->index_bits * (level - 1))) - 1;
+    u64 gpa = (leaf_base(w, level, entry) & ~mask) | (w->gla & mask);
+    return (struct walk_result){.ok = true, .gpa = gpa};
+}
+
+static struct walk_result descend(const struct walker *w, u64 table, unsigned level,
+                                  struct rights r)
+{
+    for (;; level--) {
+        unsigned shift = PAGE_SHIFT + w->index_bits * (level - 1);
+        u64 index = (w->gla >> shift) & ((1u << w->index_bits) - 1);
+        u64 at = table + index * w->entry_size;
+        u64 entry = w->m->read(w->m->ctx, at, w->entry_size);
+        if (!any(entry, PTE_P))
+            return fault(w, 0);
+        bool leaf = is_leaf(w, level, entry);
+        if (any(entry, reserved_bits(w, level, leaf)))
+            return fault(w, PF_P | PF_RSVD);
+        r.user = r.user && any(entry, PTE_U);
+        r.write = r.write && any(entry, PTE_W);
+        r.fetch = r.fetch && !(w->nx_enabled && any(entry, PTE_NX));
+        if (leaf)
+            return at_leaf(w, level, r, at, entry);
+        if (!any(entry, PTE_A) &&
+            !w->m->set_flags(w->m->ctx, at, w->entry_size, entry, entry | PTE_A)) {
+            level++; /* changed under us: read it again */
+            continue;
+        }
+        table = w->entry_size == 8 ? entry & PTE_ADDR : entry & 0xfffff000u;
+    }
+}
+
+struct walk_result pagewalk(const struct paging_state *p, const struct walk_memory *m, u64 gla,
+                            u64 access)
+{
+    struct walker w = {.p = p, .m = m, .gla = gla, .access = access};
+    struct rights all_rights = {.user = true, .write = true, .fetch = true};
+    if (!any(p->cr0, CR0_PG))
+        return (struct walk_result){.ok = true, .gpa = gla & 0xffffffffu};
+    if (!any(p->cr4, CR4_PAE)) {
+        w.entry_size = 4;
+        w.index_bits = 10;
+        w.gla &= 0xffffffffu;
+        return descend(&w, p->cr3 & 0xfffff000u, 2, all_rights);
+    }
+    w.entry_size = 8;
+    w.index_bits = 9;
+    w.nx_enabled = any(p->efer, EFER_NXE);
+    if (any(p->efer, EFER_LMA))
+        return descend(&w, p->cr3 & PTE_ADDR, 4, all_rights);
+    w.gla &= 0xffffffffu;
+    u64 pdpte = p->pdpte[w.gla >> 30];
+    if (!any(pdpte, PTE_P))
+        return fault(&w, 0);
+    return descend(&w, pdpte & PTE_ADDR, 2, all_rights);
+}
