@@ -76,7 +76,7 @@ static void test_reserved_bits(void **state)
     (void)state;
     static const struct { u64 at, bit; bool page_1g; } rows[] = {
         {0x1008, BIT(40), true}, {0x1008, PTE_PS, true}, {0x2008, BIT(51), true},
-        {0x2008, PTE_PS | BIT(13), true}, {0x2008, PTE_PS, false}, {0x3008, PTE_PS | BIT(20), true},
+        {0x2008, PTE_PS | BIT(13), true}, {0x2008, PTE_PS | BIT(29), true}, {0x2008, PTE_PS, false}, {0x3008, PTE_PS | BIT(20), true},
         {0x4008, BIT(40), true},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
