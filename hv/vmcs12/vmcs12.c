@@ -1,0 +1,126 @@
+/*
+ * Access to a VMCS image by field and by encoding: what VMREAD and VMWRITE mean for bytes.
+ * Every table here is an inclusion of fields.def or layouts.def. Which capability makes a
+ * field exist is vcaps.c; other layouts are layout.c.
+ */
+#include "hv/vmcs12/vmcs12.h"
+
+/* An encoding is index (9:1), area (11:10) and width (14:13); bit 0 asks for the high half of
+ * a 64-bit field. A row that contradicts its own encoding does not compile.
+ * SDM 3C 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
+enum { CODE_W16 = 0, CODE_W64 = 1, CODE_W32 = 2, CODE_WAR = 2, CODE_WNW = 3 };
+enum { TYPE_CTL = 0, TYPE_RO = 1, TYPE_GUEST = 2, TYPE_HOST = 3 };
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    _Static_assert((enc) < 0x8000 && ((enc) & 0x1001) == 0 && ((enc) >> 13 & 3) == CODE_##width  \
+                   && ((enc) >> 10 & 3) == TYPE_##area, #name ": encoding against its columns");
+#include "hv/vmcs12/fields.def"
+
+static const struct vmcs_field_desc descs[F_COUNT] = {
+#define FIELD(enc, w, ar, name, gt, t02, t12)                                                    \
+    [F_##name] = {.encoding = (enc), .offset = offsetof(struct vmcs_image, name), .width = (w),  \
+                  .area = AREA_##ar, .gate = GATE_##gt, .to02 = TO02_##t02, .to12 = TO12_##t12},
+#include "hv/vmcs12/fields.def"
+};
+
+/* Run-time lookup: the bits that tell encodings apart, squeezed into 11, index a byte table.
+ * Unowned slots say field 0; the comparison with the row's own encoding rejects those and
+ * every encoding with a bit outside the squeezed ones. A collision of two fields would be
+ * an overridden initializer, which does not compile. */
+#define FIND_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
+static const u8 find_table[0x800] = {
+#define FIELD(enc, width, area, name, gate, to02, to12) [FIND_SLOT(enc)] = F_##name,
+#include "hv/vmcs12/fields.def"
+};
+_Static_assert(F_COUNT <= 0xff, "field ids no longer fit find_table");
+
+/* All names in one string, found by offset: a table of pointers would need relocations. */
+static const struct {
+#define FIELD(enc, width, area, name, gate, to02, to12) char s_##name[sizeof(#name)];
+#include "hv/vmcs12/fields.def"
+    char none[1];
+} names = {
+#define FIELD(enc, width, area, name, gate, to02, to12) .s_##name = #name,
+#include "hv/vmcs12/fields.def"
+    .none = "",
+};
+static const u16 name_at[F_COUNT] = {
+#define FIELD(enc, width, area, name, gate, to02, to12) [F_##name] = offsetof(__typeof__(names), s_##name),
+#include "hv/vmcs12/fields.def"
+};
+
+const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f)
+{
+    return &descs[f];
+}
+
+enum vmcs_field vmcs12_find(u64 encoding)
+{
+    enum vmcs_field f = (enum vmcs_field)find_table[FIND_SLOT(encoding)];
+    u64 row = descs[f].encoding;
+    if (encoding == row || (encoding == (row | 1) && descs[f].width == W64))
+        return f;
+    return F_COUNT;
+}
+
+const char *vmcs12_name(enum vmcs_field f)
+{
+    return f < F_COUNT ? (const char *)&names + name_at[f] : names.none;
+}
+
+static const u64 width_mask[] = {[W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
+
+/* Eight bytes can be read at any field: the last ends well before the page does. */
+static u64 load(const struct vmcs_image *v, u16 offset)
+{
+    u64 raw;
+    __builtin_memcpy(&raw, &v->bytes[offset], sizeof raw);
+    return raw;
+}
+
+u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f)
+{
+    const struct vmcs_field_desc *d = &descs[f];
+    u64 raw = load(v, d->offset) & width_mask[d->width];
+    return d->width == WAR ? ar_unpack((u16)raw) : raw;
+}
+
+void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value)
+{
+    const struct vmcs_field_desc *d = &descs[f];
+    u64 mask = width_mask[d->width];
+    u64 stored = d->width == WAR ? ar_pack((u32)value) : value & mask;
+    u64 raw = (load(v, d->offset) & ~mask) | stored;
+    __builtin_memcpy(&v->bytes[d->offset], &raw, sizeof raw);
+}
+
+/* The field that L1 may name with this encoding, or F_COUNT. */
+static enum vmcs_field find_shown(const struct vmx_caps *caps, u64 encoding)
+{
+    enum vmcs_field f = vmcs12_find(encoding);
+    if (f == F_COUNT || !vcaps_gate(caps, (enum vmcs_gate)descs[f].gate))
+        return F_COUNT;
+    return f;
+}
+
+u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 *value)
+{
+    enum vmcs_field f = find_shown(caps, encoding);
+    if (f == F_COUNT)
+        return ERR_UNSUPPORTED_FIELD;
+    u64 whole = vmcs12_get(v, f);
+    *value = (encoding & 1) != 0 ? whole >> 32 : whole;
+    return 0;
+}
+
+u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 value)
+{
+    enum vmcs_field f = find_shown(caps, encoding);
+    if (f == F_COUNT)
+        return ERR_UNSUPPORTED_FIELD;
+    if (descs[f].area == AREA_RO && !any(caps->misc, VMX_MISC_WRITE_ANY_FIELD))
+        return ERR_VMWRITE_READ_ONLY;
+    if ((encoding & 1) != 0) /* the low half keeps its value */
+        value = (value << 32) | (u32)vmcs12_get(v, f);
+    vmcs12_set(v, f, value);
+    return 0;
+}
