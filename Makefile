@@ -16,6 +16,7 @@ PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c)
 CORE_SRC := $(wildcard hv/*.c hv/core/*.c hv/vmx/*.c hv/nested/*.c) $(PURE_SRC)
 CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c)
 BOOT_ASM := $(wildcard boot/*.asm)
 GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
@@ -98,7 +99,7 @@ $(B)/chain.efi: $(B)/efi/guest-tests/chain.o
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)
 TEST_LIB := $(filter-out $(UNIT_SRC),$(wildcard tests/*.c))
-TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(PURE_SRC:%.c=$(B)/host/%.o)
+TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(PURE_SRC:%.c=$(B)/host/%.o) $(BOOT_PURE:%.c=$(B)/host/%.o)
 UNIT_BIN := $(UNIT_SRC:tests/%.c=$(B)/unit/%)
 
 $(B)/host/%.o: %.c

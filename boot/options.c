@@ -1,0 +1,311 @@
+/*
+ * The option parser; see options.h. One table holds every key, its values and where the value
+ * goes; the command line and the configuration differ only in how words are cut. Pure.
+ */
+#include "boot/options.h"
+
+#include "boot/words.h"
+
+enum kind { KIND_CHOICE, KIND_SET, KIND_FLAG, KIND_CHAIN };
+
+/* KIND_CHOICE stores the value's place in the row, KIND_SET one bit for each value named.
+ * Character arrays, not pointers: nidus.efi is position independent and this needs no fix-up.
+ */
+struct key {
+    char name[8];
+    u8 kind;
+    u8 initial;
+    u16 offset;
+    char value[5][12];
+};
+
+#define AT(member) offsetof(struct options, member)
+/* clang-format off */
+static const struct key keys[] = {
+    {"log",     KIND_CHOICE, BOOT_LOG_NONE,     AT(log),      {"none", "e9", "com1", "com2"}},
+    {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
+    {"nested",  KIND_CHOICE, 0,                 AT(nested),   {"off", "on"}},
+    {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
+    {"profile", KIND_CHOICE, PROFILE_BROADWELL, AT(profile),  {"broadwell", "e5-2683v4", "d-1540", "host"}},
+    {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
+    {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
+    {"stress",  KIND_SET,    0,                 AT(stress),   {"remerge", "restore", "paranoid", "flush", "evict"}},
+    {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
+    {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
+    {"help",    KIND_FLAG,   0,                 AT(help),     {""}},
+};
+/* clang-format on */
+
+static u32 *member(struct options *o, const struct key *k)
+{
+    return (u32 *)((char *)o + k->offset);
+}
+
+static u32 value_of(const struct options *o, const struct key *k)
+{
+    return *(const u32 *)((const char *)o + k->offset);
+}
+
+void options_default(struct options *o)
+{
+    for (u32 i = 0; i < ARRAY_LEN(keys); i++)
+        if (keys[i].kind != KIND_CHAIN)
+            *member(o, &keys[i]) = keys[i].initial;
+    o->chain[0] = 0;
+}
+
+static u32 value_count(const struct key *k)
+{
+    u32 n = 0;
+    while (n < ARRAY_LEN(k->value) && k->value[n][0])
+        n++;
+    return n;
+}
+
+/* The place of the value among the key's, or their count. */
+static u32 find_value(const struct key *k, struct word w)
+{
+    u32 n = 0;
+    while (n < value_count(k) && !word_is(w, k->value[n]))
+        n++;
+    return n;
+}
+
+static bool bad_value(const struct key *k, struct word value, struct line *why)
+{
+    line_add(why, k->name);
+    line_add_char(why, '=');
+    line_add_foreign(why, value.text, value.len);
+    line_add(why, k->kind == KIND_SET ? ": not a list of " : ": not one of ");
+    for (u32 i = 0; i < value_count(k); i++) {
+        line_add(why, i ? ", " : "");
+        line_add(why, k->value[i]);
+    }
+    return false;
+}
+
+static bool set_list(struct options *o, const struct key *k, struct word list, struct line *why)
+{
+    u32 set = 0;
+    for (u32 from = 0, i = 0; i <= list.len; i++) {
+        if (i < list.len && list.text[i] != ',')
+            continue;
+        u32 n = find_value(k, (struct word){list.text + from, i - from});
+        if (n == value_count(k))
+            return bad_value(k, list, why);
+        set |= 1u << n;
+        from = i + 1;
+    }
+    *member(o, k) = set;
+    return true;
+}
+
+static bool bad_word(struct word w, const char *what, struct line *why)
+{
+    line_add(why, what);
+    line_add_char(why, '"');
+    line_add_foreign(why, w.text, w.len);
+    line_add_char(why, '"');
+    return false;
+}
+
+/* Finds the key that the word begins with; *value is what stands behind '='. */
+static const struct key *find_key(struct word w, struct word *value, bool *has_value)
+{
+    u32 n = 0;
+    while (n < w.len && w.text[n] != '=')
+        n++;
+    *has_value = n < w.len;
+    *value = (struct word){w.text + n + *has_value, w.len - n - *has_value};
+    for (u32 i = 0; i < ARRAY_LEN(keys); i++)
+        if (word_is((struct word){w.text, n}, keys[i].name))
+            return &keys[i];
+    return NULL;
+}
+
+static bool set_option(struct options *o, struct word w, struct line *why)
+{
+    struct word value;
+    bool has_value;
+    const struct key *k = find_key(w, &value, &has_value);
+    if (!k)
+        return bad_word(w, "unknown option ", why);
+    if (k->kind == KIND_FLAG && has_value)
+        return bad_word(w, "an option that takes no value: ", why);
+    if (k->kind == KIND_CHAIN)
+        return bad_word(w, "chain=PATH is wanted, not ", why);
+    if (k->kind == KIND_SET)
+        return set_list(o, k, value, why);
+    u32 n = k->kind == KIND_FLAG ? 1 : find_value(k, value);
+    if (k->kind == KIND_CHOICE && n == value_count(k))
+        return bad_value(k, value, why);
+    *member(o, k) = n;
+    return true;
+}
+
+static bool is_chain(struct word w)
+{
+    struct word value;
+    bool has_value;
+    const struct key *k = find_key(w, &value, &has_value);
+    return k && k->kind == KIND_CHAIN && has_value;
+}
+
+/*
+ * chain= takes the rest of the line, exactly as written: it becomes the program's command line.
+ * opened: its quote stands before the key, and goes before the path. Nothing behind the key
+ * takes back an earlier chain=.
+ */
+static bool set_chain(struct options *o, struct word rest, bool opened, struct line *why)
+{
+    u32 n = 0, key_length = (u32)sizeof "chain=" - 1;
+    bool closed;
+    if (opened)
+        o->chain[n++] = '"';
+    for (u32 i = key_length; i < rest.len; i++)
+        o->chain[n++] = rest.text[i];
+    o->chain[n] = 0;
+    struct word command = {o->chain, n};
+    u32 path_length = word_length(command, &closed);
+    if (!closed)
+        return bad_word(command, "chain=: a quote is not closed in ", why);
+    bool empty = path_length == 0 || (path_length == 2 && o->chain[0] == '"');
+    if (n && empty)
+        return bad_word(command, "chain=: no path in ", why);
+    return true;
+}
+
+/* One command line or one line of a configuration; shorter than OPTIONS_LINE_MAX. */
+static bool read_words(struct options *o, struct word rest, struct line *why)
+{
+    for (rest = word_trim(rest); rest.len;) {
+        bool opened = *rest.text == '"', closed;
+        struct word unquoted = {rest.text + opened, rest.len - opened};
+        if (is_chain(unquoted))
+            return set_chain(o, unquoted, opened, why);
+        u32 n = word_length(rest, &closed);
+        struct word w = {rest.text, n};
+        if (opened && closed && n >= 2 && rest.text[n - 1] == '"')
+            w = (struct word){rest.text + 1, n - 2};
+        if (!closed)
+            return bad_word(w, "a quote is not closed in ", why);
+        if (!set_option(o, w, why))
+            return false;
+        rest = word_trim((struct word){rest.text + n, rest.len - n});
+    }
+    return true;
+}
+
+static bool ends_in_efi(struct word w)
+{
+    static const char suffix[] = ".efi";
+    w.len -= w.len && w.text[w.len - 1] == '"';
+    if (w.len < sizeof suffix - 1)
+        return false;
+    for (u32 i = 0; i < sizeof suffix - 1; i++)
+        if ((w.text[w.len - (sizeof suffix - 1) + i] | (i ? 0x20 : 0)) != (u8)suffix[i])
+            return false;
+    return true;
+}
+
+static struct word drop_name(struct word rest, enum options_name name)
+{
+    bool closed, has_value;
+    struct word value;
+    rest = word_trim(rest);
+    u32 n = word_length(rest, &closed);
+    struct word first = {rest.text, n}, unquoted = first;
+    if (n && *first.text == '"')
+        unquoted = (struct word){first.text + 1, n - 1};
+    bool is_option = find_key(unquoted, &value, &has_value) != NULL;
+    if (name == OPTIONS_NAME_MAY_LEAD && (is_option || !ends_in_efi(first)))
+        return rest;
+    return (struct word){rest.text + n, rest.len - n};
+}
+
+/* Reads characters into line[OPTIONS_LINE_MAX] until LF or the end. False: not text, or too
+ * long. */
+static bool read_line(struct text *t, u16 *line, struct word *out, struct line *why)
+{
+    u32 n = 0;
+    for (;;) {
+        int c = text_next(t);
+        if (c == TEXT_BAD) {
+            line_add(why, "byte ");
+            line_add_hex(why, t->bytes[t->at]);
+            line_add(why, " is not text");
+            return false;
+        }
+        if (c == TEXT_END || c == '\n')
+            break;
+        if (n == OPTIONS_LINE_MAX - 2) { /* leaves room for a quote and the zero */
+            line_add(why, "the line is longer than ");
+            line_add_decimal(why, n);
+            line_add(why, " characters");
+            return false;
+        }
+        line[n++] = (u16)c;
+    }
+    *out = (struct word){line, n};
+    return true;
+}
+
+bool options_read_command(struct options *o, struct text t, enum options_name name,
+                          struct line *why)
+{
+    u16 line[OPTIONS_LINE_MAX];
+    struct word rest;
+    line_clear(why);
+    if (!read_line(&t, line, &rest, why))
+        return false;
+    return read_words(o, drop_name(rest, name), why);
+}
+
+/* One line of a configuration holds one option; a line of spaces, or behind '#', holds none. */
+static bool read_config_line(struct options *o, struct word w, struct line *why)
+{
+    bool closed;
+    w = word_trim(w);
+    if (!w.len || *w.text == '#')
+        return true;
+    struct word behind_quote = {w.text + (*w.text == '"'), w.len - (*w.text == '"')};
+    if (!is_chain(behind_quote) && word_length(w, &closed) != w.len)
+        return bad_word(w, "more than one option in ", why);
+    return read_words(o, w, why);
+}
+
+bool options_read_config(struct options *o, struct text t, struct line *why)
+{
+    u16 line[OPTIONS_LINE_MAX];
+    struct word w;
+    for (u32 number = 1; t.at < t.size; number++) {
+        line_clear(why);
+        line_add(why, "line ");
+        line_add_decimal(why, number);
+        line_add(why, ": ");
+        if (!read_line(&t, line, &w, why) || !read_config_line(o, w, why))
+            return false;
+    }
+    return true;
+}
+
+void options_describe(const struct options *o, struct line *l)
+{
+    for (u32 i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct key *k = &keys[i];
+        if (k->kind == KIND_FLAG || k->kind == KIND_CHAIN)
+            continue;
+        u32 v = value_of(o, k);
+        if (k->kind == KIND_SET && !v)
+            continue;
+        line_add(l, i ? " " : "");
+        line_add(l, k->name);
+        for (u32 n = 0, sep = '='; n < value_count(k); n++) {
+            if (k->kind == KIND_CHOICE ? n != v : !(v >> n & 1))
+                continue;
+            line_add_char(l, (char)sep);
+            line_add(l, k->value[n]);
+            sep = ',';
+        }
+    }
+}

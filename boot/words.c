@@ -1,0 +1,59 @@
+/* Words, quotes and paths; see words.h. Pure: the host tests link it as it is. */
+#include "boot/words.h"
+
+static bool is_space(u16 c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+bool word_is(struct word w, const char *name)
+{
+    for (u32 i = 0; i < w.len; i++)
+        if (w.text[i] != (u8)name[i]) /* also where name ends: no character is 0 */
+            return false;
+    return !name[w.len];
+}
+
+struct word word_trim(struct word w)
+{
+    while (w.len && is_space(*w.text))
+        w.text++, w.len--;
+    while (w.len && is_space(w.text[w.len - 1]))
+        w.len--;
+    return w;
+}
+
+u32 word_length(struct word line, bool *closed)
+{
+    bool quoted = false;
+    u32 n = 0;
+    for (; n < line.len && (quoted || !is_space(line.text[n])); n++)
+        quoted ^= line.text[n] == '"';
+    *closed = !quoted;
+    return n;
+}
+
+bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 size)
+{
+    struct word w = {command, 0};
+    bool closed;
+    u32 n = 0;
+    while (command[w.len])
+        w.len++;
+    w.len = word_length(w, &closed);
+    u16 first = w.len && *w.text == '"' ? w.text[1] : *w.text;
+    for (; first != '\\' && first != '/' && *folder; n++) {
+        if (n + 1 >= size)
+            return false;
+        path[n] = *folder++;
+    }
+    for (u32 i = 0; i < w.len; i++) {
+        if (w.text[i] == '"')
+            continue;
+        if (n + 1 >= size)
+            return false;
+        path[n++] = w.text[i] == '/' ? '\\' : w.text[i];
+    }
+    path[n] = 0;
+    return true;
+}
