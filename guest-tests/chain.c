@@ -45,7 +45,9 @@ static uint64_t rdtsc(void)
 
 static void cpuid(uint32_t leaf, uint32_t out[4])
 {
-    __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(0));
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(0));
 }
 
 /* One line that tells who answers CPUID: "none" on the bare CPU. */
@@ -71,7 +73,8 @@ static void say_alive(void)
     e9("\n");
 }
 
-/* Splits "path args" and starts the program with the whole line as its load options, as the shell would. */
+/* Splits "path args" and starts the program with the whole line as its load options, as the
+ * shell would. */
 static EFI_STATUS run_line(EFI_HANDLE image, EFI_HANDLE device, const char *line)
 {
     static CHAR16 path[LINE_MAX], options[LINE_MAX];
@@ -84,7 +87,8 @@ static EFI_STATUS run_line(EFI_HANDLE image, EFI_HANDLE device, const char *line
     path[n] = 0;
     EFI_HANDLE child;
     EFI_LOADED_IMAGE *loaded;
-    EFI_STATUS s = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image, FileDevicePath(device, path), NULL, 0, &child);
+    EFI_STATUS s = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image,
+                                     FileDevicePath(device, path), NULL, 0, &child);
     if (EFI_ERROR(s))
         return s;
     s = uefi_call_wrapper(BS->HandleProtocol, 3, child, &LoadedImageProtocol, (VOID **)&loaded);
@@ -98,13 +102,15 @@ static EFI_STATUS run_line(EFI_HANDLE image, EFI_HANDLE device, const char *line
     return uefi_call_wrapper(BS->StartImage, 3, child, NULL, NULL);
 }
 
-/* The whole list, zero-terminated, or NULL. It is read before the first program can disturb anything. */
+/* The whole list, zero-terminated, or NULL. It is read before the first program can disturb
+ * anything. */
 static char *read_list(EFI_HANDLE device)
 {
     static char text[16384];
     EFI_FILE_HANDLE root = LibOpenRoot(device), file;
     UINTN size = sizeof text - 1;
-    if (!root || EFI_ERROR(uefi_call_wrapper(root->Open, 5, root, &file, L"\\chain.txt", EFI_FILE_MODE_READ, 0)))
+    if (!root || EFI_ERROR(uefi_call_wrapper(root->Open, 5, root, &file, L"\\chain.txt",
+                                             EFI_FILE_MODE_READ, 0)))
         return NULL;
     if (EFI_ERROR(uefi_call_wrapper(file->Read, 3, file, &size, text)))
         return NULL;
@@ -148,9 +154,11 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
     EFI_LOADED_IMAGE *self;
     InitializeLib(image, st);
-    /* A boot entry is stopped by the firmware's watchdog after five minutes unless it says otherwise. */
+    /* A boot entry is stopped by the firmware's watchdog after five minutes unless it says
+     * otherwise. */
     uefi_call_wrapper(BS->SetWatchdogTimer, 4, 0, 0, 0, NULL);
-    if (EFI_ERROR(uefi_call_wrapper(BS->HandleProtocol, 3, image, &LoadedImageProtocol, (VOID **)&self)))
+    if (EFI_ERROR(uefi_call_wrapper(BS->HandleProtocol, 3, image, &LoadedImageProtocol,
+                                    (VOID **)&self)))
         return EFI_UNSUPPORTED;
     char *list = read_list(self->DeviceHandle);
     if (!list) {
