@@ -1,0 +1,44 @@
+/*
+ * Memory types by the MTRRs, as values: the type of an address, whether a block has one type
+ * only, and whether a WRMSR to an MTRR would be legal. SMRR is not looked at: it acts in SMM
+ * and on accesses to SMRAM alone. SDM 3A 11.11 "Memory Type Range Registers (MTRRs)"
+ */
+#ifndef HV_ARCH_MTRR_H
+#define HV_ARCH_MTRR_H
+
+#include "hv/arch/bits.h"
+
+/* The architecture allows 255 variable ranges; processors have at most about ten. A machine
+ * with more than this must be refused at bring-up. */
+#define MTRR_VARIABLE_MAX 32u
+#define MTRR_FIXED_COUNT  11u
+
+struct mtrr_state {
+    u64 cap;                     /* IA32_MTRRCAP */
+    u64 def_type;                /* IA32_MTRR_DEF_TYPE */
+    u64 fixed[MTRR_FIXED_COUNT]; /* FIX64K_00000, FIX16K_80000, _A0000, FIX4K_C0000 .. _F8000 */
+    u64 base[MTRR_VARIABLE_MAX];
+    u64 mask[MTRR_VARIABLE_MAX];
+    u32 maxphyaddr;
+};
+
+/* The number of variable ranges in use, never above MTRR_VARIABLE_MAX. */
+u32 mtrr_variable_count(const struct mtrr_state *s);
+
+/* The memory type (enum memtype: UC, WC, WT, WP, WB) of the 4 KiB page around hpa. */
+u8 mtrr_type(const struct mtrr_state *s, u64 hpa);
+
+/* True, with the type, when every page of the block has the same type. The block is aligned
+ * to its size, a power of two from 4 KiB up. May be false for a uniform block when the masks
+ * are so fragmented that the answer would take long; a 4 KiB block is always uniform. */
+bool mtrr_uniform(const struct mtrr_state *s, u64 hpa, u64 size, u8 *type) MUST_CHECK;
+
+/* The place in s of the register that the MSR number names, or NULL when this processor has
+ * no such MTRR (so RDMSR and WRMSR give #GP). IA32_MTRRCAP is found too; it is read-only. */
+u64 *mtrr_reg(struct mtrr_state *s, u32 msr);
+
+/* False when WRMSR of the value to the MSR causes #GP(0): no such MTRR, read-only, a reserved
+ * bit or a memory type that is not one. */
+bool mtrr_write_legal(const struct mtrr_state *s, u32 msr, u64 value) MUST_CHECK;
+
+#endif
