@@ -1,0 +1,108 @@
+/* Host tests of hv/arch/operand.c: rows written from SDM 3C table "Format of the VM-Exit
+ * Instruction-Information Field as Used for VMREAD and VMWRITE" and SDM 3A 5.3. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "hv/arch/operand.h"
+
+static u64 gpr[16];
+
+static void fill(void)
+{
+    for (unsigned i = 0; i < 16; i++)
+        gpr[i] = 0x1111111111110000ull + i * 0x10;
+}
+
+/* info words: scale | address size << 7 | mem/reg << 10 | seg << 15 | index << 18 |
+ * index invalid << 22 | base << 23 | base invalid << 27 | reg2 << 28 */
+static void test_decode(void **state)
+{
+    (void)state;
+    fill();
+    struct insn_operand op = operand_decode(1u << 10 | 5u << 3 | 12u << 28, 0, gpr);
+    assert_true(op.is_reg);
+    assert_int_equal(op.reg, 5);
+    assert_int_equal(op.reg2, 12);
+    op = operand_decode(3u | 2u << 7 | 5u << 15 | 9u << 18 | 4u << 23, (u64)-8, gpr);
+    assert_false(op.is_reg);
+    assert_int_equal(op.seg, SEG_GS);
+    assert_int_equal(op.offset, gpr[4] + (gpr[9] << 3) - 8);
+    op = operand_decode(2u << 7 | 1u << 22 | 1u << 27 | 3u << 15, 0x1234, gpr);
+    assert_int_equal(op.seg, SEG_DS);
+    assert_int_equal(op.offset, 0x1234); /* neither base nor index */
+    op = operand_decode(1u << 7 | 1u << 22 | 7u << 23, 0xfffffffffffffff0ull, gpr);
+    assert_int_equal(op.offset, 0x11110060); /* 32-bit addresses wrap */
+    op = operand_decode(0u << 7 | 1u << 22 | 7u << 23, 0xffff, gpr);
+    assert_int_equal(op.offset, 0x006f); /* 16-bit addresses wrap */
+}
+
+static void test_linear64(void **state)
+{
+    struct insn_operand op = {.seg = SEG_DS, .offset = 0x1000};
+    struct operand_segment s = {.base = 0x5000, .ar = AR_UNUSABLE};
+    (void)state;
+    assert_int_equal(operand_linear(&op, &s, true, 48, 8, false).gla, 0x1000);
+    op.seg = SEG_FS;
+    assert_int_equal(operand_linear(&op, &s, true, 48, 8, true).gla, 0x6000);
+    op = (struct insn_operand){.seg = SEG_DS, .offset = 0x7ffffffffff9};
+    assert_int_equal(operand_linear(&op, &s, true, 48, 8, false).vector, VEC_GP);
+    op.seg = SEG_SS;
+    assert_int_equal(operand_linear(&op, &s, true, 48, 8, false).vector, VEC_SS);
+    op.offset = 0x7ffffffffff8;
+    assert_true(operand_linear(&op, &s, true, 48, 8, false).ok);
+    op.offset = 0xffff7fffffffffffull;
+    assert_false(operand_linear(&op, &s, true, 48, 1, false).ok);
+    op.offset = 0xffff800000000000ull;
+    assert_true(operand_linear(&op, &s, true, 48, 1, false).ok);
+}
+
+static void test_linear32(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 type, limit;
+        u64 offset;
+        bool db, write, ok;
+    } rows[] = {
+        {3, 0xfff, 0xff8, true, true, true},    /* data, writable, last byte inside */
+        {3, 0xfff, 0xff9, true, true, false},   /* one byte beyond */
+        {1, 0xfff, 0, true, true, false},       /* read-only data */
+        {1, 0xfff, 0, true, false, true},
+        {9, 0xfff, 0, true, false, false},      /* execute-only code */
+        {11, 0xfff, 0, true, false, true},      /* readable code */
+        {11, 0xfff, 0, true, true, false},      /* code is never writable */
+        {7, 0xfff, 0xfff, true, true, false},   /* expand-down: at the limit */
+        {7, 0xfff, 0x1000, true, true, true},   /* just above it */
+        {7, 0xfff, 0xfffc, false, true, false}, /* 16-bit upper bound */
+        {7, 0xfff, 0xfff8, false, true, true},
+        {7, 0xfff, 0xfffffff9, true, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct insn_operand op = {.seg = SEG_DS, .offset = rows[i].offset};
+        struct operand_segment s = {.base = 0x100, .limit = rows[i].limit,
+                                    .ar = rows[i].type | (u32)(AR_S | AR_P | (rows[i].db ? AR_DB : 0))};
+        struct operand_address a = operand_linear(&op, &s, false, 48, 8, rows[i].write);
+        assert_int_equal(a.ok, rows[i].ok);
+        if (!a.ok)
+            assert_int_equal(a.vector, VEC_GP);
+        op.seg = SEG_SS;
+        if (!a.ok)
+            assert_int_equal(operand_linear(&op, &s, false, 48, 8, rows[i].write).vector, VEC_SS);
+    }
+    struct insn_operand op = {.seg = SEG_ES, .offset = 0xfffffff0};
+    struct operand_segment s = {.base = 0x20, .limit = 0xffffffff, .ar = 3 | AR_S | AR_P | AR_DB};
+    assert_int_equal(operand_linear(&op, &s, false, 48, 8, true).gla, 0x10);
+    s.ar |= AR_UNUSABLE;
+    assert_false(operand_linear(&op, &s, false, 48, 8, true).ok);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_decode), cmocka_unit_test(test_linear64),
+        cmocka_unit_test(test_linear32),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
