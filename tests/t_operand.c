@@ -78,6 +78,7 @@ static void test_linear32(void **state)
         {7, 0xfff, 0xfffc, false, true, false}, /* 16-bit upper bound */
         {7, 0xfff, 0xfff8, false, true, true},
         {7, 0xfff, 0xfffffff9, true, true, false},
+        {7, 0xfff, 0x20000, true, true, true},  /* the upper bound follows D/B, not G */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct insn_operand op = {.seg = SEG_DS, .offset = rows[i].offset};
