@@ -46,8 +46,9 @@ const char *gt_args(void);
 /*
  * The transcript. gt_line prints "name.TEXT"; the convention for TEXT is "case: values".
  * gt_fail prints "FAIL name.TEXT" for a check that the program itself can decide; gt_check does
- * so when ok is false and prints nothing else. Formats: %s %c %d %u %x %% with width, 0 and l.
- * Print nothing that may differ between two bare runs: no time, no addresses from the firmware.
+ * so when ok is false and prints nothing else. Formats: %s %c %d %u %x %% with width, 0, + and
+ * l. Print nothing that may differ between two bare runs: no time, no addresses from the
+ * firmware.
  */
 void gt_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void gt_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -173,6 +174,7 @@ void *gt_low_pages(size_t count);
  */
 void gt_map_load(void);
 u64 *gt_map_page(u64 gla);
+u64 *gt_map_directory(u64 gla);
 
 u64 gt_rand(void); /* xorshift64*, the same sequence in every run */
 void gt_seed(u64 seed);

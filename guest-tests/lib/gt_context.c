@@ -70,3 +70,8 @@ u64 *gt_map_page(u64 gla)
     table = (u64 *)(*pde & ~0xffful);
     return &table[gla >> 12 & (ENTRIES - 1)];
 }
+
+u64 *gt_map_directory(u64 gla)
+{
+    return &page_directories[gla >> 21];
+}

@@ -36,8 +36,10 @@ static void put_number(struct sink *s, u64 v, unsigned base, unsigned width, cha
         put(s, digits[--n]);
 }
 
-static void put_decimal(struct sink *s, int64_t v, unsigned width, char pad)
+static void put_decimal(struct sink *s, int64_t v, unsigned width, char pad, bool sign)
 {
+    if (sign && v >= 0)
+        put(s, '+');
     if (v < 0) {
         put(s, '-');
         v = -v;
@@ -58,7 +60,9 @@ static void put_argument(struct sink *s, const char **fmt, va_list *ap)
     const char *p = *fmt;
     char pad = *p == '0' ? '0' : ' ';
     unsigned width = 0, longs = 0;
+    bool sign = *p == '+';
 
+    p += sign;
     while (*p >= '0' && *p <= '9')
         width = width * 10 + (unsigned)(*p++ - '0');
     while (*p == 'l') {
@@ -71,7 +75,7 @@ static void put_argument(struct sink *s, const char **fmt, va_list *ap)
     else if (*p == 'c')
         put(s, (char)va_arg(*ap, int));
     else if (*p == 'd')
-        put_decimal(s, longs ? va_arg(*ap, int64_t) : va_arg(*ap, int), width, pad);
+        put_decimal(s, longs ? va_arg(*ap, int64_t) : va_arg(*ap, int), width, pad, sign);
     else if (*p == 'x' || *p == 'u')
         put_number(s, longs ? va_arg(*ap, u64) : va_arg(*ap, u32), *p == 'x' ? 16 : 10, width,
                    pad);
