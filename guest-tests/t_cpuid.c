@@ -52,7 +52,8 @@ static void sweep(void)
         sweep_leaf(leaf, 3);
 }
 
-/* SDM 2A "CPUID-CPU Identification": above the maximum, the highest basic leaf's data. */
+/* SDM 2A 3.3 "Instructions (A-L)", CPUID: above the maximum, the data of the highest basic
+ * leaf. */
 static void out_of_range(void)
 {
     static const u32 leaves[] = {0x100,      0x3fffffff, 0x40000100, 0x4fffffff,
