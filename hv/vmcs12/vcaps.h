@@ -50,4 +50,15 @@ struct ctl_range vcaps_cpu2(const struct vmx_caps *caps);
 struct ctl_range vcaps_exit(const struct vmx_caps *caps);
 struct ctl_range vcaps_entry(const struct vmx_caps *caps);
 
+/* RDMSR of IA32_VMX_BASIC + n: the word, or false when such a processor lacks the MSR (#GP). */
+bool vcaps_msr(const struct vmx_caps *caps, u32 msr, u64 *value) MUST_CHECK;
+
+/* Why no processor could report these capabilities, or NULL: a control that needs one that is
+ * missing, a bit that must be both 0 and 1, TRUE words that contradict the plain ones. */
+const char *vcaps_impossible(const struct vmx_caps *caps);
+
+/* Withdraw every control whose prerequisite is missing, until none is left. For sets that
+ * were narrowed; what must be 1 stays, and vcaps_impossible then tells. */
+void vcaps_close(struct vmx_caps *caps);
+
 #endif

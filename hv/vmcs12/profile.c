@@ -1,0 +1,170 @@
+/*
+ * The profiles' tables and the derivation of the capabilities shown to L1.
+ * What makes a set of capabilities possible is vcaps_rules.c.
+ */
+#include "hv/vmcs12/profile.h"
+
+#include "hv/vmcs12/vmcs12.h"
+
+/* The MSRs that the three Broadwells share. The i7-5600U's are all measured; for the two Xeons
+ * CR0/CR4 fixed bits, VMCS_ENUM and VMFUNC were not found and are the i7's: one core design,
+ * the same CR4 features, and no Xeon-only field with an index above 21. */
+#define BROADWELL_COMMON                                                                         \
+    .basic = 0x00da040000000012, .cpu1 = 0xfff9fffe0401e172, .exit = 0x007fffff00036dff,         \
+    .entry = 0x0000ffff000011ff, .misc = 0x300481e5, .cr0_fixed0 = 0x80000021,                   \
+    .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3767ff, .vmcs_enum = 0x2a,   \
+    .ept_vpid = 0x00000f0106334141, .true_cpu1 = 0xfff9fffe04006172,                             \
+    .true_exit = 0x007fffff00036dfb, .true_entry = 0x0000ffff000011fb, .vmfunc = 1
+
+static const struct vmx_caps profiles[] = {
+    [PROFILE_BROADWELL] = {BROADWELL_COMMON, .pin = 0x0000007f00000016, .true_pin = 0x0000007f00000016,
+                           .cpu2 = 0x00057cff00000000},
+    [PROFILE_E5_2683_V4] = {BROADWELL_COMMON, .pin = 0x000000ff00000016, .true_pin = 0x000000ff00000016,
+                            .cpu2 = 0x00077fff00000000},
+    [PROFILE_D_1540] = {BROADWELL_COMMON, .pin = 0x000000ff00000016, .true_pin = 0x000000ff00000016,
+                        .cpu2 = 0x00077fff00000000},
+};
+
+static const char profile_names[PROFILE_COUNT][16] = {"broadwell", "e5-2683v4", "d-1540", "host"};
+
+const char *profile_name(enum vmx_profile p)
+{
+    return p < PROFILE_COUNT ? profile_names[p] : "";
+}
+
+static bool same(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+enum vmx_profile profile_find(const char *name)
+{
+    unsigned p = 0;
+    while (p < PROFILE_COUNT && !same(name, profile_names[p]))
+        p++;
+    return (enum vmx_profile)p;
+}
+
+const struct vmx_caps *profile_caps(enum vmx_profile p)
+{
+    return p < PROFILE_HOST ? &profiles[p] : NULL;
+}
+
+#define MISC_ACTIVITIES (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
+#define MISC_CR3_COUNT  (0x1ffull << 16)
+
+struct vmx_implemented profile_everything(void)
+{
+    return (struct vmx_implemented){
+        .pin = 0xffu,
+        .cpu1 = ~(u32)CPU1_TERTIARY,
+        .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING, /* from bit 19 on: fields only in the extension area */
+        .exit = 0x007fffffu,
+        .entry = 0x0000ffffu,
+        .misc = MISC_ACTIVITIES | MISC_CR3_COUNT | VMX_MISC_ZERO_LEN_INJECT,
+        .ept_vpid = 0x00000f0106334141ull,
+        .vmfunc = VMFUNC_EPTP_SWITCHING,
+    };
+}
+
+/* What must be 1 anywhere must be 1 here; what may not be 1 somewhere may not be 1 here.
+ * Bits that must be 1 are shown whether or not they have a name. */
+static u64 narrow(u64 a, u64 b, u32 implemented)
+{
+    u32 must = (u32)a | (u32)b;
+    u32 may = (u32)(a >> 32) & (u32)(b >> 32) & (implemented | must);
+    return (u64)may << 32 | must;
+}
+
+/* A default-1 control is implemented whether or not a TRUE word lets L1 clear it. */
+#define DEFAULT1(word) ((u32)(word))
+
+static void narrow_controls(const struct vmx_caps *a, const struct vmx_caps *b,
+                            const struct vmx_implemented *impl, struct vmx_caps *s)
+{
+    s->pin = narrow(a->pin, b->pin, impl->pin);
+    s->cpu1 = narrow(a->cpu1, b->cpu1, impl->cpu1);
+    s->exit = narrow(a->exit, b->exit, impl->exit);
+    s->entry = narrow(a->entry, b->entry, impl->entry);
+    s->cpu2 = narrow(a->cpu2, b->cpu2, impl->cpu2);
+    s->cpu3 = 0;
+    s->exit2 = 0;
+    s->ept_vpid = a->ept_vpid & b->ept_vpid & impl->ept_vpid;
+    s->vmfunc = a->vmfunc & b->vmfunc & impl->vmfunc;
+    if (!all(a->basic & b->basic, VMX_BASIC_TRUE_CTLS)) {
+        s->true_pin = s->true_cpu1 = s->true_exit = s->true_entry = 0;
+        s->basic &= ~VMX_BASIC_TRUE_CTLS;
+        return;
+    }
+    s->true_pin = narrow(a->true_pin, b->true_pin, impl->pin | DEFAULT1(s->pin));
+    s->true_cpu1 = narrow(a->true_cpu1, b->true_cpu1, impl->cpu1 | DEFAULT1(s->cpu1));
+    s->true_exit = narrow(a->true_exit, b->true_exit, impl->exit | DEFAULT1(s->exit));
+    s->true_entry = narrow(a->true_entry, b->true_entry, impl->entry | DEFAULT1(s->entry));
+}
+
+static u64 smaller(u64 a, u64 b, u64 mask)
+{
+    return (a & mask) < (b & mask) ? a & mask : b & mask;
+}
+
+/* Bits 15, 28 and 63:32 speak of SMM, which L0 does not own, and bit 29 of VMWRITE, which L0
+ * does in software: they are the profile's. So is the longest MSR list. The timer rate is
+ * the hardware's, for only it counts. SDM 3D A.6 "Miscellaneous Data" */
+static u64 narrow_misc(u64 profile, u64 hw, u64 impl)
+{
+    u64 from_both = MISC_ACTIVITIES | VMX_MISC_PT_IN_VMX | VMX_MISC_ZERO_LEN_INJECT;
+    u64 from_hw = 0x1f;
+    u64 from_profile = ~(from_both | from_hw | MISC_CR3_COUNT | VMX_MISC_SAVES_LMA);
+    return (profile & from_profile) | (hw & from_hw) | (profile & hw & impl & from_both)
+         | (profile & hw & VMX_MISC_SAVES_LMA) | smaller(profile & impl, hw, MISC_CR3_COUNT);
+}
+
+/* INS/OUTS information and error codes with any vector are the hardware's doing; the rest of
+ * IA32_VMX_BASIC is the layout's or emulated. CAVEAT(vmcs-revision) */
+static u64 narrow_basic(u64 profile, u64 hw)
+{
+    u64 from_both = VMX_BASIC_INS_OUTS | VMX_BASIC_ANY_ERRCODE;
+    u64 from_layout = (0x1fffull << 32) | 0x7fffffffull;
+    return (profile & ~(from_both | from_layout)) | (profile & hw & from_both)
+         | (u64)VMCS12_SIZE << 32 | VMCS12_REVISION;
+}
+
+/* IA32_VMX_VMCS_ENUM[9:1]: the highest index of any encoding that exists.
+ * SDM 3D A.9 "VMCS Enumeration" */
+static u64 highest_index(const struct vmx_caps *caps)
+{
+    u64 highest = 0;
+    for (enum vmcs_field f = 0; f < F_COUNT; f++) {
+        const struct vmcs_field_desc *d = vmcs12_desc(f);
+        u64 index = d->encoding & 0x3feu;
+        if (index > highest && vcaps_gate(caps, (enum vmcs_gate)d->gate))
+            highest = index;
+    }
+    return highest;
+}
+
+struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
+                                  const struct vmx_implemented *impl, struct vmx_caps *shown)
+{
+    const struct vmx_caps *from = p == PROFILE_HOST ? hw : profile_caps(p);
+    if (from == NULL)
+        return (struct vcaps_refusal){"profile", "no such profile"};
+    const char *why = vcaps_impossible(hw);
+    if (why != NULL)
+        return (struct vcaps_refusal){"hardware", why};
+    *shown = *from;
+    shown->basic = narrow_basic(from->basic, hw->basic);
+    shown->misc = narrow_misc(from->misc, hw->misc, impl->misc);
+    shown->cr0_fixed0 |= hw->cr0_fixed0;
+    shown->cr0_fixed1 &= hw->cr0_fixed1;
+    shown->cr4_fixed0 |= hw->cr4_fixed0;
+    shown->cr4_fixed1 &= hw->cr4_fixed1;
+    narrow_controls(from, hw, impl, shown);
+    vcaps_close(shown);
+    if (p == PROFILE_HOST)
+        shown->vmcs_enum = highest_index(shown);
+    why = vcaps_impossible(shown);
+    return (struct vcaps_refusal){why != NULL ? "the two together" : NULL, why};
+}
