@@ -96,6 +96,11 @@ void l2_write(void)
 {
     vmx_vmclear(ARENA_AT(PG_VMCS_A));
     vmx_vmptrld(ARENA_AT(PG_VMCS_A));
+    l2_write_fields();
+}
+
+void l2_write_fields(void)
+{
     for (int i = 0; i < VMX_FIELDS; i++) {
         if (l2_present[i])
             vmx_vmwrite(vmx_field[i].enc, initial(i));
@@ -258,7 +263,7 @@ static void say_exit(void)
 }
 
 /* A case's name must be one word: the caveats' globs are. */
-static const char *one_word(const char *name)
+const char *l2_one_word(const char *name)
 {
     static char word[64];
     size_t n = 0;
@@ -288,7 +293,7 @@ void l2_report(const char *name)
         say_registers();
     if (!(l2.flags & NO_MEM))
         say_memory();
-    gt_line("%s.%s: %s", l2_mode_name[l2.mode], one_word(name), line);
+    gt_line("%s.%s: %s", l2_mode_name[l2.mode], l2_one_word(name), line);
 }
 
 void l2_case_run(const struct l2_case *c)

@@ -102,8 +102,10 @@ void l2_world(enum l2_mode mode);  /* window, tables and image for the mode: a v
 void l2_code(const char *code, size_t len);
 void l2_apply(const struct vmx_set *set, size_t n);
 void l2_write(void);               /* VMCLEAR, VMPTRLD and every field of the image */
+void l2_write_fields(void);        /* the image into whatever VMCS is current */
 enum l2_outcome { L2_EXIT, L2_VMFAIL } l2_enter(bool resume); /* enters, reads everything back */
 void l2_report(const char *name);
+const char *l2_one_word(const char *name); /* spaces as underscores; one static buffer */
 void l2_case_run(const struct l2_case *c);
 void l2_cases(const struct l2_case *c, size_t n);
 

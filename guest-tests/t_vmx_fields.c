@@ -1,0 +1,165 @@
+/*
+ * VMREAD and VMWRITE of all 65,536 encodings, and the round trip of every field. A hash per block
+ * of 256 encodings covers outcome, error number and the value read back; fields that need nested
+ * paging are left out of the hashes and have lines of their own.
+ */
+#include "guest-tests/lib/vmx.h"
+#include "guest-tests/lib/vmx_insn.h"
+#include "guest-tests/lib/vmx_l2.h"
+
+struct access {
+    enum vmx_status status;
+    u64 error, value;
+};
+
+static struct access try_read(u64 enc)
+{
+    struct access a = {.value = 0x1122334455667788};
+
+    vmx_vmwrite(V_INSN_ERROR, 0);
+    a.status = vmx_vmread(enc, &a.value);
+    a.error = a.status == VMX_FAIL_VALID ? vmx_get(V_INSN_ERROR) : 0;
+    return a;
+}
+
+static struct access try_write(u64 enc, u64 v)
+{
+    struct access a = {.value = v};
+
+    vmx_vmwrite(V_INSN_ERROR, 0);
+    a.status = vmx_vmwrite(enc, v);
+    a.error = a.status == VMX_FAIL_VALID ? vmx_get(V_INSN_ERROR) : 0;
+    return a;
+}
+
+static u64 mix(u64 hash, struct access a)
+{
+    hash = (hash ^ (u64)a.status) * 0x100000001b3;
+    hash = (hash ^ a.error) * 0x100000001b3;
+    return (hash ^ a.value) * 0x100000001b3;
+}
+
+static bool needs_paging(u32 enc)
+{
+    int i = vmx_find(enc & ~1u);
+
+    return i >= 0 && vmx_field[i].gate == 'E' && (enc & 1 ? enc >> 13 == 1 : true);
+}
+
+/* Existing fields are counted so that a hash that differs says more than "something". */
+static void block(u32 first)
+{
+    u64 hash = 0xcbf29ce484222325;
+    unsigned readable = 0, writable = 0;
+
+    for (u32 enc = first; enc < first + 256; enc++) {
+        struct access r, w;
+
+        if (needs_paging(enc))
+            continue;
+        w = try_write(enc, enc * 0x9e3779b97f4a7c15);
+        r = try_read(enc);
+        if (enc == V_INSN_ERROR)
+            r.value = w.value = 0; /* the probe itself writes this field */
+        writable += w.status == VMX_OK;
+        readable += r.status == VMX_OK;
+        hash = mix(mix(hash, w), r);
+    }
+    gt_line("block_%04x: readable %u writable %u hash %lx", first, readable, writable, hash);
+}
+
+/* Bits 63:32 of the encoding operand, which select nothing. */
+static void wide_encodings(void)
+{
+    for (unsigned bit = 32; bit < 64; bit++) {
+        struct access r = try_read(1ul << bit | V_GUEST_RIP), w = try_write(1ul << bit | V_GUEST_RIP, 1);
+
+        gt_line("wide_%u: read %d error %lu write %d error %lu", bit, r.status, r.error, w.status, w.error);
+    }
+}
+
+static void round_trip(int i)
+{
+    static const u64 patterns[] = {0, ~0ul, 0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a, 0x0123456789abcdef};
+    u32 enc = vmx_field[i].enc;
+    u64 back[5], high = 0;
+
+    for (unsigned p = 0; p < 5; p++) {
+        vmx_vmwrite(enc, patterns[p]);
+        back[p] = vmx_get(enc);
+    }
+    if (enc >> 13 == 1) {
+        vmx_vmwrite(enc | 1, 0x13579bdf2468ace0);
+        high = vmx_get(enc | 1);
+    }
+    gt_line("trip_%s: %lx %lx %lx %lx %lx high %lx then %lx", vmx_field[i].name, back[0], back[1], back[2], back[3],
+            back[4], high, vmx_get(enc));
+}
+
+/* Each field gets its own value; only then are all read: one that aliases another shows. */
+static void distinct(void)
+{
+    unsigned wrong = 0;
+
+    for (u64 i = 0; i < VMX_FIELDS; i++)
+        vmx_vmwrite(vmx_field[i].enc, 0x0101010101010101 * (i + 1));
+    for (u64 i = 0; i < VMX_FIELDS; i++) {
+        u64 mask = vmx_field[i].enc >> 13 == 0 ? 0xffff : vmx_field[i].enc >> 13 == 2 ? 0xffffffff : ~0ul;
+        u64 got = vmx_get(vmx_field[i].enc);
+
+        if (!l2_present[i] || i == VI_INSN_ERROR || got == (0x0101010101010101 * (i + 1) & mask))
+            continue;
+        gt_line("distinct_%s: %lx", vmx_field[i].name, got);
+        wrong++;
+    }
+    gt_line("distinct: %u fields hold another value than was written", wrong);
+}
+
+/* Fields survive another VMCS's use and a VMCLEAR. */
+static void survive(void)
+{
+    unsigned wrong = 0;
+
+    for (u64 i = 0; i < VMX_FIELDS; i++)
+        vmx_vmwrite(vmx_field[i].enc, 0x0303030303030303 * (i + 1));
+    for (u64 i = 0; i < VMX_FIELDS; i++)
+        l2_seen[i] = vmx_get(vmx_field[i].enc);
+    *(u32 *)arena(PG_VMCS_B) = *(u32 *)arena(PG_VMXON);
+    vmx_vmclear(ARENA_AT(PG_VMCS_B));
+    vmx_vmptrld(ARENA_AT(PG_VMCS_B));
+    for (u64 i = 0; i < VMX_FIELDS; i++)
+        vmx_vmwrite(vmx_field[i].enc, 0);
+    vmx_vmclear(ARENA_AT(PG_VMCS_A));
+    vmx_vmptrld(ARENA_AT(PG_VMCS_A));
+    for (u64 i = 0; i < VMX_FIELDS; i++)
+        wrong += i != VI_INSN_ERROR && vmx_get(vmx_field[i].enc) != l2_seen[i];
+    gt_line("survive: %u fields lost", wrong);
+}
+
+static void paging_fields(void)
+{
+    for (int i = 0; i < VMX_FIELDS; i++) {
+        if (vmx_field[i].gate == 'E')
+            gt_line("paging_%s: read %d write %d", vmx_field[i].name, try_read(vmx_field[i].enc).status,
+                    try_write(vmx_field[i].enc, 0).status);
+    }
+}
+
+TEST_MAIN(vmx_fields)
+{
+    vmx_begin();
+    if (vmx_on()) {
+        l2_init();
+        for (u32 first = 0; first < 0x10000; first += 256)
+            block(first);
+        wide_encodings();
+        for (int i = 0; i < VMX_FIELDS; i++) {
+            if (l2_present[i] && vmx_field[i].gate != 'E' && i != VI_INSN_ERROR)
+                round_trip(i);
+        }
+        distinct();
+        survive();
+        paging_fields();
+    }
+    vmx_end();
+}
