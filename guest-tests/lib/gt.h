@@ -154,6 +154,7 @@ extern u64 *gt_idt;             /* 256 gates of 16 bytes */
 /* An eight-byte descriptor: access = type, S, DPL, P (8 bits); flags = AVL, L, D/B, G (4 bits).
  */
 u64 gt_descriptor(u32 base, u32 limit, unsigned access, unsigned flags);
+void gt_load_tr_limit(u32 limit); /* gt_load_tr() with another TSS limit, below 4096 */
 void gt_load_tr(
     void); /* LTR of GT_TSS; again only after clearing its busy bit, which this does */
 void gt_gate(unsigned vector, void *handler, u16 cs, unsigned access, unsigned ist);

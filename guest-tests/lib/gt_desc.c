@@ -101,9 +101,14 @@ void gt_desc_build(void)
 
 void gt_load_tr(void)
 {
+    gt_load_tr_limit(sizeof *gt_tss - 1);
+}
+
+void gt_load_tr_limit(u32 limit)
+{
     u64 base = (u64)gt_tss;
 
-    gt_gdt[GT_TSS / 8] = gt_descriptor((u32)base, sizeof *gt_tss - 1, TSS_AVAILABLE, 0);
+    gt_gdt[GT_TSS / 8] = gt_descriptor((u32)base, limit, TSS_AVAILABLE, 0);
     gt_gdt[GT_TSS / 8 + 1] = base >> 32;
     __asm__ volatile("ltr %w0" : : "r"(GT_TSS) : "memory");
 }
