@@ -1,0 +1,67 @@
+/*
+ * vmcs02 as a value: what L1 asked for in vmcs12, L0's own host side and needs, and L1's state
+ * where a VM entry leaves it alone. merge never reads memory and never translates an address:
+ * the caller brings hpas for what vmcs12 names.
+ *
+ * Which field crosses how is column TO02 of fields.def. COPY, HOSTOWN and NEVER rows are copied
+ * by inclusion; each MERGE and TRANSLATE row has one line in merge.c (a test counts).
+ */
+#ifndef HV_VMCS12_MERGE_H
+#define HV_VMCS12_MERGE_H
+
+#include "hv/vmcs12/vmcs12.h"
+
+/* What L0 must have in vmcs02 whatever vmcs12 says. Zero means no need. */
+struct merge_l0 {
+    u32 pin, cpu1, cpu2, exit, entry; /* controls that must be on */
+    u32 exception_bitmap;             /* bit 14: every page fault, whatever the error code */
+    u64 cr0_mask, cr4_mask;           /* bits of L2's CR0, CR4 that L0 owns when L1 does not ... */
+    u64 cr0_value, cr4_value;         /* ... and what the register holds in cr0_mask, cr4_mask */
+    u64 tsc_offset;                   /* L0's for L1 (today 0) */
+    u16 vpid02;                       /* 0: no VPID */
+};
+
+/* L1's registers at its VMLAUNCH or VMRESUME, for what VM entry leaves alone.
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
+struct merge_l1 {
+    u64 cr0; /* CD, NW, ET and the reserved bits are never loaded */
+    u64 dr7, debugctl;
+    u64 efer, pat, perf_global_ctrl;
+};
+
+/* Addresses of vmcs12 as L0 must give them to the CPU; looked at only when the control that
+ * uses the address is on in vmcs12 (ept_pointer always: EPTP01 when vmcs12 has no EPT).
+ * msr_bitmap is L0's page that holds at least every intercept of L1's and of L0's. */
+struct merge_addr {
+    hpa_t io_bitmap_a, io_bitmap_b, msr_bitmap;
+    hpa_t virtual_apic, apic_access, posted_intr_desc;
+    hpa_t ve_info, pml;
+    u64 ept_pointer; /* a whole EPTP, with its memory type, walk length and A/D bits */
+};
+
+struct merge_env {
+    const struct vmcs_image *v12;  /* passed the entry checks */
+    const struct vmcs_image *base; /* L0's own image: host area; link pointer all ones; MSR
+                                      lists, VM-function controls as L0 wants them */
+    const struct vmx_caps *hw;     /* the processor's capabilities, not L1's */
+    struct merge_l0 l0;
+    struct merge_l1 l1;
+    struct merge_addr addr;
+    u64 pdpte[4]; /* used when merge_needs_pdptes */
+};
+
+/* True when vmcs02 needs PDPTEs that vmcs12 does not hold: L2 starts with PAE paging and
+ * without EPT12, so the CPU would read them at the gpa1 in vmcs12's guest CR3. The caller
+ * reads them there; a malformed one fails the entry before merge is called. */
+bool merge_needs_pdptes(const struct vmcs_image *v12);
+
+/* Fill *v02: every control, guest and host field. Exit information and the header are not
+ * touched. Preconditions: vmcs12 passed its checks; base and hw belong to this processor. */
+void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02);
+
+/* CR0 and CR4 that L2 runs with, by the left-alone bits and L0's needs; L2 reads through
+ * vmcs02's masks and shadows: bits of L1's mask from L1's shadow, all others as L1 set them. */
+u64 merge_guest_cr0(const struct merge_env *env);
+u64 merge_guest_cr4(const struct merge_env *env);
+
+#endif
