@@ -1,0 +1,66 @@
+/* CPUID, CR4 and MSRs; see efi_facts.h. What to make of them is require.c's business. */
+#include "boot/efi_facts.h"
+
+struct cpuid {
+    u32 eax, ebx, ecx, edx;
+};
+
+static struct cpuid cpuid(u32 leaf)
+{
+    struct cpuid r;
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(0));
+    return r;
+}
+
+static u64 rdmsr(u32 msr)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (u64)hi << 32 | lo;
+}
+
+static void wrmsr(u32 msr, u64 value)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+static void know(struct facts *f, enum fact n, u64 value)
+{
+    f->value[n] = value;
+    f->known |= 1u << n;
+}
+
+static void read_vendor(struct facts *f)
+{
+    struct cpuid r = cpuid(0);
+    u32 words[3] = {r.ebx, r.edx, r.ecx};
+    for (u32 i = 0; i < 12; i++)
+        f->vendor[i] = (char)(words[i / 4] >> (i % 4 * 8));
+    f->vendor[12] = 0;
+}
+
+void facts_read(struct facts *f)
+{
+    u64 cr4;
+    struct cpuid r = cpuid(1);
+    *f = (struct facts){0};
+    read_vendor(f);
+    know(f, FACT_CPUID_1_ECX, r.ecx);
+    know(f, FACT_CPUID_1_EDX, r.edx);
+    if (cpuid(0x80000000).eax >= 0x80000001)
+        know(f, FACT_CPUID_80000001_EDX, cpuid(0x80000001).edx);
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    know(f, FACT_CR4, cr4);
+    for (u32 n = 0; n < FACT_COUNT; n++)
+        if (facts_msr(f, n))
+            know(f, n, rdmsr(facts_msr(f, n)));
+}
+
+void facts_allow_vmx(const struct facts *f)
+{
+    u64 value = f->value[FACT_FEATURE_CONTROL];
+    if (!(value & FEATURE_CONTROL_LOCK))
+        wrmsr(FEATURE_CONTROL_MSR, value | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LOCK);
+}

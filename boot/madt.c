@@ -1,0 +1,39 @@
+/* Walks the MADT's entries; see madt.h. ACPI 5.2.12 "Multiple APIC Description Table (MADT)".
+ */
+#include "boot/madt.h"
+
+enum {
+    HEADER_SIZE = 44, /* the common header, the local APIC's address, flags */
+    LOCAL_APIC = 0,
+    LOCAL_APIC_SIZE = 8,
+    LOCAL_APIC_FLAGS = 4,
+    LOCAL_X2APIC = 9,
+    LOCAL_X2APIC_SIZE = 16,
+    LOCAL_X2APIC_FLAGS = 8,
+    FLAG_ENABLED = 1,
+};
+
+static bool is_enabled_processor(const u8 *entry, u32 length)
+{
+    if (entry[0] == LOCAL_APIC && length >= LOCAL_APIC_SIZE)
+        return entry[LOCAL_APIC_FLAGS] & FLAG_ENABLED;
+    if (entry[0] == LOCAL_X2APIC && length >= LOCAL_X2APIC_SIZE)
+        return entry[LOCAL_X2APIC_FLAGS] & FLAG_ENABLED;
+    return false;
+}
+
+u32 madt_count_enabled(const u8 *table, u32 size)
+{
+    u32 count = 0;
+    if (size < HEADER_SIZE || table[0] != 'A' || table[1] != 'P' || table[2] != 'I' ||
+        table[3] != 'C')
+        return 0;
+    for (u32 at = HEADER_SIZE; size - at >= 2;) {
+        u32 length = table[at + 1];
+        if (length < 2 || length > size - at)
+            break;
+        count += is_enabled_processor(table + at, length);
+        at += length;
+    }
+    return count;
+}

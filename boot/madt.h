@@ -1,0 +1,11 @@
+/* Counting processors in the ACPI MADT. Pure: the table's bytes in, a number out. */
+#ifndef BOOT_MADT_H
+#define BOOT_MADT_H
+
+#include "hv/arch/types.h"
+
+/* The processors that the table calls enabled; 0 when it is no MADT. No entry is read beyond
+ * size, whatever the lengths in the table say. */
+u32 madt_count_enabled(const u8 *table, u32 size);
+
+#endif
