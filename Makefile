@@ -114,6 +114,7 @@ $(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
 
 check: $(UNIT_BIN)
 	$(Q)for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
+	$(Q)CC=$(HOSTCC) tests/frozen.sh $(B)
 
 clean:
 	rm -rf $(B)

@@ -1,6 +1,6 @@
 /*
  * What follows from capability MSRs: which fields exist, which control settings are allowed.
- * Deriving the capabilities shown to L1 is vcaps_derive.c.
+ * Deriving the capabilities shown to L1 is profile.c, what makes a set possible vcaps_rules.c.
  */
 #include "hv/vmcs12/vcaps.h"
 
