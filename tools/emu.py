@@ -28,7 +28,7 @@ BOCHSRC = """\
 config_interface: textconfig
 display_library: term
 romimage: file={ovmf}
-cpu: model={cpu}, count=1, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model={cpu}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={mem}, host={mem}
 vgaromimage: file={vgabios}
 pci: enabled=1, chipset=i440fx, slot1=pcivga
@@ -88,12 +88,12 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False):
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=1, kind=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
-        self.cpu, self.ips, self.magic = cpu, ips or 25000000, magic
-        self.kind = os.environ.get("EMU") or "bochs"
+        self.cpu, self.ips, self.magic, self.cpus = cpu, ips or 25000000, magic, cpus
+        self.kind = kind or os.environ.get("EMU") or "bochs"
         self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
         self.on_e9 = None
         os.makedirs(self.dir, exist_ok=True)
@@ -108,7 +108,7 @@ class Machine:
         com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
         size = os.path.getsize(self.disk) // 512
         with open(self.path("bochsrc"), "w") as f:
-            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu or "broadwell_ult", ips=self.ips,
+            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu or "broadwell_ult", ips=self.ips, cpus=self.cpus,
                                    mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
                                    com1=com1, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
@@ -120,7 +120,7 @@ class Machine:
         accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
         if not os.environ.get("QEMU_CPU") and nested_kvm():
             accel, cpu = ["-accel", "kvm"], "host"
-        return ["qemu-system-x86_64", "-M", "pc", *accel, "-cpu", cpu, "-m", str(self.mem), "-bios", OVMF,
+        return ["qemu-system-x86_64", "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
