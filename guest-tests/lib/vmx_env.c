@@ -10,7 +10,11 @@ enum {
     PIC1_MASK = 0x21,
     PIC2_MASK = 0xa1,
     LAPIC_LVT_TIMER = 0xfee00320,
+    LAPIC_EOI = 0xfee000b0,
     LVT_MASKED = 1 << 16,
+    PIC1 = 0x20,
+    PIC2 = 0xa0,
+    PIC_EOI = 0x20,
     FEATURE_LOCK_VMX = 5, /* locked, VMX outside SMX */
     FEATURE_LOCK = 1,
     TSS_IOPB = 0x66,
@@ -140,11 +144,12 @@ static void build_descriptors(void)
     }
 }
 
-/* CS by a far return, the rest by MOV; TR's descriptor is busy after every load. */
+/* CS and SS by an IRET, which also ends the NMI blocking that an exit may have left; the rest by MOV. */
 static void load_segments(u16 cs, u16 data)
 {
-    __asm__ volatile("pushq %0\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tlretq\n1:\n\t"
-                     "mov %w1, %%ds\n\tmov %w1, %%es\n\tmov %w1, %%ss\n\tmov %w1, %%fs\n\tmov %w1, %%gs"
+    __asm__ volatile("mov %%rsp, %%rax\n\tpushq %1\n\tpush %%rax\n\tpushfq\n\tpushq %0\n\t"
+                     "lea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:\n\t"
+                     "mov %w1, %%ds\n\tmov %w1, %%es\n\tmov %w1, %%fs\n\tmov %w1, %%gs"
                      : : "r"((u64)cs), "r"((u64)data) : "rax", "memory");
 }
 
@@ -188,6 +193,22 @@ void l1_state_get(struct l1_state *s)
     };
 }
 
+/* An interrupt that was on its way when its source was masked must not surprise a test. */
+static void drain_interrupts(void)
+{
+    struct l1_frame f;
+
+    for (unsigned tries = 0; tries < 16; tries++) {
+        l1_frame_init(&f);
+        l1_run(&f, "\xfb\x90\x90\xfa", 4);
+        if (l1_trap.vector == L1_DONE)
+            return;
+        *(volatile u32 *)(u64)LAPIC_EOI = 0;
+        gt_outb(PIC2, PIC_EOI);
+        gt_outb(PIC1, PIC_EOI);
+    }
+}
+
 static void save_firmware(void)
 {
     env.gdtr = gt_sgdt();
@@ -218,6 +239,7 @@ void vmx_begin(void)
     build_descriptors();
     l1_state_restore();
     env.active = true;
+    drain_interrupts();
 }
 
 void vmx_end(void)
