@@ -1,0 +1,66 @@
+/* Builds and loads L0's descriptor tables. SDM 3A 3.4.5 "Segment Descriptors",
+ * SDM 3A 6.14.1 "64-Bit Mode IDT". */
+#include "hv/core/desc.h"
+#include "hv/core/insn.h"
+#include "hv/arch/cpu.h"
+#include "hv/arch/msr.h"
+
+#define DESC_CODE64    0x00af9b000000ffffull
+#define DESC_DATA      0x00cf93000000ffffull
+#define DESC_TSS       0x0000890000000000ull
+#define GATE_INTERRUPT 0x8e00ull
+
+static void gate_set(struct gate *g, u64 handler, u64 ist)
+{
+    g->lo = (handler & 0xffff) | ((u64)SEL_CODE << 16) | (ist << 32) | (GATE_INTERRUPT << 32) |
+            (bits(handler, 31, 16) << 48);
+    g->hi = handler >> 32;
+}
+
+static u64 ist_of(u32 vector)
+{
+    switch (vector) {
+    case VEC_NMI:
+        return IST_NMI;
+    case VEC_DF:
+        return IST_DF;
+    case VEC_MC:
+        return IST_MC;
+    default:
+        return IST_OTHER;
+    }
+}
+
+void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
+{
+    u64 tss = (u64)&d->tss;
+    d->gs_base = gs_base;
+    d->gdt[SEL_CODE / 8] = DESC_CODE64;
+    d->gdt[SEL_DATA / 8] = DESC_DATA;
+    d->gdt[SEL_TSS / 8] = DESC_TSS | (sizeof(struct tss) - 1) | (bits(tss, 23, 0) << 16) |
+                          (bits(tss, 31, 24) << 56);
+    d->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+    d->tss.io_map_base = sizeof(struct tss);
+    for (u32 i = 0; i < IST_COUNT; i++)
+        d->tss.ist[i] = (u64)stacks + (i + 1) * IST_STACK_PAGES * PAGE_SIZE;
+    for (u32 v = 0; v < TRAP_COUNT; v++)
+        gate_set(&d->idt[v], trap_stubs[v], ist_of(v));
+}
+
+void desc_load(struct desc *d)
+{
+    struct PACKED {
+        u16 limit;
+        u64 base;
+    } gdtr = {sizeof d->gdt - 1, (u64)d->gdt}, idtr = {sizeof d->idt - 1, (u64)d->idt};
+
+    __asm__ volatile("lgdt %0\n lidt %1\n"
+                     "mov %2, %%ds\n mov %2, %%es\n mov %2, %%ss\n"
+                     "mov %3, %%fs\n mov %3, %%gs\n"
+                     "lldt %w3\n ltr %w4\n"
+                     "pushq %5\n leaq 1f(%%rip), %%rax\n pushq %%rax\n lretq\n1:\n"
+                     :
+                     : "m"(gdtr), "m"(idtr), "r"(SEL_DATA), "r"(0), "r"(SEL_TSS), "i"(SEL_CODE)
+                     : "rax", "memory");
+    wrmsr(MSR_IA32_GS_BASE, d->gs_base);
+}

@@ -1,0 +1,90 @@
+/*
+ * The instructions of root mode that C cannot say, VMX apart (hv/vmx/insn.h). Those that may
+ * fault on a value from a guest have an entry in .ex_table and return false instead.
+ */
+#ifndef HV_CORE_INSN_H
+#define HV_CORE_INSN_H
+
+#include "hv/arch/types.h"
+
+/* Registers the instruction at label 1 to go on at label 2 when it faults. */
+#define EX_TABLE ".pushsection .ex_table,\"a\"\n .balign 8\n .quad 1b, 2b\n .popsection\n"
+
+struct cpuid {
+    u32 eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid cpuid(u32 leaf, u32 sub)
+{
+    struct cpuid r;
+    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(sub));
+    return r;
+}
+
+static inline u64 rdmsr(u32 msr)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return ((u64)hi << 32) | lo;
+}
+
+static inline void wrmsr(u32 msr, u64 v)
+{
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+}
+
+/* False when the CPU answered #GP; *v is then unchanged. */
+static inline MUST_CHECK bool rdmsr_safe(u32 msr, u64 *v)
+{
+    u32 lo, hi;
+    u8 ok = 0;
+    __asm__ volatile("1: rdmsr\n movb $1, %0\n2:\n" EX_TABLE
+                     : "+q"(ok), "=a"(lo), "=d"(hi) : "c"(msr));
+    if (!ok)
+        return false;
+    *v = ((u64)hi << 32) | lo;
+    return true;
+}
+
+static inline MUST_CHECK bool wrmsr_safe(u32 msr, u64 v)
+{
+    u8 ok = 0;
+    __asm__ volatile("1: wrmsr\n movb $1, %0\n2:\n" EX_TABLE
+                     : "+q"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+    return ok;
+}
+
+static inline MUST_CHECK bool xsetbv_safe(u32 index, u64 v)
+{
+    u8 ok = 0;
+    __asm__ volatile("1: xsetbv\n movb $1, %0\n2:\n" EX_TABLE
+                     : "+q"(ok) : "c"(index), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+    return ok;
+}
+
+static inline void outb(u16 port, u8 v)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline u8 inb(u16 port)
+{
+    u8 v;
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline u64 read_cr0(void) { u64 v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
+static inline u64 read_cr2(void) { u64 v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
+static inline u64 read_cr3(void) { u64 v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); return v; }
+static inline u64 read_cr4(void) { u64 v; __asm__ volatile("mov %%cr4, %0" : "=r"(v)); return v; }
+static inline u64 read_dr6(void) { u64 v; __asm__ volatile("mov %%dr6, %0" : "=r"(v)); return v; }
+static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory"); }
+static inline void write_cr2(u64 v) { __asm__ volatile("mov %0, %%cr2" : : "r"(v) : "memory"); }
+static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
+static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
+static inline void write_dr6(u64 v) { __asm__ volatile("mov %0, %%dr6" : : "r"(v) : "memory"); }
+static inline void wbinvd(void) { __asm__ volatile("wbinvd" : : : "memory"); }
+
+#endif

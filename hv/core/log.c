@@ -1,0 +1,130 @@
+/* The log's formatter and its two kinds of port. Owns no state: struct log is the caller's, found
+ * through GS. */
+#include "hv/core/log.h"
+#include "hv/core/insn.h"
+#include "hv/core/percpu.h"
+#include "boot/boot_info.h"
+
+#include <stdarg.h>
+
+#define PORT_E9  0xe9
+#define PORT_COM1 0x3f8
+#define PORT_COM2 0x2f8
+#define UART_LCR 3
+#define UART_LSR 5
+#define LSR_THR_EMPTY 0x20
+#define LCR_8N1 3
+#define UART_PATIENCE 100000u /* a port that never gets ready is not there */
+
+void log_init(struct log *log, u32 kind, u32 verbose)
+{
+    static const u16 port[] = {
+        [BOOT_LOG_E9] = PORT_E9, [BOOT_LOG_COM1] = PORT_COM1, [BOOT_LOG_COM2] = PORT_COM2,
+    };
+    log->port = kind < ARRAY_LEN(port) ? port[kind] : 0;
+    log->serial = kind == BOOT_LOG_COM1 || kind == BOOT_LOG_COM2;
+    log->verbose = verbose;
+}
+
+static void put(const struct log *log, char c)
+{
+    if (log->serial)
+        for (u32 i = 0; i < UART_PATIENCE && !(inb((u16)(log->port + UART_LSR)) & LSR_THR_EMPTY); i++)
+            ;
+    outb(log->port, (u8)c);
+}
+
+static void put_string(const struct log *log, const char *s)
+{
+    for (; *s; s++)
+        put(log, *s);
+}
+
+static void put_number(const struct log *log, u64 v, u32 base, u32 width, char pad)
+{
+    char digits[20];
+    u32 n = 0;
+    do {
+        digits[n++] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v);
+    for (; width > n; width--)
+        put(log, pad);
+    while (n)
+        put(log, digits[--n]);
+}
+
+/* One conversion, after its '%'. Returns the format behind it. */
+static const char *put_conversion(const struct log *log, const char *f, va_list *args)
+{
+    char pad = *f == '0' ? '0' : ' ';
+    u32 width = 0;
+    for (; *f >= '0' && *f <= '9'; f++)
+        width = width * 10 + (u32)(*f - '0');
+    bool wide = *f == 'l';
+    if (wide)
+        f++;
+    if (*f == 's')
+        put_string(log, va_arg(*args, const char *));
+    else if (*f == 'c')
+        put(log, (char)va_arg(*args, int));
+    else if (*f == '%')
+        put(log, '%');
+    else
+        put_number(log, wide ? va_arg(*args, u64) : va_arg(*args, u32), *f == 'x' ? 16 : 10, width,
+                   pad);
+    return f + 1;
+}
+
+static void put_line(const char *format, va_list *args)
+{
+    const struct log *log = percpu()->log;
+    if (!log->port)
+        return;
+    u8 lcr = 0;
+    if (log->serial) {
+        lcr = inb((u16)(log->port + UART_LCR));
+        outb((u16)(log->port + UART_LCR), LCR_8N1); /* the divisor latch may have been open */
+    }
+    put_string(log, "nidus: ");
+    for (const char *f = format; *f;)
+        if (*f == '%')
+            f = put_conversion(log, f + 1, args);
+        else
+            put(log, *f++);
+    if (log->serial)
+        put(log, '\r');
+    put(log, '\n');
+    if (log->serial)
+        outb((u16)(log->port + UART_LCR), lcr);
+}
+
+void log_line(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_line(format, &args);
+    va_end(args);
+}
+
+void cpu_stop(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+void panic(const char *format, ...)
+{
+    struct percpu *cpu = percpu();
+    va_list args;
+    va_start(args, format);
+    put_line(format, &args);
+    va_end(args);
+    /* A panic inside the dump must not start another. */
+    if (!cpu->panicking && cpu->dump) {
+        cpu->panicking = 1;
+        cpu->dump(cpu);
+    }
+    log_line("this CPU is stopped");
+    cpu_stop();
+}

@@ -1,0 +1,95 @@
+; traps.asm: the entries of L0's IDT. Every vector has a stack of its own (IST), because an exit
+; arrives with RSP at struct regs, which must not be pushed upon.
+bits 64
+default rel
+%include "offsets.inc"
+
+extern trap_handle, enter_window, enter_window_end, enter_nmi
+global trap_stubs:data
+
+section .text
+
+; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an error.
+%macro STUB 2
+align 16
+trap_%1:
+  %if %2 == 0
+        push    0
+  %endif
+        push    %1
+        jmp     trap_common
+%endmacro
+
+%assign v 0
+%rep 32
+  %if v == TRAP_VECTOR_NMI
+align 16
+; NMI: set the flag; an entry that was about to happen goes back to its check. IRET unblocks
+; NMIs: the flag holds one, as the CPU's own latch would.
+trap_ %+ v:
+        mov     dword [gs:PERCPU_nmi_pending], 1
+        push    rax
+        lea     rax, [enter_window]
+        cmp     [rsp + 8], rax
+        jb      .out
+        lea     rax, [enter_window_end]
+        cmp     [rsp + 8], rax
+        jae     .out
+        lea     rax, [enter_nmi]
+        mov     [rsp + 8], rax
+.out:   pop     rax
+        iretq
+  %elif v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 || v == 29 || v == 30
+        STUB    %[v], 1
+  %else
+        STUB    %[v], 0
+  %endif
+  %assign v v + 1
+%endrep
+
+; Completes struct trap_frame, calls trap_handle(frame), and goes where the frame now says.
+trap_common:
+        push    rax
+        push    rcx
+        push    rdx
+        push    rbx
+        push    rbp
+        push    rsi
+        push    rdi
+        push    r8
+        push    r9
+        push    r10
+        push    r11
+        push    r12
+        push    r13
+        push    r14
+        push    r15
+        mov     rdi, rsp
+        cld
+        call    trap_handle
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     r11
+        pop     r10
+        pop     r9
+        pop     r8
+        pop     rdi
+        pop     rsi
+        pop     rbp
+        pop     rbx
+        pop     rdx
+        pop     rcx
+        pop     rax
+        lea     rsp, [rsp + TRAP_IRET_FRAME]
+        iretq
+
+section .rodata
+align 8
+trap_stubs:
+%assign v 0
+%rep 32
+        dq      trap_ %+ v
+  %assign v v + 1
+%endrep

@@ -1,0 +1,37 @@
+/*
+ * The register frame that hv/vmx/enter.asm shares with C, through generated offsets. RIP, RSP
+ * and RFLAGS are absent: the VMCS holds them. Index = the register number of the SDM's
+ * encodings and exit qualifications.
+ */
+#ifndef HV_VMX_REGS_H
+#define HV_VMX_REGS_H
+
+#include "hv/arch/types.h"
+
+enum reg {
+    REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+    REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_COUNT
+};
+
+struct regs {
+    u64 gpr[REG_COUNT]; /* gpr[REG_RSP] is a hole: reg_read and reg_write (vmx.h) know */
+    u64 host_rsp;       /* C's stack while the guest runs; HOST_RSP itself points at this struct */
+};
+
+/* What vmx_enter returns. */
+enum vmx_enter {
+    VMX_ENTER_EXIT = 0,         /* the guest ran and exited */
+    VMX_ENTER_FAIL_INVALID = 1, /* VMfailInvalid: no current VMCS */
+    VMX_ENTER_FAIL_VALID = 2,   /* VMfailValid: the VM-instruction error field says why */
+    VMX_ENTER_NMI = 3,          /* percpu.nmi_pending was set; nothing was entered */
+};
+
+/*
+ * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the
+ * exit. @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit, IF = 0.
+ */
+enum vmx_enter vmx_enter(struct regs *regs, u64 launched);
+void vmx_exit(void); /* HOST_RIP; not to be called */
+
+#endif

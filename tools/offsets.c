@@ -1,0 +1,58 @@
+/* Names every number that assembly may know. Compiled to text only; the Makefile's filter turns
+ * each marker into a %define of build/offsets.inc. Never linked. */
+#include "boot/boot_info.h"
+#include "hv/arch/cpu.h"
+#include "hv/arch/msr.h"
+#include "hv/core/percpu.h"
+#include "hv/core/trap.h"
+#include "hv/vmx/regs.h"
+
+#define DEFINE(name, value)  __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
+#define OFFSET(prefix, type, member) DEFINE(prefix##_##member, offsetof(struct type, member))
+
+void offsets(void);
+void offsets(void)
+{
+    OFFSET(HANDOFF, handoff, l0_cr3);
+    OFFSET(HANDOFF, handoff, l0_stack);
+    OFFSET(HANDOFF, handoff, l0_entry);
+    OFFSET(HANDOFF, handoff, rip);
+    OFFSET(HANDOFF, handoff, rsp);
+    OFFSET(HANDOFF, handoff, rflags);
+    OFFSET(HANDOFF, handoff, cr0);
+    OFFSET(HANDOFF, handoff, cr2);
+    OFFSET(HANDOFF, handoff, cr3);
+    OFFSET(HANDOFF, handoff, cr4);
+    OFFSET(HANDOFF, handoff, efer);
+    OFFSET(HANDOFF, handoff, dr7);
+    OFFSET(HANDOFF, handoff, gdtr);
+    OFFSET(HANDOFF, handoff, idtr);
+    DEFINE(MSR_EFER, (int)MSR_IA32_EFER);
+    DEFINE(EFER_NXE_BIT, (int)EFER_NXE);
+    DEFINE(CR0_WP_BIT, (int)CR0_WP);
+    DEFINE(CR4_PGE_PCIDE_BITS, (int)(CR4_PGE | CR4_PCIDE));
+
+    OFFSET(PERCPU, percpu, nmi_pending);
+    DEFINE(TRAP_IRET_FRAME, offsetof(struct trap_frame, rip) - offsetof(struct trap_frame, vector));
+    DEFINE(TRAP_VECTOR_NMI, VEC_NMI);
+
+    DEFINE(REGS_rax, offsetof(struct regs, gpr[REG_RAX]));
+    DEFINE(REGS_rcx, offsetof(struct regs, gpr[REG_RCX]));
+    DEFINE(REGS_rdx, offsetof(struct regs, gpr[REG_RDX]));
+    DEFINE(REGS_rbx, offsetof(struct regs, gpr[REG_RBX]));
+    DEFINE(REGS_rbp, offsetof(struct regs, gpr[REG_RBP]));
+    DEFINE(REGS_rsi, offsetof(struct regs, gpr[REG_RSI]));
+    DEFINE(REGS_rdi, offsetof(struct regs, gpr[REG_RDI]));
+    DEFINE(REGS_r8, offsetof(struct regs, gpr[REG_R8]));
+    DEFINE(REGS_r9, offsetof(struct regs, gpr[REG_R9]));
+    DEFINE(REGS_r10, offsetof(struct regs, gpr[REG_R10]));
+    DEFINE(REGS_r11, offsetof(struct regs, gpr[REG_R11]));
+    DEFINE(REGS_r12, offsetof(struct regs, gpr[REG_R12]));
+    DEFINE(REGS_r13, offsetof(struct regs, gpr[REG_R13]));
+    DEFINE(REGS_r14, offsetof(struct regs, gpr[REG_R14]));
+    DEFINE(REGS_r15, offsetof(struct regs, gpr[REG_R15]));
+    DEFINE(REGS_host_rsp, offsetof(struct regs, host_rsp));
+    DEFINE(ENTER_FAIL_INVALID, VMX_ENTER_FAIL_INVALID);
+    DEFINE(ENTER_FAIL_VALID, VMX_ENTER_FAIL_VALID);
+    DEFINE(ENTER_NMI, VMX_ENTER_NMI);
+}
