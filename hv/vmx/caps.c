@@ -1,0 +1,77 @@
+/* Reads the processor's capabilities once. boot/ has refused unsuitable machines by then, with
+ * the bit's name; what is refused here again is only what the core could not run without. */
+#include "hv/vmx/caps.h"
+#include "hv/core/insn.h"
+
+#define LEAF_FEATURES      1u
+#define LEAF_STRUCTURED    7u
+#define LEAF_XSTATE        0xdu
+#define LEAF_MAX           0u
+#define LEAF_EXT_FEATURES  0x80000001u
+#define LEAF_ADDRESS_SIZES 0x80000008u
+#define EPT_NEEDED (EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT)
+
+/* MSRs that exist only where a bit says so must not be read elsewhere. */
+static void read_vmx(struct vmx_caps *c)
+{
+    u64 *words = &c->basic;
+    for (u32 i = 0; i <= MSR_IA32_VMX_VMCS_ENUM - MSR_IA32_VMX_BASIC; i++)
+        words[i] = rdmsr(MSR_IA32_VMX_BASIC + i);
+    if (any(c->basic, VMX_BASIC_TRUE_CTLS)) {
+        c->true_pin = rdmsr(MSR_IA32_VMX_TRUE_PINBASED_CTLS);
+        c->true_cpu1 = rdmsr(MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
+        c->true_exit = rdmsr(MSR_IA32_VMX_TRUE_EXIT_CTLS);
+        c->true_entry = rdmsr(MSR_IA32_VMX_TRUE_ENTRY_CTLS);
+    }
+    u32 cpu1 = vcaps_cpu1(c).may_be_1;
+    if (any(cpu1, CPU1_SECONDARY))
+        c->cpu2 = rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2);
+    if (any(cpu1, CPU1_TERTIARY))
+        c->cpu3 = rdmsr(MSR_IA32_VMX_PROCBASED_CTLS3);
+    u32 cpu2 = vcaps_cpu2(c).may_be_1;
+    if (any(cpu2, CPU2_ENABLE_EPT | CPU2_ENABLE_VPID))
+        c->ept_vpid = rdmsr(MSR_IA32_VMX_EPT_VPID_CAP);
+    if (any(cpu2, CPU2_ENABLE_VMFUNC))
+        c->vmfunc = rdmsr(MSR_IA32_VMX_VMFUNC);
+    if (any(vcaps_exit(c).may_be_1, EXIT_SECONDARY))
+        c->exit2 = rdmsr(MSR_IA32_VMX_EXIT_CTLS2);
+}
+
+static void read_cpuid(struct cpu_facts *f)
+{
+    u32 max = cpuid(LEAF_MAX, 0).eax;
+    struct cpuid base = cpuid(LEAF_FEATURES, 0), ext = cpuid(LEAF_EXT_FEATURES, 0), seven = {0}, xs = {0};
+    if (max >= LEAF_STRUCTURED)
+        seven = cpuid(LEAF_STRUCTURED, 0);
+    if (max >= LEAF_XSTATE)
+        xs = cpuid(LEAF_XSTATE, 1);
+    f->phys_bits = cpuid(LEAF_ADDRESS_SIZES, 0).eax & 0xff;
+    f->mce = any(base.edx, BIT(7));
+    f->xsave = any(base.ecx, BIT(26));
+    f->page_1g = any(ext.edx, BIT(26));
+    f->rdtscp = any(ext.edx, BIT(27));
+    f->invpcid = any(seven.ebx, BIT(10));
+    f->waitpkg = any(seven.ecx, BIT(5));
+    f->pconfig = any(seven.edx, BIT(18));
+    f->xsaves = any(xs.eax, BIT(3));
+}
+
+const char *caps_read(struct cpu_facts *f)
+{
+    read_vmx(&f->vmx);
+    read_cpuid(f);
+    u32 cpu2 = vcaps_cpu2(&f->vmx).may_be_1;
+    u64 ept_vpid = f->vmx.ept_vpid;
+    f->ept_2m = any(ept_vpid, EPT_CAP_2M);
+    f->ept_1g = any(ept_vpid, EPT_CAP_1G);
+    f->vpid = any(cpu2, CPU2_ENABLE_VPID) && all(ept_vpid, VPID_CAP_INVVPID | VPID_CAP_ALL);
+    f->perf_global = any(vcaps_exit(&f->vmx).may_be_1, EXIT_LOAD_PERF_GLOBAL_CTRL) &&
+                     any(vcaps_entry(&f->vmx).may_be_1, ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    if (!any(vcaps_cpu1(&f->vmx).may_be_1, CPU1_USE_MSR_BITMAPS))
+        return "MSR bitmaps";
+    if (!any(cpu2, CPU2_ENABLE_EPT) || !all(ept_vpid, EPT_NEEDED))
+        return "EPT";
+    if (!any(cpu2, CPU2_UNRESTRICTED_GUEST))
+        return "unrestricted guest";
+    return NULL;
+}

@@ -1,0 +1,25 @@
+/* What this processor is: its VMX capability MSRs as hv/vmcs12/vcaps.h words them, and the few
+ * CPUID facts that the core asks for again and again. Read once, at bring-up. */
+#ifndef HV_VMX_CAPS_H
+#define HV_VMX_CAPS_H
+
+#include "hv/vmcs12/vmcs12.h"
+
+struct cpu_facts {
+    struct vmx_caps vmx;
+    u32 phys_bits;
+    bool page_1g;   /* 1 GiB pages in L0's and L1's own tables */
+    bool mce, xsave, rdtscp, invpcid, xsaves, waitpkg, pconfig, ept_1g, ept_2m, vpid;
+    bool perf_global; /* entry and exit load IA32_PERF_GLOBAL_CTRL */
+};
+
+/* Fills *f. Returns NULL, or the name of what Nidus needs and this CPU lacks. */
+const char *caps_read(struct cpu_facts *f) MUST_CHECK;
+
+/* A control word: bits that must be 1, plus those of `want` that may be 1. */
+static inline u32 ctl_word(struct ctl_range r, u32 want)
+{
+    return r.must_be_1 | (want & r.may_be_1);
+}
+
+#endif

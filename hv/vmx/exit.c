@@ -1,0 +1,176 @@
+/*
+ * What an exit tells, read once; and the two ways to answer it that touch the guest's state:
+ * complete the instruction, or deliver an event. Works on the current VMCS, whoever's it is.
+ */
+#include "hv/vmx/vmx.h"
+#include "hv/vmx/insn.h"
+
+static void read_group_rest(struct cpu *cpu, u32 mask)
+{
+    struct vmexit *e = &cpu->exit;
+    struct exit_state *st = &cpu->st;
+    if (any(mask, SNAP_INSN_INFO))
+        e->insn_info = (u32)vmcs_read(ENC_exit_instruction_info);
+    if (any(mask, SNAP_GLA))
+        e->gla = vmcs_read(ENC_guest_linear_address);
+    if (any(mask, SNAP_GPA))
+        e->gpa = vmcs_read(ENC_guest_physical_address);
+    if (any(mask, SNAP_INTR)) {
+        e->intr_info = (u32)vmcs_read(ENC_exit_intr_info);
+        e->intr_error = (u32)vmcs_read(ENC_exit_intr_error_code);
+    }
+    if (any(mask, SNAP_IDT)) {
+        e->idt_info = (u32)vmcs_read(ENC_idt_vectoring_info);
+        e->idt_error = (u32)vmcs_read(ENC_idt_vectoring_error_code);
+    }
+    if (any(mask, SNAP_IO)) {
+        e->io_rcx = vmcs_read(ENC_io_rcx);
+        e->io_rsi = vmcs_read(ENC_io_rsi);
+        e->io_rdi = vmcs_read(ENC_io_rdi);
+        e->io_rip = vmcs_read(ENC_io_rip);
+    }
+    if (any(mask, SNAP_MODE)) {
+        st->cs_ar = (u32)vmcs_read(ENC_guest_cs_ar);
+        st->ss_ar = (u32)vmcs_read(ENC_guest_ss_ar);
+        st->cr0 = vmcs_read(ENC_guest_cr0);
+        st->cr3 = vmcs_read(ENC_guest_cr3);
+        st->cr4 = vmcs_read(ENC_guest_cr4);
+        st->efer = vmcs_read(ENC_guest_efer);
+    }
+    if (any(mask, SNAP_RSP))
+        st->rsp = vmcs_read(ENC_guest_rsp);
+}
+
+/* The two groups of nearly every exit come first, so that CPUID costs two tests here. */
+static inline void read_groups(struct cpu *cpu, u32 mask)
+{
+    if (any(mask, SNAP_STEP)) {
+        cpu->exit.insn_len = (u32)vmcs_read(ENC_exit_instruction_len);
+        cpu->st.rip = vmcs_read(ENC_guest_rip);
+        cpu->st.rflags = vmcs_read(ENC_guest_rflags);
+        cpu->st.interruptibility = (u32)vmcs_read(ENC_guest_interruptibility);
+    }
+    if (any(mask, ~(u64)SNAP_STEP)) {
+        if (any(mask, SNAP_QUAL))
+            cpu->exit.qual = vmcs_read(ENC_exit_qualification);
+        read_group_rest(cpu, mask);
+    }
+}
+
+void exit_snapshot(struct cpu *cpu, u32 mask)
+{
+    cpu->have = mask;
+    read_groups(cpu, mask);
+}
+
+void exit_more(struct cpu *cpu, u32 mask)
+{
+    read_groups(cpu, mask & ~cpu->have);
+    cpu->have |= mask;
+}
+
+bool guest_is_64bit(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_MODE);
+    return any(cpu->st.efer, EFER_LMA) && any(cpu->st.cs_ar, AR_L);
+}
+
+/* SS.DPL is the CPL in every mode. SDM 3C 25.4.1 "Guest Register State" */
+u32 guest_cpl(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_MODE);
+    return ar_dpl(cpu->st.ss_ar);
+}
+
+/*
+ * A single step over an instruction that L0 completed must trap as on the CPU, so BS becomes
+ * pending. With BTF the step is of branches only, and none of these is one.
+ * SDM 3B 18.3.1.4 "Single-Step Exception Condition", SDM 3C 25.4.2 "Guest Non-Register State"
+ */
+static void pend_single_step(void)
+{
+    if (any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF))
+        return;
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, pending | PENDING_DBG_BS);
+}
+
+void exit_advance(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_STEP);
+    struct exit_state *st = &cpu->st;
+    st->rip += cpu->exit.insn_len;
+    /* Outside 64-bit mode the instruction pointer has 32 bits. */
+    if (__builtin_expect(st->rip >> 32 != 0, 0) && !guest_is_64bit(cpu))
+        st->rip = (u32)st->rip;
+    vmcs_write(ENC_guest_rip, st->rip);
+    if (__builtin_expect(any(st->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS), 0)) {
+        st->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+        vmcs_write(ENC_guest_interruptibility, st->interruptibility);
+    }
+    if (__builtin_expect(!any(st->rflags, RFLAGS_TF | RFLAGS_RF), 1))
+        return;
+    if (any(st->rflags, RFLAGS_TF))
+        pend_single_step();
+    st->rflags &= ~RFLAGS_RF;
+    vmcs_write(ENC_guest_rflags, st->rflags);
+}
+
+void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len)
+{
+    (void)cpu;
+    vmcs_write(ENC_entry_intr_info, info | INTR_VALID);
+    if (any(info, INTR_ERROR_VALID))
+        vmcs_write(ENC_entry_exception_error_code, error);
+    vmcs_write(ENC_entry_instruction_len, insn_len);
+}
+
+#define VECTORS_WITH_ERROR                                                                       \
+    (1u << VEC_DF | 1u << VEC_TS | 1u << VEC_NP | 1u << VEC_SS | 1u << VEC_GP | 1u << VEC_PF |   \
+     1u << VEC_AC | 1u << VEC_CP)
+
+/* The exception's RF: faults save RFLAGS.RF = 1, and a true exit saved it cleared.
+ * SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
+void inject_exception(struct cpu *cpu, u32 vector, u32 error)
+{
+    u32 info = vector | INTR_HW_EXCEPTION << 8;
+    exit_more(cpu, SNAP_STEP | SNAP_MODE);
+    /* In real mode no error code is pushed. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
+    if (vector < 32 && any(VECTORS_WITH_ERROR, 1u << vector) && any(cpu->st.cr0, CR0_PE))
+        info |= INTR_ERROR_VALID;
+    inject_event(cpu, info, error, 0);
+}
+
+void inject_again(struct cpu *cpu)
+{
+    const struct vmexit *e = &cpu->exit;
+    if (any(e->idt_info, INTR_VALID)) {
+        inject_event(cpu, e->idt_info & ~INTR_NMI_UNBLOCKING, e->idt_error,
+                     (u32)vmcs_read(ENC_exit_instruction_len));
+        return;
+    }
+    /* IRET had unblocked NMIs before it met the violation; it will be executed again.
+     * SDM 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
+    if (any(cpu->have, SNAP_QUAL) && any(e->qual, QUAL_EPT_NMI_UNBLOCKING)) {
+        u64 blocking = vmcs_read(ENC_guest_interruptibility);
+        vmcs_write(ENC_guest_interruptibility, blocking | BLOCKING_BY_NMI);
+    }
+}
+
+u64 reg_read(struct cpu *cpu, enum reg r)
+{
+    if (r != REG_RSP)
+        return cpu->regs.gpr[r];
+    exit_more(cpu, SNAP_RSP);
+    return cpu->st.rsp;
+}
+
+void reg_write(struct cpu *cpu, enum reg r, u64 v)
+{
+    if (r != REG_RSP) {
+        cpu->regs.gpr[r] = v;
+        return;
+    }
+    cpu->st.rsp = v;
+    vmcs_write(ENC_guest_rsp, v);
+}

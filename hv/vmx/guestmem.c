@@ -1,0 +1,72 @@
+/* Translation of L1's physical addresses and bounded copies. Today RAM is identity; only
+ * this file and EPT01 know. */
+#include "hv/vmx/guestmem.h"
+#include "hv/core/lib.h"
+
+static bool in_hole(const struct vm *vm, gpa1_t gpa1)
+{
+    return gpa1.a - vm->hole.a < vm->hole_size;
+}
+
+static bool in_ram(const struct vm *vm, u64 a)
+{
+    for (u32 i = 0; i < vm->range_count; i++)
+        if (a - vm->range[i].base < vm->range[i].size)
+            return true;
+    return false;
+}
+
+struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1)
+{
+    if (in_hole(vm, gpa1))
+        return (struct gpa1_place){GPA1_SINK, HPA(vm->ept01.sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
+    if (in_ram(vm, gpa1.a))
+        return (struct gpa1_place){GPA1_RAM, HPA(gpa1.a)};
+    return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
+}
+
+void *gpa1_map(const struct vm *vm, gpa1_t gpa1)
+{
+    struct gpa1_place p = gpa1_to_hpa(vm, gpa1);
+    return p.kind == GPA1_NOTHING ? NULL : mem_va(&vm->mem, p.hpa);
+}
+
+static size_t to_page_end(u64 a, size_t n)
+{
+    size_t rest = PAGE_SIZE - (a & (PAGE_SIZE - 1));
+    return n < rest ? n : rest;
+}
+
+bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n)
+{
+    bool whole = true;
+    for (u8 *out = to; n;) {
+        size_t part = to_page_end(gpa1.a, n);
+        const void *from = gpa1_map(vm, gpa1);
+        if (from)
+            memcpy(out, from, part);
+        else
+            memset(out, 0xff, part);
+        whole &= from != NULL;
+        out += part;
+        n -= part;
+        gpa1.a += part;
+    }
+    return whole;
+}
+
+bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
+{
+    bool whole = true;
+    for (const u8 *in = from; n;) {
+        size_t part = to_page_end(gpa1.a, n);
+        void *to = gpa1_map(vm, gpa1);
+        if (to)
+            memcpy(to, in, part);
+        whole &= to != NULL;
+        in += part;
+        n -= part;
+        gpa1.a += part;
+    }
+    return whole;
+}

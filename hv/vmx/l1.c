@@ -1,0 +1,124 @@
+/* vmcs01: the captured context of the firmware becomes L1's, and the controls under which L1
+ * runs. Everything that L1 may have natively it has: only what part 2 of the design names
+ * exits. */
+#include "hv/vmx/vmx.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+
+#define VPID01          1u
+#define AR_NULL         AR_UNUSABLE
+#define LINK_NONE       (~0ull)
+#define TR_LIMIT_NULL   0xffffu
+
+/* Fields of one segment lie two apart, in the order of the captured array. */
+static void write_segment(u32 i, const struct handoff_seg *s)
+{
+    vmcs_write(ENC_guest_es_selector + 2 * i, s->selector);
+    vmcs_write(ENC_guest_es_base + 2 * i, s->base);
+    vmcs_write(ENC_guest_es_limit + 2 * i, s->limit);
+    vmcs_write(ENC_guest_es_ar + 2 * i, s->ar);
+}
+
+/* VM entry needs a usable busy TSS in TR; a firmware that never loaded TR gets one with selector
+ * 0. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
+static void write_segments(const struct handoff *h)
+{
+    /* The VMCS numbers CS, SS, DS, FS, GS, LDTR, TR behind ES just as the array does. */
+    for (u32 i = HANDOFF_ES; i <= HANDOFF_TR; i++)
+        write_segment(i, &h->seg[i]);
+    if (h->seg[HANDOFF_TR].ar == AR_NULL) {
+        struct handoff_seg tr = {.limit = TR_LIMIT_NULL, .ar = AR_P | AR_TYPE_BUSY_TSS};
+        write_segment(HANDOFF_TR, &tr);
+    }
+    vmcs_write(ENC_guest_gdtr_base, h->gdtr.base);
+    vmcs_write(ENC_guest_gdtr_limit, h->gdtr.limit);
+    vmcs_write(ENC_guest_idtr_base, h->idtr.base);
+    vmcs_write(ENC_guest_idtr_limit, h->idtr.limit);
+}
+
+static void write_registers(struct cpu *cpu, const struct handoff *h)
+{
+    cpu->cr0_shadow = h->cr0;
+    cpu->cr4_shadow = h->cr4;
+    vmcs_write(ENC_guest_cr0, h->cr0 | CR0_NE);
+    vmcs_write(ENC_cr0_read_shadow, h->cr0);
+    vmcs_write(ENC_cr0_guest_host_mask, CR0_MASK01);
+    vmcs_write(ENC_guest_cr3, h->cr3);
+    vmcs_write(ENC_guest_cr4, h->cr4 | CR4_VMXE);
+    vmcs_write(ENC_cr4_read_shadow, h->cr4);
+    vmcs_write(ENC_cr4_guest_host_mask, CR4_MASK01);
+    vmcs_write(ENC_guest_dr7, h->dr7);
+    vmcs_write(ENC_guest_rsp, h->rsp);
+    vmcs_write(ENC_guest_rip, h->rip);
+    vmcs_write(ENC_guest_rflags, h->rflags);
+    vmcs_write(ENC_guest_debugctl, rdmsr(MSR_IA32_DEBUGCTL));
+    vmcs_write(ENC_guest_sysenter_cs, rdmsr(MSR_IA32_SYSENTER_CS));
+    vmcs_write(ENC_guest_sysenter_esp, rdmsr(MSR_IA32_SYSENTER_ESP));
+    vmcs_write(ENC_guest_sysenter_eip, rdmsr(MSR_IA32_SYSENTER_EIP));
+    vmcs_write(ENC_guest_pat, rdmsr(MSR_IA32_PAT));
+    vmcs_write(ENC_guest_efer, h->efer);
+    vmcs_write(ENC_guest_interruptibility, 0);
+    vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    vmcs_write(ENC_vmcs_link_pointer, LINK_NONE);
+}
+
+/* Every "enable" control whose instruction CPUID shows; without it the instruction is #UD. */
+static u32 want_cpu2(const struct cpu_facts *f)
+{
+    return CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST | (f->vpid ? CPU2_ENABLE_VPID : 0) |
+           (f->rdtscp ? CPU2_ENABLE_RDTSCP : 0) | (f->invpcid ? CPU2_ENABLE_INVPCID : 0) |
+           (f->xsaves ? CPU2_ENABLE_XSAVES : 0) | (f->waitpkg ? CPU2_USER_WAIT_PAUSE : 0) |
+           (f->pconfig ? CPU2_ENABLE_PCONFIG : 0);
+}
+
+static void write_controls(struct cpu *cpu, const struct handoff *h)
+{
+    const struct vm *vm = cpu->vm;
+    const struct vmx_caps *c = &vm->facts.vmx;
+    u32 perf_exit = vm->facts.perf_global ? EXIT_LOAD_PERF_GLOBAL_CTRL : 0;
+    u32 perf_entry = vm->facts.perf_global ? ENTRY_LOAD_PERF_GLOBAL_CTRL : 0;
+    u32 long_mode = any(h->efer, EFER_LMA) ? ENTRY_IA32E_MODE_GUEST : 0;
+
+    vmcs_write(ENC_pin_ctl, ctl_word(vcaps_pin(c), 0));
+    vmcs_write(ENC_cpu1_ctl, ctl_word(vcaps_cpu1(c), CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY));
+    vmcs_write(ENC_cpu2_ctl, ctl_word(vcaps_cpu2(c), want_cpu2(&vm->facts)));
+    vmcs_write(ENC_exit_ctl,
+               ctl_word(vcaps_exit(c), EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS |
+                                           EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
+                                           EXIT_LOAD_EFER | perf_exit));
+    vmcs_write(ENC_entry_ctl,
+               ctl_word(vcaps_entry(c), ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT |
+                                            ENTRY_LOAD_EFER | long_mode | perf_entry));
+    vmcs_write(ENC_exception_bitmap, 0);
+    vmcs_write(ENC_pf_error_code_mask, 0);
+    vmcs_write(ENC_pf_error_code_match, 0);
+    vmcs_write(ENC_cr3_target_count, 0);
+    vmcs_write(ENC_exit_msr_store_count, 0);
+    vmcs_write(ENC_exit_msr_load_count, 0);
+    vmcs_write(ENC_entry_msr_load_count, 0);
+    vmcs_write(ENC_entry_intr_info, 0);
+    vmcs_write(ENC_msr_bitmap_addr, vm->msr.bitmap_hpa.a);
+    vmcs_write(ENC_ept_pointer, vm->ept01.eptp);
+    if (vm->facts.vpid)
+        vmcs_write(ENC_vpid, VPID01);
+    if (vm->facts.xsaves)
+        vmcs_write(ENC_xss_exit_bitmap, 0);
+    if (vm->facts.perf_global)
+        vmcs_write(ENC_guest_perf_global_ctrl, rdmsr(MSR_IA32_PERF_GLOBAL_CTRL));
+}
+
+bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
+{
+    struct vm *vm = cpu->vm;
+    if (!vmcs_alloc(&cpu->vmcs01, &vm->mem, VMX_BASIC_REVISION(vm->facts.vmx.basic)))
+        return false;
+    vmcs_clear(cpu, &cpu->vmcs01);
+    vmcs_load(cpu, &cpu->vmcs01);
+    write_controls(cpu, h);
+    write_registers(cpu, h);
+    write_segments(h);
+    vmcs_write_host(cpu);
+    cpu->regs.gpr[REG_RAX] = HANDOFF_OK;
+    return true;
+}

@@ -1,0 +1,108 @@
+/* The life of a VMCS region of ours: allocation, VMCLEAR, VMPTRLD, the host-state area that all
+ * of them share, and the dump by field name. What a field means is not known here. */
+#include "hv/vmx/vmx.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+
+bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision)
+{
+    v->page = mem_pages(mem, 1);
+    if (!v->page)
+        return false;
+    v->hpa = mem_hpa(mem, v->page);
+    *(u32 *)v->page = revision;
+    v->launched = 0;
+    return true;
+}
+
+void vmcs_clear(struct cpu *cpu, struct vmcs *v)
+{
+    if (vmclear(v->hpa) != VMX_OK)
+        panic("bug: VMCLEAR of %lx was refused", v->hpa.a);
+    v->launched = 0;
+    if (cpu->current == v)
+        cpu->current = NULL;
+}
+
+void vmcs_load(struct cpu *cpu, struct vmcs *v)
+{
+    cpu->have = 0;
+    if (cpu->current == v)
+        return;
+    if (vmptrld(v->hpa) != VMX_OK)
+        panic("bug: VMPTRLD of %lx was refused", v->hpa.a);
+    cpu->current = v;
+}
+
+/* SDM 3C 25.5 "Host-State Area" */
+void vmcs_write_host(const struct cpu *cpu)
+{
+    vmcs_write(ENC_host_cr0, read_cr0());
+    vmcs_write(ENC_host_cr3, read_cr3());
+    vmcs_write(ENC_host_cr4, read_cr4());
+    vmcs_write(ENC_host_cs_selector, SEL_CODE);
+    vmcs_write(ENC_host_ss_selector, SEL_DATA);
+    vmcs_write(ENC_host_ds_selector, SEL_DATA);
+    vmcs_write(ENC_host_es_selector, SEL_DATA);
+    vmcs_write(ENC_host_fs_selector, 0);
+    vmcs_write(ENC_host_gs_selector, 0);
+    vmcs_write(ENC_host_tr_selector, SEL_TSS);
+    vmcs_write(ENC_host_fs_base, 0);
+    vmcs_write(ENC_host_gs_base, (u64)&cpu->percpu);
+    vmcs_write(ENC_host_tr_base, (u64)&cpu->desc.tss);
+    vmcs_write(ENC_host_gdtr_base, (u64)cpu->desc.gdt);
+    vmcs_write(ENC_host_idtr_base, (u64)cpu->desc.idt);
+    vmcs_write(ENC_host_sysenter_cs, 0);
+    vmcs_write(ENC_host_sysenter_esp, 0);
+    vmcs_write(ENC_host_sysenter_eip, 0);
+    vmcs_write(ENC_host_efer, HOST_EFER);
+    vmcs_write(ENC_host_pat, HOST_PAT);
+    if (cpu->vm->facts.perf_global)
+        vmcs_write(ENC_host_perf_global_ctrl, 0); /* no counting, so no PEBS record, in root */
+    vmcs_write(ENC_host_rsp, (u64)&cpu->regs);
+    vmcs_write(ENC_host_rip, (u64)vmx_exit);
+}
+
+const char *vmcs_field_name(u64 encoding)
+{
+    return vmcs12_name(vmcs12_find(encoding));
+}
+
+const char *vmcs_error_text(u64 n)
+{
+    switch (n) {
+#define VMERR(num, name, insns, text)                                                            \
+    case num:                                                                                    \
+        return text;
+#include "hv/arch/vmx_error.def"
+    default:
+        return "no such error";
+    }
+}
+
+static u64 last_error(void)
+{
+    u64 error = 0;
+    return vmread(ENC_vm_instruction_error, &error) == VMX_OK ? error : 0;
+}
+
+void vmcs_read_refused(u64 field)
+{
+    panic("bug: VMREAD of %s (%lx) was refused: %s", vmcs_field_name(field), field,
+          vmcs_error_text(last_error()));
+}
+
+void vmcs_write_refused(u64 field, u64 v)
+{
+    panic("bug: VMWRITE of %lx to %s (%lx) was refused: %s", v, vmcs_field_name(field), field,
+          vmcs_error_text(last_error()));
+}
+
+void vmcs_dump(void)
+{
+    for (u32 f = 0; f < F_COUNT; f++) {
+        u64 v, encoding = vmcs12_desc((enum vmcs_field)f)->encoding;
+        if (vmread(encoding, &v) == VMX_OK)
+            log_line("  %s = %lx", vmcs12_name((enum vmcs_field)f), v);
+    }
+}

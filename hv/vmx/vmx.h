@@ -1,0 +1,172 @@
+/*
+ * The contract of hv/vmx: the hardware, and nothing about nesting. struct vm is what one L1
+ * has, struct cpu what one processor has; every function gets the one it works on.
+ *
+ * The life of an exit (hv/main.c): vmx_enter -> exit_snapshot -> a row of cpu->rows -> its
+ * handler's outcome, applied once. Handlers read cpu->exit, cpu->st and cpu->regs; they do
+ * not VMREAD, except by asking exit_more for groups that their row did not name.
+ */
+#ifndef HV_VMX_VMX_H
+#define HV_VMX_VMX_H
+
+#include "hv/arch/cpu.h"
+#include "hv/arch/exit.h"
+#include "hv/arch/mtrr.h"
+#include "hv/core/desc.h"
+#include "hv/core/log.h"
+#include "hv/core/mem.h"
+#include "hv/core/percpu.h"
+#include "hv/vmx/caps.h"
+#include "hv/vmx/ept_l1.h"
+#include "hv/vmx/regs.h"
+#include "boot/boot_info.h"
+
+struct nested;
+struct exit_row;
+
+/* A VMCS or VMXON region of ours, one page. */
+struct vmcs {
+    u8 *page;
+    hpa_t hpa;
+    u64 launched; /* VMRESUME from now on; cleared by vmcs_clear */
+};
+
+/* Guest state that handlers need, from the current VMCS (vmcs01 or vmcs02). A member is valid
+ * when its group is in cpu->have. */
+struct exit_state {
+    u64 rip, rflags;     /* SNAP_STEP */
+    u32 interruptibility;
+    u32 cs_ar, ss_ar;    /* SNAP_MODE */
+    u64 cr0, cr3, cr4, efer;
+    u64 rsp;             /* SNAP_RSP */
+};
+
+/* Groups of what an exit can tell; a row of the dispatch table names those its handler needs. */
+enum snap {
+    SNAP_STEP      = 1u << 0, /* insn_len, rip, rflags, interruptibility: to complete an instruction */
+    SNAP_QUAL      = 1u << 1, /* qual */
+    SNAP_INSN_INFO = 1u << 2, /* insn_info */
+    SNAP_GLA       = 1u << 3, /* gla */
+    SNAP_GPA       = 1u << 4, /* gpa */
+    SNAP_INTR      = 1u << 5, /* intr_info, intr_error */
+    SNAP_IDT       = 1u << 6, /* idt_info, idt_error: the exit came during event delivery */
+    SNAP_IO        = 1u << 7, /* io_rcx, io_rsi, io_rdi, io_rip */
+    SNAP_MODE      = 1u << 8, /* cs_ar, ss_ar, cr0, cr3, cr4, efer */
+    SNAP_RSP       = 1u << 9, /* rsp */
+};
+
+/* Where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page (hv/vmx/msr_l1.h). */
+struct msr_policy {
+    u8 *bitmap;
+    hpa_t bitmap_hpa;
+};
+
+/* One L1. */
+struct vm {
+    struct mem mem;
+    struct cpu_facts facts;  /* of the CPU itself */
+    struct mtrr_state mtrr;  /* as L1 has set them; EPT01's memory types */
+    struct ept01 ept01;
+    struct msr_policy msr;
+    struct log log;
+    hpa_t hole;
+    u64 hole_size;
+    u32 range_count;
+    u32 depth;    /* Nidus instances below this one */
+    bool nested;  /* L1 is shown VMX */
+    const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
+    u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
+    u64 first_touches; /* of the hole's pages */
+    struct boot_range range[BOOT_MAX_RANGES]; /* RAM, sorted, disjoint */
+};
+
+#define LAST_EXITS 16
+
+/* One processor. percpu is first: GS finds it. */
+struct cpu {
+    struct percpu percpu;
+    struct regs regs; /* L1's or L2's, whichever ran last */
+    const struct exit_row *rows; /* by basic reason; hv/nested swaps it while L2 runs */
+    struct vm *vm;
+    struct vmcs *current; /* the VMCS that the CPU has as current, always one of ours */
+    u32 have;             /* SNAP_* groups that are valid */
+    struct vmexit exit;
+    struct exit_state st;
+    struct vmcs vmxon, vmcs01;
+    u64 cr0_shadow, cr4_shadow; /* L1's: vmcs01's read shadows */
+    struct {
+        u32 vector, error;
+    } fault; /* what outcome INJECT delivers */
+    struct nested *nested; /* NULL when vm->nested is off */
+    u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
+    u32 in_l2;
+    u32 last_at;
+    struct {
+        u32 reason;
+        u64 rip;
+    } last[LAST_EXITS];
+    u64 nmis_taken; /* in root mode */
+    struct desc desc;
+};
+
+static inline struct cpu *cpu_of(struct percpu *p)
+{
+    return (struct cpu *)p;
+}
+
+/* vmcs.c */
+
+/* Allocates a region with the CPU's revision. False when memory is short. */
+bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
+/* VMCLEAR: initialises, or writes back. The region is then not launched. */
+void vmcs_clear(struct cpu *cpu, struct vmcs *v);
+/* VMPTRLD, skipped when it is current already. Drops cpu->have. */
+void vmcs_load(struct cpu *cpu, struct vmcs *v);
+/* Host-state area of the current VMCS and cpu: the same for vmcs01 and vmcs02. */
+void vmcs_write_host(const struct cpu *cpu);
+/* The SDM's words for VM-instruction error `n`, and a field's name; never NULL. */
+const char *vmcs_error_text(u64 n);
+const char *vmcs_field_name(u64 encoding);
+/* Every field of the current VMCS that can be read, one line each. */
+void vmcs_dump(void);
+
+/* exit.c */
+
+/* Reads the exit reason and the groups of `mask`. @pre an exit has just happened. */
+void exit_snapshot(struct cpu *cpu, u32 mask);
+/* Reads those groups of `mask` that are not valid yet. */
+void exit_more(struct cpu *cpu, u32 mask);
+/* Completes the instruction that exited: RIP wrapped by mode, STI and MOV-SS blocking and RF
+ * cleared, pending-debug BS set when TF asks for it. Reads what it needs. */
+void exit_advance(struct cpu *cpu);
+/* Makes the next entry deliver an exception; error is ignored for vectors without one. */
+void inject_exception(struct cpu *cpu, u32 vector, u32 error);
+/* Makes the next entry deliver any event, as an interruption-information value. insn_len is for
+ * software interrupts and exceptions. */
+void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len);
+/* An exit that L0 resolved came while an event was being delivered: deliver it again, with what
+ * the exit says. Also restores NMI blocking after an IRET that was cut short.
+ * @pre SNAP_IDT; SNAP_QUAL for EPT violations. */
+void inject_again(struct cpu *cpu);
+
+/* A general register by its encoding; RSP comes from and goes to the VMCS. */
+u64 reg_read(struct cpu *cpu, enum reg r);
+void reg_write(struct cpu *cpu, enum reg r, u64 v);
+/* True when the current guest executes 64-bit code; its CPL. Read SNAP_MODE. */
+bool guest_is_64bit(struct cpu *cpu);
+u32 guest_cpl(struct cpu *cpu);
+
+/* What a VM exit loads. The PAT is the one of reset. */
+#define HOST_EFER (EFER_LME | EFER_LMA | EFER_NXE)
+#define HOST_PAT  0x0007040600070406ull
+
+/* l1.c */
+
+/* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
+#define CR0_MASK01 CR0_NE
+#define CR4_MASK01 (CR4_VMXE | CR4_SMXE)
+
+/* Builds vmcs01 from the captured context and makes it current. False when memory is short. */
+bool vmcs01_init(struct cpu *cpu, const struct handoff *h) MUST_CHECK;
+
+#endif
