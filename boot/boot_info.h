@@ -53,4 +53,52 @@ struct boot_info {
     struct boot_range range[BOOT_MAX_RANGES];
 };
 
+/* The head of the core's image, laid out by linker.ld; offsets count from base_va. */
+#define CORE_MAGIC 0x65726f43756469ull
+struct core_header {
+    u64 magic, base_va, entry_va;
+    u64 text_end, rodata_end, end;
+};
+
+/* A segment of the captured context, as the VMCS wants it. Order: ES CS SS DS FS GS LDTR TR. */
+enum handoff_seg_index {
+    HANDOFF_ES, HANDOFF_CS, HANDOFF_SS, HANDOFF_DS, HANDOFF_FS, HANDOFF_GS, HANDOFF_LDTR, HANDOFF_TR,
+    HANDOFF_SEGS
+};
+struct handoff_seg {
+    u64 base;
+    u32 limit, ar;
+    u16 selector, reserved[3];
+};
+
+struct PACKED handoff_dtr {
+    u16 limit;
+    u64 base;
+    u16 reserved[3];
+};
+
+/*
+ * One processor's context at the moment it is taken over, and the way to the core. It lives in
+ * pages of L0's region that both sides map at their physical address. boot/ fills in l0_*, seg
+ * and info; handoff.asm the rest, with interrupts off; MSRs that the switch leaves alone are
+ * read by the core itself.
+ */
+struct handoff {
+    u64 l0_cr3, l0_stack, l0_entry;
+    u64 rip, rsp, rflags;
+    u64 cr0, cr2, cr3, cr4, efer, dr7;
+    struct handoff_dtr gdtr, idtr;
+    struct handoff_seg seg[HANDOFF_SEGS];
+    u64 status; /* why the core came back: enum handoff_status */
+    struct boot_info info;
+};
+
+/* What hv_entry returns when it could not launch; 0 is what L1 sees after a launch. */
+enum handoff_status {
+    HANDOFF_OK = 0,
+    HANDOFF_NO_MEMORY = 1,
+    HANDOFF_NO_VMX = 2,   /* a capability is missing; boot/ checks them all beforehand */
+    HANDOFF_VMXON = 3,
+};
+
 #endif

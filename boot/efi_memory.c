@@ -1,0 +1,282 @@
+/*
+ * Lays out L0's region: the core's image, the page of the hand-off, its stack, L0's page tables,
+ * and what is left as the core's pool. L0 maps three things: the core at its fixed address
+ * with each section's own rights; RAM at PHYSMAP_VA, never executable, without the core's
+ * image; and the pages of the hand-off at their physical address.
+ */
+#include <efi.h>
+#include <efilib.h>
+
+#include "boot/efi_memory.h"
+
+#define PHYSMAP_VA   0xffff800000000000ull
+#define STACK_SIZE   (16ull << 10)
+#define SIZE_4K      4096ull
+#define ALIGN_UP(v, a) (((v) + (a) - 1) & ~((a) - 1))
+
+#define PTE_PRESENT  1ull
+#define PTE_WRITABLE 2ull
+#define PTE_LARGE    0x80ull
+#define PTE_NO_EXEC  (1ull << 63)
+#define PTE_ADDRESS  0x000ffffffffff000ull
+
+extern const u8 core_blob[], core_blob_end[];
+extern u8 handoff_end[];
+u64 handoff(struct handoff *h);
+
+static u64 take(struct region *r, u64 bytes)
+{
+    u64 at = r->next;
+    r->next += ALIGN_UP(bytes, SIZE_4K);
+    if (r->next > r->base + r->size)
+        return 0;
+    SetMem((void *)at, r->next - at, 0);
+    return at;
+}
+
+/* ---- the region -------------------------------------------------------------------------- */
+
+/* Allocates 2 MiB more than asked for and gives the unaligned ends back. */
+static bool reserve(struct region *r)
+{
+    EFI_PHYSICAL_ADDRESS at;
+    u64 all = REGION_SIZE + SIZE_2M;
+    if (EFI_ERROR(uefi_call_wrapper(BS->AllocatePages, 4, AllocateAnyPages, EfiReservedMemoryType,
+                                    all / SIZE_4K, &at)))
+        return false;
+    r->base = ALIGN_UP(at, SIZE_2M);
+    r->size = REGION_SIZE;
+    r->next = r->base;
+    if (r->base > at)
+        uefi_call_wrapper(BS->FreePages, 2, at, (r->base - at) / SIZE_4K);
+    u64 end = r->base + r->size;
+    if (at + all > end)
+        uefi_call_wrapper(BS->FreePages, 2, end, (at + all - end) / SIZE_4K);
+    return true;
+}
+
+void memory_release(struct region *r)
+{
+    uefi_call_wrapper(BS->FreePages, 2, r->base, r->size / SIZE_4K);
+}
+
+/* ---- page tables ------------------------------------------------------------------------- */
+
+/* The entry for va at the given level (1: 4 KiB), with the tables above it made as needed. */
+static u64 *entry_at(struct region *r, u64 cr3, u64 va, u32 level)
+{
+    u64 *table = (u64 *)cr3;
+    for (u32 l = 4;; l--) {
+        u64 *entry = &table[va >> (3 + 9 * l) & 511];
+        if (l == level)
+            return entry;
+        if (!*entry) {
+            u64 below = take(r, SIZE_4K);
+            if (!below)
+                return NULL;
+            *entry = below | PTE_PRESENT | PTE_WRITABLE;
+        }
+        table = (u64 *)(*entry & PTE_ADDRESS);
+    }
+}
+
+static u64 level_size(u32 level)
+{
+    return SIZE_4K << (9 * (level - 1));
+}
+
+/* Maps [pa, pa + size) at va in the largest pages that alignment allows. False: out of memory. */
+static bool map(struct region *r, u64 cr3, u64 va, u64 pa, u64 size, u64 flags, u32 top_level)
+{
+    while (size) {
+        u32 level = top_level;
+        while (level > 1 && ((va | pa) & (level_size(level) - 1) || size < level_size(level)))
+            level--;
+        u64 *entry = entry_at(r, cr3, va, level);
+        if (!entry)
+            return false;
+        *entry = pa | flags | PTE_PRESENT | (level > 1 ? PTE_LARGE : 0);
+        va += level_size(level);
+        pa += level_size(level);
+        size -= level_size(level);
+    }
+    return true;
+}
+
+static u32 largest_page(void)
+{
+    u32 eax = 0x80000001, ebx, ecx = 0, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return edx & (1u << 26) ? 3 : 2;
+}
+
+/* RAM without the core's image: its text must have no second, writable address. */
+static bool map_ram(struct region *r, const struct boot_info *info)
+{
+    u64 flags = PTE_WRITABLE | PTE_NO_EXEC, core_end = info->core_hpa + info->core_size;
+    u32 top = largest_page();
+    for (u32 i = 0; i < info->range_count; i++) {
+        u64 at = info->range[i].base, end = at + info->range[i].size;
+        if (info->core_hpa >= at && core_end <= end) {
+            if (!map(r, info->cr3_hpa, PHYSMAP_VA + at, at, info->core_hpa - at, flags, top))
+                return false;
+            at = core_end;
+        }
+        if (!map(r, info->cr3_hpa, PHYSMAP_VA + at, at, end - at, flags, top))
+            return false;
+    }
+    return true;
+}
+
+static bool map_core(struct region *r, const struct boot_info *info, const struct core_header *c)
+{
+    u64 cr3 = info->cr3_hpa, pa = info->core_hpa, va = c->base_va;
+    return map(r, cr3, va, pa, c->text_end, 0, 1) &&
+           map(r, cr3, va + c->text_end, pa + c->text_end, c->rodata_end - c->text_end, PTE_NO_EXEC,
+               1) &&
+           map(r, cr3, va + c->rodata_end, pa + c->rodata_end, c->end - c->rodata_end,
+               PTE_NO_EXEC | PTE_WRITABLE, 1);
+}
+
+/* The code of handoff.asm, and the page of struct handoff. */
+static bool map_handoff(struct region *r, u64 cr3)
+{
+    u64 code = (u64)handoff & ~(SIZE_4K - 1), code_end = ALIGN_UP((u64)handoff_end, SIZE_4K);
+    u64 data = (u64)r->handoff, size = ALIGN_UP(sizeof *r->handoff, SIZE_4K);
+    return map(r, cr3, code, code, code_end - code, 0, 1) &&
+           map(r, cr3, data, data, size, PTE_WRITABLE | PTE_NO_EXEC, 1);
+}
+
+/* ---- RAM, as the firmware's memory map tells it -------------------------------------------- */
+
+static bool is_ram(UINT32 type)
+{
+    return (type >= EfiLoaderCode && type <= EfiConventionalMemory) ||
+           type == EfiACPIReclaimMemory || type == EfiACPIMemoryNVS;
+}
+
+/* Adds a range in order and joins it with its neighbours. False when there are too many. */
+static bool add_range(struct boot_info *info, u64 base, u64 size)
+{
+    struct boot_range *range = info->range;
+    u32 at = 0;
+    while (at < info->range_count && range[at].base < base)
+        at++;
+    bool joins_left = at && range[at - 1].base + range[at - 1].size == base;
+    bool joins_right = at < info->range_count && base + size == range[at].base;
+    if (joins_left) {
+        range[at - 1].size += size + (joins_right ? range[at].size : 0);
+        if (joins_right)
+            CopyMem(&range[at], &range[at + 1], (--info->range_count - at) * sizeof *range);
+        return true;
+    }
+    if (joins_right) {
+        range[at].base = base;
+        range[at].size += size;
+        return true;
+    }
+    if (info->range_count == BOOT_MAX_RANGES)
+        return false;
+    CopyMem(&range[at + 1], &range[at], (info->range_count++ - at) * sizeof *range);
+    range[at] = (struct boot_range){base, size};
+    return true;
+}
+
+/* The region is of a reserved type by now, yet it is RAM. */
+static const char *collect_ranges(struct boot_info *info)
+{
+    UINTN count, key, size;
+    UINT32 version;
+    EFI_MEMORY_DESCRIPTOR *map = LibMemoryMap(&count, &key, &size, &version);
+    bool ok = map && add_range(info, info->region_hpa, info->region_size);
+    for (UINTN i = 0; ok && i < count; i++) {
+        EFI_MEMORY_DESCRIPTOR *d = (void *)((u8 *)map + i * size);
+        if (is_ram(d->Type))
+            ok = add_range(info, d->PhysicalStart, d->NumberOfPages * SIZE_4K);
+    }
+    if (map)
+        FreePool(map);
+    return ok ? NULL : "the memory map has too many ranges";
+}
+
+/* ---- the captured segments ----------------------------------------------------------------- */
+
+#define AR_UNUSABLE 0x10000u
+#define SEG_LIMIT_GRANULAR 0x8000u
+
+static void parse_descriptor(struct handoff_seg *s, u64 gdt, u16 selector, bool is_system)
+{
+    s->selector = selector;
+    s->ar = AR_UNUSABLE;
+    if (!(selector & ~3u))
+        return;
+    const u64 *d = (const u64 *)(gdt + (selector & ~7u));
+    s->ar = (u32)(d[0] >> 40) & 0xf0ff;
+    s->limit = (u32)(d[0] & 0xffff) | (u32)(d[0] >> 32 & 0xf0000);
+    if (s->ar & SEG_LIMIT_GRANULAR)
+        s->limit = s->limit << 12 | 0xfff;
+    s->base = (d[0] >> 16 & 0xffffff) | (d[0] >> 56) << 24;
+    if (is_system)
+        s->base |= d[1] << 32;
+}
+
+/* The firmware runs on one GDT, at an address that it maps; LDTs it has none. */
+static void capture_segments(struct handoff *h)
+{
+    u16 sel[HANDOFF_SEGS];
+    struct handoff_dtr gdtr;
+    __asm__ volatile("sgdt %0" : "=m"(gdtr));
+    __asm__ volatile("mov %%es, %0\n mov %%cs, %1\n mov %%ss, %2\n mov %%ds, %3\n mov %%fs, %4\n"
+                     "mov %%gs, %5\n sldt %6\n str %7"
+                     : "=m"(sel[HANDOFF_ES]), "=m"(sel[HANDOFF_CS]), "=m"(sel[HANDOFF_SS]),
+                       "=m"(sel[HANDOFF_DS]), "=m"(sel[HANDOFF_FS]), "=m"(sel[HANDOFF_GS]),
+                       "=m"(sel[HANDOFF_LDTR]), "=m"(sel[HANDOFF_TR]));
+    for (u32 i = 0; i < HANDOFF_SEGS; i++)
+        parse_descriptor(&h->seg[i], gdtr.base, sel[i], i >= HANDOFF_LDTR);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+static const char *fill(struct region *r, const struct boot_info *options)
+{
+    const struct core_header *core = (const void *)core_blob;
+    u64 image = take(r, core->end);
+    r->handoff = (struct handoff *)take(r, sizeof *r->handoff);
+    u64 stack = take(r, STACK_SIZE), cr3 = take(r, SIZE_4K);
+    if (!image || !r->handoff || !stack || !cr3)
+        return "not enough memory";
+    CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
+
+    struct handoff *h = r->handoff;
+    struct boot_info *info = &h->info;
+    *info = *options;
+    info->magic = BOOT_INFO_MAGIC;
+    info->region_hpa = r->base;
+    info->region_size = r->size;
+    info->core_hpa = image;
+    info->core_size = ALIGN_UP(core->end, SIZE_4K);
+    info->cr3_hpa = cr3;
+    info->physmap_va = PHYSMAP_VA;
+    const char *why = collect_ranges(info);
+    if (why)
+        return why;
+    if (!map_core(r, info, core) || !map_handoff(r, cr3) || !map_ram(r, info))
+        return "not enough memory for page tables";
+    info->pool_hpa = r->next;
+    info->pool_size = r->base + r->size - r->next;
+    h->l0_cr3 = cr3;
+    h->l0_stack = PHYSMAP_VA + stack + STACK_SIZE;
+    h->l0_entry = core->entry_va;
+    capture_segments(h);
+    return NULL;
+}
+
+const char *memory_prepare(struct region *r, const struct boot_info *options)
+{
+    if (!reserve(r))
+        return "not enough memory";
+    const char *why = fill(r, options);
+    if (why)
+        memory_release(r);
+    return why;
+}

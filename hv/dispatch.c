@@ -1,0 +1,37 @@
+/* The table of L1's exits. A reason without a row is one that vmcs01's controls exclude. */
+#include "hv/dispatch.h"
+
+enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
+{
+    cpu->fault.vector = vector;
+    cpu->fault.error = error;
+    return INJECT;
+}
+
+#define VMX_INSN {emulate_undefined, SNAP_STEP}
+
+const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
+    [EXIT_REASON_EXCEPTION_NMI]  = {nmi_exit, SNAP_INTR | SNAP_IDT},
+    [EXIT_REASON_TRIPLE_FAULT]   = {emulate_triple_fault, 0},
+    [EXIT_REASON_NMI_WINDOW]     = {nmi_window, 0},
+    [EXIT_REASON_CPUID]          = {emulate_cpuid, SNAP_STEP},
+    [EXIT_REASON_GETSEC]         = {emulate_undefined, SNAP_STEP},
+    [EXIT_REASON_INVD]           = {emulate_invd, SNAP_STEP},
+    [EXIT_REASON_VMCALL]         = VMX_INSN,
+    [EXIT_REASON_VMCLEAR]        = VMX_INSN,
+    [EXIT_REASON_VMLAUNCH]       = VMX_INSN,
+    [EXIT_REASON_VMPTRLD]        = VMX_INSN,
+    [EXIT_REASON_VMPTRST]        = VMX_INSN,
+    [EXIT_REASON_VMREAD]         = VMX_INSN,
+    [EXIT_REASON_VMRESUME]       = VMX_INSN,
+    [EXIT_REASON_VMWRITE]        = VMX_INSN,
+    [EXIT_REASON_VMXOFF]         = VMX_INSN,
+    [EXIT_REASON_VMXON]          = VMX_INSN,
+    [EXIT_REASON_INVEPT]         = VMX_INSN,
+    [EXIT_REASON_INVVPID]        = VMX_INSN,
+    [EXIT_REASON_CR_ACCESS]      = {emulate_cr_access, SNAP_STEP | SNAP_QUAL | SNAP_MODE},
+    [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
+    [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},
+    [EXIT_REASON_EPT_VIOLATION]  = {emulate_ept_violation, SNAP_QUAL | SNAP_GPA | SNAP_IDT},
+    [EXIT_REASON_XSETBV]         = {emulate_xsetbv, SNAP_STEP},
+};

@@ -1,0 +1,47 @@
+/*
+ * From an exit to its answer: one row per basic exit reason. A row names the groups of facts
+ * that its handler needs (SNAP_*); the handler says what is to become of the instruction, and
+ * main.c does that once. While L2 runs, hv/nested points cpu->rows at a table of its own.
+ */
+#ifndef HV_DISPATCH_H
+#define HV_DISPATCH_H
+
+#include "hv/vmx/vmx.h"
+
+enum outcome {
+    RESUME,  /* enter again; the guest's state is what it should be */
+    ADVANCE, /* the instruction is done: complete it, then enter */
+    INJECT,  /* deliver cpu->fault, then enter */
+    REFLECT, /* the exit is L1's: hv/nested has made vmcs01 current; enter */
+    FATAL,   /* nothing can be done: dump and stop this CPU. Never for what a guest can cause */
+};
+
+struct exit_row {
+    enum outcome (*handle)(struct cpu *cpu);
+    u32 snap; /* SNAP_* */
+};
+
+/* L1's exits. */
+extern const struct exit_row exit_rows_l1[EXIT_REASON_COUNT];
+
+/* For handlers: INJECT with this exception. */
+enum outcome fault(struct cpu *cpu, u32 vector, u32 error);
+
+/* The handlers. emulate.c */
+enum outcome emulate_cpuid(struct cpu *cpu);
+enum outcome emulate_xsetbv(struct cpu *cpu);
+enum outcome emulate_invd(struct cpu *cpu);
+enum outcome emulate_undefined(struct cpu *cpu);
+enum outcome emulate_rdmsr(struct cpu *cpu);
+enum outcome emulate_wrmsr(struct cpu *cpu);
+enum outcome emulate_ept_violation(struct cpu *cpu);
+enum outcome emulate_triple_fault(struct cpu *cpu);
+/* emulate_cr.c */
+enum outcome emulate_cr_access(struct cpu *cpu);
+/* nmi.c */
+enum outcome nmi_exit(struct cpu *cpu);
+enum outcome nmi_window(struct cpu *cpu);
+/* An NMI was caught in root mode: give it to the guest now, or ask for its window. */
+void nmi_deliver(struct cpu *cpu);
+
+#endif

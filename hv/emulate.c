@@ -1,0 +1,161 @@
+/* The instructions and events of L1 that L0 handles itself; control registers are
+ * emulate_cr.c, task switches emulate_task.c. */
+#include "hv/dispatch.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/msr_l1.h"
+#include "hv/core/insn.h"
+
+#define LEAF_HV          0x40000000u /* signature */
+#define LEAF_HV_VERSION  0x40000001u
+#define LEAF_HV_EXITS    0x40000002u
+#define LEAF_HV_END      0x40000100u
+#define NIDUS_VERSION    1u
+#define EXITS_FROM_L2    0x80000000u
+
+#define CPUID1_ECX_VMX      BIT(5)
+#define CPUID1_ECX_SMX      BIT(6)
+#define CPUID1_ECX_OSXSAVE  BIT(27)
+#define CPUID1_ECX_HYPER    BIT(31)
+#define CPUID7_EBX_PT       BIT(25)
+#define CPUID7_ECX_OSPKE    BIT(4)
+#define CPUIDX_EDX_SYSCALL  BIT(11)
+
+static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
+{
+    struct cpuid r = {0};
+    u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
+    if (leaf == LEAF_HV)
+        return (struct cpuid){LEAF_HV_EXITS, 0x7564694e, 0x64694e73, 0x00007375}; /* "NidusNidus" */
+    if (leaf == LEAF_HV_VERSION)
+        return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
+    if (leaf == LEAF_HV_EXITS && reason < EXIT_REASON_COUNT) {
+        r.eax = (u32)cpu->exits[from_l2][reason];
+        r.edx = (u32)(cpu->exits[from_l2][reason] >> 32);
+    }
+    return r;
+}
+
+static u32 mirror(u32 word, u64 flag, bool set)
+{
+    return set ? word | (u32)flag : word & ~(u32)flag;
+}
+
+/* What CPUID tells of the machine, minus what L1 must not use, and with the bits that mirror
+ * registers mirroring L1's. SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
+static void cpuid_filter(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
+{
+    switch (leaf) {
+    case 1:
+        exit_more(cpu, SNAP_MODE);
+        r->ecx = mirror(r->ecx & ~(u32)CPUID1_ECX_SMX, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
+        r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(cpu->st.cr4, CR4_OSXSAVE));
+        r->ecx |= (u32)CPUID1_ECX_HYPER;
+        break;
+    case 7:
+        if (sub)
+            break;
+        exit_more(cpu, SNAP_MODE);
+        r->ebx &= ~(u32)CPUID7_EBX_PT;
+        r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(cpu->st.cr4, CR4_PKE));
+        break;
+    case 0x14: /* processor trace: hidden */
+        *r = (struct cpuid){0};
+        break;
+    case 0x80000001:
+        /* Intel shows SYSCALL in 64-bit mode only, and L0 asked from there. */
+        if (!guest_is_64bit(cpu))
+            r->edx &= ~(u32)CPUIDX_EDX_SYSCALL;
+        break;
+    default:
+        break;
+    }
+}
+
+enum outcome emulate_cpuid(struct cpu *cpu)
+{
+    u64 *gpr = cpu->regs.gpr;
+    u32 leaf = (u32)gpr[REG_RAX], sub = (u32)gpr[REG_RCX];
+    struct cpuid r;
+    if (leaf - LEAF_HV < LEAF_HV_END - LEAF_HV) {
+        r = cpuid_nidus(cpu, leaf, sub);
+    } else {
+        r = cpuid(leaf, sub);
+        cpuid_filter(cpu, leaf, sub, &r);
+    }
+    gpr[REG_RAX] = r.eax;
+    gpr[REG_RBX] = r.ebx;
+    gpr[REG_RCX] = r.ecx;
+    gpr[REG_RDX] = r.edx;
+    return ADVANCE;
+}
+
+static u64 edx_eax(const struct cpu *cpu)
+{
+    return cpu->regs.gpr[REG_RDX] << 32 | (u32)cpu->regs.gpr[REG_RAX];
+}
+
+/* XCR0 is L1's; the CPU itself judges the value. CPL and CR4.OSXSAVE were checked before the
+ * exit. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
+enum outcome emulate_xsetbv(struct cpu *cpu)
+{
+    if (!xsetbv_safe((u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
+        return fault(cpu, VEC_GP, 0);
+    return ADVANCE;
+}
+
+/* INVD would throw away L0's own dirty lines. CAVEAT(invd) */
+enum outcome emulate_invd(struct cpu *cpu)
+{
+    (void)cpu;
+    wbinvd();
+    return ADVANCE;
+}
+
+/* GETSEC with SMX hidden, and VMX instructions outside VMX operation. */
+enum outcome emulate_undefined(struct cpu *cpu)
+{
+    return fault(cpu, VEC_UD, 0);
+}
+
+enum outcome emulate_rdmsr(struct cpu *cpu)
+{
+    u64 v;
+    if (!msr_l1_read(cpu, (u32)cpu->regs.gpr[REG_RCX], &v))
+        return fault(cpu, VEC_GP, 0);
+    cpu->regs.gpr[REG_RAX] = (u32)v;
+    cpu->regs.gpr[REG_RDX] = v >> 32;
+    return ADVANCE;
+}
+
+enum outcome emulate_wrmsr(struct cpu *cpu)
+{
+    if (!msr_l1_write(cpu, (u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
+        return fault(cpu, VEC_GP, 0);
+    return ADVANCE;
+}
+
+/* The hole's first touch, or an address above RAM: mapped, and tried again. */
+enum outcome emulate_ept_violation(struct cpu *cpu)
+{
+    if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
+        return FATAL;
+    inject_again(cpu);
+    return RESUME;
+}
+
+#define PORT_RESET   0xcf9
+#define RESET_ARM    0x02
+#define RESET_HARD   0x06
+#define PORT_KBD     0x64
+#define KBD_RESET    0xfe
+
+/* The CPU would have shut down, and the platform answers a shutdown with a reset. */
+enum outcome emulate_triple_fault(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_STEP | SNAP_RSP);
+    log_line("L1 triple fault at rip %lx rsp %lx; resetting the machine", cpu->st.rip, cpu->st.rsp);
+    outb(PORT_RESET, RESET_ARM);
+    outb(PORT_RESET, RESET_HARD);
+    outb(PORT_KBD, KBD_RESET);
+    return FATAL;
+}

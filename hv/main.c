@@ -1,0 +1,177 @@
+/*
+ * The core's beginning and its one loop. hv_entry is called by boot/handoff.asm on the firmware's
+ * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
+ */
+#include "hv/dispatch.h"
+#include "hv/vmx/insn.h"
+#include "hv/vmx/msr_l1.h"
+#include "hv/core/insn.h"
+#include "hv/core/lib.h"
+
+u64 hv_entry(struct handoff *h);
+
+#define SIGNATURE_LEAF 0x40000000u
+#define SIGNATURE_EBX  0x7564694eu
+#define SIGNATURE_ECX  0x64694e73u
+
+static void dump(struct percpu *p)
+{
+    struct cpu *cpu = cpu_of(p);
+    log_line("cpu %u in_l2 %u exit reason %x qualification %lx", p->id, cpu->in_l2, cpu->exit.reason,
+             cpu->exit.qual);
+    for (u32 i = 0; i < REG_COUNT; i++)
+        log_line("  gpr%u = %016lx", i, cpu->regs.gpr[i]);
+    for (u32 i = 0; i < LAST_EXITS; i++) {
+        u32 at = (cpu->last_at + i) % LAST_EXITS;
+        log_line("  exit %x at rip %lx", cpu->last[at].reason, cpu->last[at].rip);
+    }
+    vmcs_dump();
+}
+
+/* Two levels of Nidus know of each other by the signature alone. */
+static u32 depth_here(void)
+{
+    struct cpuid r = cpuid(SIGNATURE_LEAF, 0);
+    if (r.ebx != SIGNATURE_EBX || r.ecx != SIGNATURE_ECX)
+        return 0;
+    return cpuid(SIGNATURE_LEAF + 1, 0).ebx + 1;
+}
+
+static struct cpu *make_cpu(struct handoff *h)
+{
+    const struct boot_info *info = &h->info;
+    struct mem mem = {info->physmap_va, info->pool_hpa, info->pool_hpa + info->pool_size};
+    struct vm *vm = mem_pages(&mem, (sizeof *vm + PAGE_SIZE - 1) / PAGE_SIZE);
+    struct cpu *cpu = mem_pages(&mem, (sizeof *cpu + PAGE_SIZE - 1) / PAGE_SIZE);
+    u8 *stacks = mem_pages(&mem, IST_COUNT * IST_STACK_PAGES);
+    if (!vm || !cpu || !stacks)
+        return NULL;
+    log_init(&vm->log, info->log, info->verbose);
+    vm->hole = HPA(info->region_hpa);
+    vm->hole_size = info->region_size;
+    vm->range_count = info->range_count;
+    memcpy(vm->range, info->range, sizeof vm->range);
+    vm->profile = info->profile;
+    vm->shadow = info->shadow;
+    vm->stress = info->stress;
+    vm->tlb = info->tlb;
+    vm->depth = depth_here();
+    vm->mem = mem;
+    cpu->vm = vm;
+    cpu->rows = exit_rows_l1;
+    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump};
+    desc_init(&cpu->desc, stacks, (u64)&cpu->percpu);
+    return cpu;
+}
+
+/* CR0 and CR4 of root mode: what VMX fixes, and the features that L0 uses in L1's name. */
+static enum handoff_status enter_vmx(struct cpu *cpu)
+{
+    const struct cpu_facts *f = &cpu->vm->facts;
+    u64 cr4 = read_cr4() | CR4_VMXE | (f->mce ? CR4_MCE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
+    if (!vmcs_alloc(&cpu->vmxon, &cpu->vm->mem, VMX_BASIC_REVISION(f->vmx.basic)))
+        return HANDOFF_NO_MEMORY;
+    write_cr0(read_cr0() | CR0_NE);
+    write_cr4(cr4);
+    return vmxon(cpu->vmxon.hpa) == VMX_OK ? HANDOFF_OK : HANDOFF_VMXON;
+}
+
+/* The pages that both sides mapped alike were for the switch only. */
+static void drop_identity_map(const struct vm *vm)
+{
+    u64 *pml4 = mem_va(&vm->mem, HPA(read_cr3()));
+    memset(pml4, 0, PAGE_SIZE / 2); /* the lower half of the address space */
+    write_cr3(read_cr3());
+}
+
+static void refused(struct cpu *cpu, enum vmx_enter how)
+{
+    if (how == VMX_ENTER_FAIL_INVALID)
+        panic("bug: VM entry without a current VMCS");
+    (void)cpu;
+    panic("bug: VM entry refused: %s", vmcs_error_text(vmcs_read(ENC_vm_instruction_error)));
+}
+
+static void apply(struct cpu *cpu, enum outcome outcome)
+{
+    switch (outcome) {
+    case ADVANCE:
+        exit_advance(cpu);
+        return;
+    case INJECT:
+        inject_exception(cpu, cpu->fault.vector, cpu->fault.error);
+        return;
+    case RESUME:
+    case REFLECT:
+        return;
+    case FATAL:
+        panic("cannot go on after exit reason %x", cpu->exit.reason);
+    }
+}
+
+static enum outcome unexpected(struct cpu *cpu)
+{
+    (void)cpu;
+    return FATAL;
+}
+
+static void handle_exit(struct cpu *cpu)
+{
+    static const struct exit_row none = {unexpected, SNAP_STEP | SNAP_QUAL};
+    u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
+    const struct exit_row *row = &none;
+    cpu->exit.reason = reason;
+    if (basic < EXIT_REASON_COUNT) {
+        cpu->exits[cpu->in_l2][basic]++;
+        if (cpu->rows[basic].handle)
+            row = &cpu->rows[basic];
+    }
+    exit_snapshot(cpu, row->snap);
+    u32 at = cpu->last_at++ % LAST_EXITS;
+    cpu->last[at].reason = reason;
+    cpu->last[at].rip = cpu->st.rip;
+    apply(cpu, row->handle(cpu));
+}
+
+static void NORETURN run(struct cpu *cpu)
+{
+    for (;;) {
+        enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (how == VMX_ENTER_EXIT) {
+            cpu->current->launched = 1;
+            handle_exit(cpu);
+        } else if (how == VMX_ENTER_NMI) {
+            nmi_deliver(cpu);
+        } else {
+            refused(cpu, how);
+        }
+    }
+}
+
+/* What must be read before L0's own tables replace it. */
+static void capture_msrs(struct handoff *h)
+{
+    h->seg[HANDOFF_FS].base = rdmsr(MSR_IA32_FS_BASE);
+    h->seg[HANDOFF_GS].base = rdmsr(MSR_IA32_GS_BASE);
+}
+
+u64 hv_entry(struct handoff *h)
+{
+    capture_msrs(h);
+    struct cpu *cpu = make_cpu(h);
+    if (!cpu)
+        return HANDOFF_NO_MEMORY;
+    if (caps_read(&cpu->vm->facts))
+        return HANDOFF_NO_VMX;
+    enum handoff_status status = enter_vmx(cpu);
+    if (status != HANDOFF_OK)
+        return status;
+
+    desc_load(&cpu->desc); /* no way back from here; panic works from here */
+    if (!ept01_init(cpu->vm) || !msr_l1_init(cpu->vm) || !vmcs01_init(cpu, h))
+        panic("cannot run: not enough memory");
+    drop_identity_map(cpu->vm);
+    log_line("L1 runs; region %lx size %lx, depth %u", cpu->vm->hole.a, cpu->vm->hole_size,
+             cpu->vm->depth);
+    run(cpu);
+}

@@ -1,0 +1,48 @@
+/*
+ * NMIs that arrive while L0 runs. The root-mode handler (hv/core/traps.asm) only sets
+ * percpu.nmi_pending. Given to the guest at once if it can take it; else virtual NMIs and
+ * NMI-window exiting are on until it can, and only then, so that NMIs of L1's own do not exit.
+ * SDM 3C 26.2 "Other Causes of VM Exits"
+ */
+#include "hv/dispatch.h"
+#include "hv/vmx/insn.h"
+
+#define PIN_NMI_INTERVAL  (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
+#define NMI_BLOCKED (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS | BLOCKING_BY_STI)
+
+static void interval(bool on)
+{
+    u64 pin = vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
+    u64 cpu1 = vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
+    vmcs_write(ENC_pin_ctl, on ? pin | PIN_NMI_INTERVAL : pin);
+    vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
+}
+
+void nmi_deliver(struct cpu *cpu)
+{
+    u64 blocking = vmcs_read(ENC_guest_interruptibility);
+    u64 planned = vmcs_read(ENC_entry_intr_info);
+    if (any(blocking, NMI_BLOCKED) || any(planned, INTR_VALID)) {
+        interval(true);
+    } else {
+        interval(false);
+        inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
+    }
+    cpu->percpu.nmi_pending = 0;
+}
+
+/* In the interval an NMI exits: it is the one that waits, or joins it, as the CPU latches one. */
+enum outcome nmi_exit(struct cpu *cpu)
+{
+    if (INTR_TYPE(cpu->exit.intr_info) != INTR_NMI)
+        return FATAL;
+    inject_again(cpu);
+    return RESUME;
+}
+
+enum outcome nmi_window(struct cpu *cpu)
+{
+    interval(false);
+    inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
+    return RESUME;
+}
