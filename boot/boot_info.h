@@ -2,8 +2,8 @@
  * What boot/ tells the core, fixed-width integers only. boot/ fills it in pages that both
  * sides map alike; the core copies what it keeps. Physical addresses are hpa.
  */
-#ifndef BOOT_BOOT_INFO_H
-#define BOOT_BOOT_INFO_H
+#ifndef BOOT_INFO_H
+#define BOOT_INFO_H
 
 #include "hv/arch/types.h"
 
@@ -13,10 +13,10 @@
 
 enum boot_log { BOOT_LOG_NONE = 0, BOOT_LOG_E9 = 1, BOOT_LOG_COM1 = 2, BOOT_LOG_COM2 = 3 };
 enum boot_profile {
-    PROFILE_BROADWELL = 0, /* the i7-5600U */
-    PROFILE_E5_2683V4 = 1,
-    PROFILE_D1540 = 2,
-    PROFILE_HOST = 3,
+    BOOT_PROFILE_BROADWELL = 0, /* the i7-5600U */
+    BOOT_PROFILE_E5_2683V4 = 1,
+    BOOT_PROFILE_D1540 = 2,
+    BOOT_PROFILE_HOST = 3,
 };
 
 /* Stress switches, chosen at run time: stress=remerge|restore|paranoid|... */

@@ -26,7 +26,7 @@ static const struct key keys[] = {
     {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
     {"nested",  KIND_CHOICE, 0,                 AT(nested),   {"off", "on"}},
     {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
-    {"profile", KIND_CHOICE, PROFILE_BROADWELL, AT(profile),  {"broadwell", "e5-2683v4", "d-1540", "host"}},
+    {"profile", KIND_CHOICE, BOOT_PROFILE_BROADWELL, AT(profile),  {"broadwell", "e5-2683v4", "d-1540", "host"}},
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
     {"stress",  KIND_SET,    0,                 AT(stress),   {"remerge", "restore", "paranoid", "flush", "evict"}},
