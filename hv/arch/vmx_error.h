@@ -1,0 +1,15 @@
+/* VM-instruction errors: which instruction may raise which, and the SDM's words. Pure. */
+#ifndef HV_ARCH_VMX_ERROR_H
+#define HV_ARCH_VMX_ERROR_H
+
+#include "hv/arch/exit.h"
+
+/* True when VMfailValid with this number is an outcome of the instruction (one INSN_* bit).
+ * For assertions: a VMfail that is not in the table is our bug, not the guest's fault.
+ * SDM 3C 31.4 "VM Instruction Error Numbers" */
+bool vmx_error_allowed(enum vmx_insn insn, u32 err);
+
+/* The error in the SDM's words; "unknown VM-instruction error" for a number it does not have. */
+const char *vmx_error_text(u32 err);
+
+#endif
