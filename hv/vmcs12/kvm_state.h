@@ -1,0 +1,53 @@
+/*
+ * The nested state of one processor as KVM_GET_NESTED_STATE gives it and KVM_SET_NESTED_STATE
+ * takes it, with a tail of our own behind it. Bytes to values and back; pure.
+ *
+ *   0    flags u16, format u16 (0 = VMX), size u32 (of header and pages)
+ *   8    vmxon_pa u64, vmcs12_pa u64, SMM flags u16, pad u16, VMX flags u32, deadline u64
+ *   128  vmcs12, 4,096 bytes in KVM's layout, if size says so; then the shadow vmcs12, the same
+ *   size magic "NIDT" u32, version u16, zero u16, length u32, then `length` bytes: the tail
+ */
+#ifndef HV_VMCS12_KVM_STATE_H
+#define HV_VMCS12_KVM_STATE_H
+
+#include "hv/vmcs12/layout.h"
+
+#define KVM_STATE_HEADER 128u
+#define KVM_STATE_PAGE   4096u
+#define KVM_TAIL_MAGIC   0x5444494eu /* "NIDT" */
+#define KVM_TAIL_HEADER  12u
+#define KVM_TAIL_VERSION 1u
+#define KVM_NO_ADDRESS   (~0ull)
+
+enum kvm_state_flags {
+    KVM_GUEST_MODE = 1, KVM_RUN_PENDING = 2, KVM_EVMCS = 4, KVM_MTF_PENDING = 8,
+};
+enum kvm_smm_flags { KVM_SMM_GUEST_MODE = 1, KVM_SMM_VMXON = 2 };
+enum kvm_vmx_flags { KVM_DEADLINE_VALID = 1 };
+
+struct kvm_state {
+    u16 flags;     /* enum kvm_state_flags */
+    u16 smm_flags; /* enum kvm_smm_flags */
+    u32 vmx_flags; /* enum kvm_vmx_flags */
+    u64 vmxon_pa;  /* gpa1, or KVM_NO_ADDRESS outside VMX operation */
+    u64 vmcs12_pa; /* gpa1 of the current VMCS, or KVM_NO_ADDRESS */
+    u64 preemption_timer_deadline;
+    bool has_vmcs12, has_shadow12;
+    u16 tail_version;
+    u32 tail_length; /* 0: no tail */
+    const u8 *tail;  /* parse: into the blob; produce: the caller's bytes */
+    struct vmcs_image vmcs12, shadow12;
+};
+
+/* Read a blob of `length` bytes. Returns NULL, or what is wrong with it: what KVM would refuse,
+ * what is cut short, what we cannot hold (an enlightened VMCS). *s is then not to be used. */
+const char *kvm_state_parse(const u8 *blob, size_t length, struct kvm_state *s) MUST_CHECK;
+
+/* The bytes that kvm_state_produce will write. */
+size_t kvm_state_length(const struct kvm_state *s);
+
+/* Write the blob; `blob` holds kvm_state_length(s) bytes. Returns F_COUNT, or the field in use
+ * that KVM's layout has no place for; the blob is then not to be used. */
+enum vmcs_field kvm_state_produce(const struct kvm_state *s, u8 *blob) MUST_CHECK;
+
+#endif
