@@ -23,10 +23,10 @@ struct event {
  * BLOCKING_BY_NMI in the guest's interruptibility when INTR_TYPE is INTR_NMI. */
 struct event event_interrupted(const struct vmexit *x);
 
-/* True when the exit undid an IRET's unblocking of NMIs: before the guest resumes without
- * the exit having been shown to it, BLOCKING_BY_NMI must be set again.
+/* True when the exit undid an IRET's unblocking of NMIs: before that guest resumes,
+ * BLOCKING_BY_NMI must be set again. pin: the pin-based controls that were in effect.
  * SDM 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
-bool event_iret_undone(const struct vmexit *x);
+bool event_iret_undone(const struct vmexit *x, u32 pin);
 
 /* A planned event that an exit to L1 overtakes: recorded in x as IDT-vectoring, so that L1
  * delivers it. x->insn_len takes the event's length when the event has one. */
@@ -35,16 +35,17 @@ void event_overtaken(const struct event *planned, struct vmexit *x);
 /* The event of vmcs12's entry fields, or none when their valid bit is clear. */
 struct event event_of_vmcs12(const struct vmcs_image *v12);
 
-/* A hardware exception of the vector; the error code is used when the vector has one. */
-struct event event_exception(u8 vector, u32 error);
+/* A hardware exception of the vector. The error code goes with it when the vector has one and
+ * the guest's CR0.PE is set (real mode pushes none). */
+struct event event_exception(u8 vector, u32 error, u64 cr0);
 
 /* The vector pushes an error code in protected mode. */
 bool event_has_error(u8 vector);
 
-/* An exception raised while `first` was being delivered: the second alone, a double fault, or
- * (triple) neither: the guest shuts down. SDM 3A 6.15 "Exception and Interrupt Reference",
+/* An exception raised while `first` was being delivered: the second alone, or a double fault.
+ * *triple: neither, the guest shuts down (the returned event is none). SDM 3A 6.15 "Exception and Interrupt Reference",
  * interrupt 8. */
-struct event event_combine(const struct event *first, const struct event *second, bool *triple);
+struct event event_combine(const struct event *first, const struct event *second, u64 cr0, bool *triple);
 
 /* True when vmcs12 has L1 see this exception of L2, by the exception bitmap and for #PF the
  * error-code mask and match. SDM 3C 25.6.3 "Exception Bitmap" */
@@ -55,7 +56,8 @@ enum nmi_plan {
     NMI_INJECT,  /* inject into the level that runs */
     NMI_WINDOW,  /* blocked for now: virtual NMIs and NMI-window exiting until it is not */
     NMI_REFLECT, /* L2 runs and vmcs12 exits on NMIs: a true exit to L1, reason 0 */
-    NMI_HOLD,    /* L2 cannot end the blocking by itself: ask again after the next exit to L1 */
+    NMI_HOLD,    /* no entry can open it (wait-for-SIPI; L2's NMIs blocked for real while vmcs12
+                    exits on NMIs, so that IRET unblocks nothing): ask again at the next exit */
 };
 
 struct nmi_facts {
