@@ -33,5 +33,5 @@ const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
     [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},
     [EXIT_REASON_EPT_VIOLATION]  = {emulate_ept_violation, SNAP_QUAL | SNAP_GPA | SNAP_IDT},
-    [EXIT_REASON_XSETBV]         = {emulate_xsetbv, SNAP_STEP},
+    [EXIT_REASON_XSETBV]         = {emulate_xsetbv, SNAP_STEP | SNAP_MODE},
 };

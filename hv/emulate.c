@@ -20,12 +20,13 @@
 #define CPUID7_ECX_OSPKE    BIT(4)
 #define CPUIDX_EDX_SYSCALL  BIT(11)
 
+/* CAVEAT(hypervisor-leaves) */
 static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
 {
     struct cpuid r = {0};
     u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
     if (leaf == LEAF_HV)
-        return (struct cpuid){LEAF_HV_EXITS, 0x7564694e, 0x64694e73, 0x00007375}; /* "NidusNidus" */
+        return (struct cpuid){LEAF_HV_EXITS, 0x7564694e, 0x64694e73, 0x00007375}; /* NidusNidus */
     if (leaf == LEAF_HV_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
     if (leaf == LEAF_HV_EXITS && reason < EXIT_REASON_COUNT) {
@@ -58,7 +59,7 @@ static void cpuid_filter(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
         r->ebx &= ~(u32)CPUID7_EBX_PT;
         r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(cpu->st.cr4, CR4_PKE));
         break;
-    case 0x14: /* processor trace: hidden */
+    case 0x14: /* processor trace: hidden. CAVEAT(rtit-hidden) */
         *r = (struct cpuid){0};
         break;
     case 0x80000001:
@@ -94,11 +95,11 @@ static u64 edx_eax(const struct cpu *cpu)
     return cpu->regs.gpr[REG_RDX] << 32 | (u32)cpu->regs.gpr[REG_RAX];
 }
 
-/* XCR0 is L1's; the CPU itself judges the value. CPL and CR4.OSXSAVE were checked before the
- * exit. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
+/* XCR0 is L1's; the CPU itself judges the value. A CPU checks CPL before it exits, the emulator
+ * does not. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
 enum outcome emulate_xsetbv(struct cpu *cpu)
 {
-    if (!xsetbv_safe((u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
+    if (guest_cpl(cpu) || !xsetbv_safe((u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
         return fault(cpu, VEC_GP, 0);
     return ADVANCE;
 }

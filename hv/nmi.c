@@ -21,8 +21,11 @@ static void interval(bool on)
 void nmi_deliver(struct cpu *cpu)
 {
     u64 blocking = vmcs_read(ENC_guest_interruptibility);
-    u64 planned = vmcs_read(ENC_entry_intr_info);
-    if (any(blocking, NMI_BLOCKED) || any(planned, INTR_VALID)) {
+    u64 planned = vmcs_read(ENC_entry_intr_info) & INTR_VALID;
+    /* A debug trap comes before the NMI, and an entry that injects an NMI would drop it.
+     * SDM 3C 27.7.3 "Delivery of Pending Debug Exceptions after VM Entry" */
+    u64 debug = vmcs_read(ENC_guest_pending_dbg_exceptions);
+    if (any(blocking, NMI_BLOCKED) || planned || debug) {
         interval(true);
     } else {
         interval(false);

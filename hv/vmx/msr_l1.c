@@ -28,13 +28,13 @@ static bool write_ignored(struct cpu *cpu, u32 msr, u64 v)
     return true;
 }
 
-/* Locked with VMX on outside SMX; without VMX and SMX the MSR does not exist.
- * SDM 3C 24.7 "Enabling and Entering VMX Operation" */
+/* Locked: with VMX on outside SMX, or with VMX off as some firmware leaves it. WRMSR of a locked
+ * FEATURE_CONTROL is #GP. CAVEAT(nested-off) SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 static bool read_feature_control(struct cpu *cpu, u32 msr, u64 *v)
 {
     (void)msr;
-    *v = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX_OUT_OF_SMX;
-    return cpu->vm->shown != NULL;
+    *v = FEATURE_CONTROL_LOCKED | (cpu->vm->shown ? FEATURE_CONTROL_VMX_OUT_OF_SMX : 0);
+    return true;
 }
 
 /* struct vmx_caps has the words in MSR order; those from PROCBASED_CTLS2 on exist only where
@@ -67,9 +67,11 @@ static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
 {
     struct vm *vm = cpu->vm;
     u64 *reg = mtrr_reg(&vm->mtrr, msr);
-    if (!reg || !mtrr_write_legal(&vm->mtrr, msr, v) || !wrmsr_safe(msr, v))
+    if (reg && !mtrr_write_legal(&vm->mtrr, msr, v))
         return false;
-    if (*reg == v)
+    if (!wrmsr_safe(msr, v))
+        return false;
+    if (!reg || *reg == v) /* the row's range has numbers that are no MTRR */
         return true;
     *reg = v;
     ept01_rebuild(vm);
