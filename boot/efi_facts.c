@@ -58,6 +58,20 @@ void facts_read(struct facts *f)
             know(f, n, rdmsr(facts_msr(f, n)));
 }
 
+bool facts_inside_nidus(struct nidus_cpuid *n)
+{
+    static const char signature[12] = "NidusNidus"; /* EBX, ECX, EDX; zero padded */
+    if (!(cpuid(1).ecx >> 31 & 1))
+        return false;
+    struct cpuid r = cpuid(0x40000000), v = cpuid(0x40000001);
+    u32 words[3] = {r.ebx, r.ecx, r.edx};
+    for (u32 i = 0; i < sizeof signature; i++)
+        if (signature[i] != (char)(words[i / 4] >> (i % 4 * 8)))
+            return false;
+    *n = (struct nidus_cpuid){v.eax, v.ebx};
+    return true;
+}
+
 void facts_allow_vmx(const struct facts *f)
 {
     u64 value = f->value[FACT_FEATURE_CONTROL];

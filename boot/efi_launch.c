@@ -1,11 +1,8 @@
-/* The launch: memory, FEATURE_CONTROL, the switch. FEATURE_CONTROL cannot be unwritten, so it comes
+/* The launch: FEATURE_CONTROL, the switch. FEATURE_CONTROL cannot be unwritten, so it comes
  * last before the core. */
-#include <efi.h>
-#include <efilib.h>
-
 #include "boot/efi_launch.h"
-#include "boot/efi_memory.h"
 
+/* handoff.asm. Returns an enum handoff_status. */
 u64 handoff(struct handoff *h);
 
 static const char *refusal(u64 status)
@@ -20,21 +17,12 @@ static const char *refusal(u64 status)
     }
 }
 
-bool nidus_launch(struct boot_info *info, const struct facts *f, struct line *why)
+const char *nidus_launch(struct region *r, const struct facts *f)
 {
-    struct region region;
-    line_clear(why);
-    const char *words = memory_prepare(&region, info);
-    if (words) {
-        line_add(why, words);
-        return false;
-    }
-    *info = region.handoff->info; /* not afterwards: L1 sees no byte of the region */
     facts_allow_vmx(f);
-    u64 status = handoff(region.handoff);
+    u64 status = handoff(r->handoff);
     if (status == HANDOFF_OK)
-        return true;
-    memory_release(&region);
-    line_add(why, refusal(status));
-    return false;
+        return NULL;
+    memory_release(r);
+    return refusal(status);
 }

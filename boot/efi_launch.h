@@ -2,15 +2,14 @@
 #ifndef BOOT_EFI_LAUNCH_H
 #define BOOT_EFI_LAUNCH_H
 
-#include "boot/boot_info.h"
 #include "boot/efi_facts.h"
+#include "boot/efi_memory.h"
 
 /*
- * Reserves memory, places the core there, allows VMX and hands over. True: the caller is L1 now
- * and *info says where L0 lies. False: nothing is left behind but FEATURE_CONTROL, if the core
- * was reached, and *why says what went wrong.
- * @pre every check on the processor has passed; info's options are filled in
+ * Allows VMX and hands over to the core. NULL: the caller is L1 now, and r->handoff out of its
+ * sight. Else why not; then the region is free again and only FEATURE_CONTROL may have changed.
+ * @pre every check on the processor has passed, and memory_prepare has filled *r
  */
-MUST_CHECK bool nidus_launch(struct boot_info *info, const struct facts *f, struct line *why);
+MUST_CHECK const char *nidus_launch(struct region *r, const struct facts *f);
 
 #endif

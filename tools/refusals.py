@@ -20,6 +20,7 @@ LIST = os.path.join(ROOT, "guest-tests/refusals.list")
 CFG = "\\EFI\\nidus\\nidus.cfg"
 LIMIT = 240                 # seconds of a boot, on a busy machine
 END = "REFUSALS END"
+SPEAKERS = ("nidus: ", "args: ")     # pre_args.efi says what it was given
 
 
 class Row:
@@ -94,7 +95,8 @@ class Boot:
 
     def disk(self):
         build = os.path.join(ROOT, "build")
-        files = {"::/nidus.efi": f"{build}/nidus.efi", "::/my dir/n s.efi": f"{build}/nidus.efi"}
+        files = {"::/nidus.efi": f"{build}/nidus.efi", "::/my dir/n s.efi": f"{build}/nidus.efi",
+                 "::/my dir/args.efi": f"{build}/pre_args.efi"}
         for name in ("pre_raw", "pre_args", "t_alive"):
             files[f"::/{name}.efi"] = f"{build}/{name}.efi"
         lines = ["@echo -off", "fs0:", "mkdir \\EFI", "mkdir \\EFI\\nidus"]
@@ -125,7 +127,8 @@ class Boot:
         problems = []
         for row in self.rows:
             said = re.search(rf"^ROW {row.number}\n(.*?)(?:^STATUS {row.number} 0x([0-9A-F]+)$|\Z)", text, re.S | re.M)
-            lines = [l[7:].rstrip() for l in said[1].splitlines() if l.startswith("nidus: ")] if said else []
+            spoken = [l.rstrip() for l in said[1].splitlines() if l.startswith(SPEAKERS)] if said else []
+            lines = [l.removeprefix("nidus: ") for l in spoken]
             status = int(said[2], 16) if said and said[2] else None
             problem = row.problem(status, lines)
             if problem:
