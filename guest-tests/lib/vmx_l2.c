@@ -70,6 +70,7 @@ static void build_tables(void)
     u64 *pml4 = arena(T_PML4), *pdpt = arena(T_PDPT), *pd = arena(T_PD), *pt = arena(T_PT), *pae = arena(T_PAE);
     u32 *pd32 = arena(T_PD32), *pt32 = arena(T_PT32);
 
+    SetMem(pae, 32, 0);
     pml4[0] = ARENA_AT(T_PDPT) | 7;
     pdpt[0] = ARENA_AT(T_PD) | 7;
     pae[0] = ARENA_AT(T_PD) | 1; /* a PAE page-directory-pointer entry has no rights bits */

@@ -78,7 +78,13 @@ struct l2_case {
     u8 flags; /* enum l2_case_flags */
     struct vmx_set set[L2_SETS];
 };
-enum l2_case_flags { NO_REGS = 1, NO_MEM = 2, NO_RIP = 4, TOUCHED = 8 /* exit information of a failed entry */ };
+enum l2_case_flags {
+    NO_REGS = 1,
+    NO_MEM = 2,
+    NO_RIP = 4,
+    NO_FIELDS = 8,
+    TOUCHED = 16, /* exit information of a failed entry */
+};
 #define CASE(NAME, MODE, CODE, ...) {NAME, CODE, sizeof(CODE) - 1, MODE, 0, {__VA_ARGS__}}
 #define CASE_F(NAME, MODE, FLAGS, CODE, ...) {NAME, CODE, sizeof(CODE) - 1, MODE, FLAGS, {__VA_ARGS__}}
 
