@@ -1,0 +1,67 @@
+/*
+ * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth, and
+ * the VM exits of the CPU it runs on by reason. Reads nothing but CPUID, so needs no rights.
+ * The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
+ */
+#include <cpuid.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEAF_SIGNATURE = 0x40000000, LEAF_VERSION = 0x40000001, LEAF_EXITS = 0x40000002 };
+enum { CPUID_HYPERVISOR = 1u << 31 };
+#define SUBLEAF_FROM_L2 0x80000000u
+
+static const struct {
+    uint32_t number;
+    const char *name, *text;
+} reasons[] = {
+#define EXIT(number, name, text) {number, #name, text},
+#include "hv/arch/vmx_exit.def"
+#undef EXIT
+};
+
+static uint64_t exits(uint32_t subleaf)
+{
+    uint32_t a, b, c, d;
+    __cpuid_count(LEAF_EXITS, subleaf, a, b, c, d);
+    return (uint64_t)d << 32 | a;
+}
+
+static bool under_nidus(void)
+{
+    uint32_t a, r[3], features;
+    __cpuid(1, a, r[0], features, r[2]);
+    if (!(features & CPUID_HYPERVISOR))
+        return false;
+    __cpuid(LEAF_SIGNATURE, a, r[0], r[1], r[2]);
+    return memcmp(r, "NidusNidus\0", 12) == 0 && a >= LEAF_VERSION;
+}
+
+static uint64_t print_exits(const char *who, uint32_t from)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        uint64_t n = exits(from | reasons[i].number);
+        sum += n;
+        if (n)
+            printf("exits %s %-20s %12llu\n", who, reasons[i].name, (unsigned long long)n);
+    }
+    return sum;
+}
+
+int main(void)
+{
+    uint32_t version, depth, c, d;
+    if (!under_nidus()) {
+        puts("nidus none");
+        return 1;
+    }
+    __cpuid(LEAF_VERSION, version, depth, c, d);
+    printf("nidus version 0x%x depth %u\n", version, depth);
+    uint64_t l1 = print_exits("L1", 0), l2 = print_exits("L2", SUBLEAF_FROM_L2);
+    printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n", (unsigned long long)l1,
+           (unsigned long long)l2);
+    return 0;
+}

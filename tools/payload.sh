@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# payload.sh: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
+# Nothing is installed: the packages are downloaded as files and unpacked. Done once; `make clean` forgets it,
+# and a changed program in tools/ rebuilds the initramfs only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=build/l1
+mkdir -p "$out/deb"
+
+fetch() { # a package's file into $out/deb, and its name printed
+    local found
+    found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
+    if [ -z "$found" ]; then
+        (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null) || {
+            [ "$(id -u)" = 0 ] && apt-get -qq update >/dev/null
+            (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null)
+        } || { echo "payload: apt-get download $1 failed (by hand: apt-get update as root)" >&2; return 1; }
+        found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
+    fi
+    echo "$found"
+}
+
+kernel() {
+    local meta image
+    [ ! -s "$out/vmlinuz" ] || return 0
+    echo "  fetching Debian's kernel (linux-image-cloud-amd64)"
+    meta=$(fetch linux-image-cloud-amd64)
+    image=$(dpkg-deb -f "$meta" Depends | grep -oE 'linux-image-[^ ,]+' | head -n 1)
+    dpkg-deb -x "$(fetch "$image")" "$out/kernel"
+    cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
+}
+
+busybox() {
+    [ ! -s "$out/busybox" ] || return 0
+    echo "  fetching busybox-static"
+    dpkg-deb -x "$(fetch busybox-static)" "$out/bb"
+    cp "$out/bb/bin/busybox" "$out/busybox" 2>/dev/null || cp "$out/bb/usr/bin/busybox" "$out/busybox"
+}
+
+initramfs() {
+    local root=$out/root name
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,etc,dev,proc,sys,tmp}
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tools/l1/init.c -o "$root/init"
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tools/nidus-info.c -o "$root/bin/nidus-info"
+    strip "$root/init" "$root/bin/nidus-info"
+    ln -s /init "$root/bin/e9"
+    ln -s /init "$root/bin/l1-off"
+    cp "$out/busybox" "$root/bin/"
+    for name in sh ls cat dmesg grep head tail less vi ps top mount mkdir uname cttyhack setsid insmod lsmod \
+        modprobe dd hexdump free sleep echo stty reset time; do ln -s busybox "$root/bin/$name"; done
+    cp tools/l1/rc "$root/etc/rc"
+    (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/initrd.img.new"
+    mv "$out/initrd.img.new" "$out/initrd.img"
+}
+
+kernel
+busybox
+for f in tools/l1/init.c tools/l1/rc tools/nidus-info.c tools/payload.sh hv/arch/vmx_exit.def; do
+    [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
+done
