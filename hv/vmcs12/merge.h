@@ -4,14 +4,18 @@
  * the caller brings hpas for what vmcs12 names.
  *
  * Which field crosses how is column TO02 of fields.def. COPY, HOSTOWN and NEVER rows are copied
- * by inclusion; each MERGE and TRANSLATE row has one line in merge.c (a test counts).
+ * by inclusion; each MERGE and TRANSLATE row has one line in merge.def (the build counts).
  */
 #ifndef HV_VMCS12_MERGE_H
 #define HV_VMCS12_MERGE_H
 
 #include "hv/vmcs12/vmcs12.h"
 
-/* What L0 must have in vmcs02 whatever vmcs12 says. Zero means no need. */
+/* What L0 must have in vmcs02 whatever vmcs12 says. Zero means no need. merge adds by itself
+ * what its own values need: debug controls, PAT and EFER loaded on entry and saved on exit,
+ * PAT and EFER of L0 and 64-bit mode on exit, and the preemption timer's rest saved. EPT is L0's
+ * need (cpu2); unrestricted guest is on exactly when vmcs12 or cpu2 says so: L2 then meets the
+ * CR0 rules that L1 chose. Never put EXIT_ACK_INTR_ON_EXIT here: it is vmcs12's. */
 struct merge_l0 {
     u32 pin, cpu1, cpu2, exit, entry; /* controls that must be on */
     u32 exception_bitmap;             /* bit 14: every page fault, whatever the error code */
@@ -35,7 +39,7 @@ struct merge_l1 {
 struct merge_addr {
     hpa_t io_bitmap_a, io_bitmap_b, msr_bitmap;
     hpa_t virtual_apic, apic_access, posted_intr_desc;
-    hpa_t ve_info, pml;
+    hpa_t ve_info;
     u64 ept_pointer; /* a whole EPTP, with its memory type, walk length and A/D bits */
 };
 

@@ -1,0 +1,197 @@
+/*
+ * vmcs12 + L0's own + what L1 leaves alone -> vmcs02. Contract in merge.h; the value of each
+ * merged field in merge.def. Read next: sync.c, the way back.
+ */
+#include "hv/vmcs12/merge.h"
+#include "hv/arch/cpu.h"
+
+/* Each MERGE and TRANSLATE row of fields.def has exactly one line in merge.def: a second one
+ * repeats an enumerator, a missing one fails the count, a wrong one fails its own check. */
+enum {
+#define FIELD(enc, width, area, name, gate, to02, to12) TO02_OF_##name = TO02_##to02,
+#include "hv/vmcs12/fields.def"
+};
+enum {
+#define MERGED(name, value) MERGED_##name,
+#include "hv/vmcs12/merge.def"
+    MERGED_COUNT
+};
+#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
+    +(TO02_##to02 == TO02_MERGE || TO02_##to02 == TO02_TRANSLATE)
+enum {
+    ROWS_TO_MERGE = 0
+#include "hv/vmcs12/fields.def"
+};
+_Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row");
+#define MERGED(name, value)                                                                        \
+    _Static_assert((int)TO02_OF_##name == (int)TO02_MERGE ||                                       \
+                       (int)TO02_OF_##name == (int)TO02_TRANSLATE, #name " is not merged");
+#include "hv/vmcs12/merge.def"
+
+/* What merge itself relies on: the values that it computes must be loaded, L2's own must be
+ * saved, and L0 is 64-bit. */
+#define ENTRY_OURS (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+#define EXIT_OURS                                                                                  \
+    (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_PAT | EXIT_LOAD_PAT |        \
+     EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+
+/* vmcs12's own secondary controls that vmcs02 must not have: L0 answers L2's VMREAD and VMWRITE
+ * from L1's shadow VMCS, and keeps L1's page-modification log. VPID is L0's choice. */
+#define CPU2_NOT_TAKEN (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID)
+
+/* CR0 bits that no VM entry loads: 15:6, 17, 28:19, ET, NW, CD.
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
+#define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
+
+struct words {
+    u32 pin, cpu1, cpu2, exit, entry;
+};
+
+/* Bits of a where mask is 1, of b elsewhere. */
+static u64 pick(u64 mask, u64 a, u64 b)
+{
+    return (a & mask) | (b & ~mask);
+}
+
+static u32 within(u32 word, struct ctl_range hw)
+{
+    return (word | hw.must_be_1) & hw.may_be_1;
+}
+
+static u32 cpu2_of(const struct vmcs_image *v12)
+{
+    return any(v12->cpu1_ctl, CPU1_SECONDARY) ? v12->cpu2_ctl : 0;
+}
+
+static bool loads(const struct vmcs_image *v12, u32 entry_bit)
+{
+    return any(v12->entry_ctl, entry_bit);
+}
+
+static u64 used(u32 word, u32 bit, hpa_t at)
+{
+    return any(word, bit) ? at.a : 0;
+}
+
+static bool l0_wants_pf(const struct merge_env *env)
+{
+    return any(env->l0.exception_bitmap, BIT(VEC_PF));
+}
+
+static u32 cpu1_02(const struct merge_env *env)
+{
+    u32 own = env->l0.cpu1, word = env->v12->cpu1_ctl;
+
+    /* Without a bitmap everything exits: L0 loses nothing, and turning one on would drop
+     * L1's intercepts. */
+    own &= ~(u32)CPU1_USE_MSR_BITMAPS;
+    if (any(word, CPU1_UNCOND_IO_EXITING) && !any(word, CPU1_USE_IO_BITMAPS))
+        own &= ~(u32)CPU1_USE_IO_BITMAPS;
+    if (env->l0.tsc_offset != 0)
+        own |= CPU1_USE_TSC_OFFSETTING;
+    return word | own | CPU1_SECONDARY;
+}
+
+static u32 cpu2_02(const struct merge_env *env)
+{
+    u32 word = (cpu2_of(env->v12) & ~(u32)CPU2_NOT_TAKEN) | env->l0.cpu2;
+
+    /* "TSC scaling" acts only under "use TSC offsetting", which may be on for L0 alone. */
+    if (!any(env->v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
+        word &= ~(u32)CPU2_USE_TSC_SCALING;
+    return env->l0.vpid02 ? word | CPU2_ENABLE_VPID : word;
+}
+
+static struct words control_words(const struct merge_env *env)
+{
+    const struct vmcs_image *v12 = env->v12;
+    struct words w;
+
+    w.pin = within(v12->pin_ctl | env->l0.pin, vcaps_pin(env->hw));
+    w.cpu1 = within(cpu1_02(env), vcaps_cpu1(env->hw));
+    w.cpu2 = within(cpu2_02(env), vcaps_cpu2(env->hw));
+    /* An exit from L2 goes to L0, so of vmcs12's exit controls only the one that shapes the
+     * exit information crosses; the timer's rest is saved for L0's sake too. */
+    w.exit = (v12->exit_ctl & EXIT_ACK_INTR_ON_EXIT) | env->l0.exit | EXIT_OURS;
+    if (any(w.pin, PIN_PREEMPTION_TIMER))
+        w.exit |= EXIT_SAVE_PREEMPTION_TIMER;
+    w.exit = within(w.exit, vcaps_exit(env->hw));
+    w.entry = v12->entry_ctl & (ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    w.entry = within(w.entry | env->l0.entry | ENTRY_OURS, vcaps_entry(env->hw));
+    return w;
+}
+
+/* L2's TSC is ((TSC + L0's offset) scaled by L1) + L1's offset: the processor scales first, so
+ * L0's part has to be scaled here. SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root
+ * Operation" (RDTSC) */
+static u64 tsc_offset02(const struct merge_env *env)
+{
+    const struct vmcs_image *v12 = env->v12;
+    u64 own = env->l0.tsc_offset;
+
+    if (!any(v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
+        return own;
+    if (any(cpu2_of(v12), CPU2_USE_TSC_SCALING))
+        own = (u64)(((__int128)(int64_t)own * (__int128)v12->tsc_multiplier) >> 48);
+    return own + v12->tsc_offset;
+}
+
+/* Fewer targets in hardware mean more exits of L2's MOV to CR3, which L0 then does. */
+static u32 cr3_targets(const struct merge_env *env)
+{
+    u32 hw = VMX_MISC_CR3_TARGETS(env->hw->misc);
+    return env->v12->cr3_target_count < hw ? env->v12->cr3_target_count : hw;
+}
+
+/* The value that the CPU would put in CR0 for L1. */
+static u64 l1_set_cr0(const struct merge_env *env)
+{
+    return pick(CR0_NEVER_LOADED, env->l1.cr0, env->v12->guest_cr0);
+}
+
+u64 merge_guest_cr0(const struct merge_env *env)
+{
+    return pick(env->l0.cr0_mask, env->l0.cr0_value, l1_set_cr0(env));
+}
+
+u64 merge_guest_cr4(const struct merge_env *env)
+{
+    return pick(env->l0.cr4_mask, env->l0.cr4_value, env->v12->guest_cr4);
+}
+
+/* Without "load IA32_EFER": LMA follows "IA-32e mode guest", LME too when paging is on; the
+ * rest is L1's. The same section as above. */
+static u64 kept_efer(const struct merge_env *env)
+{
+    const struct vmcs_image *v12 = env->v12;
+    u64 changed = EFER_LMA | (any(v12->guest_cr0, CR0_PG) ? EFER_LME : 0);
+    u64 mode = any(v12->entry_ctl, ENTRY_IA32E_MODE_GUEST) ? EFER_LMA | EFER_LME : 0;
+
+    return pick(changed, mode, env->l1.efer);
+}
+
+bool merge_needs_pdptes(const struct vmcs_image *v12)
+{
+    return any(v12->guest_cr0, CR0_PG) && any(v12->guest_cr4, CR4_PAE) &&
+           !any(v12->entry_ctl, ENTRY_IA32E_MODE_GUEST) && !any(cpu2_of(v12), CPU2_ENABLE_EPT);
+}
+
+void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02)
+{
+    const struct vmcs_image *v12 = env->v12, *base = env->base;
+    struct words w = control_words(env);
+
+#define PUT_COPY(area, name)      v02->name = v12->name;
+#define PUT_HOSTOWN(area, name)   v02->name = base->name;
+#define PUT_NEVER(area, name)     PUT_NEVER_##area(name)
+#define PUT_NEVER_CTL(name)       v02->name = base->name;
+#define PUT_NEVER_GUEST(name)     v02->name = base->name;
+#define PUT_NEVER_RO(name)        /* exit information: the processor's to write */
+#define PUT_MERGE(area, name)     /* below */
+#define PUT_TRANSLATE(area, name) /* below */
+#define FIELD(enc, width, area, name, gate, to02, to12) PUT_##to02(area, name)
+#include "hv/vmcs12/fields.def"
+
+#define MERGED(name, value) v02->name = (vmcs_type_##name)(value);
+#include "hv/vmcs12/merge.def"
+}

@@ -1,0 +1,452 @@
+/*
+ * vmcs02 = merge(vmcs12, L0, L1): the properties of a merge, each stated once and tried on
+ * random vmcs12 images (printed seed), or exhaustively where it is small.
+ */
+#include "hv/vmcs12/merge.h"
+#include "hv/arch/cpu.h"
+#include "tests/image.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define ROUNDS 2000
+#define MARK   0x00abc00000000000ull /* no address that the tests bring looks like this */
+
+static struct vmcs_image v12, base, v02, other;
+static struct merge_env env;
+static struct rng rng;
+
+static void random_l0(struct merge_l0 *l0)
+{
+    l0->pin = (u32)(rng_next(&rng) & rng_next(&rng));
+    l0->cpu1 = (u32)(rng_next(&rng) & rng_next(&rng));
+    l0->cpu2 = (u32)(rng_next(&rng) & rng_next(&rng));
+    l0->exit = (u32)rng_next(&rng) & ~(u32)EXIT_ACK_INTR_ON_EXIT;
+    l0->entry = (u32)(rng_next(&rng) & rng_next(&rng));
+    l0->exception_bitmap = (u32)(rng_next(&rng) & rng_next(&rng));
+    l0->cr0_mask = rng_edgy(&rng);
+    l0->cr4_mask = rng_edgy(&rng);
+    l0->cr0_value = rng_next(&rng);
+    l0->cr4_value = rng_next(&rng);
+    l0->tsc_offset = rng_below(&rng, 2) ? rng_next(&rng) : 0;
+    l0->vpid02 = (u16)(rng_below(&rng, 2) ? rng_next(&rng) : 0);
+}
+
+static hpa_t page(u64 n)
+{
+    return HPA(0x100000000ull + n * PAGE_SIZE);
+}
+
+/* A whole random case: vmcs12 arbitrary, every L1 address marked. */
+static void fresh(const struct vmx_caps *hw)
+{
+    image_random(&rng, &v12);
+    image_random(&rng, &base);
+    for (u32 f = 0; f < F_COUNT; f++)
+        if (vmcs12_desc((enum vmcs_field)f)->to02 == TO02_TRANSLATE)
+            vmcs12_set(&v12, (enum vmcs_field)f, MARK | (u64)f << PAGE_SHIFT);
+    env = (struct merge_env){.v12 = &v12, .base = &base, .hw = hw};
+    random_l0(&env.l0);
+    env.l1 = (struct merge_l1){rng_next(&rng), rng_next(&rng), rng_next(&rng),
+                               rng_next(&rng), rng_next(&rng), rng_next(&rng)};
+    env.addr = (struct merge_addr){page(1), page(2), page(3), page(4), page(5), page(6), page(7), 0x90001e};
+    for (u32 i = 0; i < 4; i++)
+        env.pdpte[i] = rng_next(&rng);
+}
+
+static const struct vmx_caps *some_caps(u32 n)
+{
+    return n & 1 ? &caps_emulator : &caps_all;
+}
+
+static u32 cpu2_12(void)
+{
+    return v12.cpu1_ctl & CPU1_SECONDARY ? v12.cpu2_ctl : 0;
+}
+
+static u64 value(enum vmcs_field f)
+{
+    return vmcs12_get(&v02, f);
+}
+
+/* Every field of vmcs02 is written, whatever was there; exit information and header are not. */
+static void every_field_is_decided(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < 50; n++) {
+        fresh(some_caps(n));
+        image_fill(&v02, 0x00);
+        image_fill(&other, 0xff);
+        merge_vmcs02(&env, &v02);
+        merge_vmcs02(&env, &other);
+        for (u32 f = 0; f < F_COUNT; f++)
+            if (vmcs12_desc((enum vmcs_field)f)->area != AREA_RO)
+                assert_same_field(&v02, &other, (enum vmcs_field)f);
+            else
+                assert_int_equal(vmcs12_get(&v02, (enum vmcs_field)f), 0);
+        assert_int_equal(v02.revision, 0);
+        assert_int_equal(other.revision, 0xffffffff);
+        assert_int_equal(other.launch_state, 0xffffffff);
+    }
+}
+
+/* HOUSE rule 2 of merge: host state is L0's own; NEVER rows too; COPY rows are vmcs12's. */
+static void copied_rows(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(some_caps(n));
+        merge_vmcs02(&env, &v02);
+        for (u32 f = 0; f < F_COUNT; f++) {
+            const struct vmcs_field_desc *d = vmcs12_desc((enum vmcs_field)f);
+
+            if (d->area == AREA_RO)
+                continue;
+            if (d->area == AREA_HOST)
+                assert_int_equal(d->to02, TO02_HOSTOWN);
+            if (d->to02 == TO02_HOSTOWN || d->to02 == TO02_NEVER)
+                assert_same_field(&v02, &base, (enum vmcs_field)f);
+            if (d->to02 == TO02_COPY)
+                assert_same_field(&v02, &v12, (enum vmcs_field)f);
+        }
+    }
+}
+
+/* Every control word lies within what the processor allows. */
+static void words_fit_the_processor(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_emulator);
+        merge_vmcs02(&env, &v02);
+        const u64 range[5] = {caps_emulator.true_pin, caps_emulator.true_cpu1, caps_emulator.cpu2,
+                              caps_emulator.true_exit, caps_emulator.true_entry};
+        const u32 word[5] = {v02.pin_ctl, v02.cpu1_ctl, v02.cpu2_ctl, v02.exit_ctl, v02.entry_ctl};
+        for (u32 i = 0; i < 5; i++) {
+            assert_int_equal((u32)range[i] & ~word[i], 0);
+            assert_int_equal(word[i] & ~(u32)(range[i] >> 32), 0);
+        }
+    }
+}
+
+/* What L0 needs is there. Bitmaps may give way to "everything exits", never to less. */
+static void l0_keeps_its_needs(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_all);
+        merge_vmcs02(&env, &v02);
+        u32 bitmaps = CPU1_USE_MSR_BITMAPS | CPU1_USE_IO_BITMAPS;
+
+        assert_int_equal(env.l0.pin & ~v02.pin_ctl, 0);
+        assert_int_equal(env.l0.cpu1 & ~v02.cpu1_ctl & ~bitmaps, 0);
+        assert_int_equal(env.l0.cpu2 & ~v02.cpu2_ctl & ~(u32)CPU2_USE_TSC_SCALING, 0);
+        assert_int_equal(env.l0.exit & ~v02.exit_ctl, 0);
+        assert_int_equal(env.l0.entry & ~v02.entry_ctl, 0);
+        assert_int_equal(env.l0.exception_bitmap & ~v02.exception_bitmap, 0);
+        assert_true((env.l0.cr0_mask & ~v02.cr0_guest_host_mask) == 0);
+        assert_true((env.l0.cr4_mask & ~v02.cr4_guest_host_mask) == 0);
+        assert_true(v02.cpu1_ctl & CPU1_SECONDARY);
+        if ((env.l0.cpu1 & CPU1_USE_IO_BITMAPS) && !(v02.cpu1_ctl & CPU1_USE_IO_BITMAPS))
+            assert_true(v02.cpu1_ctl & CPU1_UNCOND_IO_EXITING);
+        assert_int_equal(v02.vpid, env.l0.vpid02);
+        if (env.l0.vpid02)
+            assert_true(v02.cpu2_ctl & CPU2_ENABLE_VPID);
+        assert_true(v02.ept_pointer == 0x90001e);
+    }
+}
+
+/* What L1 asked to intercept is intercepted; a bitmap that L1 does not use hides nothing. */
+static void l1_keeps_its_intercepts(void **state)
+{
+    (void)state;
+    const u32 pin = PIN_EXT_INTR_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER;
+    const u32 cpu1 = ~(u32)(CPU1_USE_MSR_BITMAPS | CPU1_USE_IO_BITMAPS);
+    const u32 cpu2 = ~(u32)(CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_USE_TSC_SCALING);
+
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_all);
+        merge_vmcs02(&env, &v02);
+        assert_int_equal(v12.pin_ctl & pin & ~v02.pin_ctl, 0);
+        assert_int_equal(v12.cpu1_ctl & cpu1 & ~v02.cpu1_ctl, 0);
+        assert_int_equal(cpu2_12() & cpu2 & ~v02.cpu2_ctl, 0);
+        assert_int_equal(v12.exception_bitmap & ~v02.exception_bitmap, 0);
+        assert_true((v12.cr0_guest_host_mask & ~v02.cr0_guest_host_mask) == 0);
+        assert_true((v12.cr4_guest_host_mask & ~v02.cr4_guest_host_mask) == 0);
+        assert_int_equal(v12.exit_ctl & EXIT_ACK_INTR_ON_EXIT, v02.exit_ctl & EXIT_ACK_INTR_ON_EXIT);
+        /* no MSR bitmap means every MSR access exits */
+        assert_int_equal(v12.cpu1_ctl & CPU1_USE_MSR_BITMAPS, v02.cpu1_ctl & CPU1_USE_MSR_BITMAPS);
+        if ((v12.cpu1_ctl & CPU1_UNCOND_IO_EXITING) && !(v12.cpu1_ctl & CPU1_USE_IO_BITMAPS))
+            assert_false(v02.cpu1_ctl & CPU1_USE_IO_BITMAPS);
+        assert_false(v02.cpu2_ctl & ~env.l0.cpu2 & (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML));
+    }
+}
+
+/* What L2 may do without an exit stays so when L0 has no need of its own: nothing is added. */
+static void nothing_is_added(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_all);
+        env.l0 = (struct merge_l0){.cpu2 = CPU2_ENABLE_EPT};
+        merge_vmcs02(&env, &v02);
+        assert_int_equal(v02.pin_ctl, v12.pin_ctl);
+        assert_int_equal(v02.cpu1_ctl, v12.cpu1_ctl | CPU1_SECONDARY);
+        assert_int_equal(v02.cpu2_ctl & ~cpu2_12(), CPU2_ENABLE_EPT & ~cpu2_12());
+        assert_int_equal(v02.exception_bitmap, v12.exception_bitmap);
+        assert_true(v02.cr0_guest_host_mask == v12.cr0_guest_host_mask);
+        assert_true(v02.cr4_guest_host_mask == v12.cr4_guest_host_mask);
+        assert_true(v02.guest_cr4 == v12.guest_cr4);
+    }
+}
+
+/* No address of L1's reaches vmcs02: each is the caller's hpa, or 0 while unused. */
+static void addresses_are_translated(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(some_caps(n));
+        merge_vmcs02(&env, &v02);
+        for (u32 f = 0; f < F_COUNT; f++)
+            if (vmcs12_desc((enum vmcs_field)f)->to02 == TO02_TRANSLATE)
+                assert_true((value((enum vmcs_field)f) & MARK) != MARK);
+
+        const struct {
+            u64 got, on, want;
+        } row[] = {
+            {v02.io_bitmap_a_addr, v02.cpu1_ctl & 1u << 25, page(1).a},
+            {v02.io_bitmap_b_addr, v02.cpu1_ctl & 1u << 25, page(2).a},
+            {v02.msr_bitmap_addr, v02.cpu1_ctl & 1u << 28, page(3).a},
+            {v02.virtual_apic_addr, v02.cpu1_ctl & 1u << 21, page(4).a},
+            {v02.apic_access_addr, v02.cpu2_ctl & 1u << 0, page(5).a},
+            {v02.posted_intr_desc_addr, v02.pin_ctl & 1u << 7, page(6).a},
+            {v02.ve_info_addr, v02.cpu2_ctl & 1u << 18, page(7).a},
+            {v02.pml_addr, 0, 0},
+            {v02.eptp_list_addr, 0, 0},
+            {v02.vmread_bitmap_addr, 0, 0},
+            {v02.vmwrite_bitmap_addr, 0, 0},
+        };
+        for (u32 i = 0; i < ARRAY_LEN(row); i++)
+            assert_true(row[i].got == (row[i].on ? row[i].want : 0));
+    }
+}
+
+/* Per bit and exhaustively: L1's mask, shadow and guest bit, L0's mask and value. */
+static void cr_masks_and_shadows(void **state)
+{
+    (void)state;
+    fresh(&caps_all);
+    for (u32 b = 0; b < 64; b++)
+        for (u32 i = 0; i < 32; i++) {
+            u64 bit = BIT(b);
+            bool m12 = i & 1, s12 = i & 2, g12 = i & 4, m0 = i & 8, v0 = i & 16;
+
+            v12.cr0_guest_host_mask = v12.cr4_guest_host_mask = m12 ? bit : 0;
+            v12.cr0_read_shadow = v12.cr4_read_shadow = s12 ? bit : ~bit;
+            v12.guest_cr0 = v12.guest_cr4 = env.l1.cr0 = g12 ? bit : ~bit;
+            env.l0.cr0_mask = env.l0.cr4_mask = m0 ? bit : 0;
+            env.l0.cr0_value = env.l0.cr4_value = v0 ? bit : ~bit;
+            merge_vmcs02(&env, &v02);
+
+            bool masked = m12 || m0, real = m0 ? v0 : g12;
+            assert_int_equal((v02.cr0_guest_host_mask & bit) != 0, masked);
+            assert_int_equal((v02.cr4_guest_host_mask & bit) != 0, masked);
+            assert_int_equal((v02.guest_cr0 & bit) != 0, real);
+            assert_int_equal((v02.guest_cr4 & bit) != 0, real);
+            /* what MOV from CR gives: the shadow for masked bits, the register for others */
+            u64 reads0 = masked ? v02.cr0_read_shadow : v02.guest_cr0;
+            u64 reads4 = masked ? v02.cr4_read_shadow : v02.guest_cr4;
+            assert_int_equal((reads0 & bit) != 0, m12 ? s12 : g12);
+            assert_int_equal((reads4 & bit) != 0, m12 ? s12 : g12);
+        }
+}
+
+/* "CR0 is loaded ... with the exception of ET, CD, NW and bits 15:6, 17, 28:19, never modified." */
+static void cr0_bits_left_alone(void **state)
+{
+    (void)state;
+    for (u32 b = 0; b < 32; b++) {
+        bool left = b == 4 || (b >= 6 && b <= 15) || b == 17 || (b >= 19 && b <= 30);
+
+        fresh(&caps_all);
+        env.l0.cr0_mask = 0;
+        v12.guest_cr0 = BIT(b);
+        env.l1.cr0 = 0;
+        assert_int_equal(merge_guest_cr0(&env) != 0, !left);
+        v12.guest_cr0 = 0;
+        env.l1.cr0 = BIT(b);
+        assert_int_equal(merge_guest_cr0(&env) != 0, left);
+    }
+}
+
+/* SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs": a register whose
+ * load control is 0 keeps what L1 had. */
+static void registers_left_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 control;
+        enum vmcs_field field;
+        size_t kept; /* offset in struct merge_l1 */
+    } row[] = {
+        {1u << 2, F_guest_dr7, offsetof(struct merge_l1, dr7)},
+        {1u << 2, F_guest_debugctl, offsetof(struct merge_l1, debugctl)},
+        {1u << 14, F_guest_pat, offsetof(struct merge_l1, pat)},
+        {1u << 13, F_guest_perf_global_ctrl, offsetof(struct merge_l1, perf_global_ctrl)},
+    };
+    for (u32 n = 0; n < ROUNDS; n++)
+        for (u32 i = 0; i < ARRAY_LEN(row); i++) {
+            u64 kept;
+
+            fresh(&caps_all);
+            memcpy(&kept, (u8 *)&env.l1 + row[i].kept, sizeof kept);
+            v12.entry_ctl &= ~row[i].control;
+            merge_vmcs02(&env, &v02);
+            assert_true(value(row[i].field) == kept);
+            v12.entry_ctl |= row[i].control;
+            merge_vmcs02(&env, &v02);
+            assert_same_field(&v02, &v12, row[i].field);
+        }
+    assert_true(v02.entry_ctl & (1u << 2) && v02.entry_ctl & (1u << 14) && v02.entry_ctl & (1u << 15));
+}
+
+/* EFER without "load IA32_EFER": LMA <- IA-32e mode guest; LME <- the same if PG, else kept. */
+static void efer_left_alone(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 64; i++) {
+        bool load = i & 1, ia32e = i & 2, pg = i & 4, lme1 = i & 8, lma1 = i & 16, other_bits = i & 32;
+
+        fresh(&caps_all);
+        v12.entry_ctl = (load ? 1u << 15 : 0) | (ia32e ? 1u << 9 : 0);
+        v12.guest_cr0 = pg ? CR0_PG : ~CR0_PG;
+        v12.guest_efer = 0x5501;
+        env.l1.efer = (lme1 ? EFER_LME : 0) | (lma1 ? EFER_LMA : 0) | (other_bits ? EFER_SCE | EFER_NXE : 0);
+        merge_vmcs02(&env, &v02);
+        u64 want = (ia32e ? EFER_LMA : 0) | ((pg ? ia32e : lme1) ? EFER_LME : 0) |
+                   (other_bits ? EFER_SCE | EFER_NXE : 0);
+        assert_true(v02.guest_efer == (load ? 0x5501 : want));
+        assert_int_equal(v02.entry_ctl >> 9 & 1, ia32e || (env.l0.entry >> 9 & 1));
+    }
+}
+
+/* A page fault exits when L1 wants it, or always when L0 does: all masks, matches and codes. */
+static void page_faults(void **state)
+{
+    (void)state;
+    fresh(&caps_all);
+    for (u32 i = 0; i < 1u << 14; i++) {
+        u32 mask = i & 15, match = i >> 4 & 15, code = i >> 8 & 15, bit12 = i >> 12 & 1, l0 = i >> 13;
+
+        v12.exception_bitmap = bit12 << 14;
+        v12.pf_error_code_mask = mask;
+        v12.pf_error_code_match = match;
+        env.l0.exception_bitmap = l0 << 14;
+        merge_vmcs02(&env, &v02);
+        bool l1_wants = ((code & mask) == match) == bit12;
+        bool exits = ((code & v02.pf_error_code_mask) == v02.pf_error_code_match) ==
+                     (v02.exception_bitmap >> 14 & 1);
+        assert_int_equal(exits, l0 || l1_wants);
+    }
+}
+
+/* L2 reads TSC + offsets; with scaling ((TSC + o0) * m) + o12, here compared for random TSCs. */
+static void tsc(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_all);
+        env.l0.cpu1 = env.l0.cpu2 = 0;
+        env.l0.tsc_offset = (u64)((int64_t)rng_next(&rng) >> (24 + rng_below(&rng, 30)));
+        v12.tsc_multiplier = BIT(48) + (rng_next(&rng) >> 18);
+        merge_vmcs02(&env, &v02);
+
+        u64 t = BIT(50) + (rng_next(&rng) >> 16), l1 = t + env.l0.tsc_offset, want = l1, got = t;
+        bool off12 = v12.cpu1_ctl & 1u << 3, scale12 = off12 && (cpu2_12() & 1u << 25);
+        if (scale12)
+            want = (u64)(((unsigned __int128)want * v12.tsc_multiplier) >> 48);
+        if (off12)
+            want += v12.tsc_offset;
+        if (v02.cpu1_ctl & 1u << 3) {
+            if (v02.cpu2_ctl & 1u << 25)
+                got = (u64)(((unsigned __int128)got * v02.tsc_multiplier) >> 48);
+            got += v02.tsc_offset;
+        }
+        assert_true(want - got + 1 <= 2); /* rounding once instead of twice: off by at most 1 */
+        if (!scale12)
+            assert_true(want == got);
+    }
+}
+
+static void pdptes(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 32; i++) {
+        bool pg = i & 1, pae = i & 2, ia32e = i & 4, ept = i & 8, secondary = i & 16;
+        bool ours = pg && pae && !ia32e && !(ept && secondary);
+
+        fresh(&caps_all);
+        v12.guest_cr0 = pg ? CR0_PG : ~CR0_PG;
+        v12.guest_cr4 = pae ? CR4_PAE : ~CR4_PAE;
+        v12.entry_ctl = ia32e ? ENTRY_IA32E_MODE_GUEST : ~(u32)ENTRY_IA32E_MODE_GUEST;
+        v12.cpu1_ctl = secondary ? CPU1_SECONDARY : ~CPU1_SECONDARY;
+        v12.cpu2_ctl = ept ? CPU2_ENABLE_EPT : ~(u32)CPU2_ENABLE_EPT;
+        assert_int_equal(merge_needs_pdptes(&v12), ours);
+        merge_vmcs02(&env, &v02);
+        assert_true(v02.guest_pdptr0 == (ours ? env.pdpte[0] : v12.guest_pdptr0));
+        assert_true(v02.guest_pdptr1 == (ours ? env.pdpte[1] : v12.guest_pdptr1));
+        assert_true(v02.guest_pdptr2 == (ours ? env.pdpte[2] : v12.guest_pdptr2));
+        assert_true(v02.guest_pdptr3 == (ours ? env.pdpte[3] : v12.guest_pdptr3));
+    }
+}
+
+static void timer_targets_and_threshold(void **state)
+{
+    (void)state;
+    for (u32 n = 0; n < ROUNDS; n++) {
+        fresh(&caps_all);
+        v12.cr3_target_count = (u32)rng_below(&rng, 5);
+        struct vmx_caps hw = caps_all;
+        u32 have = (u32)rng_below(&rng, 5);
+        hw.misc = (hw.misc & ~(0x1ffull << 16)) | (u64)have << 16;
+        env.hw = &hw;
+        merge_vmcs02(&env, &v02);
+        assert_int_equal(v02.cr3_target_count, v12.cr3_target_count < have ? v12.cr3_target_count : have);
+        if (v02.pin_ctl & 1u << 6)
+            assert_true(v02.exit_ctl & 1u << 22);
+        assert_int_equal(v02.tpr_threshold, v02.cpu1_ctl & 1u << 21 ? v12.tpr_threshold : 0);
+        assert_same_field(&v02, &v12, F_preemption_timer_value);
+        assert_same_field(&v02, &v12, F_entry_intr_info);
+        assert_same_field(&v02, &v12, F_entry_exception_error_code);
+        assert_same_field(&v02, &v12, F_entry_instruction_len);
+        assert_same_field(&v02, &v12, F_guest_interruptibility);
+        assert_same_field(&v02, &v12, F_guest_activity_state);
+        assert_same_field(&v02, &v12, F_guest_pending_dbg_exceptions);
+        assert_same_field(&v02, &v12, F_guest_rflags);
+        assert_same_field(&v02, &v12, F_guest_cr3);
+    }
+}
+
+static int seed(void **state)
+{
+    (void)state;
+    rng = rng_start("t_merge");
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_field_is_decided), cmocka_unit_test(copied_rows),
+        cmocka_unit_test(words_fit_the_processor), cmocka_unit_test(l0_keeps_its_needs),
+        cmocka_unit_test(l1_keeps_its_intercepts), cmocka_unit_test(nothing_is_added),
+        cmocka_unit_test(addresses_are_translated), cmocka_unit_test(cr_masks_and_shadows),
+        cmocka_unit_test(cr0_bits_left_alone), cmocka_unit_test(registers_left_alone),
+        cmocka_unit_test(efer_left_alone), cmocka_unit_test(page_faults),
+        cmocka_unit_test(tsc), cmocka_unit_test(pdptes),
+        cmocka_unit_test(timer_targets_and_threshold),
+    };
+    return cmocka_run_group_tests(tests, seed, NULL);
+}
