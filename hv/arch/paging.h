@@ -35,6 +35,7 @@
 /* SDM 3C 25.6.11 "Extended-Page-Table Pointer (EPTP)" */
 #define EPTP_MT_MASK   7ull
 #define EPTP_WALK_4    (3ull << 3)
+#define EPTP_WALK_5    (4ull << 3)
 #define EPTP_WALK_MASK (7ull << 3)
 #define EPTP_AD        BIT(6)
 #define EPTP_SSS       BIT(7)

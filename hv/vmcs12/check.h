@@ -1,0 +1,163 @@
+/*
+ * The rules of VM entry as predicates over a VMCS image: which of rules.def are broken, and
+ * what the processor does about it. Pure: the image, the facts of the processor and the few
+ * bytes of memory that rules speak of are handed in; nothing is read, nothing changed.
+ *
+ * The same code judges vmcs12 against what L1 was shown and vmcs02 against the hardware:
+ * only struct check_cpu differs. SDM 3C 27.2 "Checks on VMX Controls and Host-State Area",
+ * SDM 3C 27.3 "Checking and Loading Guest State", SDM 3C 27.4 "Loading MSRs".
+ */
+#ifndef HV_VMCS12_CHECK_H
+#define HV_VMCS12_CHECK_H
+
+#include "hv/vmcs12/vcaps.h"
+#include "hv/vmcs12/vmcs12.h"
+
+/* Rule ids, in the order of rules.def: also the order of reporting. */
+enum rule_id {
+#define SECTION(name, number, title)
+#define RULE(id, stage, section, text) R_##id,
+#include "hv/vmcs12/rules.def"
+    R_COUNT,
+    R_NONE = R_COUNT
+};
+
+enum rule_stage {
+    STAGE_CONTROLS, STAGE_HOST, STAGE_GUEST, STAGE_GUEST_PDPTE, STAGE_GUEST_NMI, STAGE_GUEST_LINK, STAGE_MSR_LIST,
+};
+
+#define RULE_WORDS ((R_COUNT + 63) / 64)
+struct rule_set {
+    u64 word[RULE_WORDS];
+};
+
+static inline bool rule_set_has(const struct rule_set *set, enum rule_id rule)
+{
+    return any(set->word[rule / 64], BIT(rule % 64));
+}
+
+/* The broken rule that comes first in rules.def, or R_NONE. */
+enum rule_id rule_set_first(const struct rule_set *set);
+
+/* What follows from a set of broken rules. */
+enum outcome {
+    OUTCOME_OK,          /* the entry goes on */
+    OUTCOME_VMFAIL,      /* VMfailValid: number is the VM-instruction error */
+    OUTCOME_FAILED_ENTRY /* exit to L1: number is the whole exit-reason field, bit 31 set */
+};
+struct verdict {
+    enum outcome outcome;
+    u32 number;
+    u64 qualification;
+    enum rule_id rule; /* the one reported, or R_NONE */
+};
+
+/* The verdict that reports this rule; R_NONE gives OUTCOME_OK. The qualification of an MSR-list
+ * rule is the number of the entry, which the caller fills in (check_msr_verdict does). */
+struct verdict check_verdict(enum rule_id rule) MUST_CHECK;
+
+/* The facts of CPUID that rules depend on, and what the caller knows of MSRs. */
+struct check_cpuid {
+    u8 maxphyaddr;
+    u8 linear_width;          /* 48 or 57 */
+    bool rtm;                 /* pending debug exceptions have bit 16 */
+    bool sgx;                 /* the interruptibility state has bit 4 */
+    bool nmi_needs_no_sti;    /* the model refuses an NMI under blocking by STI */
+    u64 efer_reserved;        /* bits that WRMSR would refuse in IA32_EFER, */
+    u64 debugctl_reserved;    /* in IA32_DEBUGCTL, */
+    u64 perf_global_reserved; /* in IA32_PERF_GLOBAL_CTRL */
+};
+
+/* A processor as the rules see it: derived once per profile by check_cpu_init. */
+struct check_cpu {
+    struct ctl_range pin, cpu1, cpu2, exit, entry;
+    u64 cr0_must_be_1, cr0_may_be_1, cr4_must_be_1, cr4_may_be_1;
+    u64 misc, ept_vpid, vmfunc;
+    u64 phys_reserved;                /* bits at and above MAXPHYADDR */
+    u64 linear_bias, linear_reserved; /* noncanonical: (x + bias) & reserved is not 0 */
+    u64 eptp_reserved;
+    u64 efer_reserved, debugctl_reserved, perf_global_reserved;
+    u64 pending_dbg_reserved;
+    u32 blocking_reserved;
+    u32 revision;
+    bool any_error_code; /* IA32_VMX_BASIC[56] */
+    bool has_mtf, nmi_needs_no_sti;
+};
+void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps, const struct check_cpuid *cpuid);
+
+/* One entry: the processor, the state it is in, and the memory that check_needs asked for. */
+struct check_env {
+    const struct check_cpu *cpu;
+    bool in_ia32e_mode; /* IA32_EFER.LMA when VMLAUNCH or VMRESUME executes */
+    u64 current_vmptr;
+    bool vtpr_valid, pdpte_valid, link_valid; /* false: not read, its rules are not judged */
+    u8 vtpr;                                  /* byte 0x80 of the virtual-APIC page */
+    u64 pdpte[4];                             /* at guest CR3, without EPT */
+    u32 link_header;                          /* first 4 bytes at the VMCS link pointer */
+};
+
+/* What to read into struct check_env: a set of enum check_need. An address that its own rules
+ * refuse is never asked for, so the caller may read what is named here unconditionally. */
+enum check_need { NEED_VTPR = 1u << 0, NEED_PDPTES = 1u << 1, NEED_LINK = 1u << 2 };
+u32 check_needs(const struct vmcs_image *vmcs12, const struct check_cpu *cpu);
+
+/* The rules grouped by what they read, so that a caller who knows which fields changed can skip
+ * the rest. Groups that read memory or the processor's state besides the image are in
+ * CHECK_ALWAYS. */
+enum check_group {
+    CHECK_CTL_WORDS   = 1u << 0,
+    CHECK_CTL_PAGES   = 1u << 1,
+    CHECK_TPR         = 1u << 2,
+    CHECK_MSR_AREAS   = 1u << 3,
+    CHECK_EVENT       = 1u << 4,
+    CHECK_HOST_REGS   = 1u << 5,
+    CHECK_HOST_SEGS   = 1u << 6,
+    CHECK_HOST_SIZE   = 1u << 7,
+    CHECK_GUEST_REGS  = 1u << 8,
+    CHECK_GUEST_MSRS  = 1u << 9,
+    CHECK_SEGMENTS    = 1u << 10,
+    CHECK_TABLES      = 1u << 11,
+    CHECK_RIP         = 1u << 12,
+    CHECK_ACTIVITY    = 1u << 13,
+    CHECK_PENDING_DBG = 1u << 14,
+    CHECK_LINK        = 1u << 15,
+    CHECK_PDPTES      = 1u << 16,
+
+    CHECK_CONTROLS = CHECK_CTL_WORDS | CHECK_CTL_PAGES | CHECK_TPR | CHECK_MSR_AREAS | CHECK_EVENT,
+    CHECK_HOST     = CHECK_HOST_REGS | CHECK_HOST_SEGS | CHECK_HOST_SIZE,
+    CHECK_GUEST    = CHECK_GUEST_REGS | CHECK_GUEST_MSRS | CHECK_SEGMENTS | CHECK_TABLES | CHECK_RIP |
+                  CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES,
+    CHECK_ALL    = CHECK_CONTROLS | CHECK_HOST | CHECK_GUEST,
+    CHECK_ALWAYS = CHECK_TPR | CHECK_HOST_SIZE | CHECK_LINK | CHECK_PDPTES,
+};
+
+/* Add the broken rules of these groups to the set. */
+void check_controls(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
+void check_host(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
+void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
+
+/* Judge one entry by the rules of these groups (CHECK_ALL: by all). *broken becomes the set of
+ * broken rules; the verdict reports the first of them. */
+struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
+                           struct rule_set *broken) MUST_CHECK;
+
+/* The MSR areas. The caller reads each entry once, asks here, then does the access as L1's own
+ * RDMSR or WRMSR at CPL 0; if that would fault the rule is R_msr_access. A broken rule is exit
+ * reason 34 for VM entry (check_msr_verdict) and a VMX abort for the two VM-exit areas:
+ * SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs". */
+enum msr_area { MSR_AREA_ENTRY_LOAD, MSR_AREA_EXIT_LOAD, MSR_AREA_EXIT_STORE };
+struct msr_entry {
+    u32 index, reserved;
+    u64 value;
+};
+enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area);
+struct verdict check_msr_verdict(enum rule_id rule, u32 entry_number) MUST_CHECK;
+
+/* Texts of a rule: its id as in rules.def, its sentence, and the section that states it. */
+const char *rule_name(enum rule_id rule);
+const char *rule_text(enum rule_id rule);
+const char *rule_section_number(enum rule_id rule);
+const char *rule_section_title(enum rule_id rule);
+enum rule_stage rule_stage(enum rule_id rule);
+
+#endif

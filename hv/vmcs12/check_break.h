@@ -1,0 +1,60 @@
+/*
+ * How the check files say that a rule is broken. Only for check_*.c.
+ *
+ * Every rule is one call: breaks(set, predicate, rule). The predicate is true when the rule is
+ * broken, which is the rare case: the store is kept out of line, and a passing rule costs a
+ * test and a branch not taken.
+ */
+#ifndef HV_VMCS12_CHECK_BREAK_H
+#define HV_VMCS12_CHECK_BREAK_H
+
+#include "hv/arch/cpu.h"
+#include "hv/arch/paging.h"
+#include "hv/vmcs12/check.h"
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static inline void breaks(struct rule_set *set, bool broken, enum rule_id rule)
+{
+    if (UNLIKELY(broken))
+        set->word[rule / 64] |= BIT(rule % 64);
+}
+
+/* An address of a structure aligned to 2^n bytes: low holds the bits that alignment wants 0. */
+static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu, u64 addr, u64 low,
+                               enum rule_id align, enum rule_id width)
+{
+    if (UNLIKELY(any(addr, low | cpu->phys_reserved))) {
+        breaks(set, any(addr, low), align);
+        breaks(set, any(addr, cpu->phys_reserved), width);
+    }
+}
+
+/* Not 0 when the linear address is not canonical. Results can be ORed: one rule often speaks
+ * of several addresses. */
+static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
+{
+    return (gla + cpu->linear_bias) & cpu->linear_reserved;
+}
+
+/* The secondary controls count as 0 unless active.
+ * SDM 3C 25.6.2 "Processor-Based VM-Execution Controls" */
+static inline u32 effective_cpu2(const struct vmcs_image *v)
+{
+    return any(v->cpu1_ctl, CPU1_SECONDARY) ? v->cpu2_ctl : 0;
+}
+
+/* Not 0 when some byte of a PAT value is not a memory type: bits 7:3 set, or type 2 or 3.
+ * SDM 3A 11.12.2 "IA32_PAT MSR" */
+static inline u64 pat_bad_bits(u64 pat)
+{
+    u64 type_bit1 = pat & 0x0202020202020202ull;
+    u64 type_bit2 = pat >> 1 & 0x0202020202020202ull;
+    return (pat & 0xf8f8f8f8f8f8f8f8ull) | (type_bit1 & ~type_bit2);
+}
+
+void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken);
+void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken);
+void check_state(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
+
+#endif
