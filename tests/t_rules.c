@@ -100,19 +100,19 @@ static bool outcome_right(const struct verdict *verdict)
 {
     switch (rule_stage(verdict->rule)) {
     case STAGE_CONTROLS:
-        return verdict->outcome == OUTCOME_VMFAIL && verdict->number == 7;
+        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 7;
     case STAGE_HOST:
-        return verdict->outcome == OUTCOME_VMFAIL && verdict->number == 8;
+        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 8;
     case STAGE_GUEST:
-        return verdict->outcome == OUTCOME_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 0;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 0;
     case STAGE_GUEST_PDPTE:
-        return verdict->outcome == OUTCOME_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 2;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 2;
     case STAGE_GUEST_NMI:
-        return verdict->outcome == OUTCOME_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 3;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 3;
     case STAGE_GUEST_LINK:
-        return verdict->outcome == OUTCOME_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 4;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 4;
     default:
-        return verdict->outcome == OUTCOME_FAILED_ENTRY && verdict->number == 0x80000022;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000022;
     }
 }
 
@@ -143,7 +143,7 @@ static bool run_row(const struct row *row, enum valid_cpu cpu, unsigned *failure
     if (row->breaks)
         right = is_exactly(&broken, row->rule) && verdict.rule == row->rule && outcome_right(&verdict);
     else
-        right = rule_set_first(&broken) == R_NONE && verdict.rule == R_NONE && verdict.outcome == OUTCOME_OK;
+        right = rule_set_first(&broken) == R_NONE && verdict.rule == R_NONE && verdict.outcome == VERDICT_OK;
     if (!right) {
         complain(row, cpu, &broken);
         ++*failures;
@@ -199,7 +199,7 @@ static void test_msr_access(void **state)
     struct verdict verdict = check_msr_verdict(R_msr_access, 1);
 
     (void)state;
-    assert_int_equal(verdict.outcome, OUTCOME_FAILED_ENTRY);
+    assert_int_equal(verdict.outcome, VERDICT_FAILED_ENTRY);
     assert_int_equal(verdict.number, 0x80000022);
     assert_int_equal(verdict.qualification, 1);
     verdicts[R_msr_access]++;
@@ -233,7 +233,7 @@ static void test_valid_images(void **state)
 
             valid_build(&t, (enum valid_base)base, (enum valid_cpu)cpu);
             assert_true(valid_controls(&t));
-            if (valid_judge(&t, &broken).outcome != OUTCOME_OK)
+            if (valid_judge(&t, &broken).outcome != VERDICT_OK)
                 fail_msg("%s on %s: %s", valid_base_name((enum valid_base)base), valid_cpu_name((enum valid_cpu)cpu),
                          rule_name(rule_set_first(&broken)));
         }

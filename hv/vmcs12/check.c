@@ -58,15 +58,15 @@ enum rule_id rule_set_first(const struct rule_set *set)
 
 struct verdict check_verdict(enum rule_id rule)
 {
-    struct verdict failed = {OUTCOME_FAILED_ENTRY, EXIT_REASON_ENTRY_GUEST_STATE | EXIT_REASON_ENTRY_FAIL, 0, rule};
+    struct verdict failed = {VERDICT_FAILED_ENTRY, EXIT_REASON_ENTRY_GUEST_STATE | EXIT_REASON_ENTRY_FAIL, 0, rule};
 
     if (rule == R_NONE)
-        return (struct verdict){OUTCOME_OK, 0, 0, R_NONE};
+        return (struct verdict){VERDICT_OK, 0, 0, R_NONE};
     switch (rule_stage(rule)) {
     case STAGE_CONTROLS:
-        return (struct verdict){OUTCOME_VMFAIL, ERR_ENTRY_CONTROLS, 0, rule};
+        return (struct verdict){VERDICT_VMFAIL, ERR_ENTRY_CONTROLS, 0, rule};
     case STAGE_HOST:
-        return (struct verdict){OUTCOME_VMFAIL, ERR_ENTRY_HOST_STATE, 0, rule};
+        return (struct verdict){VERDICT_VMFAIL, ERR_ENTRY_HOST_STATE, 0, rule};
     case STAGE_GUEST:
         break;
     /* SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State": the qualifications */

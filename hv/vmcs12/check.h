@@ -40,19 +40,19 @@ static inline bool rule_set_has(const struct rule_set *set, enum rule_id rule)
 enum rule_id rule_set_first(const struct rule_set *set);
 
 /* What follows from a set of broken rules. */
-enum outcome {
-    OUTCOME_OK,          /* the entry goes on */
-    OUTCOME_VMFAIL,      /* VMfailValid: number is the VM-instruction error */
-    OUTCOME_FAILED_ENTRY /* exit to L1: number is the whole exit-reason field, bit 31 set */
+enum verdict_outcome {
+    VERDICT_OK,          /* the entry goes on */
+    VERDICT_VMFAIL,      /* VMfailValid: number is the VM-instruction error */
+    VERDICT_FAILED_ENTRY /* exit to L1: number is the whole exit-reason field, bit 31 set */
 };
 struct verdict {
-    enum outcome outcome;
+    enum verdict_outcome outcome;
     u32 number;
     u64 qualification;
     enum rule_id rule; /* the one reported, or R_NONE */
 };
 
-/* The verdict that reports this rule; R_NONE gives OUTCOME_OK. The qualification of an MSR-list
+/* The verdict that reports this rule; R_NONE gives VERDICT_OK. The qualification of an MSR-list
  * rule is the number of the entry, which the caller fills in (check_msr_verdict does). */
 struct verdict check_verdict(enum rule_id rule) MUST_CHECK;
 
