@@ -5,7 +5,7 @@
 #include "guest-tests/lib/gt.h"
 #include "guest-tests/lib/gt_private.h"
 
-enum { POOL_PAGES = 2048, LOW_PAGES = 16, MSR_EFER = 0xc0000080 };
+enum { POOL_PAGES = 2048, LOW_PAGES = 48, MSR_EFER = 0xc0000080 };
 
 struct pool {
     u64 base, next, end;
