@@ -13,6 +13,7 @@ enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
 const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_EXCEPTION_NMI]  = {nmi_exit, SNAP_INTR | SNAP_IDT},
     [EXIT_REASON_TRIPLE_FAULT]   = {emulate_triple_fault, 0},
+    [EXIT_REASON_INIT]           = {emulate_init, 0},
     [EXIT_REASON_NMI_WINDOW]     = {nmi_window, 0},
     [EXIT_REASON_CPUID]          = {emulate_cpuid, SNAP_STEP},
     [EXIT_REASON_GETSEC]         = {emulate_undefined, SNAP_STEP},
@@ -32,6 +33,7 @@ const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_CR_ACCESS]      = {emulate_cr_access, SNAP_STEP | SNAP_QUAL | SNAP_MODE},
     [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
     [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},
+    [EXIT_REASON_ENTRY_MACHINE_CHECK] = {mc_met_entry, 0},
     [EXIT_REASON_EPT_VIOLATION]  = {emulate_ept_violation, SNAP_QUAL | SNAP_GPA | SNAP_IDT},
     [EXIT_REASON_XSETBV]         = {emulate_xsetbv, SNAP_STEP | SNAP_MODE},
 };

@@ -41,6 +41,16 @@ enum outcome emulate_cr_access(struct cpu *cpu);
 /* nmi.c */
 enum outcome nmi_exit(struct cpu *cpu);
 enum outcome nmi_window(struct cpu *cpu);
+/* machine_check.c */
+enum outcome mc_met_entry(struct cpu *cpu);
+/* A machine check was caught in root mode: give it to the guest. */
+void mc_deliver(struct cpu *cpu);
+/* emulate_init.c */
+enum outcome emulate_init(struct cpu *cpu);
+/* emulate_task.c */
+enum outcome emulate_task_switch(struct cpu *cpu);
+/* Reports and resets the machine, as the platform does when a processor shuts down. */
+void machine_reset(struct cpu *cpu, const char *why) NORETURN;
 /* An NMI was caught in root mode: give it to the guest now, or ask for its window. */
 void nmi_deliver(struct cpu *cpu);
 

@@ -150,13 +150,18 @@ enum outcome emulate_ept_violation(struct cpu *cpu)
 #define PORT_KBD     0x64
 #define KBD_RESET    0xfe
 
-/* The CPU would have shut down, and the platform answers a shutdown with a reset. */
-enum outcome emulate_triple_fault(struct cpu *cpu)
+void machine_reset(struct cpu *cpu, const char *why)
 {
     exit_more(cpu, SNAP_STEP | SNAP_RSP);
-    log_line("L1 triple fault at rip %lx rsp %lx; resetting the machine", cpu->st.rip, cpu->st.rsp);
+    log_line("%s at rip %lx rsp %lx: resetting the machine", why, cpu->st.rip, cpu->st.rsp);
     outb(PORT_RESET, RESET_ARM);
     outb(PORT_RESET, RESET_HARD);
     outb(PORT_KBD, KBD_RESET);
-    return FATAL;
+    panic("the machine did not reset");
+}
+
+/* The CPU would have shut down, and the platform answers a shutdown with a reset. */
+enum outcome emulate_triple_fault(struct cpu *cpu)
+{
+    machine_reset(cpu, "L1 triple fault");
 }

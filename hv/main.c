@@ -141,7 +141,10 @@ static void NORETURN run(struct cpu *cpu)
             cpu->current->launched = 1;
             handle_exit(cpu);
         } else if (how == VMX_ENTER_NMI) {
-            nmi_deliver(cpu);
+            if (cpu->percpu.mc_pending)
+                mc_deliver(cpu);
+            else
+                nmi_deliver(cpu);
         } else {
             refused(cpu, how);
         }

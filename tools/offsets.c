@@ -10,6 +10,10 @@
 #define DEFINE(name, value)  __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 #define OFFSET(prefix, type, member) DEFINE(prefix##_##member, offsetof(struct type, member))
 
+_Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nmi_pending) + 4 &&
+                   offsetof(struct percpu, nmi_pending) % 8 == 0,
+               "enter.asm tests both flags at once");
+
 void offsets(void);
 void offsets(void)
 {

@@ -15,6 +15,7 @@ struct percpu {
     struct log *log;
     void (*dump)(struct percpu *); /* prints what is known of this CPU; panic calls it once */
     u32 nmi_pending;               /* set by the root-mode NMI handler, cleared by the run loop */
+    u32 mc_pending;                /* the same for #MC; enter.asm tests the two as one word */
     u32 panicking;
     u32 id;
 };

@@ -2,7 +2,10 @@
 #include "hv/core/trap.h"
 #include "hv/core/insn.h"
 #include "hv/core/log.h"
+#include "hv/core/percpu.h"
+#include "hv/arch/cpu.h"
 
+extern const u8 enter_window[], enter_window_end[], enter_nmi[]; /* hv/vmx/enter.asm */
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 static void print_frame(const struct trap_frame *f)
@@ -15,8 +18,21 @@ static void print_frame(const struct trap_frame *f)
              read_cr3(), read_cr4());
 }
 
+/* A machine check in root is for whoever was running: flag it, and send an entry that was about
+ * to happen back to its check, as the NMI's handler does. */
+static void note_machine_check(struct trap_frame *frame)
+{
+    percpu()->mc_pending = 1;
+    if (frame->rip >= (u64)enter_window && frame->rip < (u64)enter_window_end)
+        frame->rip = (u64)enter_nmi;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
+    if (frame->vector == VEC_MC) {
+        note_machine_check(frame);
+        return;
+    }
     for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++)
         if (e->insn_va == frame->rip) {
             frame->rip = e->fixup_va;

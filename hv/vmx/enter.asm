@@ -1,7 +1,7 @@
 ; enter.asm: the one door to the guest. No decision is taken here and no VMCS field touched.
 ;
-; NMIs: the check of percpu.nmi_pending and the entry must be one step. The NMI handler
-; (hv/core/traps.asm) moves a RIP that it finds between enter_window and enter_window_end to
+; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handlers of NMI and
+; #MC (hv/core/traps.asm, trap.c) move a RIP that it finds between enter_window and enter_window_end to
 ; enter_nmi, which returns VMX_ENTER_NMI; nothing is lost, as the guest's registers still lie
 ; in struct regs and RSP does not change inside the window.
 bits 64
@@ -25,7 +25,7 @@ vmx_enter:
         push    r15
         mov     [rdi + REGS_host_rsp], rsp
 enter_window:
-        cmp     dword [gs:PERCPU_nmi_pending], 0
+        cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending
         jne     enter_nmi
         test    rsi, rsi                                ; MOV keeps the flags up to the JZ
         mov     rax, [rdi + REGS_rax]

@@ -24,7 +24,7 @@ enum vmx_enter {
     VMX_ENTER_EXIT = 0,         /* the guest ran and exited */
     VMX_ENTER_FAIL_INVALID = 1, /* VMfailInvalid: no current VMCS */
     VMX_ENTER_FAIL_VALID = 2,   /* VMfailValid: the VM-instruction error field says why */
-    VMX_ENTER_NMI = 3,          /* percpu.nmi_pending was set; nothing was entered */
+    VMX_ENTER_NMI = 3,          /* percpu.nmi_pending or mc_pending was set; nothing was entered */
 };
 
 /*

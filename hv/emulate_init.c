@@ -1,0 +1,71 @@
+/*
+ * INIT arrives while L1 runs: the processor takes its INIT state and, being the bootstrap
+ * processor, starts at the reset vector. Memory, MSRs, caches and FPU state stay.
+ * SDM 3A 9.1.1 "Processor State After Reset"
+ */
+#include "hv/dispatch.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+#include "hv/core/lib.h"
+
+#define RESET_CS_SELECTOR 0xf000u
+#define RESET_CS_BASE     0xffff0000u
+#define RESET_IP          0xfff0u
+#define RESET_LIMIT       0xffffu
+#define RESET_DR6         0xffff0ff0u
+#define RESET_DR7         0x400u
+#define AR_RESET_DATA     0x93u
+#define AR_RESET_LDT      0x82u
+#define AR_RESET_TSS      0x8bu
+#define SEG_LDTR          6u
+#define SEG_TR            7u
+
+static void init_segments(void)
+{
+    for (u32 i = 0; i <= SEG_TR; i++) {
+        vmcs_write(ENC_guest_es_selector + 2 * i, 0);
+        vmcs_write(ENC_guest_es_base + 2 * i, 0);
+        vmcs_write(ENC_guest_es_limit + 2 * i, RESET_LIMIT);
+        vmcs_write(ENC_guest_es_ar + 2 * i,
+                   i == SEG_LDTR ? AR_RESET_LDT : i == SEG_TR ? AR_RESET_TSS : AR_RESET_DATA);
+    }
+    vmcs_write(ENC_guest_cs_selector, RESET_CS_SELECTOR);
+    vmcs_write(ENC_guest_cs_base, RESET_CS_BASE);
+    vmcs_write(ENC_guest_gdtr_base, 0);
+    vmcs_write(ENC_guest_gdtr_limit, RESET_LIMIT);
+    vmcs_write(ENC_guest_idtr_base, 0);
+    vmcs_write(ENC_guest_idtr_limit, RESET_LIMIT);
+}
+
+static void init_control_registers(struct cpu *cpu)
+{
+    u64 kept = vmcs_read(ENC_guest_cr0) & (CR0_CD | CR0_NW);
+    u64 entry = vmcs_read(ENC_entry_ctl);
+    cpu->cr0_shadow = kept | CR0_ET;
+    cpu->cr4_shadow = 0;
+    vmcs_write(ENC_guest_cr0, kept | CR0_ET | CR0_NE);
+    vmcs_write(ENC_cr0_read_shadow, cpu->cr0_shadow);
+    vmcs_write(ENC_guest_cr3, 0);
+    vmcs_write(ENC_guest_cr4, CR4_VMXE);
+    vmcs_write(ENC_cr4_read_shadow, 0);
+    vmcs_write(ENC_guest_efer, 0);
+    vmcs_write(ENC_entry_ctl, entry & ~(u64)ENTRY_IA32E_MODE_GUEST);
+    vmcs_write(ENC_guest_dr7, RESET_DR7);
+    write_cr2(0);
+    write_dr6(RESET_DR6);
+}
+
+enum outcome emulate_init(struct cpu *cpu)
+{
+    init_segments();
+    init_control_registers(cpu);
+    memset(cpu->regs.gpr, 0, sizeof cpu->regs.gpr);
+    cpu->regs.gpr[REG_RDX] = cpuid(1, 0).eax;
+    vmcs_write(ENC_guest_rsp, 0);
+    vmcs_write(ENC_guest_rip, RESET_IP);
+    vmcs_write(ENC_guest_rflags, RFLAGS_FIXED);
+    vmcs_write(ENC_guest_interruptibility, 0);
+    vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    return RESUME;
+}
