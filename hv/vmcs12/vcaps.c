@@ -25,7 +25,7 @@ struct gate_row {
 
 #define ENTRY_LOAD_FRED         (1u << 23)
 #define EXIT_CLEAR_UINV         (1u << 27)
-#define CPU2_INSTRUCTION_TIMEOUT (1u << 30)
+#define CPU2_INSTRUCTION_TIMEOUT (1u << 31)
 
 /* Rows in enum order. No row: no capability MSR announces the field (SEAM's own fields; the
  * extended instruction information, which CPUID alone tells of), so it is never shown. */
