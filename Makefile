@@ -112,9 +112,20 @@ $(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -lcmocka -o $@
 .PRECIOUS: $(B)/host/%.o
 
-check: $(UNIT_BIN)
+# ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
+TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
+$(B)/vmcs12: $(TOOL_SRC) $(wildcard tools/vmcs12* hv/vmcs12/*.h hv/vmcs12/*.def hv/arch/*.h hv/arch/*.def)
+	$(call say,HOSTCC,$@)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) $(TOOL_SRC) -o $@
+
+$(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -o $@
+
+check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 	$(Q)for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 	$(Q)CC=$(HOSTCC) tests/frozen.sh $(B)
+	$(Q)tests/tool.sh $(B)/unit/vmcs12 $(B)
 
 clean:
 	rm -rf $(B)
