@@ -1,0 +1,55 @@
+/*
+ * EPT12's leaf over EPT01's: EPT02's leaf. Contract in ept.h.
+ *
+ * Memory type: while EPT is in use "the MTRRs have no effect on the memory type used for an
+ * access" (SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses"); EPT01's
+ * type stands for the MTRRs, so on the CPU that L1 sees only EPT12's type and IPAT meet L2's PAT.
+ * EPT12's therefore go into EPT02 as they are, unless L0 insists on a type for a page of its
+ * own; then IPAT keeps L2's PAT out as well.
+ */
+#include "hv/ept/ept.h"
+
+static u64 smallest(u64 a, u64 b, u64 c)
+{
+    u64 ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Write goes while the page is clean in EPT12: the first write must come to L0. */
+static u8 permissions(const struct compose_env *env, const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01)
+{
+    u8 perm = leaf12->perm & leaf01->perm;
+    return (u8)(env->ad && !leaf12->dirty ? perm & ~EPT_W : perm);
+}
+
+static u64 type_bits(const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01)
+{
+    if (leaf01->force_memtype)
+        return EPT_MT(leaf01->memtype) | EPT_IPAT;
+    return EPT_MT(leaf12->memtype) | (leaf12->ipat ? EPT_IPAT : 0);
+}
+
+struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2, const struct ept12_leaf *leaf12,
+                              const struct ept01_leaf *leaf01)
+{
+    u64 size = smallest(leaf12->size, leaf01->size, env->max_size);
+    u64 at = gpa2.a & ~(size - 1);
+    u64 gpa1 = leaf12->base.a + (at & (leaf12->size - 1));
+    u64 hpa = leaf01->base.a + (gpa1 & (leaf01->size - 1));
+    u8 perm = permissions(env, leaf12, leaf01);
+    struct ept02_leaf leaf02 = {EPT02_EMPTY, size, GPA2(at)};
+
+    if (perm == 0)
+        return leaf02;
+
+    leaf02.entry = hpa | perm | type_bits(leaf12, leaf01);
+    if (size > PAGE_SIZE)
+        leaf02.entry |= EPT_PS;
+    /* Set beforehand what the processor would set: EPT12 already has it. */
+    if (env->ad)
+        leaf02.entry |= EPT_A | (perm & EPT_W ? EPT_D : 0);
+    /* A #VE may be delivered only where the violation is surely L1's: with EPT12's rights. */
+    if (leaf12->suppress_ve || perm != leaf12->perm)
+        leaf02.entry |= EPT_SUPPRESS_VE;
+    return leaf02;
+}

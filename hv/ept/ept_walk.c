@@ -1,0 +1,147 @@
+/*
+ * The walk of an EPT12. Contract in ept.h. A misconfigured entry ends the walk where it stands;
+ * permissions count only when the whole translation was found. Read next: ept_compose.c.
+ */
+#include "hv/ept/ept.h"
+#include "hv/arch/msr.h"
+
+#define ACCESS     (QUAL_EPT_READ | QUAL_EPT_WRITE | QUAL_EPT_FETCH)
+#define ADVANCED   (BIT(9) | BIT(10) | BIT(11))
+#define PERM_SHIFT 3 /* bits 5:3 of the qualification are the entries' bits 2:0 */
+
+/* Levels count down: 4 is a PML4 entry, 1 a PTE. An entry of level n maps 2^(12 + 9(n-1)). */
+static unsigned level_shift(unsigned level)
+{
+    return PAGE_SHIFT + 9 * (level - 1);
+}
+
+static bool ad_enabled(const struct ept_env *env)
+{
+    return any(env->eptp, EPTP_AD);
+}
+
+static bool is_leaf(u64 entry, unsigned level)
+{
+    return level == 1 || (level < 4 && any(entry, EPT_PS));
+}
+
+/* The bits that must be 0 in a present entry, the address bits above MAXPHYADDR included.
+ * SDM 3C 29.3.2 "EPT Translation Mechanism", the formats of the entries */
+static u64 reserved_bits(const struct ept_env *env, u64 entry, unsigned level)
+{
+    u64 high = EPT_ADDR & ~(BIT(env->maxphyaddr) - 1);
+
+    if (level == 4)
+        return high | 0xf8;
+    if (!is_leaf(entry, level))
+        return high | 0x78;
+    if (level == 3)
+        return high | (any(env->ept_vpid_cap, EPT_CAP_1G) ? SIZE_1G - PAGE_SIZE : EPT_PS);
+    if (level == 2)
+        return high | (any(env->ept_vpid_cap, EPT_CAP_2M) ? SIZE_2M - PAGE_SIZE : EPT_PS);
+    return high;
+}
+
+/* Types 2, 3 and 7 are reserved. */
+static bool memtype_legal(u64 entry)
+{
+    u64 type = bits(entry, 5, 3);
+    return type != 2 && type != 3 && type != 7;
+}
+
+/* SDM 3C 29.3.3.1 "EPT Misconfigurations" */
+static bool misconfigured(const struct ept_env *env, u64 entry, unsigned level)
+{
+    u64 perm = entry & EPT_RWX;
+
+    if (any(perm, EPT_W) && !any(perm, EPT_R))
+        return true;
+    if (perm == EPT_X && !any(env->ept_vpid_cap, EPT_CAP_EXECUTE_ONLY))
+        return true;
+    if (any(entry, reserved_bits(env, entry, level)))
+        return true;
+    return is_leaf(entry, level) && !memtype_legal(entry);
+}
+
+/* With A/D flags on, "processor accesses to guest paging-structure entries are treated as
+ * writes", and a violation then tells both read and write.
+ * SDM 3C 29.3.3.2 "EPT Violations" */
+static u64 access_of(const struct ept_env *env, u64 qual)
+{
+    bool page_walk = any(qual, QUAL_EPT_GLA_VALID) && !any(qual, QUAL_EPT_GLA_FINAL);
+
+    if (page_walk && ad_enabled(env))
+        return (qual & ACCESS) | QUAL_EPT_READ | QUAL_EPT_WRITE;
+    return qual & ACCESS;
+}
+
+static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, struct ept_walk *w)
+{
+    u64 kept = QUAL_EPT_GLA_VALID | QUAL_EPT_NMI_UNBLOCKING;
+
+    if (any(qual, QUAL_EPT_GLA_VALID))
+        kept |= QUAL_EPT_GLA_FINAL;
+    if (any(env->ept_vpid_cap, EPT_CAP_ADV_EXIT_INFO) && all(qual, QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL))
+        kept |= ADVANCED;
+    w->result = EPT_VIOLATION;
+    w->qual = access_of(env, qual) | perm << PERM_SHIFT | (qual & kept);
+    w->suppress_ve = any(entry, EPT_SUPPRESS_VE);
+}
+
+/* Accessed in every entry used, dirty in the leaf of a write.
+ * SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
+static void mark_used(struct ept_walk *w, bool write)
+{
+    for (u8 i = 0; i < w->steps; i++)
+        w->step[i].next |= EPT_A;
+    if (write)
+        w->step[w->steps - 1].next |= EPT_D;
+}
+
+static void found(const struct ept_env *env, unsigned level, u64 perm, bool write, struct ept_walk *w)
+{
+    struct ept_step *last = &w->step[w->steps - 1];
+    u64 size = BIT(level_shift(level));
+
+    if (ad_enabled(env))
+        mark_used(w, write);
+    w->result = EPT_OK;
+    w->leaf.base = GPA1(last->entry & EPT_ADDR & ~(size - 1));
+    w->leaf.size = size;
+    w->leaf.perm = (u8)perm;
+    w->leaf.memtype = (u8)bits(last->entry, 5, 3);
+    w->leaf.ipat = any(last->entry, EPT_IPAT);
+    w->leaf.dirty = !ad_enabled(env) || any(last->next, EPT_D);
+    w->leaf.suppress_ve = any(last->entry, EPT_SUPPRESS_VE);
+}
+
+void ept_walk(const struct ept_env *env, gpa2_t gpa2, u64 qual, struct ept_walk *w)
+{
+    u64 table = env->eptp & EPT_ADDR, perm = EPT_RWX, entry;
+    unsigned level = 4;
+
+    *w = (struct ept_walk){.result = EPT_MISCONFIG};
+    for (;; level--) {
+        gpa1_t at = GPA1(table + 8 * bits(gpa2.a, level_shift(level) + 8, level_shift(level)));
+
+        entry = env->fetch(env->ctx, at);
+        w->step[w->steps++] = (struct ept_step){at, entry, entry};
+        perm &= entry;
+        if (!any(entry, EPT_RWX)) {
+            violation(env, qual, 0, entry, w);
+            return;
+        }
+        if (misconfigured(env, entry, level))
+            return;
+        if (is_leaf(entry, level))
+            break;
+        table = entry & EPT_ADDR;
+    }
+
+    u64 access = access_of(env, qual); /* bits 2:0 are in the order of the entries' bits 2:0 */
+    if (any(access, ~perm)) {
+        violation(env, qual, perm, entry, w);
+        return;
+    }
+    found(env, level, perm, any(access, QUAL_EPT_WRITE), w);
+}
