@@ -15,6 +15,8 @@ const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_TRIPLE_FAULT]   = {emulate_triple_fault, 0},
     [EXIT_REASON_INIT]           = {emulate_init, 0},
     [EXIT_REASON_NMI_WINDOW]     = {nmi_window, 0},
+    [EXIT_REASON_TASK_SWITCH]    = {emulate_task_switch,
+                                    SNAP_STEP | SNAP_QUAL | SNAP_IDT | SNAP_MODE | SNAP_RSP},
     [EXIT_REASON_CPUID]          = {emulate_cpuid, SNAP_STEP},
     [EXIT_REASON_GETSEC]         = {emulate_undefined, SNAP_STEP},
     [EXIT_REASON_INVD]           = {emulate_invd, SNAP_STEP},

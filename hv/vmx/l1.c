@@ -122,3 +122,13 @@ bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
     cpu->regs.gpr[REG_RAX] = HANDOFF_OK;
     return true;
 }
+
+/* Without VPIDs every entry flushes. */
+void vpid01_flush(const struct cpu *cpu)
+{
+    if (!cpu->vm->facts.vpid)
+        return;
+    bool single = any(cpu->vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE);
+    if (invvpid(single ? INVVPID_SINGLE : INVVPID_ALL, VPID01, 0) != VMX_OK)
+        panic("bug: INVVPID was refused");
+}

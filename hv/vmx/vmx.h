@@ -162,6 +162,9 @@ u32 guest_cpl(struct cpu *cpu);
 
 /* l1.c */
 
+/* Drops L1's linear translations, after L0 changed what they follow. */
+void vpid01_flush(const struct cpu *cpu);
+
 /* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
 #define CR0_MASK01 CR0_NE
 #define CR4_MASK01 (CR4_VMXE | CR4_SMXE)

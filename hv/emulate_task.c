@@ -1,0 +1,312 @@
+/*
+ * Task switches. VMX has no native ones: the CPU checks gate, selector, descriptor type and new
+ * limit, then exits, and L0 does the rest. Everything that can fault in the old task is tried
+ * before the first byte changes; what faults later does so in the new one.
+ * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
+ */
+#include "hv/emulate_task.h"
+#include "hv/vmx/gla.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+#include "hv/core/lib.h"
+
+enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
+
+#define AR_TSS_32BIT    8u /* type bit: 32-bit TSS */
+#define DESC_BUSY       BIT(41)
+#define DR7_LOCAL       0x155u /* LE, L0 to L3 */
+#define EFLAGS_LOADED   0x3f7fd5u
+#define EXTERNAL_EVENT  1u /* EXT in error codes */
+#define HIGH_OF_16BIT   0xffff0000u /* general registers after a 16-bit TSS */
+#define PDPTE_RESERVED  0x1e6ull
+#define TSS_MAX         104u
+#define T_FLAG          1u
+
+/* Where a TSS keeps its fields. SDM 3A 7.2.1 "Task-State Segment (TSS)", SDM 3A 7.6 "16-Bit
+ * Task-State Segment (TSS)" */
+struct tss_layout {
+    u8 size, min_limit; /* bytes that are read; the limit the old TSS needs */
+    u8 width;           /* of EIP, EFLAGS and general registers */
+    u8 eip, eflags, gpr, seg, segs, ldt, cr3, trap;
+};
+static const struct tss_layout layout16 = {44, 0x29, 2, 14, 16, 18, 34, 4, 42, 0, 0};
+static const struct tss_layout layout32 = {104, 0x5f, 4, 0x20, 0x24, 0x28, 0x48, 6, 0x60, 0x1c, 0x64};
+
+struct task_switch {
+    enum source source;
+    u16 selector, old_selector;
+    const struct tss_layout *from, *to;
+    u64 descriptor, descriptor_gla, old_descriptor_gla;
+    u64 base, old_base;
+    struct gla_span tss, old_tss, link, busy, old_busy;
+};
+
+static u32 get(const u8 *tss, u32 at, u32 width)
+{
+    u32 v = 0;
+    memcpy(&v, tss + at, width);
+    return v;
+}
+
+/* ---- faults ------------------------------------------------------------------------------ */
+
+static bool contributory(u32 v)
+{
+    return v == VEC_DE || (v >= VEC_TS && v <= VEC_GP);
+}
+
+/* A fault while an exception was being delivered through a task gate may be a double fault.
+ * SDM 3A 6.15 "Exception and Interrupt Reference" (interrupt 8) */
+static bool doubles(const struct vmexit *e, u32 vector)
+{
+    u32 first = INTR_VECTOR(e->idt_info);
+    if (!any(e->idt_info, INTR_VALID) || INTR_TYPE(e->idt_info) != INTR_HW_EXCEPTION)
+        return false;
+    if (first == VEC_PF)
+        return contributory(vector) || vector == VEC_PF;
+    return contributory(first) && contributory(vector);
+}
+
+static bool is_external(const struct vmexit *e)
+{
+    u32 type = INTR_TYPE(e->idt_info);
+    return any(e->idt_info, INTR_VALID) &&
+           (type == INTR_EXTERNAL || type == INTR_NMI || type == INTR_HW_EXCEPTION);
+}
+
+bool task_fault(struct cpu *cpu, u32 vector, u32 error)
+{
+    const struct vmexit *e = &cpu->exit;
+    bool in_df = any(e->idt_info, INTR_VALID) && INTR_TYPE(e->idt_info) == INTR_HW_EXCEPTION &&
+                 INTR_VECTOR(e->idt_info) == VEC_DF;
+    if (in_df && (contributory(vector) || vector == VEC_PF))
+        machine_reset(cpu, "L1 triple fault in a task switch");
+    if (doubles(e, vector)) {
+        vector = VEC_DF;
+        error = 0;
+    } else if (vector != VEC_PF && is_external(e)) {
+        error |= EXTERNAL_EVENT;
+    }
+    cpu->fault.vector = vector;
+    cpu->fault.error = error;
+    return false;
+}
+
+/* ---- what may fault in the old task -------------------------------------------------------- */
+
+static bool translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
+{
+    return gla_translate(cpu, (u32)gla, size, access | WALK_SYSTEM, span) ||
+           task_fault(cpu, VEC_PF, cpu->fault.error);
+}
+
+static bool find_tsses(struct cpu *cpu, struct task_switch *s)
+{
+    struct gla_span span;
+    u64 gdt = vmcs_read(ENC_guest_gdtr_base);
+    s->descriptor_gla = gdt + (s->selector & ~7u);
+    s->old_descriptor_gla = gdt + (s->old_selector & ~7u);
+    if (!translate(cpu, s->descriptor_gla, sizeof s->descriptor, 0, &span))
+        return false;
+    span_read(cpu->vm, &span, &s->descriptor);
+    s->base = descriptor_base(s->descriptor);
+    s->old_base = vmcs_read(ENC_guest_tr_base);
+    s->to = any(descriptor_ar(s->descriptor), AR_TSS_32BIT) ? &layout32 : &layout16;
+    s->from = any(vmcs_read(ENC_guest_tr_ar), AR_TSS_32BIT) ? &layout32 : &layout16;
+    if (vmcs_read(ENC_guest_tr_limit) < s->from->min_limit)
+        return task_fault(cpu, VEC_TS, s->old_selector & ~3u);
+    return true;
+}
+
+/* The link field is written for CALL and gates, the old TSS always, busy flags as due. */
+static bool page_in(struct cpu *cpu, struct task_switch *s)
+{
+    bool links = s->source == BY_CALL || s->source == BY_GATE;
+    bool leaves = s->source == BY_JMP || s->source == BY_IRET;
+    return translate(cpu, s->base, s->to->size, 0, &s->tss) &&
+           (!links || translate(cpu, s->base, 2, PF_W, &s->link)) &&
+           translate(cpu, s->old_base, s->from->min_limit + 1u, PF_W, &s->old_tss) &&
+           (!leaves || translate(cpu, s->old_descriptor_gla, 8, PF_W, &s->old_busy)) &&
+           (s->source == BY_IRET || translate(cpu, s->descriptor_gla, 8, PF_W, &s->busy));
+}
+
+/* ---- the switch ---------------------------------------------------------------------------- */
+
+static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
+{
+    u64 d;
+    span_read(cpu->vm, span, &d);
+    d = busy ? d | DESC_BUSY : d & ~DESC_BUSY;
+    span_write(cpu->vm, span, &d);
+}
+
+/* The instruction pointer that the old task resumes at: behind the instruction, or at it for
+ * an event that is no instruction. */
+static u32 return_eip(const struct cpu *cpu, enum source source)
+{
+    u32 type = INTR_TYPE(cpu->exit.idt_info);
+    bool event = source == BY_GATE &&
+                 (type == INTR_EXTERNAL || type == INTR_NMI || type == INTR_HW_EXCEPTION);
+    return (u32)cpu->st.rip + (event ? 0 : cpu->exit.insn_len);
+}
+
+static void save_old(struct cpu *cpu, const struct task_switch *s)
+{
+    const struct tss_layout *l = s->from;
+    u8 tss[TSS_MAX];
+    u32 eip = return_eip(cpu, s->source), eflags = (u32)cpu->st.rflags;
+    if (s->source == BY_IRET)
+        eflags &= ~(u32)RFLAGS_NT;
+    span_read(cpu->vm, &s->old_tss, tss);
+    memcpy(tss + l->eip, &eip, l->width);
+    memcpy(tss + l->eflags, &eflags, l->width);
+    for (u32 i = 0; i < 8; i++) {
+        u64 v = reg_read(cpu, (enum reg)i);
+        memcpy(tss + l->gpr + i * l->width, &v, l->width);
+    }
+    for (u32 i = 0; i < l->segs; i++) {
+        u64 v = vmcs_read(ENC_guest_es_selector + 2 * i);
+        memcpy(tss + l->seg + i * l->width, &v, 2);
+    }
+    span_write(cpu->vm, &s->old_tss, tss);
+}
+
+static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *t)
+{
+    const struct tss_layout *l = s->to;
+    u8 tss[TSS_MAX];
+    u32 high = l->width == 2 ? HIGH_OF_16BIT : 0;
+    span_read(cpu->vm, &s->tss, tss);
+    memset(t, 0, sizeof *t);
+    t->eip = get(tss, l->eip, l->width);
+    t->eflags = (get(tss, l->eflags, l->width) & EFLAGS_LOADED) | (u32)RFLAGS_FIXED;
+    for (u32 i = 0; i < 8; i++)
+        t->gpr[i] = get(tss, l->gpr + i * l->width, l->width) | high;
+    for (u32 i = 0; i < l->segs; i++)
+        t->seg[i] = (u16)get(tss, l->seg + i * l->width, 2);
+    t->ldt = (u16)get(tss, l->ldt, 2);
+    if (l->cr3) {
+        t->cr3 = get(tss, l->cr3, 4);
+        t->debug = any(get(tss, l->trap, 2), T_FLAG);
+    }
+    if (s->source == BY_CALL || s->source == BY_GATE)
+        t->eflags |= (u32)RFLAGS_NT;
+}
+
+static void load_registers(struct cpu *cpu, const struct task_switch *s, const struct task *t)
+{
+    u32 ar = descriptor_ar(s->descriptor) | 2u; /* busy */
+    task_set_segment(SEG_TR, s->selector, s->base, descriptor_limit(s->descriptor), ar);
+    for (u32 i = 0; i < 8; i++)
+        reg_write(cpu, (enum reg)i, t->gpr[i]);
+    cpu->st.rip = t->eip;
+    cpu->st.rflags = t->eflags;
+    cpu->st.cr0 |= CR0_TS;
+    vmcs_write(ENC_guest_rip, t->eip);
+    vmcs_write(ENC_guest_rflags, t->eflags);
+    vmcs_write(ENC_guest_cr0, cpu->st.cr0);
+    vmcs_write(ENC_guest_dr7, vmcs_read(ENC_guest_dr7) & ~(u64)DR7_LOCAL);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+
+    /* IRET ends NMI blocking, an NMI that came through a task gate begins it. */
+    u32 blocking = cpu->st.interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    if (s->source == BY_IRET)
+        blocking &= ~BLOCKING_BY_NMI;
+    if (s->source == BY_GATE && INTR_TYPE(cpu->exit.idt_info) == INTR_NMI)
+        blocking |= BLOCKING_BY_NMI;
+    vmcs_write(ENC_guest_interruptibility, blocking);
+}
+
+/* PAE: the four PDPTE registers come from memory, and a reserved bit in one is #GP.
+ * SDM 3A 4.4.1 "PDPTE Registers" */
+static bool load_pdptes(struct cpu *cpu, u32 cr3)
+{
+    u64 pdpte[4];
+    bool there = gpa1_read(cpu->vm, GPA1(cr3 & ~31u), pdpte, sizeof pdpte);
+    u64 reserved = PDPTE_RESERVED | ~(~0ull >> (64 - cpu->vm->facts.phys_bits));
+    for (u32 i = 0; i < 4; i++)
+        if (!there || (any(pdpte[i], PTE_P) && any(pdpte[i], reserved)))
+            return task_fault(cpu, VEC_GP, 0);
+    for (u32 i = 0; i < 4; i++)
+        vmcs_write(ENC_guest_pdptr0 + 2 * i, pdpte[i]);
+    return true;
+}
+
+/* A 16-bit TSS has no CR3; without paging none is loaded. */
+static bool load_cr3(struct cpu *cpu, const struct task_switch *s, u32 cr3)
+{
+    if (!s->to->cr3 || !any(cpu->st.cr0, CR0_PG) || cr3 == cpu->st.cr3)
+        return true;
+    if (any(cpu->st.cr4, CR4_PAE) && !load_pdptes(cpu, cr3))
+        return false;
+    cpu->st.cr3 = cr3;
+    vmcs_write(ENC_guest_cr3, cr3);
+    vpid01_flush(cpu);
+    return true;
+}
+
+/* ---- after the new task's segments are good ------------------------------------------------- */
+
+/* The error code of an exception goes onto the new task's stack, as wide as its TSS. */
+static bool push_error(struct cpu *cpu, const struct task_switch *s)
+{
+    if (s->source != BY_GATE || !any(cpu->exit.idt_info, INTR_ERROR_VALID))
+        return true;
+    u32 ar = (u32)vmcs_read(ENC_guest_ss_ar), limit = (u32)vmcs_read(ENC_guest_ss_limit);
+    u32 mask = any(ar, AR_DB) ? 0xffffffffu : 0xffffu, width = s->to->width;
+    u64 rsp = reg_read(cpu, REG_RSP);
+    u32 at = ((u32)rsp - width) & mask, end = at + width - 1;
+    bool down = any(ar, 4u); /* expand-down */
+    struct gla_span span;
+    if (end < at || end > mask || (down ? at <= limit : end > limit))
+        return task_fault(cpu, VEC_SS, 0);
+    u64 access = any(cpu->st.rflags, RFLAGS_VM) || ar_dpl(ar) == 3 ? PF_W : PF_W | WALK_SYSTEM;
+    if (!gla_translate(cpu, (u32)(vmcs_read(ENC_guest_ss_base) + at), width, access, &span))
+        return task_fault(cpu, VEC_PF, cpu->fault.error);
+    span_write(cpu->vm, &span, &cpu->exit.idt_error);
+    reg_write(cpu, REG_RSP, (rsp & ~(u64)mask) | at);
+    return true;
+}
+
+/* The T flag: a debug trap before the first instruction. An injected #DB changes neither DR6
+ * nor DR7. SDM 3B 18.3.1.5 "Task-Switch Exception Condition" */
+static enum outcome debug_trap(struct cpu *cpu)
+{
+    write_dr6(read_dr6() | DR6_BT);
+    vmcs_write(ENC_guest_dr7, vmcs_read(ENC_guest_dr7) & ~DR7_GD);
+    return fault(cpu, VEC_DB, 0);
+}
+
+static enum outcome enter_task(struct cpu *cpu, const struct task_switch *s, const struct task *t)
+{
+    if (!load_cr3(cpu, s, t->cr3) || !task_load_segments(cpu, t) || !push_error(cpu, s))
+        return INJECT;
+    if (t->eip > vmcs_read(ENC_guest_cs_limit)) {
+        task_fault(cpu, VEC_GP, 0);
+        return INJECT;
+    }
+    return t->debug ? debug_trap(cpu) : RESUME;
+}
+
+enum outcome emulate_task_switch(struct cpu *cpu)
+{
+    struct task_switch s = {
+        .source = (enum source)bits(cpu->exit.qual, 31, 30),
+        .selector = (u16)cpu->exit.qual,
+        .old_selector = (u16)vmcs_read(ENC_guest_tr_selector),
+    };
+    struct task t;
+    if (!find_tsses(cpu, &s) || !page_in(cpu, &s))
+        return INJECT;
+
+    if (s.source == BY_JMP || s.source == BY_IRET)
+        set_busy(cpu, &s.old_busy, false);
+    save_old(cpu, &s);
+    if (s.source == BY_CALL || s.source == BY_GATE)
+        span_write(cpu->vm, &s.link, &s.old_selector);
+    read_new(cpu, &s, &t);
+    if (s.source != BY_IRET)
+        set_busy(cpu, &s.busy, true);
+    load_registers(cpu, &s, &t);
+    return enter_task(cpu, &s, &t);
+}

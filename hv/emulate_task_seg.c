@@ -1,0 +1,192 @@
+/* Segment registers of a task that is being switched to. SDM 3A 7.3 "Task Switching", the table
+ * of exception conditions; where it leaves the order open: LDTR, SS, data segments, CS. */
+#include "hv/emulate_task.h"
+#include "hv/vmx/gla.h"
+#include "hv/vmx/insn.h"
+
+#define TI            4u
+#define SELECTOR_BITS 0xfffcu
+#define DESC_ACCESSED BIT(40)
+#define AR_CODE       8u
+#define AR_CONFORMING 4u /* of code; of data: expand-down */
+#define AR_RW         2u /* writable data, readable code */
+#define AR_V86        0xf3u
+#define AR_FLAT_CODE  0xc09bu
+#define FLAT_LIMIT    0xffffffffu
+#define V86_LIMIT     0xffffu
+#define CPL_NONE      3u /* until SS is good: the handler then switches stacks */
+
+u64 descriptor_base(u64 d)
+{
+    return bits(d, 39, 16) | bits(d, 63, 56) << 24;
+}
+
+u32 descriptor_limit(u64 d)
+{
+    u32 limit = (u32)(bits(d, 15, 0) | bits(d, 51, 48) << 16);
+    return any(d, BIT(55)) ? limit << 12 | 0xfff : limit;
+}
+
+u32 descriptor_ar(u64 d)
+{
+    return (u32)bits(d, 55, 40) & 0xf0ffu;
+}
+
+void task_set_segment(u32 seg, u16 selector, u64 base, u32 limit, u32 ar)
+{
+    vmcs_write(ENC_guest_es_selector + 2 * seg, selector);
+    vmcs_write(ENC_guest_es_base + 2 * seg, base);
+    vmcs_write(ENC_guest_es_limit + 2 * seg, limit);
+    vmcs_write(ENC_guest_es_ar + 2 * seg, ar);
+}
+
+/* Where a selector's descriptor is. False: outside its table, or in an LDT that is not there. */
+static bool descriptor_at(u16 selector, u64 *gla)
+{
+    bool ldt = any(selector, TI);
+    if (ldt && any(vmcs_read(ENC_guest_ldtr_ar), AR_UNUSABLE))
+        return false;
+    u64 limit = vmcs_read(ldt ? ENC_guest_ldtr_limit : ENC_guest_gdtr_limit);
+    *gla = vmcs_read(ldt ? ENC_guest_ldtr_base : ENC_guest_gdtr_base) + (selector & ~7u);
+    return (selector | 7u) <= limit;
+}
+
+struct descriptor {
+    u64 d;
+    u32 ar;
+    struct gla_span span;
+};
+
+static bool bad_task(struct cpu *cpu, u32 vector, u16 selector)
+{
+    return task_fault(cpu, vector, selector & SELECTOR_BITS);
+}
+
+static bool fetch(struct cpu *cpu, u16 selector, struct descriptor *out)
+{
+    u64 gla;
+    if (!descriptor_at(selector, &gla))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!gla_translate(cpu, gla, sizeof out->d, WALK_SYSTEM, &out->span))
+        return task_fault(cpu, VEC_PF, cpu->fault.error);
+    span_read(cpu->vm, &out->span, &out->d);
+    out->ar = descriptor_ar(out->d);
+    return true;
+}
+
+/* Sets the accessed flag in memory and loads the register. */
+static bool take(struct cpu *cpu, u32 seg, u16 selector, struct descriptor *e)
+{
+    u64 gla;
+    if (!any(e->d, DESC_ACCESSED) && descriptor_at(selector, &gla)) {
+        if (!gla_translate(cpu, gla, sizeof e->d, WALK_SYSTEM | PF_W, &e->span))
+            return task_fault(cpu, VEC_PF, cpu->fault.error);
+        e->d |= DESC_ACCESSED;
+        span_write(cpu->vm, &e->span, &e->d);
+    }
+    task_set_segment(seg, selector, descriptor_base(e->d), descriptor_limit(e->d),
+                     descriptor_ar(e->d));
+    return true;
+}
+
+static bool load_ldtr(struct cpu *cpu, u16 selector)
+{
+    struct descriptor e;
+    if (any(selector, TI))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!any(selector, SELECTOR_BITS))
+        return true;
+    if (!fetch(cpu, selector, &e))
+        return false;
+    if ((e.ar & (AR_TYPE | AR_S)) != AR_TYPE_LDT || !any(e.ar, AR_P))
+        return bad_task(cpu, VEC_TS, selector);
+    task_set_segment(SEG_LDTR, selector, descriptor_base(e.d), descriptor_limit(e.d), e.ar);
+    return true;
+}
+
+static bool load_ss(struct cpu *cpu, u16 selector, u32 cpl)
+{
+    struct descriptor e;
+    if (!any(selector, SELECTOR_BITS))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!fetch(cpu, selector, &e))
+        return false;
+    if (!any(e.ar, AR_S) || (e.ar & (AR_CODE | AR_RW)) != AR_RW)
+        return bad_task(cpu, VEC_TS, selector);
+    if (!any(e.ar, AR_P))
+        return bad_task(cpu, VEC_SS, selector);
+    if (ar_dpl(e.ar) != cpl || (selector & 3u) != cpl)
+        return bad_task(cpu, VEC_TS, selector);
+    return take(cpu, SEG_SS, selector, &e);
+}
+
+static bool load_data(struct cpu *cpu, u32 seg, u16 selector, u32 cpl)
+{
+    struct descriptor e;
+    if (!any(selector, SELECTOR_BITS))
+        return true;
+    if (!fetch(cpu, selector, &e))
+        return false;
+    bool code = any(e.ar, AR_CODE);
+    if (!any(e.ar, AR_S) || (code && !any(e.ar, AR_RW)))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!(code && any(e.ar, AR_CONFORMING)) &&
+        (ar_dpl(e.ar) < cpl || ar_dpl(e.ar) < (selector & 3u)))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!any(e.ar, AR_P))
+        return bad_task(cpu, VEC_NP, selector);
+    return take(cpu, seg, selector, &e);
+}
+
+static bool load_cs(struct cpu *cpu, u16 selector, u32 cpl)
+{
+    struct descriptor e;
+    if (!any(selector, SELECTOR_BITS))
+        return bad_task(cpu, VEC_TS, selector);
+    if (!fetch(cpu, selector, &e))
+        return false;
+    if (!all(e.ar, AR_S | AR_CODE))
+        return bad_task(cpu, VEC_TS, selector);
+    bool conforming = any(e.ar, AR_CONFORMING);
+    if (conforming ? ar_dpl(e.ar) > cpl : ar_dpl(e.ar) != cpl)
+        return bad_task(cpu, VEC_TS, selector);
+    if (!any(e.ar, AR_P))
+        return bad_task(cpu, VEC_NP, selector);
+    return take(cpu, SEG_CS, selector, &e);
+}
+
+/* A state that VM entry takes whatever happens next: data segments and LDTR unusable, a flat
+ * code segment, the given CPL. */
+static void forget_segments(struct cpu *cpu, const struct task *t, u32 cpl)
+{
+    for (u32 i = 0; i < SEG_COUNT; i++)
+        task_set_segment(i, t->seg[i], 0, 0, (u32)AR_UNUSABLE | cpl << 5);
+    task_set_segment(SEG_CS, t->seg[SEG_CS], 0, FLAT_LIMIT, AR_FLAT_CODE | cpl << 5);
+    task_set_segment(SEG_LDTR, t->ldt, 0, 0, (u32)AR_UNUSABLE);
+    cpu->st.ss_ar = (u32)AR_UNUSABLE | cpl << 5;
+    cpu->st.cs_ar = AR_FLAT_CODE;
+}
+
+static bool load_v86(struct cpu *cpu, const struct task *t)
+{
+    for (u32 i = 0; i < SEG_COUNT; i++)
+        task_set_segment(i, t->seg[i], (u64)t->seg[i] << 4, V86_LIMIT, AR_V86);
+    return load_ldtr(cpu, t->ldt);
+}
+
+bool task_load_segments(struct cpu *cpu, const struct task *t)
+{
+    static const u8 data[] = {SEG_DS, SEG_ES, SEG_FS, SEG_GS};
+    u32 cpl = t->seg[SEG_CS] & 3u;
+    forget_segments(cpu, t, CPL_NONE);
+    if (any(t->eflags, RFLAGS_VM))
+        return load_v86(cpu, t);
+    if (!load_ldtr(cpu, t->ldt) || !load_ss(cpu, t->seg[SEG_SS], cpl))
+        return false;
+    cpu->st.ss_ar = (u32)vmcs_read(ENC_guest_ss_ar);
+    vmcs_write(ENC_guest_cs_ar, AR_FLAT_CODE | cpl << 5);
+    for (u32 i = 0; i < ARRAY_LEN(data); i++)
+        if (!load_data(cpu, data[i], t->seg[data[i]], cpl))
+            return false;
+    return load_cs(cpu, t->seg[SEG_CS], cpl);
+}

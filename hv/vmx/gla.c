@@ -1,0 +1,78 @@
+/* The pure page walk (hv/arch/pagewalk.h) meets L1's registers and memory. */
+#include "hv/vmx/gla.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+
+static u64 table_read(void *vm, u64 gpa, unsigned size)
+{
+    u64 v = 0;
+    bool there = gpa1_read(vm, GPA1(gpa), &v, size);
+    (void)there; /* all ones is the answer where nothing is */
+    return v;
+}
+
+static bool table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
+{
+    void *entry = gpa1_map(vm, GPA1(gpa));
+    if (!entry)
+        return true; /* the write is dropped */
+    if (size == 8)
+        return __sync_bool_compare_and_swap((u64 *)entry, old, new);
+    return __sync_bool_compare_and_swap((u32 *)entry, (u32)old, (u32)new);
+}
+
+static struct paging_state paging_of(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_MODE | SNAP_STEP);
+    const struct exit_state *st = &cpu->st;
+    struct paging_state p = {
+        .cr0 = st->cr0, .cr3 = st->cr3, .cr4 = st->cr4, .efer = st->efer,
+        .ac = any(st->rflags, RFLAGS_AC), .page_1g = cpu->vm->facts.page_1g,
+        .cpl = (u8)ar_dpl(st->ss_ar), .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
+    };
+    if (any(p.cr0, CR0_PG) && any(p.cr4, CR4_PAE) && !any(p.efer, EFER_LMA))
+        for (u32 i = 0; i < 4; i++)
+            p.pdpte[i] = vmcs_read(ENC_guest_pdptr0 + 2 * i);
+    return p;
+}
+
+bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
+{
+    struct paging_state p = paging_of(cpu);
+    struct walk_memory m = {cpu->vm, table_read, table_set_flags};
+    u32 room = (u32)(PAGE_SIZE - (gla & (PAGE_SIZE - 1)));
+    span->size[0] = size < room ? size : room;
+    span->size[1] = size - span->size[0];
+    for (u32 i = 0; i < 2 && span->size[i]; i++) {
+        u64 part = gla + (i ? span->size[0] : 0);
+        if (!any(p.efer, EFER_LMA))
+            part = (u32)part;
+        struct walk_result r = pagewalk(&p, &m, part, access);
+        if (!r.ok) {
+            write_cr2(part);
+            cpu->fault.vector = VEC_PF;
+            cpu->fault.error = r.error_code;
+            return false;
+        }
+        span->at[i] = GPA1(r.gpa);
+    }
+    return true;
+}
+
+void span_read(const struct vm *vm, const struct gla_span *span, void *to)
+{
+    u32 done = 0;
+    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++]) {
+        bool there = gpa1_read(vm, span->at[i], (u8 *)to + done, span->size[i]);
+        (void)there;
+    }
+}
+
+void span_write(const struct vm *vm, const struct gla_span *span, const void *from)
+{
+    u32 done = 0;
+    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++]) {
+        bool there = gpa1_write(vm, span->at[i], (const u8 *)from + done, span->size[i]);
+        (void)there;
+    }
+}
