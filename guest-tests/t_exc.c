@@ -43,7 +43,7 @@ BLOB(ss_limit, "mov $0xfffffffd, %ebp\nmov (%rbp), %eax");
 BLOB(pf_read, "mov (%rsi), %eax");
 BLOB(pf_write, "nop\nmov %eax, (%rsi)");
 BLOB(pf_rmw, "incl (%rsi)");
-BLOB(pf_fetch, "call *%rsi");
+BLOB(pf_fetch, "add $0x40, %esi\ncall *%rsi");
 BLOB(pf_push, "mov %esi, %esp\nadd $4, %esp\npush %rax");
 BLOB(xm, "movw $0, (%rdi)\nldmxcsr 16(%rdi)\nxorps %xmm0, %xmm0\nmovaps %xmm0, %xmm1\ndivss "
          "%xmm1, %xmm0");
@@ -80,6 +80,8 @@ static void print_frame(const char *name, const struct gt_frame *f)
 {
     const volatile struct gt_frame *g = &gt_exc.frame;
 
+    if (g->rip - (u64)guarded < PAGE_SIZE)
+        gt_exc.delta = g->rip - (u64)guarded; /* a fetch from there */
     gt_line("%s: %s cs %lx ss %lx rflags %lx rsp %+ld", name, gt_exc_text(), g->cs, g->ss,
             g->rflags, (int64_t)(g->rsp - f->rsp));
     if (gt_exc.vector == VEC_PF && gt_exc.cr2 - (u64)guarded < PAGE_SIZE)
@@ -212,6 +214,8 @@ static void page_faults(void)
                                ROW(pf_push)};
     u64 *pte = gt_map_page((u64)guarded), cr0 = gt_read_cr0(), was = *pte;
 
+    guarded[0x40] = 0x0f; /* UD2, for the fetches that are allowed */
+    guarded[0x41] = 0x0b;
     for (unsigned wp = 0; wp < 2; wp++) {
         gt_write_cr0(wp ? cr0 | CR0_WP : cr0 & ~CR0_WP);
         for (size_t i = 0; i < ARRAY_LEN(ptes); i++) {
@@ -244,8 +248,10 @@ static void supervisor_protection(void)
     for (unsigned bits = 0; bits < 4; bits++) {
         gt_write_cr4((cr4 & ~(CR4_SMEP | CR4_SMAP)) | (bits & 1 ? CR4_SMEP : 0) |
                      (bits & 2 ? CR4_SMAP : 0));
+        gt_exc.error = 0;
         GT_TRY("call *%0", : : "r"(guarded) : GT_CLOBBERS);
-        gt_line("smep %u smap %u fetch: %s", bits & 1, bits >> 1, gt_exc_text());
+        gt_line("smep %u smap %u fetch: %s(%lx)", bits & 1, bits >> 1,
+                gt_exc.vector == GT_NONE ? "ok" : gt_vector_name(gt_exc.vector), gt_exc.error);
         GT_TRY("mov (%1), %0", : "=r"(v) : "r"(guarded) : GT_CLOBBERS);
         gt_line("smep %u smap %u read: %s", bits & 1, bits >> 1, gt_exc_text());
         GT_TRY(".byte 0x0f, 0x01, 0xcb\n\tmov (%1), %0\n\t.byte 0x0f, 0x01, 0xca",

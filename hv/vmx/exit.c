@@ -129,8 +129,14 @@ void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len)
     (1u << VEC_DF | 1u << VEC_TS | 1u << VEC_NP | 1u << VEC_SS | 1u << VEC_GP | 1u << VEC_PF |   \
      1u << VEC_AC | 1u << VEC_CP)
 
-/* The exception's RF: faults save RFLAGS.RF = 1, and a true exit saved it cleared.
- * SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
+/* A fault's frame has RF = 1; an exit saves the flags before that, and an entry that injects pushes
+ * them as they are. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
+static void set_rf(struct cpu *cpu)
+{
+    cpu->st.rflags |= RFLAGS_RF;
+    vmcs_write(ENC_guest_rflags, cpu->st.rflags);
+}
+
 void inject_exception(struct cpu *cpu, u32 vector, u32 error)
 {
     u32 info = vector | INTR_HW_EXCEPTION << 8;
@@ -138,6 +144,8 @@ void inject_exception(struct cpu *cpu, u32 vector, u32 error)
     /* In real mode no error code is pushed. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
     if (vector < 32 && any(VECTORS_WITH_ERROR, 1u << vector) && any(cpu->st.cr0, CR0_PE))
         info |= INTR_ERROR_VALID;
+    if (vector != VEC_DB)
+        set_rf(cpu);
     inject_event(cpu, info, error, 0);
 }
 
