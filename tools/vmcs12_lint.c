@@ -148,9 +148,9 @@ static void print_unjudged(FILE *out, u32 needs)
 
 static void print_verdict(FILE *out, struct verdict verdict)
 {
-    if (verdict.outcome == OUTCOME_OK)
+    if (verdict.outcome == VERDICT_OK)
         fputs("VM entry: no rule is broken\n", out);
-    else if (verdict.outcome == OUTCOME_VMFAIL)
+    else if (verdict.outcome == VERDICT_VMFAIL)
         fprintf(out, "VM entry: VMfailValid %u, %s, by %s\n", verdict.number, vmx_error_text(verdict.number),
                 rule_name(verdict.rule));
     else
@@ -174,5 +174,5 @@ int tool_lint(struct tool *t)
             print_rule(t->out, rule, &image.v, &cpu, &broken);
     print_unjudged(t->out, check_needs(&image.v, &cpu));
     print_verdict(t->out, verdict);
-    return verdict.outcome == OUTCOME_OK ? TOOL_OK : TOOL_FOUND;
+    return verdict.outcome == VERDICT_OK ? TOOL_OK : TOOL_FOUND;
 }
