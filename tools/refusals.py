@@ -20,7 +20,7 @@ LIST = os.path.join(ROOT, "guest-tests/refusals.list")
 CFG = "\\EFI\\nidus\\nidus.cfg"
 LIMIT = 240                 # seconds of a boot, on a busy machine
 END = "REFUSALS END"
-SPEAKERS = ("nidus: ", "args: ")     # pre_args.efi says what it was given
+SPEAKERS = ("nidus: ", "args: ", "same: ")     # pre_args.efi and pre_same.efi
 
 
 class Row:
@@ -38,7 +38,7 @@ class Row:
         if status != self.status:
             return f"status {status:#x}, expected {self.status:#x}; it said: " + " / ".join(lines[-3:])
         if not matches(self.expected, lines):
-            return "said: " + (" / ".join(lines[:8]) or "nothing")
+            return "said: " + (" / ".join(["..."] * (len(lines) > 6) + lines[-6:]) or "nothing")
         return None
 
 
@@ -67,37 +67,42 @@ class Boot:
         self.dir = os.path.join(ROOT, "build/refusals", self.name)
         self.seconds = 0
 
-    def file(self, row, text, files):
-        path = os.path.join(self.dir, f"{row.number}.bin")
+    def file(self, row, kind, text, files):
+        name = f"{row.number}.{kind}"
+        path = os.path.join(self.dir, name)
         with open(path, "wb") as f:
             f.write(text_bytes(text))
-        files[f"::/in/{row.number}"] = path
-        return f"\\in\\{row.number}"
+        files[f"::/in/{name}"] = path
+        return f"\\in\\{name}"
 
     def script(self, row, files):
         """The shell lines of one row."""
-        kind, _, text = row.prep.partition(" ")
         before, after, start = [], [], f"nidus.efi {row.options}".strip()
-        if kind == "cfg":
-            before, after = [f"cp -q {self.file(row, text, files)} {CFG}"], [f"rm -q {CFG}"]
-        elif kind == "cfg-dir":
-            before, after = [f"mkdir {CFG}"], [f"rm -q {CFG}"]
-        elif kind == "raw":
-            start = "pre_raw.efi " + self.file(row, text, files)
-        elif kind == "run":
-            files["::/" + text.split()[0]] = os.path.join(ROOT, "build", text.split()[0])
-            before = [text]
-        elif kind == "shell":
-            start = text.replace("\\\\", "\\")
-        elif kind != "-":
-            raise ValueError(f"{LIST}:{row.number}: no such preparation: {kind}")
+        for prep in row.prep.split(" && "):
+            kind, _, text = prep.partition(" ")
+            if kind == "cfg":
+                before.append(f"cp -q {self.file(row, kind, text, files)} {CFG}")
+                after.append(f"rm -q {CFG}")
+            elif kind == "cfg-dir":
+                before.append(f"mkdir {CFG}")
+                after.append(f"rm -q {CFG}")
+            elif kind == "raw":
+                start = f"pre_raw.efi {self.file(row, kind, text, files)}"
+            elif kind == "run":
+                before.append(text)
+            elif kind == "same":
+                start = f"pre_same.efi {row.options}".strip()
+            elif kind == "shell":
+                start = text.replace("\\\\", "\\")
+            elif kind != "-":
+                raise ValueError(f"{LIST}:{row.number}: no such preparation: {kind}")
         return [*before, f"echo ROW {row.number}", start, f"echo STATUS {row.number} %lasterror%", *after]
 
     def disk(self):
         build = os.path.join(ROOT, "build")
         files = {"::/nidus.efi": f"{build}/nidus.efi", "::/my dir/n s.efi": f"{build}/nidus.efi",
                  "::/my dir/args.efi": f"{build}/pre_args.efi"}
-        for name in ("pre_raw", "pre_args", "t_alive"):
+        for name in ("pre_raw", "pre_args", "pre_same", "pre_hog", "pre_lock"):
             files[f"::/{name}.efi"] = f"{build}/{name}.efi"
         lines = ["@echo -off", "fs0:", "mkdir \\EFI", "mkdir \\EFI\\nidus"]
         for row in self.rows:
