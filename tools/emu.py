@@ -9,7 +9,7 @@ Knows nothing of Nidus or of tests. Leaves in the run directory:
 
 Environment: EMU=bochs|qemu, BOCHS=another bochs, MEM=MiB, QEMU_CPU=a model for QEMU.
 """
-import argparse, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
@@ -52,6 +52,9 @@ def die_with_parent():
     """In the child: its own process group, and SIGKILL when this program goes away however it goes."""
     os.setsid()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+stopping = threading.Event()        # set: every wait() of this process ends with INTERRUPTED
 
 
 class E9Filter:
@@ -205,6 +208,8 @@ class Machine:
                 if not self.shut_down_cleanly():
                     return DIED
                 return NO_MARKER if marker else ENDED
+            if stopping.is_set():
+                return INTERRUPTED
             if time.monotonic() > deadline:
                 return TIME_LIMIT
             time.sleep(0.1)
@@ -221,6 +226,19 @@ def nested_kvm():
 
 def raise_on_term(*_):
     raise KeyboardInterrupt
+
+
+def side_by_side(calls, at_once=2):
+    """Runs the calls in threads; an interrupt ends every emulator before it goes on upwards."""
+    pool = concurrent.futures.ThreadPoolExecutor(at_once)
+    try:
+        for call in [pool.submit(c) for c in calls]:
+            call.result()
+    except KeyboardInterrupt:
+        stopping.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def main():

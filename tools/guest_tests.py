@@ -8,7 +8,7 @@ what a test needs beyond the defaults; tools/transcript.py says when two runs ag
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
 """
-import argparse, concurrent.futures, glob, os, signal, subprocess, sys, threading, time
+import argparse, glob, os, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -20,7 +20,6 @@ from transcript import Caveats, Transcript, judge
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 180      # from power-on to the first program, on a busy machine
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
-stopping = threading.Event()
 
 
 class Test:
@@ -94,7 +93,7 @@ class Boot:
     def run(self):
         os.makedirs(self.dir, exist_ok=True)
         started, left = time.monotonic(), self.tests
-        while left and not stopping.is_set():
+        while left and not emu.stopping.is_set():
             done = self.boot(left)
             left = left[max(done, 1):]          # the one that hung is not tried again
             if left and len(self.notes) > 8:
@@ -119,7 +118,7 @@ class Boot:
         """Until the end, or until one program has used up its time. Returns why, or None for a clean end."""
         current, since, limit = None, time.monotonic(), FIRMWARE_SECONDS
         while m.running():
-            if stopping.is_set():
+            if emu.stopping.is_set():
                 return "interrupted"
             text = m.output("e9")
             if m.kind == "qemu" and b"CHAIN END" in text:
@@ -231,13 +230,9 @@ def main():
     tests = [t for t in tests if t.name in wanted or (not wanted and (a.long or "long" not in t.options))]
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
     boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out)
-    pool = concurrent.futures.ThreadPoolExecutor(a.j)
     try:
-        for b in [pool.submit(b.run) for b in boots]:
-            b.result()
+        emu.side_by_side([b.run for b in boots], a.j)
     except KeyboardInterrupt:
-        stopping.set()
-        pool.shutdown(wait=True, cancel_futures=True)
         print("interrupted")
         return emu.INTERRUPTED
     passed, failed = report(tests, boots, caveats, a.bare)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/io.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { PORT_E9 = 0xe9, PORT_SHUTDOWN = 0x8900 };
@@ -52,6 +53,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "e9") == 0)
         return copy_to_e9();
     if (strcmp(name, "l1-off") == 0) {
+        tcdrain(STDOUT_FILENO); /* the console's last bytes are still in the UART's queue */
         out_text(PORT_SHUTDOWN, "Shutdown");
         return 0;
     }

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# setup.sh run|test: installs the Debian packages that `make run` or `make test` needs and this machine lacks.
+# Says what it installs. Without root (and without sudo that asks nothing) it says how to do it by hand and fails.
+set -euo pipefail
+
+build="gcc libc6-dev make binutils nasm gnu-efi libcmocka-dev python3"
+emulator="bochs bochs-term vgabios ovmf mtools dosfstools cpio"
+checks="clang libclang-rt-dev llvm qemu-system-x86 universal-ctags"
+
+case ${1:-} in
+run) want="$build $emulator" ;;
+test) want="$build $emulator $checks" ;;
+*) echo "usage: setup.sh run|test" >&2; exit 2 ;;
+esac
+[ -r /etc/debian_version ] || { echo "setup: not Debian; these packages' contents are wanted: $want" >&2; exit 1; }
+
+missing=$(comm -23 <(tr ' ' '\n' <<<"$want" | sort) \
+    <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort -u))
+[ -n "$missing" ] || exit 0
+
+set -- $missing
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
+else
+    printf 'setup: missing: %s\nsetup: as root: apt-get update && apt-get install -y --no-install-recommends %s\n' "$*" "$*" >&2
+    exit 1
+fi
+echo "  installing $*"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@" >>"$log" 2>&1 </dev/null; }
+{ apt install --no-install-recommends "$@" || { apt update && apt install --no-install-recommends "$@"; }; } || {
+    tail -n 20 "$log" >&2
+    echo "setup: could not install: $*" >&2
+    exit 1
+}
