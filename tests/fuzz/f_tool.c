@@ -1,0 +1,104 @@
+/*
+ * Fuzzes the host program vmcs12 in place: any bytes as standard input of every command, any
+ * texts as option values. It ends with a status that it documents and, when that is 1,
+ * with a line that says why. The program's parts are included here, as a fuzzer links pure
+ * sources only.
+ */
+#define TOOL_NO_MAIN
+#include "tools/vmcs12.c"
+
+#include "tools/vmcs12_caps.c"
+#include "tools/vmcs12_convert.c"
+#include "tools/vmcs12_decode.c"
+#include "tools/vmcs12_file.c"
+#include "tools/vmcs12_layout.c"
+#include "tools/vmcs12_lint.c"
+#include "tools/vmcs12_map.c"
+#include "tools/vmcs12_show.c"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+static void demand(bool claim)
+{
+    if (!claim)
+        abort();
+}
+
+/* "?" stands for a text of the input's choice; files are always standard input and output. */
+static const char *const lines[][9] = {
+    {"dump", "-"},
+    {"dump", "--all", "--layout", "?", "-"},
+    {"dump", "--offset", "?", "-"},
+    {"diff", "-", "/dev/null"},
+    {"convert", "--to", "?", "-", "-"},
+    {"convert", "--layout", "?", "--to", "computed", "--profile", "?", "-", "-"},
+    {"convert", "--to", "kvm", "-", "-"},
+    {"lint", "-"},
+    {"lint", "--layout", "computed", "--profile", "?", "-"},
+    {"layout", "?"},
+    {"map", "?"},
+    {"kvm-state", "show", "-"},
+    {"kvm-state", "get", "--to", "broadwell", "-", "-"},
+    {"kvm-state", "get", "--shadow", "-", "-"},
+    {"kvm-state", "make", "--vmxon", "?", "--vmcs12", "0x2000", "-", "-"},
+    {"caps", "--profile", "?"},
+    {"doc", "?"},
+    {"?", "?"},
+};
+
+static bool is_path(const char *text)
+{
+    return text[0] == '\0' || strchr(text, '/') != NULL || strchr(text, '.') != NULL;
+}
+
+/* The command line of this input; texts are NUL-ended runs at its start. */
+static int build(char **argv, u8 choice, char *texts, size_t room)
+{
+    const char *const *line = lines[choice % ARRAY_LEN(lines)];
+    int argc = 0;
+    argv[argc++] = (char *)"vmcs12";
+    for (unsigned i = 0; i < ARRAY_LEN(lines[0]) && line[i] != NULL; i++) {
+        if (strcmp(line[i], "?") != 0) {
+            argv[argc++] = (char *)line[i];
+            continue;
+        }
+        argv[argc++] = texts;
+        size_t used = strlen(texts) + 1;
+        texts += used < room ? used : 0;
+        room -= used < room ? used : 0;
+    }
+    argv[argc] = NULL;
+    return argc;
+}
+
+static FILE *null_stream(void)
+{
+    static FILE *null;
+    if (null == NULL)
+        null = fopen("/dev/null", "w");
+    demand(null != NULL);
+    return null;
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+    enum { TEXTS = 24 };
+    char texts[TEXTS + 1] = {0}, said[512] = {0};
+    char *argv[12];
+    if (size < 1 + TEXTS)
+        return 0;
+    memcpy(texts, data + 1, TEXTS);
+    if (data[0] % ARRAY_LEN(lines) == ARRAY_LEN(lines) - 1 && is_path(texts))
+        return 0;
+    int argc = build(argv, data[0], texts, TEXTS);
+    size_t length = size - 1 - TEXTS;
+    FILE *in = length != 0 ? fmemopen((void *)(size_t)(data + 1 + TEXTS), length, "rb") : fopen("/dev/null", "rb");
+    FILE *err = fmemopen(said, sizeof said - 1, "w");
+    demand(in != NULL && err != NULL);
+    int status = tool_run(argc, argv, in, null_stream(), err);
+    fclose(in);
+    fclose(err);
+    demand(status >= TOOL_OK && status <= TOOL_FOUND);
+    demand((status == TOOL_FAILED) == (strncmp(said, "vmcs12: ", 8) == 0));
+    return 0;
+}
