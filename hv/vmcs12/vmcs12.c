@@ -33,6 +33,12 @@ static const u8 find_table[0x800] = {
 };
 _Static_assert(F_COUNT <= 0xff, "field ids no longer fit find_table");
 
+/* The encodings alone, packed: lookup touches this and find_table, and no whole row. */
+static const u16 encodings[F_COUNT] = {
+#define FIELD(enc, width, area, name, gate, to02, to12) [F_##name] = (enc),
+#include "hv/vmcs12/fields.def"
+};
+
 /* All names in one string, found by offset: a table of pointers would need relocations. */
 static const struct {
 #define FIELD(enc, width, area, name, gate, to02, to12) char s_##name[sizeof(#name)];
@@ -56,10 +62,10 @@ const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f)
 enum vmcs_field vmcs12_find(u64 encoding)
 {
     enum vmcs_field f = (enum vmcs_field)find_table[FIND_SLOT(encoding)];
-    u64 row = descs[f].encoding;
-    if (encoding == row || (encoding == (row | 1) && descs[f].width == W64))
+    u64 difference = encoding ^ encodings[f];
+    if (difference == 0)
         return f;
-    return F_COUNT;
+    return difference == 1 && descs[f].width == W64 ? f : F_COUNT; /* the high half */
 }
 
 const char *vmcs12_name(enum vmcs_field f)
