@@ -70,7 +70,7 @@ static u64 host_value(int i, u64 v)
     u64 n = bent(v);
 
     switch (i) {
-    case VI_HOST_RIP: return 1ul << 47 ^ v;
+    case VI_HOST_RIP: return 1ul << (47 + below(16)); /* not canonical, and no trace of the program's address */
     case VI_HOST_CR3: return v | 1ul << (40 + below(24));
     case VI_HOST_CR4: return n & ~(3ul << 20); /* SMEP, SMAP: L1's pages are user pages */
     default: return n;
@@ -89,7 +89,8 @@ static u64 control_value(int i, u64 v)
     }
     /* "Load IA32_PERF_GLOBAL_CTRL": on the emulator advertised, not done (EMULATOR's list). */
     case VI_EXIT_CTL: return n & ~(u64)EXIT_LOAD_PERF;
-    case VI_ENTRY_CTL: return n & ~(u64)ENTRY_LOAD_PERF;
+    /* CAVEAT(bochs-entry-smm) */
+    case VI_ENTRY_CTL: return n & ~(u64)(ENTRY_LOAD_PERF | ENTRY_SMM);
     case VI_EXIT_MSR_LOAD_COUNT:
     case VI_EXIT_MSR_STORE_COUNT:
     case VI_ENTRY_MSR_LOAD_COUNT: return below(3) ? below(3) : LIST_ENTRIES - below(2);
@@ -106,6 +107,9 @@ static u64 guest_value(int i, u64 v)
     switch (i) {
     case VI_GUEST_CR3: return below(2) ? v ^ 1ul << below(12) : v | 1ul << (40 + below(24));
     case VI_GUEST_ACTIVITY: return n == 2 || n == 3 ? 1 : n;
+    case VI_GUEST_PENDING_DEBUG: return n & 0xffffffff; /* CAVEAT(bochs-pending-debug-high) */
+    case VI_GUEST_RIP: return n & 0xffffffffffff; /* CAVEAT(bochs-rip-canonical) */
+    case VI_GUEST_DEBUGCTL: return n & 3;         /* CAVEAT(bochs-debugctl) */
     case VI_PREEMPTION_TIMER: return below(2) ? 0 : TIMER_LIMIT / 2;
     default: return n;
     }
@@ -170,6 +174,16 @@ static void prepare_memory(void)
     *(u32 *)arena(PG_VMCS_C) = *(u32 *)arena(PG_VMXON) | 1u << 31;
 }
 
+/* CAVEAT(bochs-pending-bs): a single-step trap pending must agree with TF while STI or MOV SS blocks. */
+static void agree_single_step(void)
+{
+    bool blocked = (l2.f[VI_GUEST_INTERRUPTIBILITY] & 3) || l2.f[VI_GUEST_ACTIVITY] == 1;
+    bool step = (l2.f[VI_GUEST_RFLAGS] & FLAG_TF) && !(l2.f[VI_GUEST_DEBUGCTL] & 2);
+
+    if (blocked)
+        l2.f[VI_GUEST_PENDING_DEBUG] = (l2.f[VI_GUEST_PENDING_DEBUG] & ~(1ul << 14)) | (u64)step << 14;
+}
+
 static void mutate(u64 number, char *name, size_t room)
 {
     u64 fields = 1 + below(3);
@@ -195,6 +209,7 @@ static void run(u64 seed, u64 number)
     l2_code("\x90\x50\x58", below(2) ? 3 : 0);
     prepare_memory();
     mutate(number, name, sizeof name);
+    agree_single_step();
     l2_write();
     l2_enter(false);
     if ((l2_seen[VI_EXIT_REASON] & 0xffff) == REASON_TIMER)
