@@ -1,5 +1,6 @@
 /* The table of L1's exits. A reason without a row is one that vmcs01's controls exclude. */
 #include "hv/dispatch.h"
+#include "hv/nested/nested.h"
 
 enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
 {
@@ -7,8 +8,6 @@ enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
     cpu->fault.error = error;
     return INJECT;
 }
-
-#define VMX_INSN {emulate_undefined, SNAP_STEP}
 
 const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_EXCEPTION_NMI]  = {nmi_exit, SNAP_INTR | SNAP_IDT},
@@ -20,18 +19,18 @@ const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
     [EXIT_REASON_CPUID]          = {emulate_cpuid, SNAP_STEP},
     [EXIT_REASON_GETSEC]         = {emulate_undefined, SNAP_STEP},
     [EXIT_REASON_INVD]           = {emulate_invd, SNAP_STEP},
-    [EXIT_REASON_VMCALL]         = VMX_INSN,
-    [EXIT_REASON_VMCLEAR]        = VMX_INSN,
-    [EXIT_REASON_VMLAUNCH]       = VMX_INSN,
-    [EXIT_REASON_VMPTRLD]        = VMX_INSN,
-    [EXIT_REASON_VMPTRST]        = VMX_INSN,
-    [EXIT_REASON_VMREAD]         = VMX_INSN,
-    [EXIT_REASON_VMRESUME]       = VMX_INSN,
-    [EXIT_REASON_VMWRITE]        = VMX_INSN,
-    [EXIT_REASON_VMXOFF]         = VMX_INSN,
-    [EXIT_REASON_VMXON]          = VMX_INSN,
-    [EXIT_REASON_INVEPT]         = VMX_INSN,
-    [EXIT_REASON_INVVPID]        = VMX_INSN,
+    [EXIT_REASON_VMCALL]         = {nested_vmcall, SNAP_STEP},
+    [EXIT_REASON_VMCLEAR]        = {nested_vmclear, SNAP_STEP},
+    [EXIT_REASON_VMLAUNCH]       = {nested_vmlaunch, SNAP_STEP},
+    [EXIT_REASON_VMPTRLD]        = {nested_vmptrld, SNAP_STEP},
+    [EXIT_REASON_VMPTRST]        = {nested_vmptrst, SNAP_STEP},
+    [EXIT_REASON_VMREAD]         = {nested_vmread, SNAP_STEP},
+    [EXIT_REASON_VMRESUME]       = {nested_vmresume, SNAP_STEP},
+    [EXIT_REASON_VMWRITE]        = {nested_vmwrite, SNAP_STEP},
+    [EXIT_REASON_VMXOFF]         = {nested_vmxoff, SNAP_STEP},
+    [EXIT_REASON_VMXON]          = {nested_vmxon, SNAP_STEP},
+    [EXIT_REASON_INVEPT]         = {emulate_undefined, SNAP_STEP},
+    [EXIT_REASON_INVVPID]        = {emulate_undefined, SNAP_STEP},
     [EXIT_REASON_CR_ACCESS]      = {emulate_cr_access, SNAP_STEP | SNAP_QUAL | SNAP_MODE},
     [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
     [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},

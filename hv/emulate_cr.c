@@ -41,7 +41,7 @@ static bool cr4_legal(const struct cpu *cpu, u64 v)
 
 static enum outcome write_cr0(struct cpu *cpu, u64 v)
 {
-    if (!cr0_legal(cpu, v))
+    if (!cr0_legal(cpu, v) || !all(v, cpu->cr0_fixed))
         return fault(cpu, VEC_GP, 0);
     cpu->cr0_shadow = (cpu->cr0_shadow & ~CR0_MASK01) | (v & CR0_MASK01);
     vmcs_write(ENC_cr0_read_shadow, cpu->cr0_shadow);
@@ -50,7 +50,7 @@ static enum outcome write_cr0(struct cpu *cpu, u64 v)
 
 static enum outcome write_cr4(struct cpu *cpu, u64 v)
 {
-    if (!cr4_legal(cpu, v))
+    if (!cr4_legal(cpu, v) || !all(v, cpu->cr4_fixed))
         return fault(cpu, VEC_GP, 0);
     cpu->cr4_shadow = (cpu->cr4_shadow & ~CR4_MASK01) | (v & CR4_MASK01);
     vmcs_write(ENC_cr4_read_shadow, cpu->cr4_shadow);

@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/core/insn.h"
@@ -84,14 +85,6 @@ static void drop_identity_map(const struct vm *vm)
     write_cr3(read_cr3());
 }
 
-static void refused(struct cpu *cpu, enum vmx_enter how)
-{
-    if (how == VMX_ENTER_FAIL_INVALID)
-        panic("bug: VM entry without a current VMCS");
-    (void)cpu;
-    panic("bug: VM entry refused: %s", vmcs_error_text(vmcs_read(ENC_vm_instruction_error)));
-}
-
 static void apply(struct cpu *cpu, enum outcome outcome)
 {
     switch (outcome) {
@@ -107,6 +100,16 @@ static void apply(struct cpu *cpu, enum outcome outcome)
     case FATAL:
         panic("cannot go on after exit reason %x", cpu->exit.reason);
     }
+}
+
+static void refused(struct cpu *cpu, enum vmx_enter how)
+{
+    if (how == VMX_ENTER_FAIL_INVALID)
+        panic("bug: VM entry without a current VMCS");
+    u32 error = (u32)vmcs_read(ENC_vm_instruction_error);
+    if (!cpu->in_l2)
+        panic("bug: VM entry refused: %s", vmcs_error_text(error));
+    apply(cpu, nested_entry_refused(cpu, error));
 }
 
 static enum outcome unexpected(struct cpu *cpu)
@@ -173,6 +176,9 @@ u64 hv_entry(struct handoff *h)
     desc_load(&cpu->desc); /* no way back from here; panic works from here */
     if (!ept01_init(cpu->vm) || !msr_l1_init(cpu->vm) || !vmcs01_init(cpu, h))
         panic("cannot run: not enough memory");
+    const char *why = h->info.nested ? nested_init(cpu, h->info.profile) : NULL;
+    if (why)
+        panic("cannot run: %s", why);
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth);

@@ -5,6 +5,7 @@
  * SDM 3C 26.2 "Other Causes of VM Exits"
  */
 #include "hv/dispatch.h"
+#include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 
 #define PIN_NMI_INTERVAL  (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
@@ -20,6 +21,8 @@ static void interval(bool on)
 
 void nmi_deliver(struct cpu *cpu)
 {
+    if (cpu->in_l2 && !nested_nmi(cpu))
+        return;
     u64 blocking = vmcs_read(ENC_guest_interruptibility);
     u64 planned = vmcs_read(ENC_entry_intr_info) & INTR_VALID;
     /* A debug trap comes before the NMI, and an entry that injects an NMI would drop it.

@@ -5,7 +5,6 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
-#define VPID01          1u
 #define AR_NULL         AR_UNUSABLE
 #define LINK_NONE       (~0ull)
 #define TR_LIMIT_NULL   0xffffu

@@ -94,6 +94,7 @@ struct cpu {
     struct exit_state st;
     struct vmcs vmxon, vmcs01;
     u64 cr0_shadow, cr4_shadow; /* L1's: vmcs01's read shadows */
+    u64 cr0_fixed, cr4_fixed;   /* bits that L1 may not clear: 0 outside VMX operation */
     struct {
         u32 vector, error;
     } fault; /* what outcome INJECT delivers */
@@ -168,6 +169,9 @@ void vpid01_flush(const struct cpu *cpu);
 /* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
 #define CR0_MASK01 CR0_NE
 #define CR4_MASK01 (CR4_VMXE | CR4_SMXE)
+
+/* L1's tag. 0 is for guests without VPID. */
+#define VPID01 1u
 
 /* Builds vmcs01 from the captured context and makes it current. False when memory is short. */
 bool vmcs01_init(struct cpu *cpu, const struct handoff *h) MUST_CHECK;

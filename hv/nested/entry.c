@@ -1,0 +1,176 @@
+/*
+ * VM entry by L1: decode -> verdict -> commit. Until the verdict is OK nothing has changed;
+ * a refusal changes flags and the error field (VMfail), or is an exit to L1 that only records
+ * reason and qualification. SDM 3C 27 "VM Entries"
+ */
+#include "hv/nested/nested.h"
+#include "hv/nested/explain.h"
+#include "hv/vmcs12/bitmap.h"
+#include "hv/vmcs12/merge.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+
+#define VTPR_OFFSET 0x80u
+
+/* ---- verdict ---------------------------------------------------------------------------- */
+
+static void read_pdptes(const struct cpu *cpu, u64 cr3, u64 pdpte[4])
+{
+    u64 table = cr3 & 0xffffffe0u; /* SDM 3A 4.4.1 "PDPTE Registers" */
+    if (!gpa1_read(cpu->vm, GPA1(table), pdpte, 4 * sizeof *pdpte))
+        return; /* nothing there: all ones, which the rules refuse */
+}
+
+/* The few bytes of memory that the rules speak of, each read once. */
+static void read_needs(struct cpu *cpu, struct check_env *env)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    u32 needs = check_needs(v, env->cpu);
+    env->vtpr_valid = any(needs, NEED_VTPR) &&
+                      gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &env->vtpr, 1);
+    env->pdpte_valid = any(needs, NEED_PDPTES);
+    if (env->pdpte_valid)
+        read_pdptes(cpu, v->guest_cr3, env->pdpte);
+    env->link_valid = any(needs, NEED_LINK);
+    if (env->link_valid &&
+        !gpa1_read(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header, sizeof env->link_header))
+        env->link_header = ~0u;
+}
+
+static struct verdict judge(struct cpu *cpu, struct check_env *env)
+{
+    struct nested *n = cpu->nested;
+    struct rule_set broken;
+    exit_more(cpu, SNAP_MODE);
+    env->cpu = &n->check_cpu;
+    env->in_ia32e_mode = any(cpu->st.efer, EFER_LMA);
+    env->current_vmptr = n->current.a;
+    read_needs(cpu, env);
+    struct verdict v = check_entry(&n->vmcs12, env, CHECK_ALL, &broken);
+    if (v.rule != R_NONE)
+        explain_verdict(cpu, &v, env);
+    return v;
+}
+
+/* ---- commit ----------------------------------------------------------------------------- */
+
+/* A page that vmcs02 uses in place. `nothing` stands for a page where no memory is. */
+static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
+{
+    struct gpa1_place p = gpa1_to_hpa(cpu->vm, GPA1(gpa1));
+    return p.kind == GPA1_NOTHING ? nothing : p.hpa;
+}
+
+/* L0's MSR intercepts with L1's over them: what L1 does not intercept must still not reach L0. */
+static void merge_msr_bitmap(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    const u64 *l1 = n->ones;
+    if (any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS)) {
+        const u64 *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.msr_bitmap_addr));
+        l1 = page ? page : n->ones;
+    }
+    bitmap_union(n->msr_bitmap02, (const u64 *)cpu->vm->msr.bitmap, l1);
+}
+
+static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
+{
+    const struct nested *n = cpu->nested;
+    const struct vmcs_image *v = &n->vmcs12;
+    hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
+    a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
+    a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
+    a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
+    a->virtual_apic = used_page(cpu, v->virtual_apic_addr, mem_hpa(&cpu->vm->mem, n->drop));
+    /* The CPU compares this address and never reads it, so a device's is as good as any. */
+    a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
+    a->ept_pointer = cpu->vm->ept01.eptp;
+}
+
+/* What L0 needs in vmcs02: its own exits' state handling, its MSR map, its second level. */
+static const struct merge_l0 needs_of_l0 = {
+    .cpu1 = CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY,
+    .cpu2 = CPU2_ENABLE_EPT,
+    .exit = EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT |
+            EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER,
+    .entry = ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER,
+};
+
+void nested_merge(struct cpu *cpu, const u64 pdpte[4])
+{
+    struct nested *n = cpu->nested;
+    struct merge_env env = {.v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx,
+                            .l0 = needs_of_l0};
+    env.l1.cr0 = vmcs_read(ENC_guest_cr0);
+    env.l1.dr7 = vmcs_read(ENC_guest_dr7);
+    env.l1.debugctl = vmcs_read(ENC_guest_debugctl);
+    env.l1.efer = vmcs_read(ENC_guest_efer);
+    env.l1.pat = vmcs_read(ENC_guest_pat);
+    for (unsigned i = 0; i < 4; i++)
+        env.pdpte[i] = pdpte[i];
+    fill_addresses(cpu, &env.addr);
+    merge_msr_bitmap(cpu);
+    merge_vmcs02(&env, &n->want02);
+}
+
+static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
+{
+    struct nested *n = cpu->nested;
+    nested_merge(cpu, checked->pdpte);
+    nested_run_l2(cpu);
+    vmcs02_store(cpu, &n->want02);
+    u32 failed = nested_msr_load_entry(cpu);
+    if (failed != 0)
+        return nested_entry_failed(cpu, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MSR_LOADING, failed);
+    n->launching = insn == INSN_VMLAUNCH;
+    n->vmcs12.launch_state = LAUNCH_LAUNCHED;
+    return RESUME;
+}
+
+/* ---- the two instructions --------------------------------------------------------------- */
+
+static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
+{
+    struct nested *n = cpu->nested;
+    struct check_env env = {0};
+    enum outcome out;
+    if (!nested_permitted(cpu, &out))
+        return out;
+    if (n->current.a == NO_VMCS12 || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
+        return nested_fail_invalid(cpu);
+    nested_shadow_pull(cpu);
+    exit_more(cpu, SNAP_STEP);
+    if (any(cpu->st.interruptibility, BLOCKING_BY_MOV_SS))
+        return nested_fail(cpu, insn, ERR_ENTRY_MOV_SS);
+    if (insn == INSN_VMLAUNCH && n->vmcs12.launch_state != LAUNCH_CLEAR)
+        return nested_fail(cpu, insn, ERR_VMLAUNCH_NOT_CLEAR);
+    if (insn == INSN_VMRESUME && n->vmcs12.launch_state != LAUNCH_LAUNCHED)
+        return nested_fail(cpu, insn, ERR_VMRESUME_NOT_LAUNCHED);
+    struct verdict v = judge(cpu, &env);
+    if (v.outcome == VERDICT_VMFAIL)
+        return nested_fail(cpu, insn, v.number);
+    if (v.outcome == VERDICT_FAILED_ENTRY)
+        return nested_entry_failed(cpu, v.number, v.qualification);
+    return commit(cpu, insn, &env);
+}
+
+enum outcome nested_vmlaunch(struct cpu *cpu)
+{
+    return enter(cpu, INSN_VMLAUNCH);
+}
+
+enum outcome nested_vmresume(struct cpu *cpu)
+{
+    return enter(cpu, INSN_VMRESUME);
+}
+
+/* vmcs01 was not touched since L1's instruction exited, so going back is a VMPTRLD. */
+enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
+{
+    struct nested *n = cpu->nested;
+    explain_refused(cpu, error);
+    if (n->launching)
+        n->vmcs12.launch_state = LAUNCH_CLEAR;
+    nested_run_l1(cpu);
+    return nested_fail(cpu, n->launching ? INSN_VMLAUNCH : INSN_VMRESUME, error);
+}

@@ -1,0 +1,108 @@
+/* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
+ * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
+#include "hv/nested/nested.h"
+#include "hv/core/insn.h"
+#include "hv/core/lib.h"
+#include "hv/vmcs12/kvm_state.h"
+#include "hv/vmcs12/profile.h"
+#include "hv/vmx/insn.h"
+
+#define CPUID7_EBX_SGX BIT(2)
+#define CPUID7_EBX_RTM BIT(11)
+#define CPUIDX_EDX_NX  BIT(20)
+
+/* Not shown until nested memory lands: L2 runs on EPT01. CAVEAT(no-nested-ept) */
+static struct vmx_implemented implemented(void)
+{
+    struct vmx_implemented i = profile_everything();
+    i.cpu2 &= ~(u32)(CPU2_ENABLE_EPT | CPU2_ENABLE_VPID | CPU2_UNRESTRICTED_GUEST |
+                     CPU2_ENABLE_VMFUNC | CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML |
+                     CPU2_EPT_VIOLATION_VE);
+    i.ept_vpid = 0;
+    i.vmfunc = 0;
+    return i;
+}
+
+static u64 perf_global_reserved(void)
+{
+    struct cpuid leaf = cpuid(0xa, 0);
+    u32 version = leaf.eax & 0xff, general = (leaf.eax >> 8) & 0xff, fixed = leaf.edx & 0x1f;
+    if (version == 0)
+        return ~0ull;
+    return ~((BIT(general) - 1) | (version > 1 ? (BIT(fixed) - 1) << 32 : 0));
+}
+
+/* SDM 3B 18.4.1 "IA32_DEBUGCTL MSR" */
+static u64 debugctl_reserved(bool rtm)
+{
+    u64 legal = DEBUGCTL_LBR | DEBUGCTL_BTF | bits(~0ull, 8, 0) << 6;
+    return ~(legal | (rtm ? BIT(15) : 0));
+}
+
+static struct check_cpuid cpuid_facts(const struct cpu *cpu)
+{
+    u32 ebx7 = cpuid(7, 0).ebx, edx_ext = cpuid(0x80000001, 0).edx;
+    bool rtm = any(ebx7, CPUID7_EBX_RTM);
+    return (struct check_cpuid){
+        .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
+        .linear_width = 48,
+        .rtm = rtm,
+        .sgx = any(ebx7, CPUID7_EBX_SGX),
+        .efer_reserved = ~(EFER_SCE | EFER_LME | EFER_LMA |
+                           (any(edx_ext, CPUIDX_EDX_NX) ? EFER_NXE : 0)),
+        .debugctl_reserved = debugctl_reserved(rtm),
+        .perf_global_reserved = perf_global_reserved(),
+    };
+}
+
+/* L0's side: the host area that vmcs01 has, no link, no MSR areas. */
+static void fill_base02(struct nested *n)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)))                          \
+        vmcs12_set(&n->base02, F_##name, vmcs_read(enc));
+#include "hv/vmcs12/fields.def"
+    n->base02.vmcs_link_pointer = ~0ull;
+}
+
+static bool take_pages(struct cpu *cpu, struct nested *n)
+{
+    struct mem *mem = &cpu->vm->mem;
+    n->msr_bitmap02 = mem_pages(mem, 1);
+    n->ones = mem_pages(mem, 1);
+    n->drop = mem_pages(mem, 1);
+    n->state = mem_pages(mem, (sizeof *n->state + PAGE_SIZE - 1) / PAGE_SIZE);
+    n->tail = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
+    n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
+    if (!n->msr_bitmap02 || !n->ones || !n->drop || !n->state || !n->tail || !n->blob)
+        return false;
+    memset(n->ones, 0xff, PAGE_SIZE);
+    memset(n->drop, 0xff, PAGE_SIZE);
+    return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
+}
+
+const char *nested_init(struct cpu *cpu, u32 profile)
+{
+    struct vm *vm = cpu->vm;
+    const struct vmx_caps *hw = &vm->facts.vmx;
+    struct vmx_implemented impl = implemented();
+    struct nested *n = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
+    if (!n || !take_pages(cpu, n))
+        return "not enough memory for nested VMX";
+    struct vcaps_refusal no = vcaps_derive((enum vmx_profile)profile, hw, &impl, &n->caps);
+    if (no.whose)
+        return no.why;
+    struct check_cpuid facts = cpuid_facts(cpu);
+    check_cpu_init(&n->check_cpu, &n->caps, &facts);
+    for (u32 g = 0; g < GATE_COUNT; g++)
+        n->hw_gates |= vcaps_gate(hw, (enum vmcs_gate)g) ? BIT(g) : 0;
+    n->current = GPA1(NO_VMCS12);
+    fill_base02(n);
+    cpu->nested = n;
+    vmcs01_fetch_guest(cpu);
+    vmcs02_reset(cpu);
+    if (!nested_shadow_init(cpu))
+        return "not enough memory for the shadow VMCS";
+    vm->shown = &n->caps;
+    return NULL;
+}

@@ -1,0 +1,297 @@
+/*
+ * L1's VMX instructions, VM entries apart (entry.c). Each follows the SDM's operation section:
+ * permission, operand, verdict, commit. What the CPU itself checks before the exit (CR0.PE,
+ * virtual-8086, compatibility mode) is not checked again. SDM 3C 31.3 "VMX Instructions"
+ */
+#include "hv/nested/nested.h"
+#include "hv/nested/explain.h"
+#include "hv/arch/vmx_error.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+
+#define ARITHMETIC_FLAGS \
+    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+
+static enum outcome finish(struct cpu *cpu, u64 flags)
+{
+    exit_more(cpu, SNAP_STEP);
+    cpu->st.rflags = (cpu->st.rflags & ~ARITHMETIC_FLAGS) | flags;
+    vmcs_write(ENC_guest_rflags, cpu->st.rflags);
+    return ADVANCE;
+}
+
+enum outcome nested_succeed(struct cpu *cpu)
+{
+    return finish(cpu, 0);
+}
+
+enum outcome nested_fail_invalid(struct cpu *cpu)
+{
+    return finish(cpu, RFLAGS_CF);
+}
+
+enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error)
+{
+    struct nested *n = cpu->nested;
+    ASSERT(vmx_error_allowed(insn, error));
+    explain_fail(cpu, error);
+    if (n->current.a == NO_VMCS12)
+        return nested_fail_invalid(cpu);
+    n->vmcs12.vm_instruction_error = error;
+    return finish(cpu, RFLAGS_ZF);
+}
+
+bool nested_permitted(struct cpu *cpu, enum outcome *out)
+{
+    bool in_vmx = cpu->nested && cpu->nested->vmxon;
+    if (in_vmx && guest_cpl(cpu) == 0)
+        return true;
+    *out = fault(cpu, in_vmx ? VEC_GP : VEC_UD, 0);
+    return false;
+}
+
+/* A VMCS or VMXON pointer: 4 KiB aligned and inside the physical-address width. */
+static bool is_vmcs_address(const struct cpu *cpu, u64 address)
+{
+    return is_aligned(address, PAGE_SIZE) && fits_phys(address, cpu->vm->facts.phys_bits);
+}
+
+static u32 revision_at(const struct cpu *cpu, gpa1_t page)
+{
+    u32 revision;
+    bool there = gpa1_read(cpu->vm, page, &revision, sizeof revision);
+    return there ? revision : ~0u;
+}
+
+/* ---- VMXON, VMXOFF ---------------------------------------------------------------------- */
+
+/* CR0 and CR4 as VMX operation wants them. SDM 3C 24.8 "Restrictions on VMX Operation" */
+static bool control_registers_fit(struct cpu *cpu)
+{
+    const struct vmx_caps *c = &cpu->nested->caps;
+    exit_more(cpu, SNAP_MODE);
+    u64 cr0 = (cpu->st.cr0 & ~CR0_MASK01) | (cpu->cr0_shadow & CR0_MASK01);
+    u64 cr4 = (cpu->st.cr4 & ~CR4_MASK01) | (cpu->cr4_shadow & CR4_MASK01);
+    return all(cr0, c->cr0_fixed0) && !any(cr0, ~c->cr0_fixed1) && all(cr4, c->cr4_fixed0) &&
+           !any(cr4, ~c->cr4_fixed1);
+}
+
+/* In VMX operation a write to CR0 or CR4 that breaks the fixed bits is #GP, so L0 owns those
+ * bits for the time. SDM 3C 24.8 "Restrictions on VMX Operation" */
+void nested_vmx_operation(struct cpu *cpu, bool on)
+{
+    struct nested *n = cpu->nested;
+    n->vmxon = on;
+    cpu->cr0_fixed = on ? n->caps.cr0_fixed0 : 0;
+    cpu->cr4_fixed = on ? n->caps.cr4_fixed0 : 0;
+    cpu->cr0_shadow |= cpu->cr0_fixed;
+    vmcs_write(ENC_cr0_read_shadow, cpu->cr0_shadow);
+    vmcs_write(ENC_cr0_guest_host_mask, CR0_MASK01 | cpu->cr0_fixed);
+}
+
+enum outcome nested_vmxon(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    u64 pointer;
+    if (!n || !any(cpu->cr4_shadow, CR4_VMXE))
+        return fault(cpu, VEC_UD, 0);
+    if (guest_cpl(cpu) != 0)
+        return fault(cpu, VEC_GP, 0);
+    if (n->vmxon)
+        return nested_fail(cpu, INSN_VMXON, ERR_VMXON_IN_ROOT);
+    if (!control_registers_fit(cpu))
+        return fault(cpu, VEC_GP, 0);
+    if (!nested_operand_read(cpu, &pointer, sizeof pointer))
+        return INJECT;
+    if (!is_vmcs_address(cpu, pointer) ||
+        revision_at(cpu, GPA1(pointer)) != VMX_BASIC_REVISION(n->caps.basic))
+        return nested_fail_invalid(cpu);
+    n->vmxon_pointer = GPA1(pointer);
+    n->current = GPA1(NO_VMCS12);
+    nested_vmx_operation(cpu, true);
+    return nested_succeed(cpu);
+}
+
+enum outcome nested_vmxoff(struct cpu *cpu)
+{
+    enum outcome out;
+    if (!nested_permitted(cpu, &out))
+        return out;
+    nested_store_current(cpu);
+    cpu->nested->current = GPA1(NO_VMCS12);
+    nested_shadow_push(cpu);
+    nested_vmx_operation(cpu, false);
+    return nested_succeed(cpu);
+}
+
+/* ---- VMCLEAR, VMPTRLD, VMPTRST ---------------------------------------------------------- */
+
+/* The operand of VMCLEAR and VMPTRLD, and its two first rules. `address_error` and the one
+ * after it in vmx_error.def are "invalid physical address" and "VMXON pointer". */
+static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error address_error,
+                         enum vmx_error vmxon_error, u64 *pointer, enum outcome *out)
+{
+    if (!nested_permitted(cpu, out))
+        return false;
+    *out = INJECT;
+    if (!nested_operand_read(cpu, pointer, sizeof *pointer))
+        return false;
+    if (!is_vmcs_address(cpu, *pointer)) {
+        *out = nested_fail(cpu, insn, address_error);
+        return false;
+    }
+    if (*pointer == cpu->nested->vmxon_pointer.a) {
+        *out = nested_fail(cpu, insn, vmxon_error);
+        return false;
+    }
+    return true;
+}
+
+/* Bytes 0-7 of a VMCS page (revision, abort indicator) belong to software and to VMX aborts;
+ * bytes from VMCS12_SIZE on are not part of it. */
+#define IMAGE_FIRST 8u
+
+void nested_store_current(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (n->current.a == NO_VMCS12)
+        return;
+    nested_shadow_pull(cpu);
+    if (!gpa1_write(cpu->vm, GPA1(n->current.a + IMAGE_FIRST), n->vmcs12.bytes + IMAGE_FIRST,
+                    VMCS12_SIZE - IMAGE_FIRST))
+        return; /* no memory there: the image is lost, as on the CPU */
+}
+
+static void load_current(struct cpu *cpu, gpa1_t page)
+{
+    struct nested *n = cpu->nested;
+    n->current = page;
+    if (!gpa1_read(cpu->vm, page, n->vmcs12.bytes, VMCS12_SIZE))
+        n->vmcs12.revision = ~0u;
+    nested_shadow_push(cpu);
+}
+
+enum outcome nested_vmclear(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    const u32 clear = LAUNCH_CLEAR;
+    enum outcome out;
+    u64 p;
+    if (!vmcs_pointer(cpu, INSN_VMCLEAR, ERR_VMCLEAR_ADDRESS, ERR_VMCLEAR_VMXON_POINTER, &p, &out))
+        return out;
+    if (p == n->current.a) {
+        n->vmcs12.launch_state = clear;
+        nested_store_current(cpu);
+        n->current = GPA1(NO_VMCS12);
+        nested_shadow_push(cpu);
+    } else if (!gpa1_write(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
+                           sizeof clear)) {
+        return nested_succeed(cpu); /* no memory there: the write is dropped */
+    }
+    return nested_succeed(cpu);
+}
+
+static bool revision_fits(const struct nested *n, u32 revision)
+{
+    u32 allowed = vcaps_gate(&n->caps, GATE_VMCS_SHADOWING) ? VMCS_SHADOW_INDICATOR : 0;
+    return (revision & ~allowed) == VMX_BASIC_REVISION(n->caps.basic);
+}
+
+enum outcome nested_vmptrld(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    enum outcome out;
+    u64 p;
+    if (!vmcs_pointer(cpu, INSN_VMPTRLD, ERR_VMPTRLD_ADDRESS, ERR_VMPTRLD_VMXON_POINTER, &p, &out))
+        return out;
+    if (!revision_fits(n, revision_at(cpu, GPA1(p))))
+        return nested_fail(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION);
+    if (p != n->current.a) {
+        nested_store_current(cpu);
+        load_current(cpu, GPA1(p));
+    }
+    return nested_succeed(cpu);
+}
+
+enum outcome nested_vmptrst(struct cpu *cpu)
+{
+    enum outcome out;
+    if (!nested_permitted(cpu, &out))
+        return out;
+    if (!nested_operand_write(cpu, &cpu->nested->current.a, sizeof(u64)))
+        return INJECT;
+    return nested_succeed(cpu);
+}
+
+/* ---- VMREAD, VMWRITE -------------------------------------------------------------------- */
+
+/* The encoding is in register operand 2; outside 64-bit mode registers have 32 bits. */
+static u64 register_operand(struct cpu *cpu, unsigned reg)
+{
+    u64 v = reg_read(cpu, (enum reg)reg);
+    return guest_is_64bit(cpu) ? v : (u32)v;
+}
+
+static struct insn_operand field_operands(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_INSN_INFO);
+    u32 info = cpu->exit.insn_info;
+    return (struct insn_operand){.is_reg = any(info, BIT(10)), .reg = (u8)bits(info, 6, 3),
+                                 .reg2 = (u8)bits(info, 31, 28)};
+}
+
+enum outcome nested_vmread(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    enum outcome out;
+    u64 value;
+    if (!nested_permitted(cpu, &out))
+        return out;
+    if (n->current.a == NO_VMCS12)
+        return nested_fail_invalid(cpu);
+    struct insn_operand op = field_operands(cpu);
+    unsigned size = guest_is_64bit(cpu) ? 8 : 4;
+    if (vmcs12_read(&n->vmcs12, &n->caps, register_operand(cpu, op.reg2), &value) != 0)
+        return nested_fail(cpu, INSN_VMREAD, ERR_UNSUPPORTED_FIELD);
+    if (op.is_reg)
+        reg_write(cpu, (enum reg)op.reg, size == 8 ? value : (u32)value);
+    else if (!nested_operand_write(cpu, &value, size))
+        return INJECT;
+    return nested_succeed(cpu);
+}
+
+enum outcome nested_vmwrite(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    enum outcome out;
+    u64 value = 0;
+    if (!nested_permitted(cpu, &out))
+        return out;
+    if (n->current.a == NO_VMCS12)
+        return nested_fail_invalid(cpu);
+    struct insn_operand op = field_operands(cpu);
+    if (op.is_reg)
+        value = register_operand(cpu, op.reg);
+    else if (!nested_operand_read(cpu, &value, guest_is_64bit(cpu) ? 8 : 4))
+        return INJECT;
+    u64 encoding = register_operand(cpu, op.reg2);
+    u32 error = vmcs12_write(&n->vmcs12, &n->caps, encoding, value);
+    if (error != 0)
+        return nested_fail(cpu, INSN_VMWRITE, error);
+    nested_shadow_put(cpu, encoding);
+    return nested_succeed(cpu);
+}
+
+/* VMCALL exits in every mode, so its mode checks are L0's: the other instructions were #UD before
+ * they could exit. In root operation, outside SMM and with no SMM monitor it always fails. */
+enum outcome nested_vmcall(struct cpu *cpu)
+{
+    enum outcome out;
+    exit_more(cpu, SNAP_MODE | SNAP_STEP);
+    bool compat = any(cpu->st.efer, EFER_LMA) && !any(cpu->st.cs_ar, AR_L);
+    if (compat || any(cpu->st.rflags, RFLAGS_VM))
+        return fault(cpu, VEC_UD, 0);
+    if (!nested_permitted(cpu, &out))
+        return out;
+    return nested_fail(cpu, INSN_VMCALL, ERR_VMCALL_IN_ROOT);
+}

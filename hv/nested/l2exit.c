@@ -1,0 +1,199 @@
+/*
+ * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
+ * go to the same handlers that serve L1, which work on whatever VMCS is current.
+ */
+#include "hv/nested/nested.h"
+#include "hv/nested/explain.h"
+#include "hv/vmcs12/bitmap.h"
+#include "hv/vmcs12/event.h"
+#include "hv/vmcs12/route.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+
+#define SNAP_ROUTE (SNAP_QUAL | SNAP_INTR)
+
+static const struct exit_row exit_rows_l2[EXIT_REASON_COUNT] = {
+    [0 ... EXIT_REASON_COUNT - 1] = {nested_l2_exit, SNAP_ROUTE},
+};
+
+/* L1 without VPID relies on the flush that every transition implies, for its own mappings as
+ * for L2's (vmcs02 has no VPID then, so the CPU flushes those). SDM 3C 29.4.3.1 "Operations that
+ * Invalidate Cached Mappings" */
+static void flush_l1(struct cpu *cpu)
+{
+    if (cpu->vm->facts.vpid && invvpid(INVVPID_SINGLE, VPID01, 0) != VMX_OK)
+        panic("bug: INVVPID of L1's tag was refused");
+}
+
+/* An NMI that waited for L2's window, or for L2 to leave, is due again in L1. */
+static void release_nmi(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (!n->nmi_held)
+        return;
+    n->nmi_held = false;
+    cpu->percpu.nmi_pending = 1;
+    vmcs_write(ENC_pin_ctl, n->image02.pin_ctl);
+    vmcs_write(ENC_cpu1_ctl, n->image02.cpu1_ctl);
+}
+
+void nested_run_l1(struct cpu *cpu)
+{
+    if (cpu->in_l2)
+        release_nmi(cpu);
+    vmcs_load(cpu, &cpu->vmcs01);
+    cpu->in_l2 = false;
+    cpu->rows = exit_rows_l1;
+    flush_l1(cpu);
+}
+
+void nested_run_l2(struct cpu *cpu)
+{
+    vmcs_load(cpu, &cpu->nested->vmcs02);
+    cpu->in_l2 = true;
+    cpu->rows = exit_rows_l2;
+    flush_l1(cpu);
+}
+
+/* ---- facts for the route ---------------------------------------------------------------- */
+
+static bool io_hit(const struct cpu *cpu)
+{
+    const struct nested *n = cpu->nested;
+    const void *a = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_a_addr));
+    const void *b = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_b_addr));
+    return io_bitmap_hit(a ? a : n->ones, b ? b : n->ones, qual_io_port(cpu->exit.qual),
+                         qual_io_size(cpu->exit.qual));
+}
+
+static bool msr_hit(const struct cpu *cpu, bool write)
+{
+    const struct nested *n = cpu->nested;
+    const void *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.msr_bitmap_addr));
+    return msr_bitmap_hit(page ? page : n->ones, (u32)cpu->regs.gpr[REG_RCX], write);
+}
+
+static bool bitmap_hit(const struct cpu *cpu)
+{
+    switch (EXIT_REASON_BASIC(cpu->exit.reason)) {
+    case EXIT_REASON_IO_INSTRUCTION:
+        return io_hit(cpu);
+    case EXIT_REASON_RDMSR:
+        return msr_hit(cpu, false);
+    case EXIT_REASON_WRMSR:
+        return msr_hit(cpu, true);
+    default:
+        return true; /* VMCS shadowing is not shown to L1: VMREAD and VMWRITE always exit */
+    }
+}
+
+static u64 source_operand(struct cpu *cpu)
+{
+    u64 q = cpu->exit.qual;
+    if (qual_cr_type(q) == CR_LMSW)
+        return qual_cr_lmsw(q);
+    u64 v = reg_read(cpu, (enum reg)qual_cr_gpr(q));
+    return guest_is_64bit(cpu) ? v : (u32)v;
+}
+
+/* ---- the exit --------------------------------------------------------------------------- */
+
+/* A fault that L0's handler found in L2's instruction is an exit when L1 asked for it, else L2's
+ * own. As the exception would push RF set, the exit saves it so.
+ * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
+static enum outcome fault_in_l2(struct cpu *cpu)
+{
+    u32 vector = cpu->fault.vector, error = cpu->fault.error;
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI};
+    if (!event_exits_to_l1(&cpu->nested->vmcs12, (u8)vector, error))
+        return INJECT;
+    exit_more(cpu, SNAP_STEP);
+    vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
+    x.intr_info = INTR_VALID | INTR_HW_EXCEPTION << 8 | vector;
+    if (event_has_error((u8)vector)) {
+        x.intr_info |= INTR_ERROR_VALID;
+        x.intr_error = error;
+    }
+    return nested_reflect_made_up(cpu, &x);
+}
+
+/* The same handler as for L1's exit of this reason, with the facts that its row names. */
+static enum outcome l0_handles(struct cpu *cpu)
+{
+    const struct exit_row *row = &exit_rows_l1[EXIT_REASON_BASIC(cpu->exit.reason)];
+    if (!row->handle)
+        return FATAL;
+    exit_more(cpu, row->snap);
+    enum outcome out = row->handle(cpu);
+    return out == INJECT ? fault_in_l2(cpu) : out;
+}
+
+static enum route route(struct cpu *cpu)
+{
+    struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
+    if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_CR_ACCESS)
+        e.operand = source_operand(cpu);
+    if (route_needs_bitmap(&e))
+        e.bitmap_hit = bitmap_hit(cpu);
+    return route_exit(&e);
+}
+
+enum outcome nested_l2_exit(struct cpu *cpu)
+{
+    u32 reason = cpu->exit.reason;
+    if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
+        explain_refused(cpu, reason);
+        return nested_entry_failed(cpu, reason, cpu->exit.qual);
+    }
+    switch (route(cpu)) {
+    case ROUTE_L1:
+        return nested_reflect(cpu);
+    case ROUTE_L0:
+    case ROUTE_L0_FIRST:
+        return l0_handles(cpu);
+    case ROUTE_UNEXPECTED:
+        return FATAL;
+    }
+    return FATAL;
+}
+
+/* ---- NMIs that L0 holds ----------------------------------------------------------------- */
+
+/* The exit that the NMI would have been. What was about to be injected shows as IDT-vectoring. */
+static void reflect_nmi(struct cpu *cpu)
+{
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI,
+                       .intr_info = INTR_VALID | INTR_NMI << 8 | VEC_NMI};
+    struct event planned = {.info = (u32)vmcs_read(ENC_entry_intr_info),
+                            .error = (u32)vmcs_read(ENC_entry_exception_error_code),
+                            .len = (u32)vmcs_read(ENC_entry_instruction_len)};
+    if (any(planned.info, INTR_VALID))
+        event_overtaken(&planned, &x);
+    nested_reflect_made_up(cpu, &x);
+}
+
+bool nested_nmi(struct cpu *cpu)
+{
+    struct nmi_facts f = {
+        .in_l2 = true,
+        .pin12 = cpu->nested->vmcs12.pin_ctl,
+        .interruptibility = (u32)vmcs_read(ENC_guest_interruptibility),
+        .activity = (u32)vmcs_read(ENC_guest_activity_state),
+        .event_planned = any(vmcs_read(ENC_entry_intr_info), INTR_VALID),
+    };
+    switch (nmi_plan(&f)) {
+    case NMI_INJECT:
+        return true;
+    case NMI_WINDOW:
+        cpu->nested->nmi_held = true; /* L1's, should L2 leave before its window opens */
+        return true;
+    case NMI_REFLECT:
+        reflect_nmi(cpu);
+        break;
+    case NMI_HOLD:
+        cpu->nested->nmi_held = true;
+        break;
+    }
+    cpu->percpu.nmi_pending = 0;
+    return false;
+}

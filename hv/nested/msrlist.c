@@ -1,0 +1,54 @@
+/*
+ * The MSR areas of L1's VMCS12, done in software: each entry is read once, judged by the rules,
+ * and made as an access of L1's own (hv/vmx/msr_l1.h filters it). MSRs that live in a VMCS are
+ * those of the current one: L2's for the entry and store areas, L1's for the exit-load area.
+ * SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs"
+ */
+#include "hv/nested/nested.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/msr_l1.h"
+
+static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
+{
+    struct msr_entry e;
+    if (!gpa1_read(cpu->vm, GPA1(area + i * sizeof e), &e, sizeof e))
+        e.reserved = ~0u; /* nothing there: all ones */
+    return e;
+}
+
+static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
+{
+    for (u32 i = 0; i < count; i++) {
+        struct msr_entry e = entry_at(cpu, area, i);
+        if (check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
+            return i + 1;
+    }
+    return 0;
+}
+
+u32 nested_msr_load_entry(struct cpu *cpu)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    return load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
+}
+
+u32 nested_msr_load_exit(struct cpu *cpu)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    return load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
+}
+
+/* The value goes to bytes 15:8 of the entry; the rest of it is not written. */
+u32 nested_msr_store(struct cpu *cpu)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    for (u32 i = 0; i < v->exit_msr_store_count; i++) {
+        struct msr_entry e = entry_at(cpu, v->exit_msr_store_addr, i);
+        if (check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !msr_l1_read(cpu, e.index, &e.value))
+            return i + 1;
+        u64 at = v->exit_msr_store_addr + i * sizeof e + offsetof(struct msr_entry, value);
+        if (!gpa1_write(cpu->vm, GPA1(at), &e.value, sizeof e.value))
+            continue; /* no memory there: dropped */
+    }
+    return 0;
+}

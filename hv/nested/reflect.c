@@ -1,0 +1,83 @@
+/*
+ * From L2 to L1: what L1 finds in its VMCS12 (hv/vmcs12/sync.h), the MSR areas, and the host
+ * state at which it resumes. SDM 3C 28 "VM Exits"
+ */
+#include "hv/nested/nested.h"
+#include "hv/nested/explain.h"
+#include "hv/vmcs12/sync.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+
+/* SDM 3C 28.7 "VMX Aborts": an indicator in the VMCS region, then shutdown. */
+static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
+{
+    struct nested *n = cpu->nested;
+    log_line("VMX abort %u of L1: %s", indicator, "its VM exit could not be completed");
+    u64 at = n->current.a + offsetof(struct vmcs_image, abort);
+    if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
+        log_line("no memory at the VMCS region for the VMX-abort indicator");
+    nested_run_l1(cpu);
+    vmcs_write(ENC_guest_activity_state, ACTIVITY_SHUTDOWN);
+    return RESUME;
+}
+
+static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)
+{
+    u64 table = h->v12->host_cr3 & 0xffffffe0u;
+    if (!gpa1_read(cpu->vm, GPA1(table), h->pdpte, sizeof h->pdpte))
+        return; /* nothing there: all ones, which abort the exit */
+}
+
+/* L1's host state into vmcs01, then its exit MSR-load area. */
+static enum outcome resume_l1(struct cpu *cpu, struct host_env *h)
+{
+    struct nested *n = cpu->nested;
+    if (host_needs_pdptes(h->v12))
+        read_host_pdptes(cpu, h);
+    enum vmx_abort abort = sync_host12(h, &n->image01);
+    if (abort != ABORT_NONE)
+        return vmx_abort(cpu, abort);
+    nested_run_l1(cpu);
+    vmcs01_store_guest(cpu);
+    if (nested_msr_load_exit(cpu) != 0)
+        return vmx_abort(cpu, ABORT_LOAD_MSR);
+    nested_shadow_push(cpu);
+    return RESUME;
+}
+
+static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
+{
+    struct nested *n = cpu->nested;
+    struct sync_env s = {.v02 = &n->image02, .x = x, .vcaps = &n->caps,
+                         .preemption_timer = n->image02.preemption_timer_value};
+    struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .reason = x->reason,
+                         .intr_info = x->intr_info, .maxphyaddr = cpu->vm->facts.phys_bits};
+    vmcs02_fetch_guest(cpu);
+    sync_exit12(&s, &n->vmcs12);
+    if (nested_msr_store(cpu) != 0)
+        return vmx_abort(cpu, ABORT_SAVE_MSR);
+    return resume_l1(cpu, &h);
+}
+
+enum outcome nested_reflect(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
+                       SNAP_IDT | SNAP_IO);
+    return leave_l2(cpu, &cpu->exit);
+}
+
+enum outcome nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
+{
+    return leave_l2(cpu, x);
+}
+
+enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
+{
+    struct nested *n = cpu->nested;
+    struct host_env h = {.v12 = &n->vmcs12, .left = &n->image01, .failed_entry = true,
+                         .reason = reason, .maxphyaddr = cpu->vm->facts.phys_bits};
+    nested_run_l1(cpu);
+    vmcs01_fetch_guest(cpu);
+    sync_failed_entry12(&n->vmcs12, reason, qualification);
+    return resume_l1(cpu, &h);
+}

@@ -1,0 +1,97 @@
+/*
+ * Images to and from the hardware. Every function is an inclusion of fields.def, so that no
+ * field is listed twice; the compiler turns each into straight code over constant offsets.
+ */
+#include "hv/nested/nested.h"
+#include "hv/core/lib.h"
+#include "hv/vmx/insn.h"
+
+/* The processor has the field: decided at build time for most. */
+#define HAS(n, gate) ((gate) == GATE_ALWAYS || any((n)->hw_gates, BIT(gate)))
+
+#define PACK_W16(v) ((u16)(v))
+#define PACK_W32(v) ((u32)(v))
+#define PACK_W64(v) (v)
+#define PACK_WNW(v) (v)
+#define PACK_WAR(v) ar_pack((u32)(v))
+#define UNPACK_W16(v) (v)
+#define UNPACK_W32(v) (v)
+#define UNPACK_W64(v) (v)
+#define UNPACK_WNW(v) (v)
+#define UNPACK_WAR(v) ar_unpack(v)
+
+/* Exit information is never written: it is the CPU's to fill in. */
+void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *have = &n->image02;
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area != AREA_RO && have->name != want->name && HAS(n, GATE_##gate)) {                    \
+        vmcs_write(enc, UNPACK_##width(want->name));                                             \
+        have->name = want->name;                                                                 \
+    }
+#include "hv/vmcs12/fields.def"
+}
+
+void vmcs02_fetch_guest(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *v = &n->image02;
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
+        v->name = PACK_##width(vmcs_read(enc));
+#include "hv/vmcs12/fields.def"
+    /* Entry fields that an exit changes, or an event that L0 delivered to L2. SDM 3C 28.2
+     * "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
+    v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
+    v->entry_intr_info = (u32)vmcs_read(ENC_entry_intr_info);
+    v->entry_exception_error_code = (u32)vmcs_read(ENC_entry_exception_error_code);
+    v->entry_instruction_len = (u32)vmcs_read(ENC_entry_instruction_len);
+}
+
+void vmcs01_fetch_guest(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *v = &n->image01;
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
+        v->name = PACK_##width(vmcs_read(enc));
+#include "hv/vmcs12/fields.def"
+    v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
+}
+
+/* CR0 and CR4 go through L1's own rules: L0's bits stay set, L1 sees its own.  */
+void vmcs01_store_guest(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *v = &n->image01;
+    cpu->cr0_shadow = v->guest_cr0;
+    cpu->cr4_shadow = v->guest_cr4;
+    v->guest_cr0 |= CR0_NE;
+    v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & ~CR4_SMXE;
+    v->vmcs_link_pointer = vmcs_read(ENC_vmcs_link_pointer);
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
+        vmcs_write(enc, UNPACK_##width(v->name));
+#include "hv/vmcs12/fields.def"
+    vmcs_write(ENC_entry_ctl, v->entry_ctl);
+    vmcs_write(ENC_entry_intr_info, 0);
+    vmcs_write(ENC_cr0_read_shadow, cpu->cr0_shadow);
+    vmcs_write(ENC_cr4_read_shadow, cpu->cr4_shadow);
+}
+
+/* Every field is written once: the SDM leaves their first values open. SDM 3C 25.11.3
+ * "Initializing a VMCS" */
+void vmcs02_reset(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    vmcs_clear(cpu, &n->vmcs02);
+    vmcs_load(cpu, &n->vmcs02);
+    for (u32 f = 0; f < F_COUNT; f++) {
+        const struct vmcs_field_desc *d = vmcs12_desc((enum vmcs_field)f);
+        if (d->area != AREA_RO && any(n->hw_gates, BIT(d->gate)))
+            vmcs_write(d->encoding, 0);
+    }
+    memset(&n->image02, 0, sizeof n->image02);
+    vmcs_load(cpu, &cpu->vmcs01);
+}
