@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all check clean
+.PHONY: all check fuzz clean
 all: $(if $(BOOT_SRC),$(B)/nidus.efi) $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi check
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
@@ -126,6 +126,29 @@ check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 	$(Q)for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 	$(Q)CC=$(HOSTCC) tests/frozen.sh $(B)
 	$(Q)tests/tool.sh $(B)/unit/vmcs12 $(B)
+
+# ---- fuzzers: clang's libFuzzer over the same sources; FUZZ_SECONDS for each ----------------
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_CFLAGS  := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
+FUZZ_BIN     := $(patsubst tests/fuzz/f_%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/f_*.c))
+FUZZ_OBJ     := $(TEST_OBJ:$(B)/host/%=$(B)/fuzz/o/%)
+
+$(B)/fuzz/o/%.o: %.c
+	$(call say,FUZZCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(INC) -MMD -MP -c $< -o $@
+
+$(B)/fuzz/%: $(B)/fuzz/o/tests/fuzz/f_%.o $(FUZZ_OBJ)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lcmocka -o $@
+.PRECIOUS: $(B)/fuzz/o/%.o
+
+# A finding leaves its input in build/fuzz/; it becomes a row of a unit test.
+fuzz: $(FUZZ_BIN)
+	$(Q)for f in $(FUZZ_BIN); do mkdir -p $$f.corpus; echo "== $$f"; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -artifact_prefix=$(B)/fuzz/ -verbosity=0 \
+	    -print_final_stats=1 $$f.corpus >$$f.log 2>&1 || { cat $$f.log; exit 1; }; \
+	  grep executed $$f.log; done
 
 clean:
 	rm -rf $(B)
