@@ -123,9 +123,9 @@ static void say_terms(const struct options *o, const struct cpus *cpus)
     if (cpus->count == 1)
         return;
     line_clear(&l);
-    line_add(&l, "warning: ");
+    line_add(&l, "warning: other processors stay outside (");
     line_add_decimal(&l, cpus->count - 1);
-    line_add(&l, " processors stay outside, and L0 is not protected from them");
+    line_add(&l, "), and L0 is not protected from them");
     console_say_line(&l);
 }
 
