@@ -151,6 +151,7 @@ expect 1 '' convert --to kvm page readonly
 
 # What docs/ says is generated is what this program generates.
 "$tool" doc fields | cmp -s - "$root/docs/fields.md" || fail "docs/fields.md is out of date: build/vmcs12 doc fields"
+"$tool" doc rules | cmp -s - "$root/docs/rules.md" || fail "docs/rules.md is out of date: build/vmcs12 doc rules"
 "$tool" doc layouts > layouts.txt
 sed -n '/^## Places/,$p' "$root/docs/vmcs12-layout.md" | cmp -s - layouts.txt ||
     fail "docs/vmcs12-layout.md is out of date from '## Places' on: build/vmcs12 doc layouts"

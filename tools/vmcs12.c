@@ -28,7 +28,7 @@ static const char help[] =
     "    vmcs12 kvm-state get [--shadow] [--to L] FILE IMAGE\n"
     "    vmcs12 kvm-state make --vmxon ADDR --vmcs12 ADDR [--guest-mode] IMAGE [SHADOW] BLOB\n"
     "    vmcs12 caps [--profile P]\n"
-    "    vmcs12 doc fields|layouts\n"
+    "    vmcs12 doc fields|layouts|rules\n"
     "\n"
     "DESCRIPTION\n"
     "    A VMCS image is the memory of one VMCS. Its layout is told by the revision identifier in\n"

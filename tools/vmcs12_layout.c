@@ -1,6 +1,7 @@
 /* The commands layout and doc of the tool vmcs12: tables of fields and places. */
 #include <string.h>
 
+#include "hv/vmcs12/check.h"
 #include "tools/vmcs12_tool.h"
 
 /* The columns of fields.def as they are written there. */
@@ -69,13 +70,37 @@ static void doc_layouts(FILE *out)
     }
 }
 
+static void doc_rules(FILE *out)
+{
+    static const char *const stages[] = {
+        [STAGE_CONTROLS] = "VMfailValid 7", [STAGE_HOST] = "VMfailValid 8", [STAGE_GUEST] = "exit 33",
+        [STAGE_GUEST_PDPTE] = "exit 33, 2", [STAGE_GUEST_NMI] = "exit 33, 3", [STAGE_GUEST_LINK] = "exit 33, 4",
+        [STAGE_MSR_LIST] = "exit 34, entry",
+    };
+    const char *section = "";
+    fprintf(out, "# The rules of VM entry\n\n"
+                 "Generated from hv/vmcs12/rules.def by `vmcs12 doc rules`: %u rules, in the order in which one of several\n"
+                 "broken ones is reported. The last column is what a broken rule does: VMfailValid with an error number, or a\n"
+                 "failed VM entry with exit reason and qualification (none said: 0; of an MSR list: the entry's number from 1).\n",
+            (unsigned)R_COUNT);
+    for (enum rule_id r = 0; r < R_COUNT; r++) {
+        if (strcmp(section, rule_section_number(r)) != 0)
+            fprintf(out, "\n## SDM 3C %s \"%s\"\n\n| rule | what holds | broken |\n|---|---|---|\n", rule_section_number(r),
+                    rule_section_title(r));
+        section = rule_section_number(r);
+        fprintf(out, "| %s | %s | %s |\n", rule_name(r), rule_text(r), stages[rule_stage(r)]);
+    }
+}
+
 int tool_doc(struct tool *t)
 {
     if (strcmp(t->arg[0], "fields") == 0)
         doc_fields(t->out);
     else if (strcmp(t->arg[0], "layouts") == 0)
         doc_layouts(t->out);
+    else if (strcmp(t->arg[0], "rules") == 0)
+        doc_rules(t->out);
     else
-        return tool_fail(t, "doc %s: no such table (fields, layouts)", t->arg[0]);
+        return tool_fail(t, "doc %s: no such table (fields, layouts, rules)", t->arg[0]);
     return TOOL_OK;
 }
