@@ -1,5 +1,5 @@
-/* The rules of VM entry, row by row: each rule broken alone and its nearest legal value, on every
- * processor that can hold the row; then that no rule of rules.def went without. */
+/* The rules of VM entry, row by row: each rule broken alone and its nearest legal value, on
+ * every processor that can hold the row; then that no rule of rules.def went without. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,14 +19,14 @@ struct row {
 };
 
 #define CLEAR(word, bits) ((word) &= ~(u32)(bits)) /* for the 32-bit control words */
-#define JOIN_(a, b) a##b
-#define JOIN(a, b)  JOIN_(a, b)
-#define ROW_FUNCTION(...)                                                                        \
-    static void JOIN(FILE_TAG, __LINE__)(struct valid * t)                                       \
-    {                                                                                            \
-        struct vmcs_image *v = &t->v;                                                            \
-        (void)v;                                                                                 \
-        __VA_ARGS__;                                                                             \
+#define JOIN_(a, b)       a##b
+#define JOIN(a, b)        JOIN_(a, b)
+#define ROW_FUNCTION(...)                                                                      \
+    static void JOIN(FILE_TAG, __LINE__)(struct valid * t)                                     \
+    {                                                                                          \
+        struct vmcs_image *v = &t->v;                                                          \
+        (void)v;                                                                               \
+        __VA_ARGS__;                                                                           \
     }
 #define BREAKS(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
 #define PASSES(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
@@ -45,7 +45,7 @@ struct row {
 #undef BREAKS
 #undef PASSES
 
-#define ROW(rule, base, breaks, ...)                                                             \
+#define ROW(rule, base, breaks, ...)                                                           \
     {JOIN(FILE_TAG, __LINE__), R_##rule, BASE_##base, breaks, __FILE__, #__VA_ARGS__, __LINE__},
 #define BREAKS(rule, base, ...) ROW(rule, base, true, __VA_ARGS__)
 #define PASSES(rule, base, ...) ROW(rule, base, false, __VA_ARGS__)
@@ -82,13 +82,15 @@ static unsigned verdicts[R_COUNT], passes[R_COUNT];
 /* A row about the reserved bits of a control word is meant to leave the allowed settings. */
 static bool about_control_word(enum rule_id rule)
 {
-    return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl || rule == R_exit_ctl || rule == R_entry_ctl;
+    return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl ||
+           rule == R_exit_ctl || rule == R_entry_ctl;
 }
 
 static void complain(const struct row *row, enum valid_cpu cpu, const struct rule_set *broken)
 {
-    print_error("%s:%d: %s %s, on %s: %s\n  broken:", row->file, row->line, row->breaks ? "BREAKS" : "PASSES",
-                rule_name(row->rule), valid_cpu_name(cpu), row->text);
+    print_error("%s:%d: %s %s, on %s: %s\n  broken:", row->file, row->line,
+                row->breaks ? "BREAKS" : "PASSES", rule_name(row->rule), valid_cpu_name(cpu),
+                row->text);
     for (unsigned r = 0; r < R_COUNT; r++)
         if (rule_set_has(broken, (enum rule_id)r))
             print_error(" %s", rule_name((enum rule_id)r));
@@ -104,13 +106,17 @@ static bool outcome_right(const struct verdict *verdict)
     case STAGE_HOST:
         return verdict->outcome == VERDICT_VMFAIL && verdict->number == 8;
     case STAGE_GUEST:
-        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 0;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 &&
+               verdict->qualification == 0;
     case STAGE_GUEST_PDPTE:
-        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 2;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 &&
+               verdict->qualification == 2;
     case STAGE_GUEST_NMI:
-        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 3;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 &&
+               verdict->qualification == 3;
     case STAGE_GUEST_LINK:
-        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 && verdict->qualification == 4;
+        return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 &&
+               verdict->qualification == 4;
     default:
         return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000022;
     }
@@ -141,9 +147,11 @@ static bool run_row(const struct row *row, enum valid_cpu cpu, unsigned *failure
         return false;
     verdict = valid_judge(&t, &broken);
     if (row->breaks)
-        right = is_exactly(&broken, row->rule) && verdict.rule == row->rule && outcome_right(&verdict);
+        right = is_exactly(&broken, row->rule) && verdict.rule == row->rule &&
+                outcome_right(&verdict);
     else
-        right = rule_set_first(&broken) == R_NONE && verdict.rule == R_NONE && verdict.outcome == VERDICT_OK;
+        right = rule_set_first(&broken) == R_NONE && verdict.rule == R_NONE &&
+                verdict.outcome == VERDICT_OK;
     if (!right) {
         complain(row, cpu, &broken);
         ++*failures;
@@ -183,13 +191,99 @@ static void test_msr_rows(void **state)
         struct verdict verdict = check_msr_verdict(row->rule, 5);
 
         if (rule != (row->breaks ? row->rule : R_NONE))
-            fail_msg("MSR row %u (%s): %s", i, rule_name(row->rule), rule == R_NONE ? "none" : rule_name(rule));
+            fail_msg("MSR row %u (%s): %s", i, rule_name(row->rule),
+                     rule == R_NONE ? "none" : rule_name(rule));
         assert_int_equal(verdict.qualification, 5);
         assert_true(outcome_right(&verdict));
         if (row->breaks)
             verdicts[row->rule]++;
         else
             passes[row->rule]++;
+    }
+}
+
+/* The three rules of the mode that L1 is in, over all settings: a row cannot break two at once.
+ * SDM 3C 27.2.4 "Checks Related to Address-Space Size" */
+static void test_address_space_size(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        bool in_ia32e = i & 1, host64 = i & 2, guest64 = i & 4;
+        struct valid t;
+        struct rule_set broken;
+
+        valid_build(&t, guest64 ? BASE_PLAIN : BASE_PAE_PLAIN, CPU_BOCHS);
+        t.env.in_ia32e_mode = in_ia32e;
+        if (!host64) {
+            CLEAR(t.v.exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE);
+            t.v.host_rip = 0x1000;
+        }
+        (void)!valid_judge(&t, &broken).outcome;
+        assert_int_equal(rule_set_has(&broken, R_size_outside_ia32e), !in_ia32e && host64);
+        assert_int_equal(rule_set_has(&broken, R_size_inside_ia32e), in_ia32e && !host64);
+        assert_int_equal(rule_set_has(&broken, R_size_ia32e_guest),
+                         guest64 && (!in_ia32e || !host64));
+    }
+}
+
+/* With rules of every stage broken, the controls are reported before the host state and that
+ * before the guest state. */
+static void test_order(void **state)
+{
+    struct valid t;
+    struct rule_set broken;
+
+    (void)state;
+    valid_build(&t, BASE_LONG, CPU_I7_5600U);
+    t.v.vmcs_link_pointer = 1;
+    assert_int_equal(valid_judge(&t, &broken).rule, R_link_align);
+    t.v.guest_cr3 = ~0ull;
+    assert_int_equal(valid_judge(&t, &broken).rule, R_guest_cr3);
+    t.v.host_tr_selector = 0;
+    assert_int_equal(valid_judge(&t, &broken).rule, R_host_tr_zero);
+    t.v.vpid = 0;
+    assert_int_equal(valid_judge(&t, &broken).rule, R_vpid_zero);
+    assert_true(rule_set_has(&broken, R_link_align) && rule_set_has(&broken, R_guest_cr3));
+    assert_true(rule_set_has(&broken, R_host_tr_zero));
+}
+
+static const struct {
+    enum vmcs_field field;
+    enum rule_id rule;
+} control_words[] = {
+    {F_pin_ctl, R_pin_ctl},   {F_cpu1_ctl, R_cpu1_ctl},   {F_cpu2_ctl, R_cpu2_ctl},
+    {F_exit_ctl, R_exit_ctl}, {F_entry_ctl, R_entry_ctl},
+};
+
+/* The MSR that says what settings a control word may take. */
+static u64 allowed_msr(const struct vmx_caps *caps, unsigned word)
+{
+    const u64 msrs[] = {caps->true_pin, caps->true_cpu1, caps->cpu2, caps->true_exit,
+                        caps->true_entry};
+
+    return msrs[word];
+}
+
+/* Every bit of every control word, on every processor: refused exactly when the capability MSR
+ * does not allow the setting, whatever other rules the bit breaks.
+ * SDM 3D A.2 "Reserved Controls and Default Settings" */
+static void test_control_bits(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < CPU_COUNT * 5 * 32; i++) {
+        unsigned w = i / 32 % 5;
+        u64 bit = BIT(i % 32);
+        struct valid t;
+        struct rule_set broken;
+
+        valid_build(&t, BASE_LONG, (enum valid_cpu)(i / 160));
+        u64 word = vmcs12_get(&t.v, control_words[w].field) ^ bit;
+        u64 msr = allowed_msr(&t.caps, w);
+        bool allowed = any(word, bit) ? any(msr >> 32, bit) : !any(msr, bit);
+        vmcs12_set(&t.v, control_words[w].field, word);
+        (void)!valid_judge(&t, &broken).outcome;
+        for (unsigned k = 0; k < 5; k++)
+            assert_int_equal(rule_set_has(&broken, control_words[k].rule), k == w && !allowed);
     }
 }
 
@@ -215,7 +309,8 @@ static void test_coverage(void **state)
     for (unsigned r = 0; r < R_COUNT; r++) {
         if (verdicts[r] != 0 && passes[r] != 0)
             continue;
-        print_error("rule %s: %u rows broke it, %u passed beside it\n", rule_name((enum rule_id)r), verdicts[r], passes[r]);
+        print_error("rule %s: %u rows broke it, %u passed beside it\n",
+                    rule_name((enum rule_id)r), verdicts[r], passes[r]);
         missing++;
     }
     print_message("%d rules\n", R_COUNT);
@@ -234,7 +329,8 @@ static void test_valid_images(void **state)
             valid_build(&t, (enum valid_base)base, (enum valid_cpu)cpu);
             assert_true(valid_controls(&t));
             if (valid_judge(&t, &broken).outcome != VERDICT_OK)
-                fail_msg("%s on %s: %s", valid_base_name((enum valid_base)base), valid_cpu_name((enum valid_cpu)cpu),
+                fail_msg("%s on %s: %s", valid_base_name((enum valid_base)base),
+                         valid_cpu_name((enum valid_cpu)cpu),
                          rule_name(rule_set_first(&broken)));
         }
     }
@@ -243,8 +339,11 @@ static void test_valid_images(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid_images), cmocka_unit_test(test_rows),     cmocka_unit_test(test_msr_rows),
-        cmocka_unit_test(test_msr_access),   cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_valid_images), cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_msr_rows),     cmocka_unit_test(test_msr_access),
+        cmocka_unit_test(test_coverage), /* after the rows */
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_address_space_size),
+        cmocka_unit_test(test_control_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Builds the valid images. Numbers are the SDM's, chosen plain; nothing is taken from check_*.c. */
+/* Builds the valid images. Numbers are the SDM's, chosen plain; nothing is taken from
+ * check_*.c. */
 #include "tests/valid.h"
 #include "hv/vmcs12/profile.h"
 
@@ -6,17 +7,30 @@
 
 /* IA32_VMX_* of Bochs 2.7, cpu model broadwell_ult, as read in it. */
 static const struct vmx_caps bochs_caps = {
-    .basic = 0x00d810000000002b, .pin = 0x0000007f00000016, .cpu1 = 0xf7f9fffe0401e172,
-    .exit = 0x007fffff00036dff, .entry = 0x0000ffff000011ff, .misc = 0x00000000200401e0,
-    .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3727ff,
-    .vmcs_enum = 0x34, .cpu2 = 0x00057fff00000000, .ept_vpid = 0x00000f0106334141,
-    .true_pin = 0x0000007f00000016, .true_cpu1 = 0xf7f9fffe04006172, .true_exit = 0x007fffff00036dfb,
-    .true_entry = 0x0000ffff000011fb, .vmfunc = 1,
+    .basic = 0x00d810000000002b,
+    .pin = 0x0000007f00000016,
+    .cpu1 = 0xf7f9fffe0401e172,
+    .exit = 0x007fffff00036dff,
+    .entry = 0x0000ffff000011ff,
+    .misc = 0x00000000200401e0,
+    .cr0_fixed0 = 0x80000021,
+    .cr0_fixed1 = 0xffffffff,
+    .cr4_fixed0 = 0x2000,
+    .cr4_fixed1 = 0x3727ff,
+    .vmcs_enum = 0x34,
+    .cpu2 = 0x00057fff00000000,
+    .ept_vpid = 0x00000f0106334141,
+    .true_pin = 0x0000007f00000016,
+    .true_cpu1 = 0xf7f9fffe04006172,
+    .true_exit = 0x007fffff00036dfb,
+    .true_entry = 0x0000ffff000011fb,
+    .vmfunc = 1,
 };
 
 const char *valid_base_name(enum valid_base base)
 {
-    static const char *const names[] = {"long", "plain", "compat", "pae", "pae-plain", "p32", "unpaged", "real", "v86"};
+    static const char *const names[] = {"long", "plain",   "compat", "pae", "pae-plain",
+                                        "p32",  "unpaged", "real",   "v86"};
     return names[base];
 }
 
@@ -54,7 +68,8 @@ static struct check_cpuid cpuid_of(enum valid_cpu cpu)
     };
 }
 
-static void build_controls(struct vmcs_image *v, enum valid_base base, const struct vmx_caps *caps)
+static void build_controls(struct vmcs_image *v, enum valid_base base,
+                           const struct vmx_caps *caps)
 {
     v->pin_ctl = (u32)caps->true_pin;
     v->cpu1_ctl = (u32)caps->true_cpu1;
@@ -91,7 +106,8 @@ static void build_host(struct vmcs_image *v, bool host64)
     v->host_rsp = 0x9000;
 }
 
-static void segments(struct vmcs_image *v, u16 cs, u16 ss, u64 base, u32 limit, u32 cs_ar, u32 data_ar)
+static void segments(struct vmcs_image *v, u16 cs, u16 ss, u64 base, u32 limit, u32 cs_ar,
+                     u32 data_ar)
 {
     v->guest_cs_selector = cs;
     v->guest_ss_selector = v->guest_ds_selector = v->guest_es_selector = ss;
@@ -187,6 +203,7 @@ bool valid_controls(struct valid *t)
     const struct vmcs_image *v = &t->v;
 
     return allowed(v->pin_ctl, t->caps.true_pin) && allowed(v->cpu1_ctl, t->caps.true_cpu1) &&
-           allowed(v->exit_ctl, t->caps.true_exit) && allowed(v->entry_ctl, t->caps.true_entry) &&
+           allowed(v->exit_ctl, t->caps.true_exit) &&
+           allowed(v->entry_ctl, t->caps.true_entry) &&
            (!any(v->cpu1_ctl, CPU1_SECONDARY) || allowed(v->cpu2_ctl, t->caps.cpu2));
 }

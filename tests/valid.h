@@ -21,7 +21,8 @@ enum valid_base {
     BASE_COUNT
 };
 
-/* Whose capabilities: the profiles that Nidus has, and those of the emulator's broadwell_ult. */
+/* Whose capabilities: the profiles that Nidus has, and those of the emulator's broadwell_ult.
+ */
 enum valid_cpu { CPU_I7_5600U, CPU_E5_2683_V4, CPU_D_1540, CPU_BOCHS, CPU_COUNT };
 
 struct valid {

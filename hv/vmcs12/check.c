@@ -1,6 +1,7 @@
 /*
  * The whole judgement: all rules over one image, the set of broken ones and the one reported;
- * and the processor's facts, worked out once. The rules are in check_*.c, their texts in rules.c.
+ * and the processor's facts, worked out once. The rules are in check_*.c, their texts in
+ * rules.c.
  */
 #include "hv/vmcs12/check_break.h"
 
@@ -29,7 +30,8 @@ static void capabilities_init(struct check_cpu *cpu, const struct vmx_caps *caps
     cpu->has_mtf = any(cpu->cpu1.may_be_1, CPU1_MONITOR_TRAP_FLAG);
 }
 
-void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps, const struct check_cpuid *cpuid)
+void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps,
+                    const struct check_cpuid *cpuid)
 {
     u64 eptp_flags = any(caps->ept_vpid, EPT_CAP_SSS) ? EPTP_SSS : 0;
 
@@ -58,7 +60,8 @@ enum rule_id rule_set_first(const struct rule_set *set)
 
 struct verdict check_verdict(enum rule_id rule)
 {
-    struct verdict failed = {VERDICT_FAILED_ENTRY, EXIT_REASON_ENTRY_GUEST_STATE | EXIT_REASON_ENTRY_FAIL, 0, rule};
+    struct verdict failed = {VERDICT_FAILED_ENTRY,
+                             EXIT_REASON_ENTRY_GUEST_STATE | EXIT_REASON_ENTRY_FAIL, 0, rule};
 
     if (rule == R_NONE)
         return (struct verdict){VERDICT_OK, 0, 0, R_NONE};
@@ -69,7 +72,8 @@ struct verdict check_verdict(enum rule_id rule)
         return (struct verdict){VERDICT_VMFAIL, ERR_ENTRY_HOST_STATE, 0, rule};
     case STAGE_GUEST:
         break;
-    /* SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State": the qualifications */
+    /* SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State": the qualifications
+     */
     case STAGE_GUEST_PDPTE:
         failed.qualification = 2;
         break;
@@ -86,12 +90,17 @@ struct verdict check_verdict(enum rule_id rule)
     return failed;
 }
 
-struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
-                           struct rule_set *broken)
+struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env,
+                           u32 groups, struct rule_set *broken)
 {
     *broken = (struct rule_set){{0}};
-    check_controls(vmcs12, env, groups, broken);
-    check_host(vmcs12, env, groups, broken);
-    check_guest(vmcs12, env, groups, broken);
+    if (any(groups, CHECK_CONTROLS))
+        check_controls(vmcs12, env, groups, broken);
+    if (any(groups, CHECK_HOST))
+        check_host(vmcs12, env, groups, broken);
+    if (any(groups, CHECK_GUEST))
+        check_guest(vmcs12, env, groups, broken);
+    if (rule_set_empty(broken))
+        return (struct verdict){VERDICT_OK, 0, 0, R_NONE};
     return check_verdict(rule_set_first(broken));
 }

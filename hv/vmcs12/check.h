@@ -23,7 +23,13 @@ enum rule_id {
 };
 
 enum rule_stage {
-    STAGE_CONTROLS, STAGE_HOST, STAGE_GUEST, STAGE_GUEST_PDPTE, STAGE_GUEST_NMI, STAGE_GUEST_LINK, STAGE_MSR_LIST,
+    STAGE_CONTROLS,
+    STAGE_HOST,
+    STAGE_GUEST,
+    STAGE_GUEST_PDPTE,
+    STAGE_GUEST_NMI,
+    STAGE_GUEST_LINK,
+    STAGE_MSR_LIST,
 };
 
 #define RULE_WORDS ((R_COUNT + 63) / 64)
@@ -34,6 +40,14 @@ struct rule_set {
 static inline bool rule_set_has(const struct rule_set *set, enum rule_id rule)
 {
     return any(set->word[rule / 64], BIT(rule % 64));
+}
+
+static inline bool rule_set_empty(const struct rule_set *set)
+{
+    u64 broken = 0;
+    for (unsigned i = 0; i < RULE_WORDS; i++)
+        broken |= set->word[i];
+    return broken == 0;
 }
 
 /* The broken rule that comes first in rules.def, or R_NONE. */
@@ -83,7 +97,8 @@ struct check_cpu {
     bool any_error_code; /* IA32_VMX_BASIC[56] */
     bool has_mtf, nmi_needs_no_sti;
 };
-void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps, const struct check_cpuid *cpuid);
+void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps,
+                    const struct check_cpuid *cpuid);
 
 /* One entry: the processor, the state it is in, and the memory that check_needs asked for. */
 struct check_env {
@@ -96,50 +111,59 @@ struct check_env {
     u32 link_header;                          /* first 4 bytes at the VMCS link pointer */
 };
 
-/* What to read into struct check_env: a set of enum check_need. An address that its own rules
- * refuse is never asked for, so the caller may read what is named here unconditionally. */
-enum check_need { NEED_VTPR = 1u << 0, NEED_PDPTES = 1u << 1, NEED_LINK = 1u << 2 };
-u32 check_needs(const struct vmcs_image *vmcs12, const struct check_cpu *cpu);
-
 /* The rules grouped by what they read, so that a caller who knows which fields changed can skip
- * the rest. Groups that read memory or the processor's state besides the image are in
- * CHECK_ALWAYS. */
+ * the rest: a group's verdict follows from the fields that check_groups_of names, and for
+ *  CHECK_TPR, CHECK_PDPTES, CHECK_LINK  also from memory, when check_needs names the group
+ *  CHECK_LINK                           also from the current-VMCS pointer
+ *  CHECK_HOST_SIZE                      also from IA32_EFER.LMA */
 enum check_group {
-    CHECK_CTL_WORDS   = 1u << 0,
-    CHECK_CTL_PAGES   = 1u << 1,
-    CHECK_TPR         = 1u << 2,
-    CHECK_MSR_AREAS   = 1u << 3,
-    CHECK_EVENT       = 1u << 4,
-    CHECK_HOST_REGS   = 1u << 5,
-    CHECK_HOST_SEGS   = 1u << 6,
-    CHECK_HOST_SIZE   = 1u << 7,
-    CHECK_GUEST_REGS  = 1u << 8,
-    CHECK_GUEST_MSRS  = 1u << 9,
-    CHECK_SEGMENTS    = 1u << 10,
-    CHECK_TABLES      = 1u << 11,
-    CHECK_RIP         = 1u << 12,
-    CHECK_ACTIVITY    = 1u << 13,
+    CHECK_CTL_WORDS = 1u << 0,
+    CHECK_CTL_PAGES = 1u << 1,
+    CHECK_TPR = 1u << 2,
+    CHECK_MSR_AREAS = 1u << 3,
+    CHECK_EVENT = 1u << 4,
+    CHECK_HOST_REGS = 1u << 5,
+    CHECK_HOST_SEGS = 1u << 6,
+    CHECK_HOST_SIZE = 1u << 7,
+    CHECK_GUEST_REGS = 1u << 8,
+    CHECK_GUEST_MSRS = 1u << 9,
+    CHECK_SEGMENTS = 1u << 10,
+    CHECK_TABLES = 1u << 11,
+    CHECK_RIP = 1u << 12,
+    CHECK_ACTIVITY = 1u << 13,
     CHECK_PENDING_DBG = 1u << 14,
-    CHECK_LINK        = 1u << 15,
-    CHECK_PDPTES      = 1u << 16,
+    CHECK_LINK = 1u << 15,
+    CHECK_PDPTES = 1u << 16,
 
-    CHECK_CONTROLS = CHECK_CTL_WORDS | CHECK_CTL_PAGES | CHECK_TPR | CHECK_MSR_AREAS | CHECK_EVENT,
-    CHECK_HOST     = CHECK_HOST_REGS | CHECK_HOST_SEGS | CHECK_HOST_SIZE,
-    CHECK_GUEST    = CHECK_GUEST_REGS | CHECK_GUEST_MSRS | CHECK_SEGMENTS | CHECK_TABLES | CHECK_RIP |
-                  CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES,
-    CHECK_ALL    = CHECK_CONTROLS | CHECK_HOST | CHECK_GUEST,
-    CHECK_ALWAYS = CHECK_TPR | CHECK_HOST_SIZE | CHECK_LINK | CHECK_PDPTES,
+    CHECK_CONTROLS =
+        CHECK_CTL_WORDS | CHECK_CTL_PAGES | CHECK_TPR | CHECK_MSR_AREAS | CHECK_EVENT,
+    CHECK_HOST = CHECK_HOST_REGS | CHECK_HOST_SEGS | CHECK_HOST_SIZE,
+    CHECK_GUEST = CHECK_GUEST_REGS | CHECK_GUEST_MSRS | CHECK_SEGMENTS | CHECK_TABLES |
+                  CHECK_RIP | CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES,
+    CHECK_ALL = CHECK_CONTROLS | CHECK_HOST | CHECK_GUEST,
 };
 
+/* What to read into struct check_env for this image: the groups that want memory, under the
+ * names of what they want. An address that its own rules refuse is never asked for, so the
+ * caller may read what is named here unconditionally. */
+enum check_need { NEED_VTPR = CHECK_TPR, NEED_PDPTES = CHECK_PDPTES, NEED_LINK = CHECK_LINK };
+u32 check_needs(const struct vmcs_image *vmcs12, const struct check_cpu *cpu);
+
+/* The groups (a set of enum check_group) that read the field. */
+u32 check_groups_of(enum vmcs_field field);
+
 /* Add the broken rules of these groups to the set. */
-void check_controls(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
-void check_host(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
-void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken);
+void check_controls(const struct vmcs_image *v, const struct check_env *env, u32 groups,
+                    struct rule_set *broken);
+void check_host(const struct vmcs_image *v, const struct check_env *env, u32 groups,
+                struct rule_set *broken);
+void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups,
+                 struct rule_set *broken);
 
 /* Judge one entry by the rules of these groups (CHECK_ALL: by all). *broken becomes the set of
  * broken rules; the verdict reports the first of them. */
-struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
-                           struct rule_set *broken) MUST_CHECK;
+struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env,
+                           u32 groups, struct rule_set *broken) MUST_CHECK;
 
 /* The MSR areas. The caller reads each entry once, asks here, then does the access as L1's own
  * RDMSR or WRMSR at CPL 0; if that would fault the rule is R_msr_access. A broken rule is exit

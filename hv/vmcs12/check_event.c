@@ -7,8 +7,9 @@
 #define INTR_RESERVED 0x7ffff000u
 
 /* Hardware exceptions that push an error code. A processor without #CP never defines 21 so. */
-#define ERROR_CODE_VECTORS                                                                       \
-    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC))
+#define ERROR_CODE_VECTORS                                                                     \
+    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) |       \
+     BIT(VEC_AC))
 
 static void vector(u32 info, const struct check_cpu *cpu, struct rule_set *set)
 {
@@ -20,31 +21,38 @@ static void vector(u32 info, const struct check_cpu *cpu, struct rule_set *set)
     breaks(set, type == INTR_OTHER_EVENT && cpu->has_mtf && vec != 0, R_event_other_vector);
 }
 
-/* An error code is due in protected mode only. Without "unrestricted guest" the guest must be in
- * protected mode, so CR0.PE then counts as set whatever the field holds. */
-static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+/* An error code is due in protected mode only. Without "unrestricted guest" the guest must be
+ * in protected mode, so CR0.PE then counts as set whatever the field holds. */
+static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set)
 {
     u32 info = v->entry_intr_info;
-    bool protected_mode = !any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST) || any(v->guest_cr0, CR0_PE);
+    bool protected_mode =
+        !any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST) || any(v->guest_cr0, CR0_PE);
     bool possible = INTR_TYPE(info) == INTR_HW_EXCEPTION && protected_mode;
     bool usual = INTR_VECTOR(info) < 32 && any(ERROR_CODE_VECTORS, BIT(INTR_VECTOR(info)));
     bool delivers = any(info, INTR_ERROR_VALID);
 
     breaks(set, !delivers && possible && usual && !cpu->any_error_code, R_event_error_due);
-    breaks(set, delivers && (!possible || (!usual && !cpu->any_error_code)), R_event_error_not_due);
-    breaks(set, delivers && any(v->entry_exception_error_code, 0xffff0000u), R_event_error_code);
+    breaks(set, delivers && (!possible || (!usual && !cpu->any_error_code)),
+           R_event_error_not_due);
+    breaks(set, delivers && any(v->entry_exception_error_code, 0xffff0000u),
+           R_event_error_code);
 }
 
 /* @pre the valid bit of the VM-entry interruption information is 1 */
-void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken)
+void check_event(const struct vmcs_image *v, const struct check_cpu *cpu,
+                 struct rule_set *broken)
 {
     u32 info = v->entry_intr_info, type = INTR_TYPE(info), len = v->entry_instruction_len;
 
     vector(info, cpu, broken);
     error_code(v, cpu, broken);
     breaks(broken, any(info, INTR_RESERVED), R_event_reserved);
-    if (type == INTR_SW_INTERRUPT || type == INTR_PRIV_SW_EXCEPTION || type == INTR_SW_EXCEPTION) {
+    if (type == INTR_SW_INTERRUPT || type == INTR_PRIV_SW_EXCEPTION ||
+        type == INTR_SW_EXCEPTION) {
         breaks(broken, len > 15, R_event_length);
-        breaks(broken, len == 0 && !any(cpu->misc, VMX_MISC_ZERO_LEN_INJECT), R_event_length_zero);
+        breaks(broken, len == 0 && !any(cpu->misc, VMX_MISC_ZERO_LEN_INJECT),
+               R_event_length_zero);
     }
 }

@@ -11,7 +11,8 @@ static bool ia32e_guest(const struct vmcs_image *v)
 }
 
 /* SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs" */
-static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set)
 {
     u64 cr0 = v->guest_cr0, cr4 = v->guest_cr4;
     bool unrestricted = any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST);
@@ -27,7 +28,8 @@ static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu, 
     breaks(set, any(v->guest_cr3, cpu->phys_reserved), R_guest_cr3);
 }
 
-static void guest_efer(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+static void guest_efer(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set)
 {
     u64 efer = v->guest_efer;
     bool lma = any(efer, EFER_LMA), lme = any(efer, EFER_LME);
@@ -37,16 +39,19 @@ static void guest_efer(const struct vmcs_image *v, const struct check_cpu *cpu, 
     breaks(set, any(v->guest_cr0, CR0_PG) && lma != lme, R_guest_efer_lme);
 }
 
-static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set)
 {
     if (any(v->entry_ctl, ENTRY_LOAD_DEBUG_CONTROLS)) {
         breaks(set, any(v->guest_debugctl, cpu->debugctl_reserved), R_guest_debugctl);
         breaks(set, v->guest_dr7 >> 32, R_guest_dr7);
     }
-    breaks(set, noncanonical(cpu, v->guest_sysenter_esp) | noncanonical(cpu, v->guest_sysenter_eip),
+    breaks(set,
+           noncanonical(cpu, v->guest_sysenter_esp) | noncanonical(cpu, v->guest_sysenter_eip),
            R_guest_sysenter);
     if (any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL))
-        breaks(set, any(v->guest_perf_global_ctrl, cpu->perf_global_reserved), R_guest_perf_global);
+        breaks(set, any(v->guest_perf_global_ctrl, cpu->perf_global_reserved),
+               R_guest_perf_global);
     if (any(v->entry_ctl, ENTRY_LOAD_PAT))
         breaks(set, pat_bad_bits(v->guest_pat), R_guest_pat);
     if (any(v->entry_ctl, ENTRY_LOAD_EFER))
@@ -54,31 +59,38 @@ static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu, 
 }
 
 /* SDM 3C 27.3.1.3 "Checks on Guest Descriptor-Table Registers" */
-static void tables(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+static void tables(const struct vmcs_image *v, const struct check_cpu *cpu,
+                   struct rule_set *set)
 {
-    breaks(set, noncanonical(cpu, v->guest_gdtr_base) | noncanonical(cpu, v->guest_idtr_base), R_table_base);
+    breaks(set, noncanonical(cpu, v->guest_gdtr_base) | noncanonical(cpu, v->guest_idtr_base),
+           R_table_base);
     breaks(set, (v->guest_gdtr_limit | v->guest_idtr_limit) >> 16, R_table_limit);
 }
 
-/* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP". RIP need not be canonical: the first bit
- * above the linear-address width may differ from the last one within, as after a fall off the
- * end of the lower half. */
-static void rip_rflags(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
+/* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP". RIP need not be canonical: the first
+ * bit above the linear-address width may differ from the last one within, as after a fall off
+ * the end of the lower half. */
+static void rip_rflags(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set)
 {
     u64 rip = v->guest_rip, rflags = v->guest_rflags;
     u64 reserved = ~0ull << 22 | BIT(15) | BIT(5) | BIT(3);
     u32 info = v->entry_intr_info;
 
-    if (ia32e_guest(v) && any(ar_unpack(v->guest_cs_ar), AR_L))
+    if (ia32e_guest(v) && any(ar_rights(v->guest_cs_ar), AR_L))
         breaks(set, any(rip + 2 * cpu->linear_bias, cpu->linear_reserved << 1), R_rip_linear);
     else
         breaks(set, rip >> 32, R_rip_high);
     breaks(set, (rflags & (reserved | RFLAGS_FIXED)) != RFLAGS_FIXED, R_rflags_reserved);
-    breaks(set, any(rflags, RFLAGS_VM) && (ia32e_guest(v) || !any(v->guest_cr0, CR0_PE)), R_rflags_vm);
-    breaks(set, any(info, INTR_VALID) && INTR_TYPE(info) == INTR_EXTERNAL && !any(rflags, RFLAGS_IF), R_rflags_if);
+    breaks(set, any(rflags, RFLAGS_VM) && (ia32e_guest(v) || !any(v->guest_cr0, CR0_PE)),
+           R_rflags_vm);
+    breaks(set,
+           any(info, INTR_VALID) && INTR_TYPE(info) == INTR_EXTERNAL && !any(rflags, RFLAGS_IF),
+           R_rflags_if);
 }
 
-void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups, struct rule_set *broken)
+void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups,
+                 struct rule_set *broken)
 {
     if (any(groups, CHECK_GUEST_REGS))
         guest_regs(v, env->cpu, broken);
@@ -90,5 +102,6 @@ void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 gr
         tables(v, env->cpu, broken);
     if (any(groups, CHECK_RIP))
         rip_rflags(v, env->cpu, broken);
-    check_state(v, env, groups, broken);
+    if (any(groups, CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES))
+        check_state(v, env, groups, broken);
 }

@@ -1,6 +1,6 @@
 /*
- * The rules of one entry of an MSR area. The access itself, and whether it faults, is the caller's.
- * SDM 3C 27.4 "Loading MSRs"
+ * The rules of one entry of an MSR area. The access itself, and whether it faults, is the
+ * caller's. SDM 3C 27.4 "Loading MSRs"
  */
 #include "hv/vmcs12/check_break.h"
 
@@ -10,10 +10,12 @@ static bool model_specific(u32 index)
     return index == MSR_IA32_BIOS_UPDT_TRIG || index == MSR_IA32_BIOS_SIGN_ID;
 }
 
-/* MSRs that are for SMM alone. IA32_SMM_MONITOR_CTL can be read outside it; IA32_SMBASE cannot. */
+/* MSRs that are for SMM alone. IA32_SMM_MONITOR_CTL can be read outside it; IA32_SMBASE cannot.
+ */
 static bool smm_only(u32 index, enum msr_area area)
 {
-    return index == MSR_IA32_SMBASE || (index == MSR_IA32_SMM_MONITOR_CTL && area != MSR_AREA_EXIT_STORE);
+    return index == MSR_IA32_SMBASE ||
+           (index == MSR_IA32_SMM_MONITOR_CTL && area != MSR_AREA_EXIT_STORE);
 }
 
 enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area)

@@ -10,18 +10,15 @@
 #define TYPE_CODE     8u
 #define CS_TYPE_DATA  3u
 
-static bool usable(u32 ar)
-{
-    return !any(ar, AR_UNUSABLE);
-}
-
 static unsigned rpl(u16 selector)
 {
     return selector & 3u;
 }
 
-/* What the limit demands of G: the low 12 bits all ones if it is 1, the high 12 all zeros if it is 0. */
-static void granularity(u32 ar, u32 limit, struct rule_set *set, enum rule_id small, enum rule_id large)
+/* What the limit demands of G: the low 12 bits all ones if it is 1, the high 12 all zeros if it
+ * is 0. */
+static void granularity(u32 ar, u32 limit, struct rule_set *set, enum rule_id small,
+                        enum rule_id large)
 {
     if (any(ar, AR_G))
         breaks(set, (~limit & 0xfff) != 0, small);
@@ -41,13 +38,17 @@ static inline void code_or_data(u32 ar, u32 limit, struct rule_set *set)
 
 static void cs(const struct vmcs_image *v, bool unrestricted, struct rule_set *set)
 {
-    u32 ar = ar_unpack(v->guest_cs_ar), type = ar & AR_TYPE;
-    unsigned dpl = ar_dpl(ar), ss_dpl = ar_dpl(ar_unpack(v->guest_ss_ar));
+    u32 ar = ar_rights(v->guest_cs_ar), type = ar & AR_TYPE;
+    unsigned dpl = ar_dpl(ar), ss_dpl = ar_dpl(ar_rights(v->guest_ss_ar));
 
-    breaks(set, !all(type, TYPE_CODE | TYPE_ACCESSED) && !(unrestricted && type == CS_TYPE_DATA), R_cs_type);
+    breaks(set,
+           !all(type, TYPE_CODE | TYPE_ACCESSED) && !(unrestricted && type == CS_TYPE_DATA),
+           R_cs_type);
     breaks(set, type == CS_TYPE_DATA && dpl != 0, R_cs_dpl_data);
-    breaks(set, (type == 9 || type == 11) && dpl != ss_dpl, R_cs_dpl_nonconforming);
-    breaks(set, (type == 13 || type == 15) && dpl > ss_dpl, R_cs_dpl_conforming);
+    if (UNLIKELY(dpl != ss_dpl)) {
+        breaks(set, type == 9 || type == 11, R_cs_dpl_nonconforming);
+        breaks(set, (type == 13 || type == 15) && dpl > ss_dpl, R_cs_dpl_conforming);
+    }
     breaks(set, all(ar, AR_L | AR_DB) && any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST), R_cs_db);
     code_or_data(ar, v->guest_cs_limit, set);
 }
@@ -55,25 +56,27 @@ static void cs(const struct vmcs_image *v, bool unrestricted, struct rule_set *s
 /* SS's DPL is the CPL, so it is judged whether SS is usable or not. */
 static void ss(const struct vmcs_image *v, bool unrestricted, struct rule_set *set)
 {
-    u32 ar = ar_unpack(v->guest_ss_ar), cs_type = ar_unpack(v->guest_cs_ar) & AR_TYPE;
+    u32 ar = ar_rights(v->guest_ss_ar), cs_type = ar_rights(v->guest_cs_ar) & AR_TYPE;
 
     if (!unrestricted) {
         breaks(set, rpl(v->guest_ss_selector) != rpl(v->guest_cs_selector), R_ss_rpl);
         breaks(set, ar_dpl(ar) != rpl(v->guest_ss_selector), R_ss_dpl_rpl);
     }
-    breaks(set, ar_dpl(ar) != 0 && (cs_type == CS_TYPE_DATA || !any(v->guest_cr0, CR0_PE)), R_ss_dpl_zero);
-    if (!usable(ar))
+    breaks(set, ar_dpl(ar) != 0 && (cs_type == CS_TYPE_DATA || !any(v->guest_cr0, CR0_PE)),
+           R_ss_dpl_zero);
+    if (!ar_usable(v->guest_ss_ar))
         return;
     breaks(set, (ar & AR_TYPE) != 3 && (ar & AR_TYPE) != 7, R_ss_type);
     code_or_data(ar, v->guest_ss_limit, set);
 }
 
 /* DS, ES, FS, GS */
-static inline void data(u16 packed_ar, u16 selector, u32 limit, bool unrestricted, struct rule_set *set)
+static inline void data(u16 packed_ar, u16 selector, u32 limit, bool unrestricted,
+                        struct rule_set *set)
 {
-    u32 ar = ar_unpack(packed_ar), type = ar & AR_TYPE;
+    u32 ar = ar_rights(packed_ar), type = ar & AR_TYPE;
 
-    if (!usable(ar))
+    if (!ar_usable(packed_ar))
         return;
     breaks(set, !any(type, TYPE_ACCESSED), R_data_accessed);
     breaks(set, any(type, TYPE_CODE) && !any(type, TYPE_WRITABLE), R_data_readable);
@@ -81,10 +84,9 @@ static inline void data(u16 packed_ar, u16 selector, u32 limit, bool unrestricte
     code_or_data(ar, limit, set);
 }
 
-static void protected_segments(const struct vmcs_image *v, struct rule_set *set)
+static void protected_segments(const struct vmcs_image *v, bool unrestricted,
+                               struct rule_set *set)
 {
-    bool unrestricted = any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST);
-
     cs(v, unrestricted, set);
     ss(v, unrestricted, set);
     data(v->guest_ds_ar, v->guest_ds_selector, v->guest_ds_limit, unrestricted, set);
@@ -116,13 +118,13 @@ static void bases(const struct vmcs_image *v, const struct check_cpu *cpu, struc
               noncanonical(cpu, v->guest_gs_base);
     u64 high = v->guest_cs_base;
 
-    if (usable(ar_unpack(v->guest_ldtr_ar)))
+    if (ar_usable(v->guest_ldtr_ar))
         bad |= noncanonical(cpu, v->guest_ldtr_base);
-    if (usable(ar_unpack(v->guest_ss_ar)))
+    if (ar_usable(v->guest_ss_ar))
         high |= v->guest_ss_base;
-    if (usable(ar_unpack(v->guest_ds_ar)))
+    if (ar_usable(v->guest_ds_ar))
         high |= v->guest_ds_base;
-    if (usable(ar_unpack(v->guest_es_ar)))
+    if (ar_usable(v->guest_es_ar))
         high |= v->guest_es_base;
     breaks(set, bad, R_segment_base_canonical);
     breaks(set, high >> 32, R_segment_base_high);
@@ -130,22 +132,22 @@ static void bases(const struct vmcs_image *v, const struct check_cpu *cpu, struc
 
 static void tr(const struct vmcs_image *v, struct rule_set *set)
 {
-    u32 ar = ar_unpack(v->guest_tr_ar), type = ar & AR_TYPE;
+    u32 ar = ar_rights(v->guest_tr_ar), type = ar & AR_TYPE;
     bool ia32e = any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST);
 
     breaks(set, any(v->guest_tr_selector, 4), R_tr_ti);
     breaks(set, type != AR_TYPE_BUSY_TSS && (ia32e || type != AR_TYPE_BUSY_TSS16), R_tr_type);
     breaks(set, any(ar, AR_S), R_tr_s);
     breaks(set, !any(ar, AR_P), R_tr_p);
-    breaks(set, !usable(ar), R_tr_unusable);
+    breaks(set, !ar_usable(v->guest_tr_ar), R_tr_unusable);
     granularity(ar, v->guest_tr_limit, set, R_tr_g_small, R_tr_g_large);
 }
 
 static void ldtr(const struct vmcs_image *v, struct rule_set *set)
 {
-    u32 ar = ar_unpack(v->guest_ldtr_ar);
+    u32 ar = ar_rights(v->guest_ldtr_ar);
 
-    if (!usable(ar))
+    if (!ar_usable(v->guest_ldtr_ar))
         return;
     breaks(set, any(v->guest_ldtr_selector, 4), R_ldtr_ti);
     breaks(set, (ar & AR_TYPE) != AR_TYPE_LDT, R_ldtr_type);
@@ -154,13 +156,14 @@ static void ldtr(const struct vmcs_image *v, struct rule_set *set)
     granularity(ar, v->guest_ldtr_limit, set, R_ldtr_g_small, R_ldtr_g_large);
 }
 
-void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken)
+void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
+                    struct rule_set *broken)
 {
     bases(v, cpu, broken);
     if (any(v->guest_rflags, RFLAGS_VM))
         v86_segments(v, broken);
     else
-        protected_segments(v, broken);
+        protected_segments(v, any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST), broken);
     tr(v, broken);
     ldtr(v, broken);
 }

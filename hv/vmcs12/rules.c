@@ -30,7 +30,8 @@ static const struct rule_texts {
 #include "hv/vmcs12/rules.def"
 };
 
-#define SECTION(name, number, title) char name##_number[sizeof(number)], name##_title[sizeof(title)];
+#define SECTION(name, number, title)                                                           \
+    char name##_number[sizeof(number)], name##_title[sizeof(title)];
 #define RULE(id, stage, section, text)
 static const struct section_texts {
 #include "hv/vmcs12/rules.def"
@@ -45,16 +46,18 @@ static const struct {
     u8 stage, section;
 } rows[R_COUNT] = {
 #define SECTION(name, number, title)
-#define RULE(id, stage, section, text)                                                           \
-    {offsetof(struct rule_names, id), offsetof(struct rule_texts, id), STAGE_##stage, SECTION_##section},
+#define RULE(id, stage, section, text)                                                         \
+    {offsetof(struct rule_names, id), offsetof(struct rule_texts, id), STAGE_##stage,          \
+     SECTION_##section},
 #include "hv/vmcs12/rules.def"
 };
 
 static const struct {
     u16 number, title;
 } section_rows[] = {
-#define SECTION(name, number, title)                                                             \
-    {offsetof(struct section_texts, name##_number), offsetof(struct section_texts, name##_title)},
+#define SECTION(name, number, title)                                                           \
+    {offsetof(struct section_texts, name##_number),                                            \
+     offsetof(struct section_texts, name##_title)},
 #define RULE(id, stage, section, text)
 #include "hv/vmcs12/rules.def"
 };
