@@ -200,6 +200,7 @@ static struct mtrr_state random_state(struct rng *r)
         if (rng_below(r, 8) == 0) /* masks may have holes */
             s.mask[i] &= ~(PAGE_SIZE << rng_below(r, 20));
     }
+    pair(&s, 8, 0, 4 * SIZE_1G, MT_UC); /* beyond VCNT: not there */
     return s;
 }
 
@@ -237,6 +238,32 @@ static void random_against_naive(void **state)
         check_block(&s, 0, SIZE_2M);
         if (n % 40 == 0)
             check_block(&s, 0, SIZE_1G);
+    }
+}
+
+/* Inside the first MiB: blocks smaller than a fixed range, and blocks of many. */
+static void uniform_over_fixed_ranges(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 88; i++) {
+        struct mtrr_state s = blank(FIX | MT_WT);
+        u64 size = i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
+        u64 at = i < 8 ? i * 0x10000ull : i < 24 ? 0x80000 + (i - 8) * 0x4000ull : 0xc0000 + (i - 24) * 0x1000ull;
+        u8 type;
+
+        for (unsigned r = 0; r < 11; r++)
+            s.fixed[r] = 0x0404040404040404ull;
+        assert_true(mtrr_uniform(&s, 0, 0x100000, &type));
+        assert_true(mtrr_uniform(&s, 0, SIZE_2M, &type));
+        assert_int_equal(type, MT_WT);
+        s.fixed[i / 8] ^= 0x02ull << (8 * (i % 8));
+        assert_false(mtrr_uniform(&s, 0, 0x100000, &type));
+        assert_true(mtrr_uniform(&s, at, size, &type));
+        assert_int_equal(type, MT_WB);
+        assert_true(mtrr_uniform(&s, at + size - PAGE_SIZE, PAGE_SIZE, &type));
+        assert_int_equal(type, MT_WB);
+        assert_false(mtrr_uniform(&s, at & ~0x1ffffull, 0x20000, &type));
+        assert_true(mtrr_uniform(&s, 0x100000, 0x100000, &type));
     }
 }
 
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(count_and_reserved_types),
         cmocka_unit_test(fixed_ranges),
         cmocka_unit_test(random_against_naive),
+        cmocka_unit_test(uniform_over_fixed_ranges),
         cmocka_unit_test(fragmented_gives_up),
         cmocka_unit_test(types_a_write_accepts),
         cmocka_unit_test(bits_a_write_accepts),
