@@ -29,7 +29,7 @@ all: $(if $(BOOT_SRC),$(B)/nidus.efi) $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 CORE_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
   -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-common -fno-pic -fno-pie -mcmodel=kernel \
-  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer $(WARN)
+  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer -ffunction-sections -fdata-sections $(WARN)
 CORE_OBJ := $(CORE_SRC:%.c=$(B)/core/%.o) $(CORE_ASM:%.asm=$(B)/core/%.asm.o)
 
 $(B)/core/%.o: %.c
@@ -51,7 +51,7 @@ $(B)/core/%.asm.o: %.asm $(B)/offsets.inc
 
 $(B)/core.elf: linker.ld $(CORE_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-T,linker.ld $(CORE_OBJ) -o $@
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--gc-sections -Wl,-T,linker.ld $(CORE_OBJ) -o $@
 
 $(B)/core.bin: $(B)/core.elf
 	$(Q)objcopy -O binary $< $@
