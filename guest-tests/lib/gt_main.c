@@ -5,7 +5,7 @@
 #include "guest-tests/lib/gt.h"
 #include "guest-tests/lib/gt_private.h"
 
-enum { POOL_PAGES = 2048, LOW_PAGES = 48, MSR_EFER = 0xc0000080 };
+enum { POOL_PAGES = 4096, LOW_PAGES = 48, MSR_EFER = 0xc0000080 };
 
 struct pool {
     u64 base, next, end;
@@ -19,7 +19,7 @@ const char *gt_name;
 unsigned gt_lines;
 EFI_HANDLE gt_image;
 static struct pool high_pool, low_pool;
-static struct cpu_state firmware_state;
+static struct cpu_state firmware_state, test_state;
 static u64 rand_state;
 static char args[512];
 
@@ -144,6 +144,7 @@ static void state_restore(const struct cpu_state *s)
 
 void gt_firmware_enter(void)
 {
+    state_save(&test_state);
     gt_desc_leave();
     state_restore(&firmware_state);
     gt_write_rflags(firmware_state.rflags);
@@ -152,6 +153,7 @@ void gt_firmware_enter(void)
 void gt_firmware_leave(void)
 {
     gt_cli();
+    state_restore(&test_state);
     gt_desc_enter();
 }
 

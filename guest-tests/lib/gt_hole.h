@@ -1,0 +1,18 @@
+/* Where Nidus lies in L1's physical memory, as L1 can learn it: a reserved block in the memory
+ * map. */
+#ifndef GUEST_TESTS_LIB_GT_HOLE_H
+#define GUEST_TESTS_LIB_GT_HOLE_H
+
+#include "guest-tests/lib/gt.h"
+
+struct gt_hole {
+    u64 base, size;
+    bool
+        real; /* else a 2 MiB block of the test's own, so that bare runs do the same accesses */
+};
+
+/* The largest 2 MiB aligned EfiReservedMemoryType block under Nidus; memory of the pool
+ * elsewhere. */
+void gt_hole_find(struct gt_hole *hole);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * The hole: every page of Nidus's memory read, written and otherwise used by L1, while L0 goes
+ * on answering. Behind it stands one page, the sink: what is written to one of its pages shows
+ * in all, and nothing that was there before shows anywhere. The lines of a bare run, whose
+ * block is ordinary memory, are what a contained run must say.
+ */
+#include "guest-tests/lib/gt_hole.h"
+#include "hv/arch/cpu.h"
+
+static struct gt_hole hole;
+
+static volatile u64 *word(u64 page, u64 at)
+{
+    return (volatile u64 *)(hole.base + page * PAGE_SIZE + at);
+}
+
+static void l0_answers(const char *after)
+{
+    struct gt_cpuid before = gt_cpuid(1, 0), now;
+    unsigned bad = 0;
+
+    for (unsigned i = 0; i < 50; i++) {
+        now = gt_cpuid(1, 0);
+        bad += now.eax != before.eax || now.ecx != before.ecx;
+    }
+    gt_line("%s: cpuid %s", after, bad ? "wrong" : "ok");
+}
+
+/* Nothing of L0 shows: before the first write every page reads the same. */
+static void read_all(void)
+{
+    u64 pages = hole.size / PAGE_SIZE;
+    unsigned differ = 0;
+
+    for (u64 page = 0; page < pages; page++)
+        for (u64 at = 0; at < PAGE_SIZE; at += 64)
+            differ += hole.real && *word(page, at) != *word(0, at);
+    gt_line("read: words that differ between pages %u", differ);
+    l0_answers("read");
+}
+
+static void write_all(void)
+{
+    u64 pages = hole.size / PAGE_SIZE;
+    unsigned wrong = 0;
+
+    for (u64 page = 0; page < pages; page++) {
+        u64 at = page * 8 % PAGE_SIZE;
+
+        *word(page, at) = ~page;
+        wrong += *word(page, at) != ~page;
+        if (hole.real)
+            wrong += *word(pages - 1 - page, at) != ~page;
+    }
+    gt_line("write: words that did not reach the sink %u", wrong);
+    l0_answers("write");
+    for (u64 page = 0; page < pages; page++)
+        for (u64 at = 0; at < PAGE_SIZE; at += 8)
+            *word(page, at) = 0xccccccccccccccccul;
+    gt_line("fill: %lx", *word(pages / 2, 0x800));
+    l0_answers("fill");
+}
+
+/* Other kinds of access: locked, string, across the edges. */
+static void accesses(void)
+{
+    u64 pages = hole.size / PAGE_SIZE, sum = 0;
+    void *from = (void *)hole.base, *to = (void *)word(pages - 1, 0);
+    u64 count = PAGE_SIZE / 8;
+
+    *word(0, 0x10) = 5;
+    __asm__ volatile("lock incq (%0)" : : "r"(word(0, 0x10)) : "memory", "cc");
+    gt_line("lock inc: %lx", *word(0, 0x10));
+    *word(0, 0x18) = 0;
+    __asm__ volatile("lock cmpxchg16b (%4)"
+                     : "=a"(sum), "=d"(count)
+                     : "a"(1ul), "d"(2ul), "r"(word(0, 0x20)), "b"(3ul), "c"(4ul)
+                     : "memory", "cc");
+    gt_line("cmpxchg16b: %lx %lx", sum, count);
+    count = PAGE_SIZE / 8;
+    __asm__ volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(count) : : "memory");
+    gt_line("rep movs: left %lx first %lx", count, *word(pages - 1, 0x10));
+    *word(0, 0xffc) = 0x1122334455667788ul; /* into the next page */
+    gt_line("across pages: %lx", *word(0, 0xffc) & 0xffffffff);
+    l0_answers("accesses");
+}
+
+/* The CPU's own accesses: descriptor tables and page tables that lie in the hole. */
+static void structures(void)
+{
+    struct gt_table_register gdtr = gt_sgdt();
+    volatile u64 *table = word(3, 0);
+    u8 *target = gt_pages(1), seen;
+    u64 *pde;
+    u16 ds;
+
+    CopyMem((void *)word(1, 0), gt_gdt, GT_GDT_SIZE);
+    gt_lgdt((struct gt_table_register){GT_GDT_SIZE - 1, (u64)word(1, 0)});
+    __asm__ volatile("mov %w1, %%ds\n\tmov %%ds, %w0" : "=r"(ds) : "r"(GT_DATA) : "memory");
+    gt_lgdt(gdtr);
+    gt_line("gdt in the hole: ds %x", ds);
+
+    target[5] = 0xa7;
+    pde = gt_map_directory(0xc0000000);
+    for (unsigned i = 0; i < 512; i++)
+        table[i] = (u64)target | 7;
+    *pde = (u64)table | 7;
+    gt_write_cr3(gt_read_cr3());
+    seen = *(volatile u8 *)0xc0007005ul;
+    gt_line("page table in the hole: %x accessed %lx", seen, table[7] >> 5 & 1);
+    *pde = 0xc0000087;
+    gt_write_cr3(gt_read_cr3());
+    l0_answers("structures");
+}
+
+/* Fetching from it: RET returns or the fetch is refused; either way nobody hangs. */
+static void execute(void)
+{
+    for (u64 page = 0; page < hole.size / PAGE_SIZE; page += 37) {
+        *(volatile u8 *)word(page, 0x40) = 0xc3;
+        GT_TRY("call *%0", : : "r"(word(page, 0x40)) : GT_CLOBBERS);
+    }
+    gt_line("fetch: %s", gt_exc_text());
+    l0_answers("fetch");
+}
+
+/* The page before and the page behind are L1's own. */
+static void neighbours(void)
+{
+    volatile u64 *before = (volatile u64 *)(hole.base - 8);
+    volatile u64 *behind = (volatile u64 *)(hole.base + hole.size);
+    u64 was[2] = {*before, *behind};
+
+    *word(0, 0) = 0x5555;
+    gt_line("neighbours: %s", *before == was[0] && *behind == was[1] ? "untouched" : "changed");
+}
+
+TEST_MAIN(hole)
+{
+    gt_map_load();
+    gt_hole_find(&hole);
+    read_all();
+    write_all();
+    accesses();
+    structures();
+    execute();
+    neighbours();
+}
