@@ -149,6 +149,9 @@ static void l0_keeps_its_needs(void **state)
         assert_true((env.l0.cr0_mask & ~v02.cr0_guest_host_mask) == 0);
         assert_true((env.l0.cr4_mask & ~v02.cr4_guest_host_mask) == 0);
         assert_true(v02.cpu1_ctl & CPU1_SECONDARY);
+        /* merge's own: debug controls, PAT, EFER both ways, a 64-bit host */
+        assert_int_equal(v02.exit_ctl & 0x003c0204, 0x003c0204);
+        assert_int_equal(v02.entry_ctl & 0x0000c004, 0x0000c004);
         if ((env.l0.cpu1 & CPU1_USE_IO_BITMAPS) && !(v02.cpu1_ctl & CPU1_USE_IO_BITMAPS))
             assert_true(v02.cpu1_ctl & CPU1_UNCOND_IO_EXITING);
         assert_int_equal(v02.vpid, env.l0.vpid02);

@@ -347,6 +347,28 @@ static void every_msr_number(void **state)
     assert_false(mtrr_write_legal(&s, MSR_IA32_MTRR_FIX4K_C0000, 0));
 }
 
+/* Writing a fixed-range MSR changes the type of the ranges that its name tells. */
+static void fixed_registers_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        u32 msr;
+        u64 start, size;
+    } row[] = {
+        {0x250, 0x00000, 0x80000}, {0x258, 0x80000, 0x20000}, {0x259, 0xa0000, 0x20000},
+        {0x268, 0xc0000, 0x8000},  {0x269, 0xc8000, 0x8000},  {0x26a, 0xd0000, 0x8000},
+        {0x26b, 0xd8000, 0x8000},  {0x26c, 0xe0000, 0x8000},  {0x26d, 0xe8000, 0x8000},
+        {0x26e, 0xf0000, 0x8000},  {0x26f, 0xf8000, 0x8000},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(row); i++) {
+        struct mtrr_state s = blank(FIX | MT_UC);
+
+        *mtrr_reg(&s, row[i].msr) = 0x0606060606060606ull;
+        for (u64 a = 0; a < 0x100000; a += PAGE_SIZE)
+            assert_int_equal(mtrr_type(&s, a), a - row[i].start < row[i].size ? MT_WB : MT_UC);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +384,7 @@ int main(void)
         cmocka_unit_test(types_a_write_accepts),
         cmocka_unit_test(bits_a_write_accepts),
         cmocka_unit_test(every_msr_number),
+        cmocka_unit_test(fixed_registers_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
