@@ -37,6 +37,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void (*body)(void));
 void gt_firmware_enter(void);
 void gt_firmware_leave(void);
+void gt_end(void);          /* the END line, for a program that cannot return */
 extern EFI_HANDLE gt_image; /* this program's image handle */
 
 /* The load options' text as ASCII, without the program's own name when the shell put it there.

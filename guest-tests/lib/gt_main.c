@@ -157,6 +157,14 @@ void gt_firmware_leave(void)
     gt_desc_enter();
 }
 
+void gt_end(void)
+{
+    char line[80];
+
+    gt_format(line, sizeof line, "END %s %u\n", gt_name, gt_lines);
+    gt_raw(line);
+}
+
 EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void (*body)(void))
 {
     char line[80];
@@ -179,8 +187,7 @@ EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void
     gt_guard(body);
     gt_cli();
     gt_trap_reset();
-    gt_format(line, sizeof line, "END %s %u\n", name, gt_lines);
-    gt_raw(line);
+    gt_end();
 
     gt_firmware_enter();
     pool_close(&high_pool);
