@@ -23,13 +23,15 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all check fuzz clean
-all: $(if $(BOOT_SRC),$(B)/nidus.efi) $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi check
+.PHONY: all images size check run test test-long guest linux refusals lint order usb fuzz cov setup-run payload clean
+all: images size check
+images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 CORE_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
   -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-common -fno-pic -fno-pie -mcmodel=kernel \
-  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer -ffunction-sections -fdata-sections $(WARN)
+  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer \
+  -ffunction-sections -fdata-sections $(WARN)
 CORE_OBJ := $(CORE_SRC:%.c=$(B)/core/%.o) $(CORE_ASM:%.asm=$(B)/core/%.asm.o)
 
 $(B)/core/%.o: %.c
@@ -51,10 +53,18 @@ $(B)/core/%.asm.o: %.asm $(B)/offsets.inc
 
 $(B)/core.elf: linker.ld $(CORE_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--gc-sections -Wl,-T,linker.ld $(CORE_OBJ) -o $@
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	  -Wl,-z,noexecstack -Wl,--gc-sections -Wl,-T,linker.ld $(CORE_OBJ) -o $@
 
 $(B)/core.bin: $(B)/core.elf
 	$(Q)objcopy -O binary $< $@
+
+# The bar of the walking skeleton; the nested core has more room.
+CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),160,64)
+size: $(B)/core.elf
+	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
+	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
+	@find hv -name '*.[ch]' -o -name '*.asm' | xargs cat | wc -l | sed 's/^/hv\/: /; s/$$/ lines, tables aside (limit 10000)/'
 
 # ---- UEFI programs (GNU-EFI) ---------------------------------------------------------------
 EFI_LDS := /usr/lib/elf_x86_64_efi.lds
@@ -62,7 +72,7 @@ EFI_CRT := /usr/lib/crt0-efi-x86_64.o
 EFI_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone -mgeneral-regs-only \
   -fno-stack-protector -fno-strict-aliasing -fcf-protection=none -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 \
   -DGNU_EFI_USE_MS_ABI -DHAVE_USE_MS_ABI -Wall -Wextra -Wshadow -Werror
-EFI_LDFLAGS := -nostdlib -znocombreloc -shared -Bsymbolic -L/usr/lib -T $(EFI_LDS) $(EFI_CRT)
+EFI_LDFLAGS := -nostdlib -znoexecstack -znocombreloc -shared -Bsymbolic -L/usr/lib -T $(EFI_LDS) $(EFI_CRT)
 EFI_LIBS := -lefi -lgnuefi
 EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata,-j $(s))
 
@@ -123,32 +133,65 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -o $@
 
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
-	$(Q)for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
-	$(Q)CC=$(HOSTCC) tests/frozen.sh $(B)
-	$(Q)tests/tool.sh $(B)/unit/vmcs12 $(B)
+	$(Q)CC=$(HOSTCC) tools/unit.sh $(B) $(UNIT_BIN)
 
-# ---- fuzzers: clang's libFuzzer over the same sources; FUZZ_SECONDS for each ----------------
-FUZZ_CC      ?= clang
+# ---- fuzzing and coverage: the pure sources only -------------------------------------------
+# Short inside `make test`; FUZZ_SECONDS=3600 make fuzz for a real hunt. Finds are kept in build/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ_CFLAGS  := $(HOST_CFLAGS) -fsanitize=fuzzer-no-link
-FUZZ_BIN     := $(patsubst tests/fuzz/f_%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/f_*.c))
-FUZZ_OBJ     := $(TEST_OBJ:$(B)/host/%=$(B)/fuzz/o/%)
+FUZZ_SRC := $(wildcard tests/fuzz/f_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+FUZZ_OBJ := $(patsubst %.c,$(B)/fuzz/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-sanitize-recover=all -Wall -Wextra -Werror
 
-$(B)/fuzz/o/%.o: %.c
+$(B)/fuzz/%.o: %.c
 	$(call say,FUZZCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) $(INC) -MMD -MP -c $< -o $@
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined $(INC) -MMD -MP -c $< -o $@
 
-$(B)/fuzz/%: $(B)/fuzz/o/tests/fuzz/f_%.o $(FUZZ_OBJ)
-	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -lcmocka -o $@
-.PRECIOUS: $(B)/fuzz/o/%.o
+$(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined $^ -lcmocka -o $@
+.PRECIOUS: $(B)/fuzz/%.o
 
-# A finding leaves its input in build/fuzz/; it becomes a row of a unit test.
 fuzz: $(FUZZ_BIN)
-	$(Q)for f in $(FUZZ_BIN); do mkdir -p $$f.corpus; echo "== $$f"; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -artifact_prefix=$(B)/fuzz/ -verbosity=0 \
-	    -print_final_stats=1 $$f.corpus >$$f.log 2>&1 || { cat $$f.log; exit 1; }; \
-	  grep executed $$f.log; done
+	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
+
+COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
+COV_BIN := $(UNIT_SRC:tests/%.c=$(B)/cov/%)
+$(B)/cov/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
+
+$(COV_BIN): $(B)/cov/%: $(B)/cov/tests/%.o $(COV_OBJ)
+	$(Q)gcc --coverage $^ -lcmocka -o $@
+
+cov: $(COV_BIN)
+	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
+
+# ---- the machine: everything below boots the emulator --------------------------------------
+setup-run:
+	@tools/setup.sh run
+payload: setup-run
+	@tools/payload.sh
+run: payload
+	@$(MAKE) --no-print-directory images
+	@tools/run.py
+test:
+	@tools/test.sh
+test-long:
+	@tools/test.sh long
+guest: images
+	@tools/guest_tests.py $(TESTS)
+linux: images payload
+	@tools/linux_test.py
+refusals: images
+	@tools/refusals.py
+usb: images
+	@tools/usb.sh $(B)/usb.img
+
+lint: $(B)/core.elf
+	@tools/lint.sh
+order:
+	@tools/order.sh --add
 
 clean:
 	rm -rf $(B)

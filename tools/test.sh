@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# test.sh [long]: everything that can be checked here, stage by stage. A stage's last line "N passed, M failed"
+# counts; one that ends badly without a count is one failure. Logs: build/test/STAGE.log.
+set -u
+cd "$(dirname "$0")/.."
+long=${1:-}
+mkdir -p build/test
+passed=0 failed=0 table=""
+begin=$SECONDS
+
+stage() { # NAME COMMAND...
+    local name=$1 log=build/test/$1.log start=$SECONDS rc good=0 bad=0 line
+    shift
+    echo "== $name"
+    "$@" 2>&1 | tee "$log"
+    rc=${PIPESTATUS[0]}
+    [ "$rc" != 130 ] || { echo "interrupted"; exit 130; }
+    line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    [ -z "$line" ] || read -r good _ bad _ <<<"$line"
+    [ "$rc" = 0 ] || [ "$bad" != 0 ] || bad=1
+    passed=$((passed + good)) failed=$((failed + bad))
+    table+=$(printf '%-10s %5d s %6d passed %4d failed' "$name" $((SECONDS - start)) "$good" "$bad")$'\n'
+    return "$bad"
+}
+
+stop() { printf '\n%s\n%d passed, %d failed\n' "$table" $passed $failed; exit 1; }
+
+trap 'exit 130' INT
+stage setup tools/setup.sh test || stop
+stage build make -s -j2 --no-print-directory images size || stop
+stage host make -s -j2 --no-print-directory check
+stage lint make -s --no-print-directory lint
+stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
+stage coverage make -s -j2 --no-print-directory cov
+stage payload tools/payload.sh
+stage guest tools/guest_tests.py ${long:+--long}
+stage linux tools/linux_test.py
+stage refusals tools/refusals.py
+printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
+[ $failed = 0 ]

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# unit.sh BUILD PROGRAM...: runs the host tests, a line each; what failed is shown whole.
+# After the cmocka programs come the scripts that test the build itself (frozen.sh) and the host tool (tool.sh).
+set -u
+cd "$(dirname "$0")/.."
+build=$1; shift
+passed=0 failed=0
+
+# one NAME COMMAND...: cmocka counts its tests; a script counts as one.
+one() {
+    local name=$1 out rc bad good
+    shift
+    out=$("$@" 2>&1); rc=$?
+    good=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s)\.$/\1/p' <<<"$out" | tail -n 1)
+    bad=$(sed -n 's/^\[  FAILED  \] \([0-9]*\) test(s), listed below:$/\1/p' <<<"$out" | tail -n 1)
+    [ $rc = 0 ] && good=${good:-1} || bad=${bad:-1}
+    passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-0}))
+    if [ $rc = 0 ]; then
+        echo "ok    $name: $good"
+    else
+        printf '%s\n' "$out"
+        echo "FAIL  $name"
+    fi
+}
+
+for t in "$@"; do one "$(basename "$t")" "$t"; done
+one frozen.sh tests/frozen.sh "$build"
+one tool.sh tests/tool.sh "$build/unit/vmcs12" "$build"
+echo "host tests: $passed passed, $failed failed"
+[ $failed = 0 ]
