@@ -114,6 +114,7 @@ enum { L1_DONE = 0x81 }; /* the vector of the INT that ends every run */
 
 extern struct l1_trap l1_trap GT_HIDDEN;
 extern u64 l1_back_rsp GT_HIDDEN;
+extern u64 l1_nmis GT_HIDDEN; /* NMIs taken outside l1_go */
 extern u8 l1_stubs[] GT_HIDDEN;
 void l1_go(const struct l1_frame *f) GT_HIDDEN;
 void l1_unexpected(const struct l1_trap *t) GT_HIDDEN;

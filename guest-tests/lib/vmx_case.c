@@ -174,8 +174,8 @@ static void say_rip(void)
 {
     u64 rip = l2_seen[VI_GUEST_RIP], start = l2.f[VI_GUEST_RIP];
 
-    if (rip - L2_AT(P_HANDLERS) < 0x1000 && rip % 16 == 0)
-        say(" at handler %lx", (rip - L2_AT(P_HANDLERS)) / 16);
+    if (rip - L2_AT(P_HANDLERS) < 0x1000 && rip % 16 <= 1)
+        say(" %s handler %lx", rip % 16 ? "in" : "before", (rip - L2_AT(P_HANDLERS)) / 16);
     else if (rip - start < 0x1000)
         say(" rip +%lx", rip - start);
     else

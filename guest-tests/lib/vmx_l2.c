@@ -145,13 +145,14 @@ static void copy_pages(unsigned to, unsigned from, u64 pages)
     __asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(pages) : : "memory");
 }
 
+/* Handlers begin with a NOP: see bochs-nmi-rip in CAVEATS. */
 static void build_pristine(bool wide)
 {
     u8 *t = arena(PG_L2_PRISTINE);
 
     SetMem(t, L2_PAGES * 4096, 0);
     for (unsigned v = 0; v < 256; v++)
-        CopyMem(t + P_HANDLERS * 4096 + v * 16, (void *)"\x0f\x01\xc1", 3);
+        CopyMem(t + P_HANDLERS * 4096 + v * 16, (void *)"\x90\x0f\x01\xc1", 4);
     build_gdt((u64 *)(t + P_GDT * 4096), wide);
     build_idt((u64 *)(t + P_IDT64 * 4096), (u64 *)(t + P_IDT32 * 4096));
     build_tss(t + P_TSS64 * 4096, (u32 *)(t + P_TSS32 * 4096), (u32 *)(t + P_TSS_ALT * 4096));

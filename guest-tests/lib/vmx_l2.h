@@ -33,7 +33,7 @@ enum l2_page {
     P_IDT32,
     P_TSS64,
     P_TSS32,  /* and its I/O bitmap: three pages */
-    P_HANDLERS = 11, /* VMCALL at vector * 16 */
+    P_HANDLERS = 11, /* NOP, VMCALL at vector * 16 */
     P_LDT,
     P_TSS_ALT,
     P_READ_ONLY,

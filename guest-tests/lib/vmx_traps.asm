@@ -8,12 +8,13 @@
         default rel
         bits    64
 
-        global  l1_stubs, l1_go:function, l1_trap:data, l1_back_rsp:data
+        global  l1_stubs, l1_go:function, l1_trap:data, l1_back_rsp:data, l1_nmis:data
         extern  l1_unexpected
 
 Q       equ     8                       ; every slot is a qword
 DATA0   equ     0x10                    ; L1_DATA of vmx.h; the environment checks the pair at start
 CODE0   equ     0x08                    ; L1_CODE64
+VECTOR_NMI equ  2
 
 %macro  REGS 2                          ; %1 = load or save, %2 = base; all but RAX, RSP and base
 %assign i 0
@@ -50,6 +51,7 @@ CODE0   equ     0x08                    ; L1_CODE64
         align   16
 l1_trap:     times 25 dq 0              ; see struct l1_trap
 l1_back_rsp: dq 0                       ; 0 = nobody waits for a trap
+l1_nmis:     dq 0                       ; NMIs that came while nobody waited
 
         section .text
 
@@ -91,6 +93,14 @@ l1_back:
 ; Stack: RAX, vector, error code, then the CPU's five words. The way back is an IRETQ even from an
 ; NMI, so that NMI blocking ends.
 l1_common:
+        cmp     qword [l1_back_rsp], 0
+        jne     .wanted
+        cmp     qword [rsp], VECTOR_NMI
+        jne     .wanted
+        inc     qword [l1_nmis]         ; one that L2 left pending: L1 goes on
+        add     rsp, 2*Q
+        iretq
+.wanted:
         push    rax
         lea     rax, [l1_trap]
         REGS    save, 0
