@@ -4,7 +4,8 @@
 
 static enum vmx_profile profile_of(enum valid_cpu cpu)
 {
-    static const u8 map[CPU_COUNT] = {PROFILE_BROADWELL, PROFILE_E5_2683_V4, PROFILE_D_1540, PROFILE_HOST};
+    static const u8 map[CPU_COUNT] = {PROFILE_BROADWELL, PROFILE_E5_2683_V4, PROFILE_D_1540,
+                                      PROFILE_HOST};
     return (enum vmx_profile)map[cpu];
 }
 
@@ -13,14 +14,17 @@ static void start_merge(struct crossing *c)
 {
     c->m = (struct merge_env){.v12 = &c->l1.v, .base = &c->hw.v, .hw = &c->hw.caps};
     c->m.l0.cpu2 = CPU2_ENABLE_EPT;
-    c->m.l1 = (struct merge_l1){.cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE, .dr7 = 0x400, .pat = 0x0007040600070406,
+    c->m.l1 = (struct merge_l1){.cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE,
+                                .dr7 = 0x400,
+                                .pat = 0x0007040600070406,
                                 .efer = EFER_LMA | EFER_LME | EFER_SCE | EFER_NXE};
     c->m.addr = (struct merge_addr){HPA(0x1000000), HPA(0x1001000), HPA(0x1002000), HPA(0x1003000),
                                     HPA(0x1004000), HPA(0x1005000), HPA(0x1006000),
                                     0x1007000 | EPTP_WALK_4 | MT_WB};
 }
 
-bool crossing_start(struct crossing *c, enum valid_base base, enum valid_cpu shown, enum valid_cpu hw)
+bool crossing_start(struct crossing *c, enum valid_base base, enum valid_cpu shown,
+                    enum valid_cpu hw)
 {
     struct vmx_implemented everything = profile_everything();
     struct vmx_caps caps;
@@ -52,7 +56,8 @@ void crossing_l0_needs(struct crossing *c, u64 random)
     }
     /* An NMI window of L0's: only while vmcs12 has NMIs go straight to L2. */
     if ((random & 16) && !any(c->l1.v.pin_ctl, PIN_NMI_EXITING) &&
-        any(c->l1.v.guest_interruptibility, BLOCKING_BY_NMI) && !any(c->l1.v.entry_intr_info, INTR_VALID)) {
+        any(c->l1.v.guest_interruptibility, BLOCKING_BY_NMI) &&
+        !any(c->l1.v.entry_intr_info, INTR_VALID)) {
         l0->pin = PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
         l0->cpu1 = CPU1_NMI_WINDOW_EXITING;
     }

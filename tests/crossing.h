@@ -14,7 +14,8 @@ struct crossing {
 };
 
 /* False when this hardware cannot show that profile. */
-bool crossing_start(struct crossing *c, enum valid_base base, enum valid_cpu shown, enum valid_cpu hw) MUST_CHECK;
+bool crossing_start(struct crossing *c, enum valid_base base, enum valid_cpu shown,
+                    enum valid_cpu hw) MUST_CHECK;
 
 /* A random need of L0's that goes with vmcs12's controls. */
 void crossing_l0_needs(struct crossing *c, u64 random);

@@ -7,12 +7,24 @@
 #include <cmocka.h>
 
 const struct vmx_caps caps_emulator = {
-    .basic = 0x00d810000000002b, .pin = 0x7f00000016, .cpu1 = 0xf7f9fffe0401e172,
-    .exit = 0x7fffff00036dff, .entry = 0xffff000011ff, .misc = 0x200401e0,
-    .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3727ff,
-    .vmcs_enum = 0x34, .cpu2 = 0x57fff00000000, .ept_vpid = 0xf0106334141,
-    .true_pin = 0x7f00000016, .true_cpu1 = 0xf7f9fffe04006172, .true_exit = 0x7fffff00036dfb,
-    .true_entry = 0xffff000011fb, .vmfunc = 1,
+    .basic = 0x00d810000000002b,
+    .pin = 0x7f00000016,
+    .cpu1 = 0xf7f9fffe0401e172,
+    .exit = 0x7fffff00036dff,
+    .entry = 0xffff000011ff,
+    .misc = 0x200401e0,
+    .cr0_fixed0 = 0x80000021,
+    .cr0_fixed1 = 0xffffffff,
+    .cr4_fixed0 = 0x2000,
+    .cr4_fixed1 = 0x3727ff,
+    .vmcs_enum = 0x34,
+    .cpu2 = 0x57fff00000000,
+    .ept_vpid = 0xf0106334141,
+    .true_pin = 0x7f00000016,
+    .true_cpu1 = 0xf7f9fffe04006172,
+    .true_exit = 0x7fffff00036dfb,
+    .true_entry = 0xffff000011fb,
+    .vmfunc = 1,
 };
 
 const struct vmx_caps caps_all = {

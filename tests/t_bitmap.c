@@ -52,7 +52,8 @@ static void msrs_in_range(void **state)
 static void msrs_outside(void **state)
 {
     (void)state;
-    static const u32 edges[] = {0x2000, 0x2001, 0x7fffffff, 0xbfffffff, 0xc0002000, 0xffffffff, 0x80000000};
+    static const u32 edges[] = {0x2000,     0x2001,     0x7fffffff, 0xbfffffff,
+                                0xc0002000, 0xffffffff, 0x80000000};
     struct rng r = rng_start("t_bitmap");
 
     memset(page_a, 0, sizeof page_a);

@@ -34,8 +34,10 @@ static void try_it(const char *what)
 /* A control word keeps to what L1 is shown more often than not; other fields take anything. */
 static void mutate(struct rng *r)
 {
-    static const enum vmcs_field words[] = {F_pin_ctl, F_cpu1_ctl, F_cpu2_ctl, F_exit_ctl, F_entry_ctl};
-    const u64 msrs[] = {c.l1.caps.true_pin, c.l1.caps.true_cpu1, c.l1.caps.cpu2, c.l1.caps.true_exit, c.l1.caps.true_entry};
+    static const enum vmcs_field words[] = {F_pin_ctl, F_cpu1_ctl, F_cpu2_ctl, F_exit_ctl,
+                                            F_entry_ctl};
+    const u64 msrs[] = {c.l1.caps.true_pin, c.l1.caps.true_cpu1, c.l1.caps.cpu2,
+                        c.l1.caps.true_exit, c.l1.caps.true_entry};
     u64 k = rng_below(r, 10);
 
     if (k < ARRAY_LEN(words)) {
@@ -64,8 +66,8 @@ static void mutants_cross(void **state)
         for (u64 k = rng_below(&r, 5); k > 0; k--)
             mutate(&r);
         crossing_l0_needs(&c, rng_next(&r));
-        snprintf(what, sizeof what, "case %u, %s, %s on %s", n, valid_base_name(base), valid_cpu_name(shown),
-                 valid_cpu_name(hw));
+        snprintf(what, sizeof what, "case %u, %s, %s on %s", n, valid_base_name(base),
+                 valid_cpu_name(shown), valid_cpu_name(hw));
         try_it(what);
     }
     printf("t_crossing: %u crossed, %u refused by L1's rules\n", passed, refused);

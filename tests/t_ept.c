@@ -1,11 +1,10 @@
 /*
- * EPT walk and composition. A sparse four-level table in the test's memory; expectations come
- * from a second implementation of the SDM's sentences in this file, written flat, and from
- * exhaustive loops over permissions, types, sizes and flags.
+ * The EPT walk (composition: t_ept_compose.c). A sparse four-level table in the test's memory;
+ * expectations come from a second implementation of the SDM's sentences in this file, written
+ * flat, and from exhaustive loops over permissions, types, sizes and flags.
  */
 #include "hv/ept/ept.h"
 #include "hv/arch/msr.h"
-#include "tests/rng.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,7 +13,8 @@
 
 #define PA      40u
 #define ROOT    0x10000ull
-#define CAP_ALL (EPT_CAP_EXECUTE_ONLY | EPT_CAP_2M | EPT_CAP_1G | EPT_CAP_AD | EPT_CAP_ADV_EXIT_INFO)
+#define CAP_ALL                                                                                \
+    (EPT_CAP_EXECUTE_ONLY | EPT_CAP_2M | EPT_CAP_1G | EPT_CAP_AD | EPT_CAP_ADV_EXIT_INFO)
 #define GPA     0x0000123456789abcull
 
 /* Four entries on one path: entry[4] in the PML4 page, entry[1] in the page table. */
@@ -45,7 +45,10 @@ static struct ept_walk w;
 /* A full path of tables down to a leaf of the level, RWX, write-back. */
 static void path(u32 leaf)
 {
-    env = (struct ept_env){.eptp = ROOT | EPTP_WALK_4 | MT_WB, .ept_vpid_cap = CAP_ALL, .maxphyaddr = PA, .fetch = fetch};
+    env = (struct ept_env){.eptp = ROOT | EPTP_WALK_4 | MT_WB,
+                           .ept_vpid_cap = CAP_ALL,
+                           .maxphyaddr = PA,
+                           .fetch = fetch};
     for (u32 level = 4; level > 1; level--)
         entry[level] = table_of(level - 1) | EPT_RWX;
     u64 base = 0x7ffffff000ull & ~((1ull << (12 + 9 * (leaf - 1))) - 1);
@@ -179,7 +182,8 @@ static void reserved_bits(void **state)
         for (u32 leaf = 1; leaf <= 3; leaf++)
             for (u32 level = 4; level >= leaf; level--)
                 for (u32 bit = 3; bit < 64; bit++) {
-                    bool frame = bit >= 12 && bit < pa && (level != leaf || !reserved(level, leaf, bit, pa));
+                    bool frame = bit >= 12 && bit < pa &&
+                                 (level != leaf || !reserved(level, leaf, bit, pa));
 
                     path(leaf);
                     env.maxphyaddr = pa;
@@ -269,8 +273,10 @@ static void accessed_and_dirty(void **state)
     (void)state;
     for (u32 leaf = 1; leaf <= 3; leaf++)
         for (u32 i = 0; i < 64; i++) {
-            bool ad = i & 1, write = i & 2, had_a = i & 4, had_d = i & 8, page_walk = i & 16, ve = i & 32;
-            u64 qual = (write ? QUAL_EPT_WRITE : QUAL_EPT_READ) | (page_walk ? QUAL_EPT_GLA_VALID : 0);
+            bool ad = i & 1, write = i & 2, had_a = i & 4, had_d = i & 8, page_walk = i & 16,
+                 ve = i & 32;
+            u64 qual =
+                (write ? QUAL_EPT_WRITE : QUAL_EPT_READ) | (page_walk ? QUAL_EPT_GLA_VALID : 0);
 
             path(leaf);
             env.eptp |= ad ? EPTP_AD : 0;
@@ -287,76 +293,6 @@ static void accessed_and_dirty(void **state)
             assert_int_equal(w.leaf.dirty, !ad || had_d || write || page_walk);
             assert_int_equal(w.leaf.suppress_ve, ve);
         }
-}
-
-/* ---- composition ------------------------------------------------------------------------- */
-
-static const u64 size_of[3] = {PAGE_SIZE, SIZE_2M, SIZE_1G};
-static const u8 types[5] = {MT_UC, MT_WC, MT_WT, MT_WP, MT_WB};
-
-static bool legal_perm(u64 p)
-{
-    return p == 0 || p == 1 || p == 3 || p == 4 || p == 5 || p == 7;
-}
-
-static void check_composed(const struct compose_env *c, u64 gpa2, const struct ept12_leaf *l12, const struct ept01_leaf *l01)
-{
-    struct ept02_leaf l02 = ept_compose(c, GPA2(gpa2), l12, l01);
-    u64 perm = l02.entry & 7, size = l12->size;
-
-    if (l01->size < size)
-        size = l01->size;
-    if (c->max_size < size)
-        size = c->max_size;
-    assert_true(l02.size == size);
-    assert_true(l02.base.a == gpa2 / size * size);
-
-    bool tracked = c->ad && !l12->dirty;
-    u64 both = l12->perm & l01->perm & (tracked ? 5 : 7);
-    assert_int_equal(perm, both);
-    if (perm == 0) {
-        assert_true(l02.entry == EPT02_EMPTY);
-        return;
-    }
-    /* the translation is the two, one after the other */
-    u64 gpa1 = l12->base.a + gpa2 % l12->size, hpa = l01->base.a + gpa1 % l01->size;
-    assert_true((l02.entry & EPT_ADDR & ~(size - 1)) + gpa2 % size == hpa);
-    assert_true((l02.entry & EPT_ADDR & (size - 1)) == 0);
-    assert_int_equal((l02.entry & EPT_PS) != 0, size > PAGE_SIZE);
-    /* type and IPAT: EPT12's, unless L0 insists */
-    assert_int_equal(l02.entry >> 3 & 7, l01->force_memtype ? l01->memtype : l12->memtype);
-    assert_int_equal((l02.entry & EPT_IPAT) != 0, l01->force_memtype || l12->ipat);
-    /* never misconfigured */
-    assert_true(legal_perm(perm));
-    /* a #VE only with exactly L1's rights and L1's consent */
-    assert_int_equal(!(l02.entry & BIT(63)), !l12->suppress_ve && perm == l12->perm);
-    assert_int_equal((l02.entry & EPT_A) != 0, c->ad);
-    assert_int_equal((l02.entry & EPT_D) != 0, c->ad && (perm & 2));
-    assert_true((l02.entry & (EPT_XU | 0x7ff0000000000800ull)) == 0);
-}
-
-static void every_composition(void **state)
-{
-    (void)state;
-    struct rng r = rng_start("t_ept");
-
-    for (u32 i = 0; i < 27u * 64; i++) {
-        u32 s12 = i % 3, s01 = i / 3 % 3, max = i / 9 % 3;
-        u8 p12 = i / 27 % 8, p01 = (u8)(i / 216);
-
-        if (!legal_perm(p12) || !legal_perm(p01))
-            continue;
-        for (u32 k = 0; k < 5u * 5 * 32; k++) {
-            u64 gpa1 = rng_next(&r) & (BIT(39) - 1), hpa = rng_next(&r) & (BIT(39) - 1);
-            struct ept12_leaf l12 = {GPA1(gpa1 & ~(size_of[s12] - 1)), size_of[s12], p12, types[k % 5],
-                                     k & 1, k & 2, k & 4};
-            struct ept01_leaf l01 = {HPA(hpa & ~(size_of[s01] - 1)), size_of[s01], p01, types[k / 5 % 5],
-                                     k & 8};
-            struct compose_env c = {k & 16, size_of[max]};
-
-            check_composed(&c, rng_next(&r) & (BIT(47) - 1), &l12, &l01);
-        }
-    }
 }
 
 /* Walk, then compose over an EPT01 that allows all: what the access needed is allowed, so the
@@ -388,7 +324,7 @@ int main(void)
         cmocka_unit_test(advanced_information_is_gated), cmocka_unit_test(reserved_bits),
         cmocka_unit_test(absent_entries_are_ignored), cmocka_unit_test(unreadable_table),
         cmocka_unit_test(memory_types_and_sizes), cmocka_unit_test(order_of_verdicts),
-        cmocka_unit_test(accessed_and_dirty), cmocka_unit_test(every_composition),
+        cmocka_unit_test(accessed_and_dirty),
         cmocka_unit_test(an_access_is_served_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

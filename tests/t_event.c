@@ -40,7 +40,8 @@ static void overtaken_is_the_inverse(void **state)
 {
     (void)state;
     for (u32 type = 0; type < 8; type++) {
-        struct vmexit was = {.idt_info = info_of(type, 14) | 1u << 11, .idt_error = 5, .insn_len = 2};
+        struct vmexit was = {
+            .idt_info = info_of(type, 14) | 1u << 11, .idt_error = 5, .insn_len = 2};
         struct vmexit x = {.insn_len = 7};
         struct event ev = event_interrupted(&was);
         bool soft = type == 4 || type == 5 || type == 6;
@@ -71,7 +72,8 @@ static void iret_undone(void **state)
         x.intr_info &= ~(1u << 12);
         assert_int_equal(event_iret_undone(&x, 0), by_qual);
         x.intr_info |= 1u << 12;
-        assert_int_equal(event_iret_undone(&x, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS), by_info || by_qual);
+        assert_int_equal(event_iret_undone(&x, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS),
+                         by_info || by_qual);
         assert_int_equal(event_iret_undone(&x, PIN_NMI_EXITING), false);
         x.intr_info = info_of(3, 8) | 1u << 12; /* "undefined if the vector is 8 (#DF)" */
         assert_int_equal(event_iret_undone(&x, 0), by_qual);
@@ -82,7 +84,8 @@ static void iret_undone(void **state)
     }
 }
 
-/* SDM 3A 6.13 "Error Code" and the reference pages: 8, 10-14, 17, 21 push one, in protected mode. */
+/* SDM 3A 6.13 "Error Code" and the reference pages: 8, 10-14, 17, 21 push one, in protected
+ * mode. */
 static void exceptions_with_codes(void **state)
 {
     (void)state;
@@ -104,7 +107,10 @@ static void exceptions_with_codes(void **state)
  * 0, 10-13 (and #CP); page faults 14 (and #VE). */
 static char class_of(u32 v)
 {
-    return v == 8 ? 'd' : v == 0 || (v >= 10 && v <= 13) || v == 21 ? 'c' : v == 14 || v == 20 ? 'p' : 'b';
+    return v == 8                                      ? 'd'
+           : v == 0 || (v >= 10 && v <= 13) || v == 21 ? 'c'
+           : v == 14 || v == 20                        ? 'p'
+                                                       : 'b';
 }
 
 static void double_faults(void **state)
@@ -112,7 +118,8 @@ static void double_faults(void **state)
     (void)state;
     for (u32 a = 0; a < 32; a++)
         for (u32 b = 0; b < 32; b++) {
-            struct event one = event_exception((u8)a, 1, CR0_PE), two = event_exception((u8)b, 2, CR0_PE);
+            struct event one = event_exception((u8)a, 1, CR0_PE),
+                         two = event_exception((u8)b, 2, CR0_PE);
             bool triple = true, bad = class_of(b) == 'c' || class_of(b) == 'p';
             struct event got = event_combine(&one, &two, CR0_PE, &triple);
 

@@ -44,7 +44,8 @@ static void host_registers(void **state)
         v02.guest_efer &= wide ? ~0ull : ~EFER_LMA;
         assert_int_equal(resume_l1(), ABORT_NONE);
         assert_true(v01.guest_cr3 == v12.host_cr3);
-        assert_true(v01.guest_cr4 == (wide ? v12.host_cr4 | 1u << 5 : v12.host_cr4 & ~(1ull << 17)));
+        assert_true(v01.guest_cr4 ==
+                    (wide ? v12.host_cr4 | 1u << 5 : v12.host_cr4 & ~(1ull << 17)));
         assert_true(v01.cr0_read_shadow == v01.guest_cr0);
         assert_true(v01.cr4_read_shadow == v01.guest_cr4);
         assert_true(v01.guest_dr7 == 0x400);
@@ -56,7 +57,8 @@ static void host_registers(void **state)
         assert_true(v01.guest_rflags == 2);
         assert_int_equal(v01.guest_activity_state, 0);
         assert_true(v01.guest_pending_dbg_exceptions == 0);
-        assert_int_equal(v01.entry_ctl, wide ? before.entry_ctl | 1u << 9 : before.entry_ctl & ~(1u << 9));
+        assert_int_equal(v01.entry_ctl,
+                         wide ? before.entry_ctl | 1u << 9 : before.entry_ctl & ~(1u << 9));
     }
 }
 
@@ -87,13 +89,15 @@ static void host_msrs(void **state)
         bool pat = i & 1, efer = i & 2, perf = i & 4, wide = i & 8;
 
         fresh_host();
-        v12.exit_ctl = (wide ? 1u << 9 : 0) | (pat ? 1u << 19 : 0) | (efer ? 1u << 21 : 0) | (perf ? 1u << 12 : 0);
+        v12.exit_ctl = (wide ? 1u << 9 : 0) | (pat ? 1u << 19 : 0) | (efer ? 1u << 21 : 0) |
+                       (perf ? 1u << 12 : 0);
         v12.host_cr0 = 0;
         v02.guest_efer = wide ? EFER_SCE : EFER_LME | EFER_NXE;
         v12.host_efer = 0xd01;
         assert_int_equal(resume_l1(), ABORT_NONE);
         assert_true(v01.guest_pat == (pat ? v12.host_pat : v02.guest_pat));
-        assert_true(v01.guest_perf_global_ctrl == (perf ? v12.host_perf_global_ctrl : v02.guest_perf_global_ctrl));
+        assert_true(v01.guest_perf_global_ctrl ==
+                    (perf ? v12.host_perf_global_ctrl : v02.guest_perf_global_ctrl));
         assert_true(v01.guest_efer == (efer ? 0xd01 : wide ? 0x501 : 0x800));
     }
 }
@@ -240,7 +244,8 @@ static void host_pdptes(void **state)
                 if (bad)
                     assert_memory_equal(&v01, &before, sizeof v01);
                 else if (pg && pae && !wide)
-                    assert_true(vmcs12_get(&v01, (enum vmcs_field)(F_guest_pdptr0 + k)) == host.pdpte[k]);
+                    assert_true(vmcs12_get(&v01, (enum vmcs_field)(F_guest_pdptr0 + k)) ==
+                                host.pdpte[k]);
                 else
                     assert_same_field(&v01, &before, (enum vmcs_field)(F_guest_pdptr0 + k));
                 host.pdpte[k] = BIT(b); /* not present: anything goes */

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static enum mc_dest at(enum mc_where where, bool in_l2, bool entry, bool mce1, bool mce2, bool bit18)
+static enum mc_dest at(enum mc_where where, bool in_l2, bool entry, bool mce1, bool mce2,
+                       bool bit18)
 {
     struct mc_facts f = {
         .where = where,

@@ -51,7 +51,8 @@ static void fresh(const struct vmx_caps *hw)
     random_l0(&env.l0);
     env.l1 = (struct merge_l1){rng_next(&rng), rng_next(&rng), rng_next(&rng),
                                rng_next(&rng), rng_next(&rng), rng_next(&rng)};
-    env.addr = (struct merge_addr){page(1), page(2), page(3), page(4), page(5), page(6), page(7), 0x90001e};
+    env.addr = (struct merge_addr){page(1), page(2), page(3), page(4),
+                                   page(5), page(6), page(7), 0x90001e};
     for (u32 i = 0; i < 4; i++)
         env.pdpte[i] = rng_next(&rng);
 }
@@ -165,9 +166,11 @@ static void l0_keeps_its_needs(void **state)
 static void l1_keeps_its_intercepts(void **state)
 {
     (void)state;
-    const u32 pin = PIN_EXT_INTR_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER;
+    const u32 pin =
+        PIN_EXT_INTR_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER;
     const u32 cpu1 = ~(u32)(CPU1_USE_MSR_BITMAPS | CPU1_USE_IO_BITMAPS);
-    const u32 cpu2 = ~(u32)(CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_USE_TSC_SCALING);
+    const u32 cpu2 =
+        ~(u32)(CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_USE_TSC_SCALING);
 
     for (u32 n = 0; n < ROUNDS; n++) {
         fresh(&caps_all);
@@ -178,7 +181,8 @@ static void l1_keeps_its_intercepts(void **state)
         assert_int_equal(v12.exception_bitmap & ~v02.exception_bitmap, 0);
         assert_true((v12.cr0_guest_host_mask & ~v02.cr0_guest_host_mask) == 0);
         assert_true((v12.cr4_guest_host_mask & ~v02.cr4_guest_host_mask) == 0);
-        assert_int_equal(v12.exit_ctl & EXIT_ACK_INTR_ON_EXIT, v02.exit_ctl & EXIT_ACK_INTR_ON_EXIT);
+        assert_int_equal(v12.exit_ctl & EXIT_ACK_INTR_ON_EXIT,
+                         v02.exit_ctl & EXIT_ACK_INTR_ON_EXIT);
         /* no MSR bitmap means every MSR access exits */
         assert_int_equal(v12.cpu1_ctl & CPU1_USE_MSR_BITMAPS, v02.cpu1_ctl & CPU1_USE_MSR_BITMAPS);
         if ((v12.cpu1_ctl & CPU1_UNCOND_IO_EXITING) && !(v12.cpu1_ctl & CPU1_USE_IO_BITMAPS))
@@ -242,7 +246,8 @@ static void page_faults(void **state)
     (void)state;
     fresh(&caps_all);
     for (u32 i = 0; i < 1u << 14; i++) {
-        u32 mask = i & 15, match = i >> 4 & 15, code = i >> 8 & 15, bit12 = i >> 12 & 1, l0 = i >> 13;
+        u32 mask = i & 15, match = i >> 4 & 15, code = i >> 8 & 15, bit12 = i >> 12 & 1,
+            l0 = i >> 13;
 
         v12.exception_bitmap = bit12 << 14;
         v12.pf_error_code_mask = mask;
@@ -295,7 +300,8 @@ static void timer_targets_and_threshold(void **state)
         hw.misc = (hw.misc & ~(0x1ffull << 16)) | (u64)have << 16;
         env.hw = &hw;
         merge_vmcs02(&env, &v02);
-        assert_int_equal(v02.cr3_target_count, v12.cr3_target_count < have ? v12.cr3_target_count : have);
+        assert_int_equal(v02.cr3_target_count,
+                         v12.cr3_target_count < have ? v12.cr3_target_count : have);
         if (v02.pin_ctl & 1u << 6)
             assert_true(v02.exit_ctl & 1u << 22);
         assert_int_equal(v02.tpr_threshold, v02.cpu1_ctl & 1u << 21 ? v12.tpr_threshold : 0);

@@ -108,7 +108,8 @@ static void registers_left_alone(void **state)
             merge_vmcs02(&env, &v02);
             assert_same_field(&v02, &v12, row[i].field);
         }
-    assert_true(v02.entry_ctl & (1u << 2) && v02.entry_ctl & (1u << 14) && v02.entry_ctl & (1u << 15));
+    assert_true(v02.entry_ctl & (1u << 2) && v02.entry_ctl & (1u << 14) &&
+                v02.entry_ctl & (1u << 15));
 }
 
 /* EFER without "load IA32_EFER": LMA <- IA-32e mode guest; LME <- the same if PG, else kept. */
@@ -116,13 +117,15 @@ static void efer_left_alone(void **state)
 {
     (void)state;
     for (u32 i = 0; i < 64; i++) {
-        bool load = i & 1, ia32e = i & 2, pg = i & 4, lme1 = i & 8, lma1 = i & 16, other_bits = i & 32;
+        bool load = i & 1, ia32e = i & 2, pg = i & 4, lme1 = i & 8, lma1 = i & 16,
+             other_bits = i & 32;
 
         fresh(&caps_all);
         v12.entry_ctl = (load ? 1u << 15 : 0) | (ia32e ? 1u << 9 : 0);
         v12.guest_cr0 = pg ? CR0_PG : ~CR0_PG;
         v12.guest_efer = 0x5501;
-        env.l1.efer = (lme1 ? EFER_LME : 0) | (lma1 ? EFER_LMA : 0) | (other_bits ? EFER_SCE | EFER_NXE : 0);
+        env.l1.efer = (lme1 ? EFER_LME : 0) | (lma1 ? EFER_LMA : 0) |
+                      (other_bits ? EFER_SCE | EFER_NXE : 0);
         merge_vmcs02(&env, &v02);
         u64 want = (ia32e ? EFER_LMA : 0) | ((pg ? ia32e : lme1) ? EFER_LME : 0) |
                    (other_bits ? EFER_SCE | EFER_NXE : 0);

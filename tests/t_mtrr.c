@@ -248,7 +248,9 @@ static void uniform_over_fixed_ranges(void **state)
     for (unsigned i = 0; i < 88; i++) {
         struct mtrr_state s = blank(FIX | MT_WT);
         u64 size = i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
-        u64 at = i < 8 ? i * 0x10000ull : i < 24 ? 0x80000 + (i - 8) * 0x4000ull : 0xc0000 + (i - 24) * 0x1000ull;
+        u64 at = i < 8    ? i * 0x10000ull
+                 : i < 24 ? 0x80000 + (i - 8) * 0x4000ull
+                          : 0xc0000 + (i - 24) * 0x1000ull;
         u8 type;
 
         for (unsigned r = 0; r < 11; r++)

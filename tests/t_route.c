@@ -16,7 +16,8 @@
 
 enum kind { ABSENT, ALWAYS, NEVER, IF_ANY, IF_BOTH, OWN };
 
-/* IF_ANY: one bit of the sets suffices. IF_BOTH: a bit of cpu1 and one of cpu2. OWN: a test below. */
+/* IF_ANY: one bit of the sets suffices. IF_BOTH: a bit of cpu1 and one of cpu2. OWN: a test
+ * below. */
 static const struct row {
     u8 kind;
     u32 pin, cpu1, cpu2;
@@ -212,7 +213,8 @@ static void mov_to_cr0_cr4(void **state)
     for (u32 cr = 0; cr <= 4; cr += 4)
         for (u32 b = 0; b < 64; b++)
             for (u32 i = 0; i < 8; i++) {
-                u64 mask = i & 1 ? BIT(b) : ~BIT(b), shadow = i & 2 ? BIT(b) : 0, value = i & 4 ? BIT(b) : 0;
+                u64 mask = i & 1 ? BIT(b) : ~BIT(b), shadow = i & 2 ? BIT(b) : 0,
+                    value = i & 4 ? BIT(b) : 0;
                 bool exits = (i & 1) && (i >> 1 & 1) != (i >> 2 & 1);
 
                 v12.cr0_guest_host_mask = cr ? 0 : mask;
@@ -236,7 +238,8 @@ static void cr3_targets(void **state)
             bool match = count <= 4 && page >= 1 && page <= count;
 
             v12.cr3_target_count = count;
-            assert_int_equal(mov_cr(3, page << 12, CPU1_CR3_LOAD_EXITING), match ? ROUTE_L0 : ROUTE_L1);
+            assert_int_equal(mov_cr(3, page << 12, CPU1_CR3_LOAD_EXITING),
+                             match ? ROUTE_L0 : ROUTE_L1);
             assert_int_equal(mov_cr(3, page << 12, ~(u32)CPU1_CR3_LOAD_EXITING), ROUTE_L0);
         }
 }
@@ -300,7 +303,8 @@ static void bitmaps(void **state)
         assert_int_equal(with(0, CPU1_USE_IO_BITMAPS | CPU1_UNCOND_IO_EXITING, 0), if_hit);
         assert_int_equal(with(0, CPU1_UNCOND_IO_EXITING, 0), ROUTE_L1);
         assert_false(route_needs_bitmap(&env));
-        assert_int_equal(with(0, ~(u32)(CPU1_UNCOND_IO_EXITING | CPU1_USE_IO_BITMAPS), 0), ROUTE_L0);
+        assert_int_equal(with(0, ~(u32)(CPU1_UNCOND_IO_EXITING | CPU1_USE_IO_BITMAPS), 0),
+                         ROUTE_L0);
         for (u32 reason = 31; reason <= 32; reason++) {
             fresh(reason);
             env.bitmap_hit = hit;

@@ -195,7 +195,8 @@ static void merge_then_sync_is_identity(void **state)
         fresh();
         v12.exit_ctl = ~0u;
         v12.entry_ctl = 0xffff | (n & 1 ? 0 : 1u << 9);
-        v12.guest_efer = v12.entry_ctl & 1u << 9 ? v12.guest_efer | EFER_LMA : v12.guest_efer & ~EFER_LMA;
+        v12.guest_efer =
+            v12.entry_ctl & 1u << 9 ? v12.guest_efer | EFER_LMA : v12.guest_efer & ~EFER_LMA;
         was = v12;
         m = (struct merge_env){.v12 = &v12, .base = &v02, .hw = &caps_all};
         m.l1.cr0 = v12.guest_cr0;

@@ -82,7 +82,7 @@ struct compose_env {
  * permissions of both. While A/D flags are on, a page that is not yet dirty in EPT12 is left
  * read-only, so that the first write comes here. Write without read and, when the processor
  * lacks it, execute-only cannot come out of two legal leaves. */
-struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2, const struct ept12_leaf *leaf12,
-                              const struct ept01_leaf *leaf01);
+struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
+                              const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01);
 
 #endif

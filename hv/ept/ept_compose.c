@@ -16,7 +16,8 @@ static u64 smallest(u64 a, u64 b, u64 c)
 }
 
 /* Write goes while the page is clean in EPT12: the first write must come to L0. */
-static u8 permissions(const struct compose_env *env, const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01)
+static u8 permissions(const struct compose_env *env, const struct ept12_leaf *leaf12,
+                      const struct ept01_leaf *leaf01)
 {
     u8 perm = leaf12->perm & leaf01->perm;
     return (u8)(env->ad && !leaf12->dirty ? perm & ~EPT_W : perm);
@@ -29,8 +30,8 @@ static u64 type_bits(const struct ept12_leaf *leaf12, const struct ept01_leaf *l
     return EPT_MT(leaf12->memtype) | (leaf12->ipat ? EPT_IPAT : 0);
 }
 
-struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2, const struct ept12_leaf *leaf12,
-                              const struct ept01_leaf *leaf01)
+struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
+                              const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01)
 {
     u64 size = smallest(leaf12->size, leaf01->size, env->max_size);
     u64 at = gpa2.a & ~(size - 1);

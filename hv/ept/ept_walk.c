@@ -75,13 +75,15 @@ static u64 access_of(const struct ept_env *env, u64 qual)
     return qual & ACCESS;
 }
 
-static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, struct ept_walk *w)
+static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry,
+                      struct ept_walk *w)
 {
     u64 kept = QUAL_EPT_GLA_VALID | QUAL_EPT_NMI_UNBLOCKING;
 
     if (any(qual, QUAL_EPT_GLA_VALID))
         kept |= QUAL_EPT_GLA_FINAL;
-    if (any(env->ept_vpid_cap, EPT_CAP_ADV_EXIT_INFO) && all(qual, QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL))
+    if (any(env->ept_vpid_cap, EPT_CAP_ADV_EXIT_INFO) &&
+        all(qual, QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL))
         kept |= ADVANCED;
     w->result = EPT_VIOLATION;
     w->qual = access_of(env, qual) | perm << PERM_SHIFT | (qual & kept);
@@ -98,7 +100,8 @@ static void mark_used(struct ept_walk *w, bool write)
         w->step[w->steps - 1].next |= EPT_D;
 }
 
-static void found(const struct ept_env *env, unsigned level, u64 perm, bool write, struct ept_walk *w)
+static void found(const struct ept_env *env, unsigned level, u64 perm, bool write,
+                  struct ept_walk *w)
 {
     struct ept_step *last = &w->step[w->steps - 1];
     u64 size = BIT(level_shift(level));

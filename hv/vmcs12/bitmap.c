@@ -1,7 +1,7 @@
 /* MSR and I/O bitmaps. Contract in bitmap.h. */
 #include "hv/vmcs12/bitmap.h"
 
-#define MSR_RANGE      0x2000u     /* MSRs in each of the two ranges, and the size of a quarter in bits */
+#define MSR_RANGE      0x2000u     /* MSRs in each of the two ranges */
 #define MSR_HIGH_START 0xc0000000u
 #define QUARTER        0x400u      /* bytes: read low, read high, write low, write high */
 

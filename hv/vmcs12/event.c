@@ -2,7 +2,8 @@
 #include "hv/vmcs12/event.h"
 #include "hv/arch/cpu.h"
 
-#define INFO_KEPT (INTR_VALID | INTR_ERROR_VALID | 0x7ffu) /* bit 12 means something else on entry */
+/* What goes from IDT-vectoring to entry information; bit 12 is reserved in the latter. */
+#define INFO_KEPT (INTR_VALID | INTR_ERROR_VALID | 0x7ffu)
 
 static const struct event none = {0, 0, 0};
 
@@ -108,7 +109,8 @@ static enum fault_class classify(u32 info)
     }
 }
 
-struct event event_combine(const struct event *first, const struct event *second, u64 cr0, bool *triple)
+struct event event_combine(const struct event *first, const struct event *second, u64 cr0,
+                           bool *triple)
 {
     enum fault_class one = classify(first->info), two = classify(second->info);
 

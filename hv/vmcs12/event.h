@@ -43,9 +43,10 @@ struct event event_exception(u8 vector, u32 error, u64 cr0);
 bool event_has_error(u8 vector);
 
 /* An exception raised while `first` was being delivered: the second alone, or a double fault.
- * *triple: neither, the guest shuts down (the returned event is none). SDM 3A 6.15 "Exception and Interrupt Reference",
- * interrupt 8. */
-struct event event_combine(const struct event *first, const struct event *second, u64 cr0, bool *triple);
+ * *triple: neither, the guest shuts down (the returned event is none).
+ * SDM 3A 6.15 "Exception and Interrupt Reference", interrupt 8 */
+struct event event_combine(const struct event *first, const struct event *second, u64 cr0,
+                           bool *triple);
 
 /* True when vmcs12 has L1 see this exception of L2, by the exception bitmap and for #PF the
  * error-code mask and match. SDM 3C 25.6.3 "Exception Bitmap" */

@@ -49,8 +49,8 @@ static void compose(const struct ept_walk *w, gpa2_t gpa2, u64 access, struct so
     static const u64 sizes[4] = {PAGE_SIZE, SIZE_2M, SIZE_1G, SIZE_1G};
     static const u8 perms[4] = {EPT_RWX, EPT_R, EPT_R | EPT_W, EPT_R | EPT_X};
     u64 pick = take(s);
-    struct ept01_leaf leaf01 = {HPA((pick & 0xfffffff000) & ~(sizes[pick & 3] - 1)), sizes[pick & 3],
-                                perms[pick >> 2 & 3], MT_WB, pick >> 4 & 1};
+    struct ept01_leaf leaf01 = {HPA((pick & 0xfffffff000) & ~(sizes[pick & 3] - 1)),
+                                sizes[pick & 3], perms[pick >> 2 & 3], MT_WB, pick >> 4 & 1};
     struct compose_env c = {ad, sizes[pick >> 5 & 3]};
     struct ept02_leaf leaf02 = ept_compose(&c, gpa2, &w->leaf, &leaf01);
     u64 perm = leaf02.entry & EPT_RWX;
@@ -77,8 +77,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     struct ept_walk w;
     u64 shape = take(&s), qual = take(&s) & 0x1fff;
     gpa2_t gpa2 = GPA2(take(&s) & 0xffffffffffff);
-    struct ept_env env = {.eptp = shape & EPTP_AD, .ept_vpid_cap = shape >> 8, .maxphyaddr = 36 + (shape & 15),
-                          .fetch = fetch, .ctx = &s};
+    struct ept_env env = {.eptp = shape & EPTP_AD,
+                          .ept_vpid_cap = shape >> 8,
+                          .maxphyaddr = 36 + (shape & 15),
+                          .fetch = fetch,
+                          .ctx = &s};
 
     env.eptp |= 0x1000 | EPTP_WALK_4 | MT_WB;
     ept_walk(&env, gpa2, qual, &w);

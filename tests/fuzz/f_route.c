@@ -36,7 +36,8 @@ static void route(const struct route_env *e)
     enum route r = route_exit(e);
 
     demand(r <= ROUTE_UNEXPECTED);
-    demand(EXIT_REASON_BASIC(x.reason) < EXIT_REASON_COUNT || r == ROUTE_UNEXPECTED || r == ROUTE_L0_FIRST);
+    demand(EXIT_REASON_BASIC(x.reason) < EXIT_REASON_COUNT || r == ROUTE_UNEXPECTED ||
+           r == ROUTE_L0_FIRST);
     if (route_needs_bitmap(e)) {
         struct route_env other = *e;
         other.bitmap_hit = !e->bitmap_hit;
@@ -47,7 +48,11 @@ static void route(const struct route_env *e)
 static void come_back(void)
 {
     struct sync_env s = {&v02, &x, &caps, v01.guest_cr0, v01.guest_cr4, x.insn_len};
-    struct host_env h = {.v12 = &v12, .left = &v02, .reason = x.reason, .intr_info = x.intr_info, .maxphyaddr = 40};
+    struct host_env h = {.v12 = &v12,
+                         .left = &v02,
+                         .reason = x.reason,
+                         .intr_info = x.intr_info,
+                         .maxphyaddr = 40};
 
     was = v12;
     sync_exit12(&s, &v12);
@@ -61,12 +66,14 @@ static void come_back(void)
         demand(!memcmp(&was, &v01, sizeof v01));
         return;
     }
-    demand(v01.guest_rip == v12.host_rip && v01.guest_rflags == 2 && v01.vmcs_link_pointer == was.vmcs_link_pointer);
+    demand(v01.guest_rip == v12.host_rip && v01.guest_rflags == 2 &&
+           v01.vmcs_link_pointer == was.vmcs_link_pointer);
 }
 
 static void events(void)
 {
-    struct event first = event_interrupted(&x), second = event_exception((u8)x.insn_info, x.intr_error, x.qual);
+    struct event first = event_interrupted(&x),
+                 second = event_exception((u8)x.insn_info, x.intr_error, x.qual);
     bool triple;
     struct event both = event_combine(&first, &second, x.qual, &triple);
 
