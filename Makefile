@@ -30,7 +30,7 @@ images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 CORE_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
   -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-common -fno-pic -fno-pie -mcmodel=kernel \
-  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-omit-frame-pointer \
+  -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fomit-frame-pointer \
   -ffunction-sections -fdata-sections $(WARN)
 CORE_OBJ := $(CORE_SRC:%.c=$(B)/core/%.o) $(CORE_ASM:%.asm=$(B)/core/%.asm.o)
 

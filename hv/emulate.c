@@ -3,6 +3,7 @@
 #include "hv/dispatch.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/msr_l1.h"
+#include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
 #define LEAF_HV          0x40000000u /* signature */
@@ -88,6 +89,27 @@ enum outcome emulate_cpuid(struct cpu *cpu)
     gpr[REG_RCX] = r.ecx;
     gpr[REG_RDX] = r.edx;
     return ADVANCE;
+}
+
+/* Leaves below 32 that cpuid_filter changes. */
+#define FILTERED_LEAVES (BIT(1) | BIT(7) | BIT(0x14))
+
+/* The same as emulate_cpuid and exit_advance for an instruction that has nothing special about
+ * it: no interrupt shadow, no TF or RF, and RIP stays within its 4 GiB. */
+bool emulate_cpuid_fast(struct cpu *cpu)
+{
+    u64 *gpr = cpu->regs.gpr;
+    u32 leaf = (u32)gpr[REG_RAX];
+    if (leaf >= 32 || any(FILTERED_LEAVES, 1u << leaf))
+        return false;
+    u64 rip = vmcs_read(ENC_guest_rip), next = rip + vmcs_read(ENC_exit_instruction_len);
+    if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
+        any(vmcs_read(ENC_guest_rflags), RFLAGS_TF | RFLAGS_RF) || (rip ^ next) >> 32)
+        return false;
+    cpuid_gpr(gpr, leaf);
+    vmcs_write(ENC_guest_rip, next);
+    cpu->exits[0][EXIT_REASON_CPUID]++;
+    return true;
 }
 
 static u64 edx_eax(const struct cpu *cpu)

@@ -122,6 +122,8 @@ static void handle_exit(struct cpu *cpu)
 {
     static const struct exit_row none = {unexpected, SNAP_STEP | SNAP_QUAL};
     u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
+    if (reason == EXIT_REASON_CPUID && !cpu->in_l2 && emulate_cpuid_fast(cpu))
+        return;
     const struct exit_row *row = &none;
     cpu->exit.reason = reason;
     if (basic < EXIT_REASON_COUNT) {

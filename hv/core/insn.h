@@ -22,6 +22,13 @@ static inline struct cpuid cpuid(u32 leaf, u32 sub)
     return r;
 }
 
+/* The same, from and to registers in encoding order; CPUID clears the upper halves itself. */
+static inline void cpuid_gpr(u64 gpr[4], u64 leaf)
+{
+    __asm__ volatile("cpuid" : "=a"(gpr[0]), "=c"(gpr[1]), "=d"(gpr[2]), "=b"(gpr[3])
+                     : "a"(leaf), "c"(gpr[1]));
+}
+
 static inline u64 rdmsr(u32 msr)
 {
     u32 lo, hi;

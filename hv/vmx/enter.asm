@@ -8,21 +8,16 @@ bits 64
 default rel
 %include "offsets.inc"
 
-global vmx_enter:function, vmx_exit:function
+global vmx_enter_raw:function, vmx_exit:function
 global enter_window, enter_window_end, enter_nmi
 
 section .text
 align 64
-; enum vmx_enter vmx_enter(struct regs *regs, u64 launched);
+; enum vmx_enter vmx_enter(struct regs *regs, u64 launched), but for the registers that the C
+; wrapper (regs.h) declares clobbered: all but RSP.
 ; In:  rdi = regs, rsi = 0 for VMLAUNCH, else VMRESUME. The VMCS to run is current.
-; Out: eax = enum vmx_enter. Callee-saved registers kept; flags clobbered.
-vmx_enter:
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
+; Out: rax = enum vmx_enter. Flags clobbered.
+vmx_enter_raw:
         mov     [rdi + REGS_host_rsp], rsp
 enter_window:
         cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending
@@ -79,10 +74,4 @@ vmx_exit:
         mov     rsp, [rsp + REGS_host_rsp]
         xor     eax, eax                                ; VMX_ENTER_EXIT
 enter_return:
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
         ret

@@ -27,11 +27,24 @@ enum vmx_enter {
     VMX_ENTER_NMI = 3,          /* percpu.nmi_pending or mc_pending was set; nothing was entered */
 };
 
+void vmx_enter_raw(void); /* enter.asm; not to be called */
+void vmx_exit(void);      /* HOST_RIP; not to be called */
+
 /*
  * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the
- * exit. @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit, IF = 0.
+ * exit. The callee-saved registers are clobbered here rather than kept by the assembly: the run
+ * loop has next to nothing in them.
+ * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit, IF = 0
  */
-enum vmx_enter vmx_enter(struct regs *regs, u64 launched);
-void vmx_exit(void); /* HOST_RIP; not to be called */
+static inline enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
+{
+    u64 how;
+    __asm__ volatile("call vmx_enter_raw"
+                     : "=a"(how), "+D"(regs), "+S"(launched)
+                     :
+                     : "rbx", "rbp", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "memory", "cc");
+    return (enum vmx_enter)how;
+}
 
 #endif
