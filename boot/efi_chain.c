@@ -41,11 +41,13 @@ static void own_folder(EFI_LOADED_IMAGE *self, u16 *folder, u32 size)
             DevicePathSubType(node) != MEDIA_FILEPATH_DP)
             continue;
         const CHAR16 *name = ((FILEPATH_DEVICE_PATH *)node)->PathName;
+        /* One node may hold the whole path, or each a part of it. */
         if (n && folder[n - 1] != '\\' && *name != '\\' && n + 1 < size)
             folder[n++] = '\\';
         while (*name && n + 1 < size)
             folder[n++] = (u16)*name++;
     }
+    /* Cut behind the last separator: what follows is nidus.efi's own name. */
     for (u32 i = 0; i < n; i++)
         if (folder[i] == '\\')
             end = i + 1;
@@ -74,6 +76,7 @@ static EFI_STATUS look_at(EFI_HANDLE device, const u16 *path)
     return EFI_SUCCESS;
 }
 
+/* Loads the image; every failure has had its line. */
 static EFI_STATUS load(EFI_HANDLE image, EFI_HANDLE device, const u16 *path, EFI_HANDLE *child)
 {
     EFI_STATUS s = look_at(device, path);
@@ -108,6 +111,7 @@ u64 chain_run(void *image, const u16 *command)
     s = BS->HandleProtocol(child, &LoadedImageProtocol, (VOID **)&loaded);
     if (EFI_ERROR(s))
         return fail(path, "its image is unknown", s);
+    /* The text is ours and stays: nidus.efi is not unloaded while the program runs. */
     loaded->LoadOptions = (VOID *)command;
     loaded->LoadOptionsSize = (length(command) + 1) * sizeof *command;
     s = BS->StartImage(child, NULL, NULL);

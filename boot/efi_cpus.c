@@ -15,6 +15,7 @@ struct mp_services {
     EFI_STATUS(EFIAPI *get_number)(struct mp_services *self, UINTN *all, UINTN *enabled);
 };
 
+/* 0 when the firmware has no such protocol. */
 static u32 count_by_mp_services(void)
 {
     EFI_GUID guid = {
@@ -27,6 +28,7 @@ static u32 count_by_mp_services(void)
     return (u32)all;
 }
 
+/* ACPI 5.2.5.3 "Root System Description Pointer (RSDP) Structure" */
 struct PACKED rsdp {
     char signature[8];
     u8 checksum;
@@ -43,6 +45,7 @@ struct PACKED acpi_header {
     u8 rest[28];
 };
 
+/* 0 for every table but the MADT. */
 static u32 count_in_table(u64 address)
 {
     const struct acpi_header *table = (const void *)(uintptr_t)address;
@@ -63,6 +66,7 @@ static u32 count_under_root(u64 address, u32 width)
     return best;
 }
 
+/* Both generations of the root pointer may be there; the larger count holds. */
 static u32 count_by_acpi(void)
 {
     EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;

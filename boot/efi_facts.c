@@ -5,6 +5,7 @@ struct cpuid {
     u32 eax, ebx, ecx, edx;
 };
 
+/* Subleaf 0; no leaf asked here has others that matter. */
 static struct cpuid cpuid(u32 leaf)
 {
     struct cpuid r;
@@ -26,12 +27,14 @@ static void wrmsr(u32 msr, u64 value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
+/* What is not recorded here does not exist on this processor. */
 static void know(struct facts *f, enum fact n, u64 value)
 {
     f->value[n] = value;
     f->known |= 1u << n;
 }
 
+/* SDM 2A 3.3 "Instructions (A-L)", CPUID: the characters stand in EBX, EDX, ECX. */
 static void read_vendor(struct facts *f)
 {
     struct cpuid r = cpuid(0);
@@ -53,6 +56,7 @@ void facts_read(struct facts *f)
         know(f, FACT_CPUID_80000001_EDX, cpuid(0x80000001).edx);
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     know(f, FACT_CR4, cr4);
+    /* In enum order: each MSR is read after what says that it exists. */
     for (u32 n = 0; n < FACT_COUNT; n++)
         if (facts_msr(f, n))
             know(f, n, rdmsr(facts_msr(f, n)));

@@ -13,6 +13,7 @@
 #include "boot/efi_facts.h"
 #include "boot/efi_launch.h"
 #include "boot/efi_options.h"
+/* One text, not a table of pointers: nothing here needs relocation. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
     "  check                              say what Nidus needs and wants, and launch "
@@ -26,6 +27,7 @@ static const char help[] =
     "  shadow=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  stress=remerge|restore|paranoid|flush|evict[,...]   for tests";
 
+/* The one line of a refusal; hands the status through. */
 static EFI_STATUS refuse(const char *why, EFI_STATUS status)
 {
     struct line l;
@@ -36,6 +38,7 @@ static EFI_STATUS refuse(const char *why, EFI_STATUS status)
     return status;
 }
 
+/* Until every processor is brought under Nidus, others could write to L0's memory. */
 static bool too_many(const struct cpus *cpus, const struct options *o)
 {
     return cpus->count > 1 && !o->bsp_only;
@@ -49,6 +52,7 @@ static void explain_cpus(const struct cpus *cpus, struct line *why)
     line_add(why, "), one is supported; cpus=bsp runs on this one alone");
 }
 
+/* The processor first: on one without VMX the count of processors does not matter. */
 static bool can_run(const struct facts *f, const struct cpus *cpus, const struct options *o,
                     struct line *why)
 {
@@ -61,6 +65,7 @@ static bool can_run(const struct facts *f, const struct cpus *cpus, const struct
     return why->len == 0;
 }
 
+/* Prints "check: " and what, then the line, and clears it for the next. */
 static void say_check(const char *what, struct line *l)
 {
     struct line out;
@@ -112,6 +117,7 @@ static EFI_STATUS report(const struct facts *f, const struct cpus *cpus,
     return EFI_SUCCESS;
 }
 
+/* What the user should know before the switch: the options in force, and who can reach L0. */
 static void say_terms(const struct options *o, const struct cpus *cpus)
 {
     struct line l;
@@ -129,6 +135,7 @@ static void say_terms(const struct options *o, const struct cpus *cpus)
     console_say_line(&l);
 }
 
+/* By CPUID, so that the line also proves that L0 answers. */
 static void say_launched(const struct region *r)
 {
     struct nidus_cpuid n = {0};

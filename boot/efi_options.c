@@ -12,6 +12,7 @@
 #define CONFIG_PATH "\\EFI\\nidus\\nidus.cfg"
 enum { CONFIG_MAX = 65536 }; /* bytes; sixteen lines of the greatest length */
 
+/* The shell leaves a protocol on our handle when it started us: then the name leads. */
 static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct options *o,
                          struct line *why)
 {
@@ -24,6 +25,7 @@ static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct option
                                 why);
 }
 
+/* Not a refusal: firmware marks the boot entries that it makes itself. */
 static void say_if_binary(EFI_LOADED_IMAGE *self)
 {
     struct line l;
@@ -36,6 +38,7 @@ static void say_if_binary(EFI_LOADED_IMAGE *self)
     console_say_line(&l);
 }
 
+/* Replaces *why by "\EFI\nidus\nidus.cfg: what"; returns false for the caller to return. */
 static bool complain(struct line *why, const char *what)
 {
     line_clear(why);
@@ -44,6 +47,7 @@ static bool complain(struct line *why, const char *what)
     return false;
 }
 
+/* A FAT directory opens and even reads like a file. */
 static bool is_directory(EFI_FILE_HANDLE file)
 {
     static u64 info[64]; /* EFI_FILE_INFO and a name */
@@ -53,6 +57,7 @@ static bool is_directory(EFI_FILE_HANDLE file)
            (((EFI_FILE_INFO *)info)->Attribute & EFI_FILE_DIRECTORY);
 }
 
+/* A fault within the limit is worth more than the news that the file is too long. */
 static bool parse_config(struct options *o, const u8 *bytes, UINTN size, struct line *why)
 {
     struct line reason;
@@ -63,6 +68,7 @@ static bool parse_config(struct options *o, const u8 *bytes, UINTN size, struct 
     return !too_big || complain(why, "longer than 65536 bytes");
 }
 
+/* One byte more than the limit is asked for, so that a longer file shows. */
 static bool read_config_file(EFI_FILE_HANDLE file, struct options *o, struct line *why)
 {
     VOID *bytes;

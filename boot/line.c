@@ -1,4 +1,7 @@
-/* Builds lines of text; see line.h. Pure: the host tests link it as it is. */
+/*
+ * Builds lines of text; see line.h. Pure: the host tests link it as it is. No format strings:
+ * the few kinds of pieces are functions, and nothing that a user wrote is ever a format.
+ */
 #include "boot/line.h"
 
 enum { FOREIGN_MAX = 60 };
@@ -27,7 +30,7 @@ void line_add_decimal(struct line *l, u64 v)
 {
     char digits[20];
     u32 n = 0;
-    do {
+    do { /* from the last digit; 0 has one */
         digits[n++] = (char)('0' + v % 10);
         v /= 10;
     } while (v);
@@ -37,7 +40,7 @@ void line_add_decimal(struct line *l, u64 v)
 
 void line_add_hex(struct line *l, u64 v)
 {
-    int shift = 60;
+    int shift = 60; /* from the first digit that is not 0 */
     while (shift && !(v >> shift))
         shift -= 4;
     line_add(l, "0x");

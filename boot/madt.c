@@ -13,6 +13,8 @@ enum {
     FLAG_ENABLED = 1,
 };
 
+/* A processor with an id above 254 has an x2APIC entry instead: none is counted twice. "Online
+ * capable" ones do not count: they are not there yet. */
 static bool is_enabled_processor(const u8 *entry, u32 length)
 {
     if (entry[0] == LOCAL_APIC && length >= LOCAL_APIC_SIZE)
@@ -30,6 +32,7 @@ u32 madt_count_enabled(const u8 *table, u32 size)
         return 0;
     for (u32 at = HEADER_SIZE; size - at >= 2;) {
         u32 length = table[at + 1];
+        /* A length of 0 would never end, and one beyond the table would read behind it. */
         if (length < 2 || length > size - at)
             break;
         count += is_enabled_processor(table + at, length);

@@ -36,6 +36,7 @@ static const struct key keys[] = {
 };
 /* clang-format on */
 
+/* Where the row's value is; every member but chain is a u32. */
 static u32 *member(struct options *o, const struct key *k)
 {
     return (u32 *)((char *)o + k->offset);
@@ -54,6 +55,7 @@ void options_default(struct options *o)
     o->chain[0] = 0;
 }
 
+/* A row ends at its first empty value: the array behind is zero. */
 static u32 value_count(const struct key *k)
 {
     u32 n = 0;
@@ -71,6 +73,7 @@ static u32 find_value(const struct key *k, struct word w)
     return n;
 }
 
+/* Says which values the key takes; returns false for the caller to return. */
 static bool bad_value(const struct key *k, struct word value, struct line *why)
 {
     line_add(why, k->name);
@@ -84,6 +87,7 @@ static bool bad_value(const struct key *k, struct word value, struct line *why)
     return false;
 }
 
+/* One bad name refuses the list, and an empty one is bad: "a," may be a slip. */
 static bool set_list(struct options *o, const struct key *k, struct word list, struct line *why)
 {
     u32 set = 0;
@@ -100,6 +104,7 @@ static bool set_list(struct options *o, const struct key *k, struct word list, s
     return true;
 }
 
+/* Says what and the word in quotes; returns false for the caller to return. */
 static bool bad_word(struct word w, const char *what, struct line *why)
 {
     line_add(why, what);
@@ -123,6 +128,8 @@ static const struct key *find_key(struct word w, struct word *value, bool *has_v
     return NULL;
 }
 
+/* One word without its quotes. chain= with '=' never comes here: it is no word but a whole
+ * line. */
 static bool set_option(struct options *o, struct word w, struct line *why)
 {
     struct word value;
@@ -143,6 +150,7 @@ static bool set_option(struct options *o, struct word w, struct line *why)
     return true;
 }
 
+/* True when the line begins with "chain=". */
 static bool is_chain(struct word w)
 {
     struct word value;
@@ -179,6 +187,7 @@ static bool set_chain(struct options *o, struct word rest, bool opened, struct l
 static bool read_words(struct options *o, struct word rest, struct line *why)
 {
     for (rest = word_trim(rest); rest.len;) {
+        /* Both "chain=\a b.efi" and chain="\a b.efi" are natural to type. */
         bool opened = *rest.text == '"', closed;
         struct word unquoted = {rest.text + opened, rest.len - opened};
         if (is_chain(unquoted))
@@ -196,6 +205,7 @@ static bool read_words(struct options *o, struct word rest, struct line *why)
     return true;
 }
 
+/* In either case: FAT does not tell, and shells show names in capitals. */
 static bool ends_in_efi(struct word w)
 {
     static const char suffix[] = ".efi";
@@ -208,6 +218,7 @@ static bool ends_in_efi(struct word w)
     return true;
 }
 
+/* The line without the program's own name, if that leads; options.h says when it does. */
 static struct word drop_name(struct word rest, enum options_name name)
 {
     bool closed, has_value;
@@ -223,9 +234,9 @@ static struct word drop_name(struct word rest, enum options_name name)
     return (struct word){rest.text + n, rest.len - n};
 }
 
-/* Reads characters into line[OPTIONS_LINE_MAX] until LF or the end. False: not text, or too
- * long. */
-static bool read_line(struct text *t, u16 *line, struct word *out, struct line *why)
+/* Reads characters into line[OPTIONS_LINE_MAX] until `end` or the end of the text; *out is what
+ * was read. False: not text, or too long. */
+static bool read_until(struct text *t, int end, u16 *line, struct word *out, struct line *why)
 {
     u32 n = 0;
     for (;;) {
@@ -236,7 +247,7 @@ static bool read_line(struct text *t, u16 *line, struct word *out, struct line *
             line_add(why, " is not text");
             return false;
         }
-        if (c == TEXT_END || c == '\n')
+        if (c == TEXT_END || c == end)
             break;
         if (n == OPTIONS_LINE_MAX - 2) { /* leaves room for a quote and the zero */
             line_add(why, "the line is longer than ");
@@ -256,7 +267,8 @@ bool options_read_command(struct options *o, struct text t, enum options_name na
     u16 line[OPTIONS_LINE_MAX];
     struct word rest;
     line_clear(why);
-    if (!read_line(&t, line, &rest, why))
+    /* A boot entry made from a file may hold line ends: they part words here. */
+    if (!read_until(&t, TEXT_END, line, &rest, why))
         return false;
     return read_words(o, drop_name(rest, name), why);
 }
@@ -283,7 +295,7 @@ bool options_read_config(struct options *o, struct text t, struct line *why)
         line_add(why, "line ");
         line_add_decimal(why, number);
         line_add(why, ": ");
-        if (!read_line(&t, line, &w, why) || !read_config_line(o, w, why))
+        if (!read_until(&t, '\n', line, &w, why) || !read_config_line(o, w, why))
             return false;
     }
     return true;

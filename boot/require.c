@@ -93,6 +93,7 @@ static const struct {
 };
 /* clang-format on */
 
+/* A fact that does not exist on this processor has the value 0. */
 static bool is_set(const struct facts *f, enum fact n, u32 bit)
 {
     return (f->value[n] >> bit & 1) != 0;
@@ -107,6 +108,7 @@ static bool is_intel(const struct facts *f)
     return true;
 }
 
+/* Only processors by Intel are asked: elsewhere these numbers mean other things, or fault. */
 u32 facts_msr(const struct facts *f, enum fact n)
 {
     bool exists = is_intel(f) && is_set(f, FACT_CPUID_1_ECX, 5);
@@ -154,6 +156,7 @@ u32 require_first_missing(const struct facts *f)
     return n;
 }
 
+/* "CR4", or "IA32_VMX_BASIC (MSR 0x480)". */
 static void add_source(struct line *l, enum fact n)
 {
     line_add(l, sources[n].name);
@@ -164,6 +167,7 @@ static void add_source(struct line *l, enum fact n)
     line_add_char(l, ')');
 }
 
+/* Twelve characters; an emulator may put anything there. */
 static void add_vendor(const struct facts *f, struct line *l)
 {
     line_add(l, "CPUID.0 says \"");

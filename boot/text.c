@@ -1,6 +1,7 @@
 /* Decodes UTF-8 and UCS-2; see text.h. Pure: the host tests link it as it is. */
 #include "boot/text.h"
 
+/* Control characters but the blanks, surrogates and non-characters are no text. */
 static bool is_text(u32 c)
 {
     if (c < 0x20)
@@ -18,6 +19,7 @@ static u32 utf8_length(u8 first)
     return (first & 0xf0) == 0xe0 ? 3 : 0;
 }
 
+/* The shortest form only: an overlong '/' must not pass for one. */
 static int utf8_next(struct text *t)
 {
     static const u8 first_bits[4] = {0, 0x7f, 0x1f, 0x0f};
@@ -37,6 +39,7 @@ static int utf8_next(struct text *t)
     return (int)c;
 }
 
+/* Little-endian, as UEFI has it; half a character at the end is bad. */
 static int ucs2_next(struct text *t)
 {
     if (t->size - t->at < 2)
@@ -65,6 +68,8 @@ struct text text_of_file(const u8 *bytes, u32 size)
     return (struct text){bytes, size, marked ? 3 : 0, TEXT_UTF8};
 }
 
+/* True when all of it is text that begins with a printable ASCII character (or is empty). The
+ * first character tells UCS-2 from ASCII: two ASCII bytes make a character far from ASCII. */
 static bool reads_as(struct text t)
 {
     int c = text_next(&t);

@@ -1,6 +1,7 @@
 /* Words, quotes and paths; see words.h. Pure: the host tests link it as it is. */
 #include "boot/words.h"
 
+/* Line ends count: CR stays behind in a CR LF file. */
 static bool is_space(u16 c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -41,6 +42,7 @@ bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 si
     while (command[w.len])
         w.len++;
     w.len = word_length(w, &closed);
+    /* A path from the root takes no folder before it; the quote may stand first. */
     u16 first = w.len && *w.text == '"' ? w.text[1] : *w.text;
     for (; first != '\\' && first != '/' && *folder; n++) {
         if (n + 1 >= size)

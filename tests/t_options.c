@@ -157,6 +157,10 @@ static void test_program_name(void **state)
         if (rows[i].good)
             assert_int_equal(o.log, BOOT_LOG_E9);
     }
+    assert_true(command("log=e9\n\tverbose=2\r\n")); /* line ends part words as spaces do */
+    assert_int_equal(o.log, BOOT_LOG_E9);
+    assert_int_equal(o.verbose, 2);
+    assert_false(command("log=e9\nlog=banana"));
     assert_true(command("chain=\\x.efi"));
     assert_chain("\\x.efi");
 }
