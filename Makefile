@@ -124,9 +124,13 @@ $(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
 TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
-$(B)/vmcs12: $(TOOL_SRC) $(wildcard tools/vmcs12* hv/vmcs12/*.h hv/vmcs12/*.def hv/arch/*.h hv/arch/*.def)
-	$(call say,HOSTCC,$@)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) $(TOOL_SRC) -o $@
+$(B)/tool/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) -MMD -MP -c $< -o $@
+
+$(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
+	$(call say,HOSTLD,$@)
+	$(Q)$(HOSTCC) $^ -o $@
 
 $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)

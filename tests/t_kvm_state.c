@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <linux/kvm.h>
 
 #include "hv/vmcs12/kvm_state.h"
 #include "tests/rng.h"
@@ -18,17 +19,23 @@ static void put(u8 *p, u64 v, unsigned bytes)
         p[i] = (u8)(v >> (8 * i));
 }
 
-/* L2 runs, shadowing on: offsets as struct kvm_nested_state and struct vmcs12 have them. */
+/* L2 runs, shadowing on. The header is the kernel's own structure; places in struct vmcs12, which
+ * the kernel does not export, are bytes. */
 static void good_blob(u8 *b)
 {
+    struct kvm_nested_state h;
     memset(b, 0, 128 + 8192);
-    put(b + 0, 1, 2);
-    put(b + 4, 128 + 8192, 4);
-    put(b + 8, 0x1000, 8);
-    put(b + 16, 0x2000, 8);
-    put(b + 28, 1, 4);
-    put(b + 32, 0x1122334455667788, 8);
-    u8 *vmcs = b + 128, *shadow = vmcs + 4096;
+    memset(&h, 0, sizeof h);
+    h.flags = KVM_STATE_NESTED_GUEST_MODE;
+    h.format = KVM_STATE_NESTED_FORMAT_VMX;
+    h.size = sizeof h + sizeof(struct kvm_vmx_nested_state_data);
+    h.hdr.vmx.vmxon_pa = 0x1000;
+    h.hdr.vmx.vmcs12_pa = 0x2000;
+    h.hdr.vmx.flags = KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE;
+    h.hdr.vmx.preemption_timer_deadline = 0x1122334455667788;
+    memcpy(b, &h, sizeof h);
+    u8 *vmcs = b + sizeof h + offsetof(struct kvm_vmx_nested_state_data, vmcs12);
+    u8 *shadow = b + sizeof h + offsetof(struct kvm_vmx_nested_state_data, shadow_vmcs12);
     put(vmcs, 0x11e57ed0, 4);
     put(vmcs + 8, 1, 4);
     put(vmcs + 176, 0x5000, 8);       /* link pointer */
@@ -38,6 +45,31 @@ static void good_blob(u8 *b)
     put(vmcs + 884, 0x1a09b, 4); /* CS rights, unusable */
     put(shadow, 0x91e57ed0, 4);
     put(shadow + 176, ~0ull, 8);
+}
+
+/* Our flags are the kernel's; SMM flags, which no blob above sets, stand where it has them. */
+static void flags_are_the_kernels(void **state)
+{
+    (void)state;
+    static u8 b[128 + 8192];
+    static struct kvm_state s;
+    struct kvm_nested_state h;
+    assert_int_equal(KVM_GUEST_MODE, KVM_STATE_NESTED_GUEST_MODE);
+    assert_int_equal(KVM_RUN_PENDING, KVM_STATE_NESTED_RUN_PENDING);
+    assert_int_equal(KVM_EVMCS, KVM_STATE_NESTED_EVMCS);
+    assert_int_equal(KVM_MTF_PENDING, KVM_STATE_NESTED_MTF_PENDING);
+    assert_int_equal(KVM_SMM_GUEST_MODE, KVM_STATE_NESTED_SMM_GUEST_MODE);
+    assert_int_equal(KVM_SMM_VMXON, KVM_STATE_NESTED_SMM_VMXON);
+    assert_int_equal(KVM_DEADLINE_VALID, KVM_STATE_VMX_PREEMPTION_TIMER_DEADLINE);
+    assert_int_equal(KVM_STATE_HEADER, sizeof h);
+    good_blob(b);
+    memcpy(&h, b, sizeof h);
+    h.flags = 0;
+    h.hdr.vmx.smm.flags = KVM_STATE_NESTED_SMM_GUEST_MODE | KVM_STATE_NESTED_SMM_VMXON;
+    memcpy(b, &h, sizeof h);
+    assert_null(kvm_state_parse(b, sizeof b, &s));
+    assert_int_equal(s.smm_flags, 3);
+    assert_int_equal(s.vmx_flags, 1);
 }
 
 static void reads_a_blob(void **state)
@@ -222,6 +254,7 @@ static void random_states_survive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flags_are_the_kernels),
         cmocka_unit_test(reads_a_blob),      cmocka_unit_test(no_prefix_is_accepted),
         cmocka_unit_test(each_rule_refuses), cmocka_unit_test(small_states),
         cmocka_unit_test(the_tail),          cmocka_unit_test(produce_refuses),

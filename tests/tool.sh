@@ -4,7 +4,7 @@
 # Usage: tests/tool.sh PROGRAM SCRATCH-DIR, from the tree's root.
 set -u
 tool=$(realpath "$1")
-dir=$2/tool
+dir=$2/tool-test
 root=$(pwd)
 rm -rf "$dir"
 mkdir -p "$dir"
