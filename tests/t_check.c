@@ -165,6 +165,7 @@ static void test_texts(void **state)
     assert_string_equal(rule_section_title(R_vpid_zero), "VM-Execution Control Fields");
     assert_int_equal(check_verdict(R_NONE).outcome, VERDICT_OK);
     assert_int_equal(check_verdict(R_NONE).rule, R_NONE);
+    assert_int_equal(check_verdict(R_NONE).number, 0);
 }
 
 int main(void)

@@ -102,9 +102,11 @@ static bool outcome_right(const struct verdict *verdict)
 {
     switch (rule_stage(verdict->rule)) {
     case STAGE_CONTROLS:
-        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 7;
+        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 7 &&
+               verdict->qualification == 0;
     case STAGE_HOST:
-        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 8;
+        return verdict->outcome == VERDICT_VMFAIL && verdict->number == 8 &&
+               verdict->qualification == 0;
     case STAGE_GUEST:
         return verdict->outcome == VERDICT_FAILED_ENTRY && verdict->number == 0x80000021 &&
                verdict->qualification == 0;
@@ -235,10 +237,8 @@ static void test_coverage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_msr_rows),
-        cmocka_unit_test(test_msr_access),
-        cmocka_unit_test(test_coverage), /* after the rows */
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_msr_rows),
+        cmocka_unit_test(test_msr_access), cmocka_unit_test(test_coverage), /* after the rows */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
