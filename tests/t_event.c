@@ -103,8 +103,8 @@ static void exceptions_with_codes(void **state)
     assert_false(event_has_error(255));
 }
 
-/* SDM 3A 6.15, "Conditions for Generating a Double Fault", for all pairs of vectors: contributory
- * 0, 10-13 (and #CP); page faults 14 (and #VE). */
+/* SDM 3A 6.15 "Exception and Interrupt Reference", table "Conditions for Generating a Double
+ * Fault", for all pairs of vectors: contributory 0, 10-13 (and #CP); page faults 14 (and #VE). */
 static char class_of(u32 v)
 {
     return v == 8                                      ? 'd'

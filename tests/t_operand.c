@@ -1,5 +1,6 @@
-/* Host tests of hv/arch/operand.c: rows written from SDM 3C table "Format of the VM-Exit
- * Instruction-Information Field as Used for VMREAD and VMWRITE" and SDM 3A 5.3. */
+/* Host tests of hv/arch/operand.c: rows written from
+ * SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution", its table for VMREAD
+ * and VMWRITE, and SDM 3A 5.3 "Limit Checking". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

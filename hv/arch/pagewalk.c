@@ -24,7 +24,8 @@ static bool is_user_access(const struct walker *w)
     return w->p->cpl == 3 && !any(w->access, WALK_SYSTEM);
 }
 
-/* SDM 3A 4.7: W/R, U/S come from the access; I/D only where NX or SMEP is in use. */
+/* SDM 3A 4.7 "Page-Fault Exceptions": W/R, U/S come from the access; I/D only where NX or SMEP is
+ * in use. */
 static struct walk_result fault(const struct walker *w, u32 why)
 {
     u32 code = why | (u32)(w->access & PF_W);

@@ -9,6 +9,8 @@ global trap_stubs:data
 
 section .text
 
+RIP_BEHIND_RAX equ 8                                    ; the RIP that the CPU pushed, once RAX is pushed too
+
 ; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an error.
 %macro STUB 2
 align 16
@@ -30,13 +32,13 @@ trap_ %+ v:
         mov     dword [gs:PERCPU_nmi_pending], 1
         push    rax
         lea     rax, [enter_window]
-        cmp     [rsp + 8], rax
+        cmp     [rsp + RIP_BEHIND_RAX], rax
         jb      .out
         lea     rax, [enter_window_end]
-        cmp     [rsp + 8], rax
+        cmp     [rsp + RIP_BEHIND_RAX], rax
         jae     .out
         lea     rax, [enter_nmi]
-        mov     [rsp + 8], rax
+        mov     [rsp + RIP_BEHIND_RAX], rax
 .out:   pop     rax
         iretq
   %elif v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 || v == 29 || v == 30
