@@ -71,6 +71,30 @@ static int build(char **argv, u8 choice, char *texts, size_t room)
     return argc;
 }
 
+/* What stands on standard input: the input's own bytes, or a page or blob with the right first
+ * bytes and a few patches (place, eight bytes), so that small inputs reach past the header. */
+static size_t content(const u8 *data, size_t size, u8 *bytes, size_t room)
+{
+    static const u64 header[] = {1 | (u64)(KVM_STATE_HEADER + KVM_STATE_PAGE) << 32, 0x1000, 0x2000};
+    if (size == 0 || data[0] % 8 > LAYOUT_COUNT) {
+        size_t n = size < room ? size : room;
+        memcpy(bytes, data, n);
+        return n;
+    }
+    bool blob = data[0] % 8 == LAYOUT_COUNT;
+    u32 revision = blob ? REVISION_KVM : layout_info((enum vmcs_layout)(data[0] % 8))->revision;
+    u32 start = blob ? KVM_STATE_HEADER : 0;
+    memset(bytes, 0, room);
+    memcpy(bytes, header, blob ? sizeof header : 0);
+    memcpy(bytes + start, &revision, sizeof revision);
+    for (size_t at = 1; at + 10 <= size; at += 10) {
+        u16 place;
+        memcpy(&place, data + at, sizeof place);
+        memcpy(bytes + place % (start + 4088), data + at + 2, 8);
+    }
+    return start + 4096u;
+}
+
 static FILE *null_stream(void)
 {
     static FILE *null;
@@ -91,8 +115,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     if (data[0] % ARRAY_LEN(lines) == ARRAY_LEN(lines) - 1 && is_path(texts))
         return 0;
     int argc = build(argv, data[0], texts, TEXTS);
-    size_t length = size - 1 - TEXTS;
-    FILE *in = length != 0 ? fmemopen((void *)(size_t)(data + 1 + TEXTS), length, "rb") : fopen("/dev/null", "rb");
+    static u8 bytes[KVM_STATE_HEADER + 2 * KVM_STATE_PAGE];
+    size_t length = content(data + 1 + TEXTS, size - 1 - TEXTS, bytes, sizeof bytes);
+    FILE *in = length != 0 ? fmemopen(bytes, length, "rb") : fopen("/dev/null", "rb");
     FILE *err = fmemopen(said, sizeof said - 1, "w");
     demand(in != NULL && err != NULL);
     int status = tool_run(argc, argv, in, null_stream(), err);
