@@ -145,6 +145,8 @@ static void NORETURN run(struct cpu *cpu)
         if (how == VMX_ENTER_EXIT) {
             cpu->current->launched = 1;
             handle_exit(cpu);
+            if (__builtin_expect(cpu->vm->stress, 0) && cpu->nested)
+                nested_stress(cpu);
         } else if (how == VMX_ENTER_NMI) {
             if (cpu->percpu.mc_pending)
                 mc_deliver(cpu);

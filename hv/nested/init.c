@@ -52,6 +52,7 @@ static struct check_cpuid cpuid_facts(const struct cpu *cpu)
                            (any(edx_ext, CPUIDX_EDX_NX) ? EFER_NXE : 0)),
         .debugctl_reserved = debugctl_reserved(rtm),
         .perf_global_reserved = perf_global_reserved(),
+        .nmi_needs_no_sti = true, /* CAVEAT(nmi-under-sti) */
     };
 }
 

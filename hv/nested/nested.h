@@ -143,8 +143,8 @@ void nested_shadow_put(struct cpu *cpu, u64 encoding); /* one field of the worki
 size_t nested_save(struct cpu *cpu, u8 *blob);
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length) MUST_CHECK;
 void nested_wipe(struct cpu *cpu);
-/* stress=restore: save, wipe and load. Nothing may show. */
-void nested_stress_restore(struct cpu *cpu);
+/* stress=: after every exit, what must not show. restore: save, wipe and load. */
+void nested_stress(struct cpu *cpu);
 
 /* init.c: bring-up; sets cpu->nested and vm->shown. NULL, or what stands against it in one
  * line. @pre vmcs01 is current and complete */

@@ -1,0 +1,153 @@
+/*
+ * Everything nested about one processor leaves as bytes and comes back: KVM's nested-state blob,
+ * which KVM can read, plus a tail with what KVM's format has no place for. L1's own registers
+ * (vmcs01) are not part of it, as with KVM. Addresses of L0's never leave: a loaded vmcs02 is
+ * merged anew, and only L2's own state is taken from the tail.
+ */
+#include "hv/nested/nested.h"
+#include "hv/core/lib.h"
+#include "hv/vmcs12/kvm_state.h"
+#include "hv/vmcs12/sync.h"
+#include "hv/vmx/insn.h"
+
+enum tail_flags { TAIL_LAUNCHING = 1, TAIL_NMI_HELD = 2 };
+
+/* Version KVM_TAIL_VERSION of the tail. Both images are in LAYOUT_EXTENDED. */
+struct tail {
+    u32 flags;
+    u32 zero;
+    u8 vmcs12[PAGE_SIZE]; /* exactly: KVM's page lacks fields, and has L2's state in it */
+    u8 guest02[PAGE_SIZE];
+};
+
+_Static_assert(sizeof(struct tail) + KVM_STATE_HEADER + 2 * KVM_STATE_PAGE + KVM_TAIL_HEADER <=
+                   NESTED_STATE_MAX, "NESTED_STATE_MAX holds a whole blob");
+
+/* What KVM keeps in vmcs12 while L2 runs: the guest area as L2 left it, all else unchanged. */
+static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
+{
+    const struct nested *n = cpu->nested;
+    struct vmexit none = {0};
+    struct sync_env s = {.v02 = &n->image02, .x = &none, .vcaps = &n->caps,
+                         .preemption_timer = n->image02.preemption_timer_value};
+    *out = n->vmcs12;
+    sync_exit12(&s, out);
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area != AREA_GUEST)                                                               \
+        out->name = n->vmcs12.name;
+#include "hv/vmcs12/fields.def"
+}
+
+static void encode(const struct vmcs_image *v, u8 *page)
+{
+    enum vmcs_field homeless = layout_encode(LAYOUT_EXTENDED, v, page);
+    ASSERT(homeless == F_COUNT);
+}
+
+static void fill_tail(struct cpu *cpu, struct tail *t)
+{
+    const struct nested *n = cpu->nested;
+    t->flags = (n->launching ? TAIL_LAUNCHING : 0) | (n->nmi_held ? TAIL_NMI_HELD : 0);
+    t->zero = 0;
+    encode(&n->vmcs12, t->vmcs12);
+    encode(&n->image02, t->guest02);
+}
+
+size_t nested_save(struct cpu *cpu, u8 *blob)
+{
+    struct nested *n = cpu->nested;
+    struct kvm_state *s = n->state;
+    struct tail *t = n->tail;
+    bool has_current = n->vmxon && n->current.a != NO_VMCS12;
+    memset(s, 0, sizeof *s);
+    if (cpu->in_l2)
+        vmcs02_fetch_guest(cpu);
+    else
+        nested_shadow_pull(cpu);
+    fill_tail(cpu, t);
+    s->flags = cpu->in_l2 ? KVM_GUEST_MODE : 0;
+    s->vmxon_pa = n->vmxon ? n->vmxon_pointer.a : KVM_NO_ADDRESS;
+    s->vmcs12_pa = has_current ? n->current.a : KVM_NO_ADDRESS;
+    s->has_vmcs12 = has_current;
+    if (cpu->in_l2)
+        vmcs12_with_l2(cpu, &s->vmcs12);
+    else
+        s->vmcs12 = n->vmcs12;
+    s->tail_version = KVM_TAIL_VERSION;
+    s->tail_length = sizeof *t;
+    s->tail = (const u8 *)t;
+    for (enum vmcs_field f; (f = kvm_state_produce(s, blob)) != F_COUNT;)
+        vmcs12_set(&s->vmcs12, f, 0); /* the tail has it */
+    return kvm_state_length(s);
+}
+
+/* L2's own state over what merge made: its registers, and an event that waits to be injected. */
+static void take_guest02(struct vmcs_image *want, const struct vmcs_image *from)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_GUEST)                                                               \
+        want->name = from->name;
+#include "hv/vmcs12/fields.def"
+    want->entry_ctl = from->entry_ctl;
+    want->entry_intr_info = from->entry_intr_info;
+    want->entry_exception_error_code = from->entry_exception_error_code;
+    want->entry_instruction_len = from->entry_instruction_len;
+}
+
+static void load_l2(struct cpu *cpu, const struct tail *t)
+{
+    struct nested *n = cpu->nested;
+    const u64 no_pdptes[4] = {0};
+    nested_merge(cpu, no_pdptes);
+    layout_decode(LAYOUT_EXTENDED, t->guest02, &n->base12);
+    take_guest02(&n->want02, &n->base12);
+    nested_run_l2(cpu);
+    vmcs02_store(cpu, &n->want02);
+}
+
+void nested_wipe(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    nested_run_l1(cpu);
+    n->vmxon = n->launching = n->nmi_held = false;
+    n->current = GPA1(NO_VMCS12);
+    memset(&n->vmcs12, 0, sizeof n->vmcs12);
+    memset(&n->want02, 0, sizeof n->want02);
+    nested_shadow_push(cpu);
+    vmcs02_reset(cpu);
+}
+
+const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
+{
+    struct nested *n = cpu->nested;
+    struct kvm_state *s = n->state;
+    const char *why = kvm_state_parse(blob, length, s);
+    if (why)
+        return why;
+    if (s->tail_length != sizeof(struct tail) || s->tail_version != KVM_TAIL_VERSION)
+        return "the tail is not of this version";
+    const struct tail *t = (const struct tail *)s->tail;
+    n->launching = any(t->flags, TAIL_LAUNCHING);
+    n->vmxon_pointer = GPA1(s->vmxon_pa);
+    n->current = GPA1(s->vmcs12_pa == KVM_NO_ADDRESS ? NO_VMCS12 : s->vmcs12_pa);
+    layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->vmcs12);
+    nested_vmx_operation(cpu, s->vmxon_pa != KVM_NO_ADDRESS);
+    if (any(s->flags, KVM_GUEST_MODE))
+        load_l2(cpu, t);
+    else
+        nested_shadow_push(cpu);
+    n->nmi_held = any(t->flags, TAIL_NMI_HELD);
+    return NULL;
+}
+
+void nested_stress(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (!any(cpu->vm->stress, STRESS_RESTORE))
+        return;
+    size_t length = nested_save(cpu, n->blob);
+    nested_wipe(cpu);
+    const char *why = nested_load(cpu, n->blob, length);
+    if (why)
+        panic("bug: our own nested state is refused: %s", why);
+}
