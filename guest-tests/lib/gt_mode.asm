@@ -39,6 +39,8 @@ struc   blk
 .data16_sel     resd 1
 .tss_sel        resd 1
 .v86_frame      resd 9
+.tr             resd 1
+.tss_back       resd 1                  ; a TSS that may be in TR when long mode begins
 .pad            resd 1
 .rsp64          resq 1
 .ret64          resq 1
@@ -48,9 +50,6 @@ endstruc
 %define KIND_REAL        2
 %define KIND_V86         3
 
-%define TF     0x100                    ; RFLAGS.TF
-%define LAST16 0xffff
-%define LAST32 0xffffffff
 
 %define AT(label) (label - gt_mode_start)
 
@@ -155,6 +154,10 @@ done32: pushfd
 up32:   mov     eax, cr0
         mov     [ebp + blk.cr0_seen], eax
 up32_seen:
+        str     eax
+        mov     [ebp + blk.tr], eax
+        mov     eax, [ebp + blk.tss_back]
+        ltr     ax
         mov     eax, [ebp + blk.cr0_flat]
         mov     cr0, eax
         mov     eax, [ebp + blk.cr4_back]
@@ -181,6 +184,9 @@ bits    64
 EXPORT long
         mov     ebp, ebp
         mov     rsp, [rbp + blk.rsp64]
+        xor     eax, eax
+        push    rax
+        popfq                           ; NT and TF of a snippet end here
         jmp     [rbp + blk.ret64]
 
 ; ---- exceptions in protected mode: gates to these, in steps of 16 bytes ----------------
@@ -283,155 +289,8 @@ EXPORT iret16                           ; a handler for INT n that returns
 EXPORT v86_return                       ; where RET leads in virtual-8086 mode: out, by #UD
         ud2
 
-; ---- the snippets, once for each operand size -------------------------------------------
-%macro  SNIPPETS 1
-bits    %1
-EXPORT nop%1
-        nop
-        ret
-EXPORT cpuid%1
-        cpuid
-        ret
-EXPORT cpuid_ud%1
-        cpuid
-        ud2
-EXPORT rdmsr%1
-        rdmsr
-        ret
-EXPORT wrmsr%1
-        wrmsr
-        ret
-EXPORT xgetbv%1
-        xgetbv
-        ret
-EXPORT xsetbv%1
-        xgetbv
-        xsetbv
-        ret
-EXPORT wbinvd%1
-        wbinvd
-        invd
-        ret
-EXPORT getsec%1
-        getsec
-        ret
-EXPORT vmcall%1
-        vmcall
-        ret
-EXPORT vmxoff%1
-        vmxoff
-        ret
-EXPORT vmread%1
-        vmread  eax, ecx
-        ret
-EXPORT rdtscp%1
-        rdtscp
-        xor     eax, eax
-        xor     edx, edx
-        ret
-EXPORT invpcid%1
-        db 0x66, 0x0f, 0x38, 0x82, 0x07
-        ret
-EXPORT smsw%1
-        smsw    eax
-        ret
-EXPORT readcr%1
-        mov     eax, cr0
-        mov     ebx, cr4
-        mov     ecx, dr7
-        ret
-EXPORT cr0%1
-        mov     cr0, eax
-        mov     ebx, cr0
-        ret
-EXPORT cr4%1
-        mov     ebx, cr4
-        mov     edx, ebx
-        xor     ebx, eax
-        mov     cr4, ebx
-        mov     eax, cr4
-        mov     cr4, edx
-        xor     edx, edx
-        ret
-EXPORT cr8%1
-        db 0xf0, 0x0f, 0x20, 0xc0       ; LOCK MOV EAX, CR0: MOV from CR8 on another vendor
-        ret
-EXPORT in%1
-        in      eax, dx
-        ret
-EXPORT sti_cpuid%1
-        sti
-        cpuid
-        cli
-        ret
-EXPORT movss_cpuid%1
-        mov     dx, ss
-        mov     ss, dx
-        cpuid
-        ret
-EXPORT step%1                           ; TF over CPUID: the #DB is behind it
-%if %1 == 32
-        pushfd
-        or      dword [esp], TF
-        popfd
-%else
-        pushf
-        pop     dx
-        or      dx, TF
-        push    dx
-        popf
-%endif
-        cpuid
-        nop
-        ret
-EXPORT div%1
-        xor     cx, cx
-        div     cx
-        ret
-EXPORT ud%1
-        ud2
-EXPORT int3%1
-        int3
-        ret
-EXPORT int%1
-        int     0x31
-        ret
-EXPORT gp%1                             ; the last byte and the one behind it
-%if %1 == 32
-        mov     ax, [LAST32]
-%else
-        mov     ax, [LAST16]
-%endif
-        xor     eax, eax
-        ret
-EXPORT hlt%1
-        hlt
-        ret
-%endmacro
-
-        SNIPPETS 32
-        SNIPPETS 16
-bits    16
-EXPORT wrap16                           ; CPUID at offset 0xfffe of the segment in AX
-        push    cs
-        push    word AT(.back)
-        push    ax
-        push    word 0xfffe
-        retf
-.back:  ret
-EXPORT unreal16                         ; a flat limit kept across the return to real mode
-        mov     esi, [blk.data_sel]
-        mov     eax, cr0
-        or      al, 1
-        mov     cr0, eax
-        mov     es, si
-        and     al, ~1
-        mov     cr0, eax
-        mov     ebx, [es:edi]
-        push    cs
-        pop     es
-        xor     eax, eax
-        ret
+%include "guest-tests/lib/gt_snippets.inc"
+%include "guest-tests/lib/gt_task.inc"
 EXPORT end
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -26,9 +26,8 @@ enum {
     IDT_AT = 0xd000, /* in the block's segment */
     IVT_AT = 0xd400,
     TSS_AT = 0xd800,
-    SEL_CODE16 = GT_FREE + 0x80,
-    SEL_DATA16 = GT_FREE + 0x88,
     SEL_TSS32 = GT_FREE + 0x90,
+    SEL_TSS_BACK = GT_FREE + 0x98,
     TSS32_SIZE = 104,
     PDE_SUPERVISOR_LARGE = 0x83, /* not user: SMEP and SMAP can be set */
 };
@@ -74,21 +73,48 @@ static void build_paging(void)
     long_mode = (u32)gt_read_cr3();
 }
 
-static void build_descriptors(void)
+u32 gt_mode_base(void)
 {
-    u32 base = block->base;
-    u64 *idt = (u64 *)(u64)(base + IDT_AT);
-    u32 *ivt = (u32 *)(u64)(base + IVT_AT);
+    return block->base;
+}
 
-    gt_gdt[SEL_CODE16 / 8] = gt_descriptor(base, SEGMENT - 1, 0x9b, 0);
-    gt_gdt[SEL_DATA16 / 8] = gt_descriptor(base, SEGMENT - 1, 0x93, 0);
+u32 gt_mode_offset(const char *label)
+{
+    return offset(label);
+}
+
+u32 gt_mode_cr3(enum gt_mode mode)
+{
+    return mode == GT_MODE_PAE ? pae : paged32;
+}
+
+u64 *gt_mode_idt(void)
+{
+    return (u64 *)(u64)(block->base + IDT_AT);
+}
+
+void gt_mode_default_gates(void)
+{
+    u64 *idt = gt_mode_idt();
+
     for (u32 v = 0; v < 32; v++) {
         u32 at = linear(gt_mode_stubs32) + v * STUB;
 
         idt[v] =
             (u64)(at & 0xffff) | (u64)GT_CODE32 << 16 | 0x8eull << 40 | (u64)(at >> 16) << 48;
-        ivt[v] = (offset(gt_mode_stubs16) + v * STUB) | base >> 4 << 16;
     }
+}
+
+static void build_descriptors(void)
+{
+    u32 base = block->base;
+    u32 *ivt = (u32 *)(u64)(base + IVT_AT);
+
+    gt_gdt[GT_MODE_CODE16 / 8] = gt_descriptor(base, SEGMENT - 1, 0x9b, 0);
+    gt_gdt[GT_MODE_DATA16 / 8] = gt_descriptor(base, SEGMENT - 1, 0x93, 0);
+    gt_mode_default_gates();
+    for (u32 v = 0; v < 32; v++)
+        ivt[v] = (offset(gt_mode_stubs16) + v * STUB) | base >> 4 << 16;
     ivt[0x31] = offset(gt_mode_iret16) | base >> 4 << 16;
     ((u32 *)(u64)(base + TSS_AT))[1] = base + STACK_TOP; /* ESP0, SS0 */
     ((u32 *)(u64)(base + TSS_AT))[2] = GT_DATA;
@@ -109,14 +135,16 @@ static void build_block(void)
     b->stack = b->base + STACK_TOP;
     b->stack16 = STACK_TOP;
     b->data_sel = GT_DATA;
-    b->data16_sel = SEL_DATA16;
+    b->data16_sel = GT_MODE_DATA16;
     b->tss_sel = SEL_TSS32;
+    b->tss_back = SEL_TSS_BACK;
     set_far(b->far_compat, linear(gt_mode_compat), GT_CODE32);
     set_far(b->far_64, linear(gt_mode_long), GT_CODE64);
-    set_far(b->far_p16, offset(gt_mode_p16), SEL_CODE16);
+    set_far(b->far_p16, offset(gt_mode_p16), GT_MODE_CODE16);
     set_far(b->far_flat, linear(gt_mode_flat), GT_CODE32);
     b->far_real[0] = offset(gt_mode_real) | b->base >> 4 << 16;
-    b->idt32[0] = (32 * 8 - 1) | (b->base + IDT_AT) << 16; /* limit, base: six bytes */
+    b->idt32[0] = (GT_MODE_GATES * 8 - 1) | (b->base + IDT_AT)
+                                                << 16; /* limit, base: six bytes */
     b->idt32[1] = (b->base + IDT_AT) >> 16;
     b->ivt[0] = (0x100 * 4 - 1) | (b->base + IVT_AT) << 16;
     b->ivt[1] = (b->base + IVT_AT) >> 16;
@@ -174,6 +202,7 @@ static void build_v86_frame(struct gt_mode_block *b)
     CopyMem(b->v86_frame, (void *)frame, sizeof frame);
     *(u16 *)(u64)(b->base + STACK_V86) = (u16)offset(gt_mode_v86_return);
     gt_gdt[SEL_TSS32 / 8] = gt_descriptor(b->base + TSS_AT, TSS32_SIZE - 1, 0x89, 0);
+    gt_gdt[SEL_TSS_BACK / 8] = gt_gdt[SEL_TSS32 / 8];
 }
 
 const struct gt_mode_block *gt_mode_run(enum gt_mode mode, const char *snippet32,
@@ -189,7 +218,7 @@ const struct gt_mode_block *gt_mode_run(enum gt_mode mode, const char *snippet32
     CopyMem(b->in, (void *)in, sizeof b->in);
     SetMem(b->out, sizeof b->out, 0);
     b->vector = GT_NONE;
-    b->error = b->eip = b->cs = b->flags = b->cr0_seen = 0;
+    b->error = b->eip = b->cs = b->flags = b->cr0_seen = b->tr = 0;
     build_v86_frame(b);
     gt_mode_enter(b);
     gt_desc_enter();

@@ -9,6 +9,12 @@
 
 #include "guest-tests/lib/gt.h"
 
+enum {
+    GT_MODE_GATES = 34,
+    GT_MODE_CODE16 = GT_FREE + 0x80, /* base = the block's, 64 KiB */
+    GT_MODE_DATA16 = GT_FREE + 0x88,
+};
+
 enum gt_mode {
     GT_MODE_PROTECTED,   /* 32-bit, no paging */
     GT_MODE_PAGED32,     /* 32-bit paging, 4 MiB pages */
@@ -34,7 +40,7 @@ struct gt_mode_block {
     u32 far_compat[2], far_64[2], far_p16[2], far_real[2], far_flat[2];
     u32 idt32[2], ivt[2];
     u32 data_sel, data16_sel, tss_sel;
-    u32 v86_frame[9], pad;
+    u32 v86_frame[9], tr, tss_back, pad;
     u64 rsp64, ret64;
 };
 
@@ -47,6 +53,13 @@ void gt_mode_prepare(void);
 const struct gt_mode_block *gt_mode_run(enum gt_mode mode, const char *snippet32,
                                         const char *snippet16, const u32 in[6]);
 const char *gt_mode_name(enum gt_mode mode);
-void *gt_mode_segment(void); /* a further 64 KiB segment below 1 MiB */
+/* For tests that add to the block's tables: where it lies, and its 32-bit IDT of GT_MODE_GATES.
+ */
+u32 gt_mode_base(void);
+u32 gt_mode_offset(const char *label);
+u64 *gt_mode_idt(void);
+void gt_mode_default_gates(void);
+u32 gt_mode_cr3(enum gt_mode mode); /* of the two paged modes */
+void *gt_mode_segment(void);        /* a further 64 KiB segment below 1 MiB */
 
 #endif
