@@ -234,6 +234,8 @@ static void addresses_are_translated(void **state)
             {v02.eptp_list_addr, 0, 0},
             {v02.vmread_bitmap_addr, 0, 0},
             {v02.vmwrite_bitmap_addr, 0, 0},
+            {v02.spp_table_pointer, 0, 0},
+            {v02.pid_pointer_table, 0, 0},
         };
         for (u32 i = 0; i < ARRAY_LEN(row); i++)
             assert_true(row[i].got == (row[i].on ? row[i].want : 0));

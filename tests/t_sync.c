@@ -115,16 +115,17 @@ static void valid_bit_is_cleared(void **state)
 static void ia32e_mode_follows_lma(void **state)
 {
     (void)state;
-    for (u32 i = 0; i < 8; i++) {
+    for (u32 i = 0; i < 16; i++) {
         bool lma = i & 1, had = i & 2, cap = i & 4;
+        u32 others = i & 8 ? ~(1u << 9) : 0;
         struct vmx_caps caps = {.misc = cap ? 1u << 5 : ~(1ull << 5)};
 
         fresh();
         env.vcaps = &caps;
-        v12.entry_ctl = had ? ~0u : ~(1u << 9);
+        v12.entry_ctl = others | (had ? 1u << 9 : 0);
         v02.guest_efer = lma ? EFER_LMA : ~EFER_LMA;
         sync_exit12(&env, &v12);
-        assert_int_equal(v12.entry_ctl, (cap ? lma : had) ? ~0u : ~(1u << 9));
+        assert_int_equal(v12.entry_ctl, others | ((cap ? lma : had) ? 1u << 9 : 0));
     }
 }
 
