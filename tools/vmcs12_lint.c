@@ -113,13 +113,28 @@ static bool akin(enum rule_id rule, enum vmcs_field f)
     return false;
 }
 
+/* Fields that other fields' rules hang on; trying every field for every rule would take seconds. */
+static bool decides_much(enum vmcs_field f)
+{
+    switch (f) {
+    case F_pin_ctl: case F_cpu1_ctl: case F_cpu2_ctl: case F_exit_ctl: case F_entry_ctl:
+    case F_guest_cr0: case F_guest_cr4: case F_guest_efer: case F_guest_rflags: case F_guest_interruptibility:
+    case F_guest_activity_state: case F_entry_intr_info: case F_host_cr4: case F_guest_cs_ar: case F_guest_ss_ar:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool find_mend(struct vmcs_image *v, const struct check_cpu *cpu, enum rule_id rule,
                       const struct rule_set *broken, struct mend *m)
 {
-    for (unsigned pass = 0; pass < 2; pass++)
-        for (m->field = 0; m->field < F_COUNT; m->field++)
-            if (akin(rule, m->field) == (pass == 0) && mend_field(v, cpu, rule, broken, m))
-                return true;
+    for (m->field = 0; m->field < F_COUNT; m->field++)
+        if (akin(rule, m->field) && mend_field(v, cpu, rule, broken, m))
+            return true;
+    for (m->field = 0; m->field < F_COUNT; m->field++)
+        if (decides_much(m->field) && !akin(rule, m->field) && mend_field(v, cpu, rule, broken, m))
+            return true;
     return false;
 }
 
