@@ -213,6 +213,10 @@ static void absent_entries_are_ignored(void **state)
         assert_int_equal(walk(QUAL_EPT_READ), EPT_VIOLATION);
         assert_false(w.suppress_ve);
         assert_int_equal(w.steps, 5 - level);
+        path(1);
+        entry[level] &= ~7ull; /* otherwise well formed: nothing below it is looked at */
+        assert_int_equal(walk(QUAL_EPT_READ), EPT_VIOLATION);
+        assert_int_equal(fetches, 5 - level);
     }
 }
 
