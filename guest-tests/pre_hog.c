@@ -1,33 +1,33 @@
-/* Takes memory until 1 MiB is free, and keeps it: the machine on which L0's region does not
- * fit. */
+/* Takes all memory but one piece of 1 MiB, and keeps it: the machine on which L0's region does
+ * not fit. */
 #include <efi.h>
 #include <efilib.h>
 
 enum { PAGES_LEFT = 256 };
 
-static UINTN free_pages(void)
+/* Takes pieces of this size until there are none, then smaller ones. */
+static UINTN take_all(void)
 {
-    UINTN count, key, size, pages = 0;
-    UINT32 version;
-    UINT8 *map = (UINT8 *)LibMemoryMap(&count, &key, &size, &version);
-    for (UINTN i = 0; i < count; i++) {
-        EFI_MEMORY_DESCRIPTOR *d = (EFI_MEMORY_DESCRIPTOR *)(map + i * size);
-        if (d->Type == EfiConventionalMemory)
-            pages += d->NumberOfPages;
+    UINTN taken = 0;
+    for (UINTN piece = 65536; piece;) {
+        EFI_PHYSICAL_ADDRESS at;
+        if (EFI_ERROR(BS->AllocatePages(AllocateAnyPages, EfiBootServicesData, piece, &at)))
+            piece /= 2;
+        else
+            taken += piece;
     }
-    FreePool(map);
-    return pages;
+    return taken;
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
+    EFI_PHYSICAL_ADDRESS left;
     InitializeLib(image, st);
-    for (UINTN piece = 65536; piece && free_pages() > PAGES_LEFT;) {
-        EFI_PHYSICAL_ADDRESS at;
-        if (piece > free_pages() - PAGES_LEFT ||
-            EFI_ERROR(BS->AllocatePages(AllocateAnyPages, EfiBootServicesData, piece, &at)))
-            piece /= 2;
-    }
-    Print(L"hog: %d pages left\r\n", free_pages());
+    EFI_STATUS s = BS->AllocatePages(AllocateAnyPages, EfiBootServicesData, PAGES_LEFT, &left);
+    if (EFI_ERROR(s))
+        return s;
+    UINTN taken = take_all();
+    BS->FreePages(left, PAGES_LEFT);
+    Print(L"hog: took %d pages\r\n", taken);
     return EFI_SUCCESS;
 }
