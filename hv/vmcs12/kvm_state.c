@@ -29,6 +29,8 @@ static bool page_address(u64 pa)
     return is_aligned(pa, PAGE_SIZE) && fits_phys(pa, 52);
 }
 
+/* What KVM_SET_NESTED_STATE answers with EINVAL, in the order in which a reader would look. SMM
+ * suspends VMX operation, so guest mode is on one side of it or the other. */
 static const char *header_wrong(const struct kvm_state *s, bool has_vmcs12)
 {
     if (any(s->flags, KVM_EVMCS))
@@ -54,6 +56,8 @@ static const char *header_wrong(const struct kvm_state *s, bool has_vmcs12)
     return NULL;
 }
 
+/* KVM ignores what lies behind its `size`; we do not: bytes that nobody accounts for are a
+ * damaged file. */
 static const char *parse_tail(const u8 *tail, size_t length, struct kvm_state *s)
 {
     if (length == 0)
@@ -96,6 +100,7 @@ static const char *parse_pages(const u8 *blob, struct kvm_state *s)
     return NULL;
 }
 
+/* The size field decides what is there, never the length of the file: a longer file has a tail. */
 const char *kvm_state_parse(const u8 *blob, size_t length, struct kvm_state *s)
 {
     __builtin_memset(s, 0, sizeof *s);
@@ -147,6 +152,7 @@ static void produce_tail(const struct kvm_state *s, u8 *tail)
     __builtin_memcpy(tail + KVM_TAIL_HEADER, s->tail, s->tail_length);
 }
 
+/* Every byte of header and pages is written, so no memory of ours leaks into a file. */
 enum vmcs_field kvm_state_produce(const struct kvm_state *s, u8 *blob)
 {
     __builtin_memset(blob, 0, KVM_STATE_HEADER);

@@ -4,6 +4,8 @@
  */
 #include "hv/vmcs12/layout.h"
 
+#include "hv/arch/names.h"
+
 /* ---- the frozen hash ------------------------------------------------------------------
  * The sum over all fields of a mix of encoding and place, with revision, size and hidden state:
  * one number per (revision, offsets). It is asserted, so a field that moves, or goes, without
@@ -154,6 +156,8 @@ static const u16 offsets[LAYOUT_COUNT][F_COUNT] = {
     },
 };
 
+/* Launch state: 0 clear, 1 launched in all of them. KVM's places are those of its struct's header;
+ * Broadwell's is known from later parts (medium confidence). */
 static const struct layout_info infos[LAYOUT_COUNT] = {
     [LAYOUT_BROADWELL] = {"broadwell", REVISION_BROADWELL, VMCS12_SIZE, LAUNCH_BROADWELL},
     [LAYOUT_EXTENDED]  = {"extended", REVISION_EXTENDED, SIZE_EXTENDED, LAUNCH_BROADWELL},
@@ -178,17 +182,10 @@ const struct layout_info *layout_info(enum vmcs_layout l)
     return &infos[l];
 }
 
-static bool same(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
-
 enum vmcs_layout layout_find(const char *name)
 {
     unsigned l = 0;
-    while (l < LAYOUT_COUNT && !same(name, infos[l].name))
+    while (l < LAYOUT_COUNT && !name_equal(name, infos[l].name))
         l++;
     return (enum vmcs_layout)l;
 }
@@ -206,6 +203,8 @@ u16 layout_offset(enum vmcs_layout l, enum vmcs_field f)
     return offsets[l][f];
 }
 
+/* Silicon of revision 0x12 packs access rights in two bytes; KVM keeps the 32 bits of VMREAD, and
+ * the computed layout has a slot of that size for every 32-bit encoding. */
 static bool packs_rights(enum vmcs_layout l)
 {
     return l == LAYOUT_BROADWELL || l == LAYOUT_EXTENDED;
@@ -218,12 +217,14 @@ unsigned layout_width(enum vmcs_layout l, enum vmcs_field f)
     return width == WAR && packs_rights(l) ? 2 : bytes[width];
 }
 
+/* Bytes in memory are little-endian, as is the machine that runs this. */
 u64 layout_get(enum vmcs_layout l, const u8 *page, enum vmcs_field f)
 {
     u64 value = 0;
     __builtin_memcpy(&value, page + offsets[l][f], layout_width(l, f));
     if (vmcs12_desc(f)->width != WAR)
         return value;
+    /* A foreign page may hold reserved bits, which a VMWRITE would have dropped. */
     return packs_rights(l) ? ar_unpack((u16)value) : value & 0x1f0ff;
 }
 
@@ -234,6 +235,8 @@ void layout_set(enum vmcs_layout l, u8 *page, enum vmcs_field f, u64 value)
     __builtin_memcpy(page + offsets[l][f], &value, layout_width(l, f));
 }
 
+/* Only what has a name crosses: unowned bytes mean nothing outside the layout that they were
+ * found in. The live page is not read this way but whole (vmcs12_load_page). */
 void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v)
 {
     __builtin_memset(v, 0, sizeof *v);
@@ -246,6 +249,8 @@ void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v)
             vmcs12_set(v, f, layout_get(l, page, f));
 }
 
+/* Zero is "not in use": every field of a fresh VMCS may be zero, and every layout's missing
+ * fields read as zero. So a zero field needs no place. */
 enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8 *page)
 {
     u32 revision = (v->revision & VMCS_SHADOW_INDICATOR) | infos[l].revision;
@@ -285,6 +290,8 @@ static u64 allowed(const struct vmcs_image *v, const struct vmx_caps *caps, enum
     }
 }
 
+/* A field that the target's L1 could not even read must not travel: its value would come back
+ * if the VMCS moved on to a processor that has it. */
 enum vmcs_field layout_misfit(const struct vmcs_image *v, const struct vmx_caps *caps)
 {
     for (enum vmcs_field f = 0; f < F_COUNT; f++) {

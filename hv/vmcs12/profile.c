@@ -4,6 +4,7 @@
  */
 #include "hv/vmcs12/profile.h"
 
+#include "hv/arch/names.h"
 #include "hv/vmcs12/vmcs12.h"
 
 /* The MSRs that the three Broadwells share. The i7-5600U's are all measured; for the two Xeons
@@ -32,17 +33,10 @@ const char *profile_name(enum vmx_profile p)
     return p < PROFILE_COUNT ? profile_names[p] : "";
 }
 
-static bool same(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
-
 enum vmx_profile profile_find(const char *name)
 {
     unsigned p = 0;
-    while (p < PROFILE_COUNT && !same(name, profile_names[p]))
+    while (p < PROFILE_COUNT && !name_equal(name, profile_names[p]))
         p++;
     return (enum vmx_profile)p;
 }
@@ -55,6 +49,8 @@ const struct vmx_caps *profile_caps(enum vmx_profile p)
 #define MISC_ACTIVITIES (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
 #define MISC_CR3_COUNT  (0x1ffull << 16)
 
+/* Controls whose fields live only in the extension area are not here, whatever the hardware has:
+ * L1's page has no bytes for them. */
 struct vmx_implemented profile_everything(void)
 {
     return (struct vmx_implemented){
@@ -104,6 +100,7 @@ static void narrow_controls(const struct vmx_caps *a, const struct vmx_caps *b,
     s->true_entry = narrow(a->true_entry, b->true_entry, impl->entry | DEFAULT1(s->entry));
 }
 
+/* The smaller of two numbers that stand in the same bits of two words. */
 static u64 smaller(u64 a, u64 b, u64 mask)
 {
     return (a & mask) < (b & mask) ? a & mask : b & mask;
@@ -163,6 +160,7 @@ struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
     shown->cr4_fixed1 &= hw->cr4_fixed1;
     narrow_controls(from, hw, impl, shown);
     vcaps_close(shown);
+    /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept. */
     if (p == PROFILE_HOST)
         shown->vmcs_enum = highest_index(shown);
     why = vcaps_impossible(shown);

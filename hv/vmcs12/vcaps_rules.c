@@ -41,6 +41,7 @@ static const struct dependency deps[] = {
           "saving the preemption timer without the timer"),
 };
 
+/* The words of struct vmx_caps as an array, in MSR order. */
 static u64 *words_of(struct vmx_caps *caps)
 {
     return &caps->basic;
@@ -56,6 +57,7 @@ static bool may(const struct vmx_caps *caps, unsigned w, u32 bit)
     return any(word(caps, w), (u64)bit << 32);
 }
 
+/* Broken: the control may be 1, what it needs may not. */
 static bool broken(const struct vmx_caps *caps, const struct dependency *d)
 {
     return may(caps, d->word, d->bit) && !may(caps, d->needs_word, d->needs_bit);
@@ -84,6 +86,7 @@ static void withdraw(struct vmx_caps *caps, unsigned w, u32 bits_gone)
             words_of(caps)[twins[i].true_word] &= keep;
 }
 
+/* EPT and VPID share a capability MSR, a half each. */
 #define EPT_CAPS  0x00000000ffffffffull
 #define VPID_CAPS 0xffffffff00000000ull
 
@@ -123,6 +126,8 @@ void vcaps_close(struct vmx_caps *caps)
     }
 }
 
+/* "TRUE" differs from "plain" in one way only: controls of the default-1 class that software
+ * may clear report so. SDM 3D A.2 "Reserved Controls and Default Settings" */
 static const char *twin_impossible(const struct vmx_caps *c, const struct twin *t)
 {
     u64 plain = word(c, t->plain);
@@ -140,6 +145,8 @@ static const char *twin_impossible(const struct vmx_caps *c, const struct twin *
     return NULL;
 }
 
+/* Rules that speak of whole words, and three that EPT and unrestricted guest bring along.
+ * SDM 3D A.6 "Miscellaneous Data", SDM 3D A.10 "VPID and EPT Capabilities" */
 static const char *words_impossible(const struct vmx_caps *c)
 {
     if (any(c->cr0_fixed0, ~c->cr0_fixed1))

@@ -109,7 +109,8 @@ struct vmcs_field_desc {
 /* The row of a field id. */
 const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f);
 
-/* The field that an encoding names (the high-half bit ignored), or F_COUNT. */
+/* The field that an encoding names, whole or (64-bit fields only) by its high half; F_COUNT for
+ * an encoding that names none, any bit of 63:16 included. */
 enum vmcs_field vmcs12_find(u64 encoding);
 
 /* The field's name as in fields.def, NUL-terminated. */

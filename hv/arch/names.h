@@ -1,0 +1,14 @@
+/* Names given as text, by people: the two tables of names (layouts, profiles) compare them here. */
+#ifndef HV_ARCH_NAMES_H
+#define HV_ARCH_NAMES_H
+
+#include "hv/arch/types.h"
+
+static inline bool name_equal(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+#endif
