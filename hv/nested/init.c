@@ -1,6 +1,6 @@
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
  * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
-#include "hv/nested/nested.h"
+#include "hv/nested/ept02.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
@@ -11,15 +11,11 @@
 #define CPUID7_EBX_RTM BIT(11)
 #define CPUIDX_EDX_NX  BIT(20)
 
-/* Not shown until nested memory lands: L2 runs on EPT01. CAVEAT(no-nested-ept) */
+/* CAVEAT(no-nested-shadowing) */
 static struct vmx_implemented implemented(void)
 {
     struct vmx_implemented i = profile_everything();
-    i.cpu2 &= ~(u32)(CPU2_ENABLE_EPT | CPU2_ENABLE_VPID | CPU2_UNRESTRICTED_GUEST |
-                     CPU2_ENABLE_VMFUNC | CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML |
-                     CPU2_EPT_VIOLATION_VE);
-    i.ept_vpid = 0;
-    i.vmfunc = 0;
+    i.cpu2 &= ~(u32)(CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML);
     return i;
 }
 
@@ -102,8 +98,8 @@ const char *nested_init(struct cpu *cpu, u32 profile)
     cpu->nested = n;
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
-    if (!nested_shadow_init(cpu))
-        return "not enough memory for the shadow VMCS";
+    if (!nested_shadow_init(cpu) || !ept02_init(cpu))
+        return "not enough memory for nested VMX";
     vm->shown = &n->caps;
     return NULL;
 }

@@ -2,7 +2,7 @@
  * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
  * go to the same handlers that serve L1, which work on whatever VMCS is current.
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
@@ -21,7 +21,9 @@ static const struct exit_row exit_rows_l2[EXIT_REASON_COUNT] = {
  * Invalidate Cached Mappings" */
 static void flush_l1(struct cpu *cpu)
 {
-    if (cpu->vm->facts.vpid && invvpid(INVVPID_SINGLE, VPID01, 0) != VMX_OK)
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    bool vpid12 = any(v->cpu1_ctl, CPU1_SECONDARY) && any(v->cpu2_ctl, CPU2_ENABLE_VPID);
+    if (!vpid12 && cpu->vm->facts.vpid && invvpid(INVVPID_SINGLE, VPID01, 0) != VMX_OK)
         panic("bug: INVVPID of L1's tag was refused");
 }
 
@@ -120,11 +122,23 @@ static enum outcome fault_in_l2(struct cpu *cpu)
 /* The same handler as for L1's exit of this reason, with the facts that its row names. */
 static enum outcome l0_handles(struct cpu *cpu)
 {
+    if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMFUNC)
+        return nested_vmfunc(cpu);
     const struct exit_row *row = &exit_rows_l1[EXIT_REASON_BASIC(cpu->exit.reason)];
     if (!row->handle)
         return FATAL;
     exit_more(cpu, row->snap);
     enum outcome out = row->handle(cpu);
+    return out == INJECT ? fault_in_l2(cpu) : out;
+}
+
+/* EPT violations with EPT12 in use: EPT02's gap, or L1's. A misconfigured EPT02 is a bug. */
+static enum outcome l0_looks(struct cpu *cpu)
+{
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION)
+        return FATAL;
+    exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
+    enum outcome out = ept02_violation(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 
@@ -149,8 +163,9 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     case ROUTE_L1:
         return nested_reflect(cpu);
     case ROUTE_L0:
-    case ROUTE_L0_FIRST:
         return l0_handles(cpu);
+    case ROUTE_L0_FIRST:
+        return l0_looks(cpu);
     case ROUTE_UNEXPECTED:
         return FATAL;
     }

@@ -19,6 +19,11 @@
 
 #define NO_VMCS12 (~0ull)
 
+/* Tags of the CPU: 0 has no VPID, 1 is L1's (VPID01), these are for L1's guests. */
+#define VPID02_FIRST 2u
+#define VPID02_COUNT 32u
+
+struct ept02;
 struct kvm_state;
 struct tail;
 
@@ -36,6 +41,9 @@ struct nested {
     struct vmcs_image want02;  /* what the entry under way wants it to hold */
     struct vmcs_image base02;  /* L0's own side of vmcs02 */
     struct vmcs_image image01; /* vmcs01's guest area on its way in or out */
+    u16 vpid12[VPID02_COUNT];  /* whose tag VPID02_FIRST + i is; 0: nobody's */
+    u16 vpid_next;             /* the slot that is taken next */
+    struct ept02 *ept02;       /* EPT12s of L1 over EPT01 (ept02.h) */
     u64 hw_gates;              /* BIT(enum vmcs_gate): fields that this processor has */
     u64 *msr_bitmap02;         /* one page: L0's map with L1's over it */
     u64 *ones;                 /* one page of all ones: what is read where nothing is */
@@ -135,6 +143,19 @@ bool nested_shadow_init(struct cpu *cpu) MUST_CHECK; /* false: memory is short *
 void nested_shadow_push(struct cpu *cpu);
 void nested_shadow_pull(struct cpu *cpu);
 void nested_shadow_put(struct cpu *cpu, u64 encoding); /* one field of the working copy changed */
+
+/* inv.c: INVEPT and INVVPID by L1; VPIDs of L1 as tags of the CPU. @pre vmcs01 is current */
+enum outcome nested_invept(struct cpu *cpu);
+enum outcome nested_invvpid(struct cpu *cpu);
+/* The CPU's tag for a VPID of L1's: found again, or taken from the bounded pool and flushed. */
+u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
+
+/* ve.c: what L2 sees of virtualization without an exit to L1. @pre in_l2, vmcs02 is current */
+/* An EPT violation that EPT12 lets become #VE: fills L1's information area and returns true when
+ * the exception is due; false when it must be an exit. */
+bool nested_ve_delivered(struct cpu *cpu) MUST_CHECK;
+/* VMFUNC by L2. */
+enum outcome nested_vmfunc(struct cpu *cpu);
 
 /* state.c: everything nested about this processor as KVM's nested-state blob plus our tail.
  * save returns the length; at most NESTED_STATE_MAX. load takes such a blob on a processor

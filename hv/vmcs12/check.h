@@ -165,6 +165,10 @@ void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 gr
 struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env,
                            u32 groups, struct rule_set *broken) MUST_CHECK;
 
+/* The rules of an EPTP alone, for INVEPT and EPTP switching: true when a VM entry would take it.
+ * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
+bool check_eptp(u64 eptp, const struct check_cpu *cpu) MUST_CHECK;
+
 /* The MSR areas. The caller reads each entry once, asks here, then does the access as L1's own
  * RDMSR or WRMSR at CPL 0; if that would fault the rule is R_msr_access. A broken rule is exit
  * reason 34 for VM entry (check_msr_verdict) and a VMX abort for the two VM-exit areas:

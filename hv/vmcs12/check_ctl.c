@@ -76,6 +76,13 @@ static void eptp(u64 eptp12, const struct check_cpu *cpu, struct rule_set *set)
     breaks(set, any(eptp12, cpu->eptp_reserved), R_eptp_reserved);
 }
 
+bool check_eptp(u64 eptp12, const struct check_cpu *cpu)
+{
+    struct rule_set set = {{0}};
+    eptp(eptp12, cpu, &set);
+    return rule_set_first(&set) == R_NONE;
+}
+
 /* SDM 3C 25.6.14 "VM-Function Controls" */
 static void vm_functions(const struct vmcs_image *v, const struct check_cpu *cpu, u32 cpu2,
                          struct rule_set *set)

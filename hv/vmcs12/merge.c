@@ -36,8 +36,10 @@ _Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row"
      EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 
 /* vmcs12's own secondary controls that vmcs02 must not have: L0 answers L2's VMREAD and VMWRITE
- * from L1's shadow VMCS, and keeps L1's page-modification log. VPID is L0's choice. */
-#define CPU2_NOT_TAKEN (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID)
+ * from L1's shadow VMCS, keeps L1's page-modification log and delivers its #VE, which the CPU
+ * would raise for EPT02's own gaps. VPID is L0's choice. */
+#define CPU2_NOT_TAKEN                                                                             \
+    (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_EPT_VIOLATION_VE)
 
 /* CR0 bits that no VM entry loads: 15:6, 17, 28:19, ET, NW, CD.
  * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */

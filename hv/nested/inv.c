@@ -1,0 +1,125 @@
+/*
+ * INVEPT and INVVPID by L1. EPT12's changes reach EPT02 by comparison (ept02.c); a VPID of L1's
+ * is a tag of the CPU's from a bounded pool. SDM 3C 31.3 "VMX Instructions"
+ */
+#include "hv/nested/ept02.h"
+#include "hv/vmx/insn.h"
+
+struct descriptor {
+    u64 lo, hi;
+};
+
+/* The type is in a register, 64 bits wide in 64-bit mode; the descriptor in memory. */
+static u64 type_operand(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_INSN_INFO);
+    u64 type = reg_read(cpu, (enum reg)bits(cpu->exit.insn_info, 31, 28));
+    return guest_is_64bit(cpu) ? type : (u32)type;
+}
+
+/* ---- INVEPT ----------------------------------------------------------------------------- */
+
+static bool invept_supported(const struct nested *n, u64 type)
+{
+    return (type == INVEPT_SINGLE && any(n->caps.ept_vpid, EPT_CAP_INVEPT_SINGLE)) ||
+           (type == INVEPT_ALL && any(n->caps.ept_vpid, EPT_CAP_INVEPT_ALL));
+}
+
+enum outcome nested_invept(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct descriptor d;
+    enum outcome out;
+    if (!n || !any(n->caps.ept_vpid, EPT_CAP_INVEPT))
+        return fault(cpu, VEC_UD, 0);
+    if (!nested_permitted(cpu, &out))
+        return out;
+    u64 type = type_operand(cpu);
+    if (!invept_supported(n, type))
+        return nested_fail(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND);
+    if (!nested_operand_read(cpu, &d, sizeof d))
+        return INJECT;
+    if (type == INVEPT_ALL) {
+        ept02_invalidate_all(cpu);
+        return nested_succeed(cpu);
+    }
+    if (!check_eptp(d.lo, &n->check_cpu))
+        return nested_fail(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND);
+    ept02_invalidate(cpu, d.lo);
+    return nested_succeed(cpu);
+}
+
+/* ---- VPIDs ------------------------------------------------------------------------------ */
+
+static void flush_tag(u32 vpid02)
+{
+    if (invvpid(INVVPID_SINGLE, (u16)vpid02, 0) != VMX_OK)
+        panic("bug: INVVPID of tag %u was refused", vpid02);
+}
+
+static u32 find_tag(const struct nested *n, u16 vpid12)
+{
+    for (u32 i = 0; i < VPID02_COUNT; i++)
+        if (n->vpid12[i] == vpid12)
+            return VPID02_FIRST + i;
+    return 0;
+}
+
+u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
+{
+    struct nested *n = cpu->nested;
+    u32 tag = find_tag(n, vpid12);
+    if (tag != 0)
+        return (u16)tag;
+    tag = VPID02_FIRST + n->vpid_next;
+    n->vpid12[n->vpid_next] = vpid12;
+    n->vpid_next = (u16)((n->vpid_next + 1) % VPID02_COUNT);
+    flush_tag(tag);
+    return (u16)tag;
+}
+
+static bool invvpid_supported(const struct nested *n, u64 type)
+{
+    static const u64 cap[] = {VPID_CAP_INDIVIDUAL, VPID_CAP_SINGLE, VPID_CAP_ALL, VPID_CAP_SINGLE_GLOBAL};
+    return type < ARRAY_LEN(cap) && any(n->caps.ept_vpid, cap[type]);
+}
+
+static bool descriptor_legal(struct cpu *cpu, u64 type, const struct descriptor *d)
+{
+    if (d->lo >> 16 || (type != INVVPID_ALL && d->lo == 0))
+        return false;
+    unsigned width = any(cpu->st.cr4, CR4_LA57) ? 57 : 48;
+    return type != INVVPID_ADDRESS || is_canonical(d->hi, width);
+}
+
+/* A VPID that has no tag has nothing cached. */
+static void invalidate_vpid(struct cpu *cpu, u64 type, const struct descriptor *d)
+{
+    const struct nested *n = cpu->nested;
+    for (u32 i = 0; type == INVVPID_ALL && i < VPID02_COUNT; i++)
+        if (n->vpid12[i] != 0)
+            flush_tag(VPID02_FIRST + i);
+    u32 tag = type == INVVPID_ALL ? 0 : find_tag(n, (u16)d->lo);
+    if (tag != 0 && invvpid((enum invvpid_type)type, (u16)tag, d->hi) != VMX_OK)
+        panic("bug: INVVPID type %lx of tag %u was refused", type, tag);
+}
+
+enum outcome nested_invvpid(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct descriptor d;
+    enum outcome out;
+    if (!n || !any(n->caps.ept_vpid, VPID_CAP_INVVPID))
+        return fault(cpu, VEC_UD, 0);
+    if (!nested_permitted(cpu, &out))
+        return out;
+    u64 type = type_operand(cpu);
+    if (!invvpid_supported(n, type))
+        return nested_fail(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND);
+    if (!nested_operand_read(cpu, &d, sizeof d))
+        return INJECT;
+    if (!descriptor_legal(cpu, type, &d))
+        return nested_fail(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND);
+    invalidate_vpid(cpu, type, &d);
+    return nested_succeed(cpu);
+}
