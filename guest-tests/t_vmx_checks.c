@@ -108,9 +108,15 @@ static const struct l2_case rest[] = {
     C64("pending bs without tf blocked", SET(GUEST_PENDING_DEBUG, 0x4000), SET(GUEST_INTERRUPTIBILITY, 2)), C64("no bs with tf blocked", OR(GUEST_RFLAGS, FLAG_TF), SET(GUEST_INTERRUPTIBILITY, 2)), C64("bs with tf blocked", OR(GUEST_RFLAGS, FLAG_TF), SET(GUEST_INTERRUPTIBILITY, 2), SET(GUEST_PENDING_DEBUG, 0x4000)),
     C64("bs with tf btf blocked", OR(GUEST_RFLAGS, FLAG_TF), SET(GUEST_INTERRUPTIBILITY, 2), SET(GUEST_PENDING_DEBUG, 0x4000), SET(GUEST_DEBUGCTL, 2)),
     C64("link unaligned", SET(VMCS_LINK_PTR, ARENA_AT(PG_FREE) + 8)), C64("link width", SET(VMCS_LINK_PTR, WIDE)), C64("link revision", SET(VMCS_LINK_PTR, ARENA_AT(PG_FREE))), C64("link current", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_A))),
-    C64("link ordinary", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B))), C64("link shadow wanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B)), PROC2(PROC2_SHADOW)), C64("link shadow", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C)), PROC2(PROC2_SHADOW)), C64("link shadow unwanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C))),
+    C64("link ordinary", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B))), C64("link shadow unwanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C))),
     CASE("pdpte reserved 1", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 0, ARENA_AT(PG_L2_TABLES + 2) | 3)), CASE("pdpte reserved 8", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 24, 0x101)), CASE("pdpte width", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 16, WIDE | 1)), CASE("pdpte absent any", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 8, ~1ul)),
     CASE("pdpte nx", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 8, 1ul << 63 | 1)), CASE_F("touched", L2_64, TOUCHED, "", SET(GUEST_RFLAGS, 0)),
+};
+
+/* Only where L1 is shown VMCS shadowing. */
+static const struct l2_case shadowing[] = {
+    C64("link shadow wanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B)), PROC2(PROC2_SHADOW)),
+    C64("link shadow", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C)), PROC2(PROC2_SHADOW)),
 };
 
 #define RUN(TABLE) l2_cases(TABLE, sizeof TABLE / sizeof *TABLE)
@@ -126,6 +132,8 @@ TEST_MAIN(vmx_checks)
         RUN(host);
         RUN(registers);
         RUN(rest);
+        if (vmx_option("ept", 0))
+            RUN(shadowing);
     }
     vmx_end();
 }

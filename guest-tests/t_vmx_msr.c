@@ -61,6 +61,7 @@ static const struct l2_case cases[] = {
     CASE("pat passes", L2_64, WRMSR, BITMAPS, MSR(MSR_PAT), REG(RAX, 0x07040600), REG(RDX, 0x00010406)),
     CASE("pat illegal", L2_64, WRMSR, BITMAPS, MSR(MSR_PAT), REG(RAX, 0x07040602), REG(RDX, 0x00070406)),
     CASE("vmx capability", L2_64, RDMSR, BITMAPS, MSR(MSR_VMX_MISC)),
+    /* CAVEAT(bochs-fault-exit-rf) */
     CASE("vmx capability written", L2_64, WRMSR, BITMAPS, MSR(MSR_VMX_MISC)),
     CASE("feature control written", L2_64, WRMSR, BITMAPS, MSR(MSR_FEATURE_CONTROL)),
     CASE("bitmap unaligned", L2_64, RDMSR, BITMAPS, OR(MSR_BITMAP, 0x10)),

@@ -25,6 +25,7 @@ static const struct l2_case activity[] = {
     CASE("hlt injected nmi", L2_64, "", HLT, INJECT(INTR_NMI | 2)),
     CASE("hlt injected db", L2_64, "", HLT, INJECT(INTR_HARD_EXC | 1)),
     CASE("hlt injected mc", L2_64, "", HLT, INJECT(INTR_HARD_EXC | 18)),
+    /* CAVEAT(bochs-hlt-injection) */
     CASE("hlt injected ud", L2_64, "", HLT, INJECT(INTR_HARD_EXC | 6)),
     CASE("hlt injected soft int", L2_64, "", HLT, INJECT(INTR_SOFT_INT | 0x80), SET(ENTRY_INSN_LEN, 2)),
     CASE("hlt injection faults", L2_64, "", HLT, IF_ON, INJECT(INTR_EXTERNAL | 0x40), SET(GUEST_IDTR_LIMIT, 0)),
