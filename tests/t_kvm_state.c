@@ -163,6 +163,9 @@ static void small_states(void **state)
     put(b + 16, ~0ull, 8);
     assert_null(kvm_state_parse(b, 128, &s));
     assert_false(s.has_vmcs12);
+    put(b, 1, 2);
+    assert_string_equal(kvm_state_parse(b, 128, &s), "the vmcs12 page is missing");
+    put(b, 0, 2);
     put(b + 8, ~0ull, 8);
     assert_null(kvm_state_parse(b, 128, &s));
     good_blob(b);
@@ -194,6 +197,9 @@ static void the_tail(void **state)
     assert_string_equal(kvm_state_parse(again, n - 1, &s2), "a tail whose length is not that of its bytes");
     assert_string_equal(kvm_state_parse(again, 128 + 8192 + 11, &s2), "bytes behind the state, too few for a tail");
     again[128 + 8192 + 4]++;
+    assert_string_equal(kvm_state_parse(again, n, &s2), "a tail of an unknown version");
+    again[128 + 8192 + 4]--;
+    again[128 + 8192 + 6]++;
     assert_string_equal(kvm_state_parse(again, n, &s2), "a tail of an unknown version");
     again[128 + 8192]++;
     assert_string_equal(kvm_state_parse(again, n, &s2), "bytes behind the state that are no tail of ours");

@@ -228,12 +228,15 @@ static void translation_refuses_by_name(void **state)
         for (enum vmcs_field f = 0; f < F_COUNT; f++) {
             struct vmcs_image v;
             memset(&v, 0, sizeof v);
-            vmcs12_set(&v, f, 1);
+            u64 in_use = arch_bits(f) == 16 ? 0x8000 : 1;
+            vmcs12_set(&v, f, in_use);
             bool holds = layout_offset(l, f) != LAYOUT_NONE;
             assert_int_equal(layout_encode(l, &v, page), holds ? F_COUNT : f);
             if (holds)
-                assert_int_equal(layout_get(l, page, f), 1);
+                assert_int_equal(layout_get(l, page, f), in_use);
             refused += !holds;
+            vmcs12_set(&v, f, in_use << 1); /* any bit is a value in use */
+            assert_int_equal(layout_encode(l, &v, page), holds || vmcs12_get(&v, f) == 0 ? F_COUNT : f);
         }
     assert_int_equal(refused, 56 + (F_COUNT - 141)); /* Broadwell's and KVM's gaps */
 }

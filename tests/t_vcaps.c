@@ -137,6 +137,38 @@ static void hiding_ept(void **state)
     assert_int_equal(s.true_cpu1 >> 32, 0xf7f9fffe & ~(1u << 22));
 }
 
+/* Posted interrupts stand before virtual-interrupt delivery among the rules, so they fall in a
+ * second round. */
+static void hiding_interrupt_exiting(void **state)
+{
+    (void)state;
+    struct vmx_caps s;
+    struct vmx_implemented impl = profile_everything();
+    impl.pin &= ~(u32)PIN_EXT_INTR_EXITING;
+    assert_null(vcaps_derive(PROFILE_E5_2683_V4, profile_caps(PROFILE_E5_2683_V4), &impl, &s).why);
+    assert_int_equal(s.pin >> 32, 0xff & ~(u32)(PIN_EXT_INTR_EXITING | PIN_POSTED_INTERRUPTS));
+    assert_int_equal(s.cpu2 >> 32, 0x77fff & ~(u32)CPU2_VIRTUAL_INTR_DELIVERY);
+}
+
+/* What the hardware lacks beyond controls is not shown either. */
+static void poorer_hardware(void **state)
+{
+    (void)state;
+    struct vmx_caps hw = bochs, s;
+    struct vmx_implemented impl = profile_everything();
+    hw.cr0_fixed1 = 0xe005003f;
+    hw.misc = (hw.misc & ~(0x1ffull << 16)) | 2ull << 16;
+    hw.misc &= ~(1ull << 8);
+    hw.ept_vpid &= ~EPT_CAP_1G;
+    hw.basic &= ~VMX_BASIC_INS_OUTS;
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
+    assert_int_equal(s.cr0_fixed1, 0xe005003f);
+    assert_int_equal(VMX_MISC_CR3_TARGETS(s.misc), 2);
+    assert_int_equal(s.misc, 0x300480e0 - (2 << 16));
+    assert_int_equal(s.ept_vpid, 0xf0106314141);
+    assert_int_equal(s.basic, 0x009a040000000012);
+}
+
 static void without_true_controls(void **state)
 {
     (void)state;
@@ -257,6 +289,8 @@ int main(void)
         cmocka_unit_test(broadwell_on_the_emulator),
         cmocka_unit_test(host_on_the_emulator),
         cmocka_unit_test(hiding_ept),
+        cmocka_unit_test(hiding_interrupt_exiting),
+        cmocka_unit_test(poorer_hardware),
         cmocka_unit_test(without_true_controls),
         cmocka_unit_test(impossible_sets),
         cmocka_unit_test(impossible_together),
