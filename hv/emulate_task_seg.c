@@ -14,7 +14,6 @@
 #define AR_FLAT_CODE  0xc09bu
 #define FLAT_LIMIT    0xffffffffu
 #define V86_LIMIT     0xffffu
-#define CPL_NONE      3u /* until SS is good: the handler then switches stacks */
 
 u64 descriptor_base(u64 d)
 {
@@ -156,7 +155,8 @@ static bool load_cs(struct cpu *cpu, u16 selector, u32 cpl)
 }
 
 /* A state that VM entry takes whatever happens next: data segments and LDTR unusable, a flat
- * code segment, the given CPL. */
+ * code segment. The CPL is CS's RPL at once, as its selector shows in the next task switch and the emulator
+ * wants DPL and RPL equal; a handler of the same CPL then has no stack. CAVEAT(task-bad-ss) */
 static void forget_segments(struct cpu *cpu, const struct task *t, u32 cpl)
 {
     for (u32 i = 0; i < SEG_COUNT; i++)
@@ -178,7 +178,7 @@ bool task_load_segments(struct cpu *cpu, const struct task *t)
 {
     static const u8 data[] = {SEG_DS, SEG_ES, SEG_FS, SEG_GS};
     u32 cpl = t->seg[SEG_CS] & 3u;
-    forget_segments(cpu, t, CPL_NONE);
+    forget_segments(cpu, t, cpl);
     if (any(t->eflags, RFLAGS_VM))
         return load_v86(cpu, t);
     if (!load_ldtr(cpu, t->ldt) || !load_ss(cpu, t->seg[SEG_SS], cpl))
