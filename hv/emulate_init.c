@@ -55,8 +55,11 @@ static void init_control_registers(struct cpu *cpu)
     write_dr6(RESET_DR6);
 }
 
+/* In VMX operation L1 is in root mode, where INIT is blocked. CAVEAT(init-in-root) */
 enum outcome emulate_init(struct cpu *cpu)
 {
+    if (any(cpu->cr4_fixed, CR4_VMXE))
+        return RESUME;
     init_segments();
     init_control_registers(cpu);
     memset(cpu->regs.gpr, 0, sizeof cpu->regs.gpr);

@@ -153,6 +153,10 @@ void inject_again(struct cpu *cpu)
 {
     const struct vmexit *e = &cpu->exit;
     if (any(e->idt_info, INTR_VALID)) {
+        /* An NMI whose delivery was cut short has not been taken: it must not block itself. */
+        if (INTR_TYPE(e->idt_info) == INTR_NMI)
+            vmcs_write(ENC_guest_interruptibility,
+                       vmcs_read(ENC_guest_interruptibility) & ~(u64)BLOCKING_BY_NMI);
         inject_event(cpu, e->idt_info & ~INTR_NMI_UNBLOCKING, e->idt_error,
                      (u32)vmcs_read(ENC_exit_instruction_len));
         return;
