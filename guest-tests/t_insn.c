@@ -114,7 +114,7 @@ static void run_rows(const struct row *rows, size_t count, const char *what)
             ran = gt_exc.vector == VEC_UD && gt_exc.delta == (u64)(rows[i].end - rows[i].code);
             gt_line("%s%s.%s%s: %s flags %lx", mode & 2 ? "compat" : "ring",
                     mode & 1 ? "3" : "0", rows[i].name, what, ran ? "ok" : gt_exc_text(),
-                    gt_exc.frame.rflags & 0xcd5);
+                    gt_exc.frame.rflags & 0x10cd5);
         }
     }
 }
