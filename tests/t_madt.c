@@ -41,7 +41,7 @@ static void test_broken(void **state)
     (void)state;
     static const u8 zero_length[] = {0, 8, 0, 0, 1, 0, 0, 0, 0, 0, 0, 8, 0, 0, 1, 0, 0, 0};
     static const u8 too_long[] = {0, 8, 0, 0, 1, 0, 0, 0, 0, 9, 0, 0, 1, 0, 0, 0};
-    static const u8 too_short[] = {0, 4, 0, 0, 9, 8, 0, 0, 0, 0, 0, 0, 0, 2};
+    static const u8 too_short[] = {0, 4, 0, 0, 9, 8, 0, 0, 0, 0, 0, 0, 1, 2};
     assert_int_equal(count(zero_length, sizeof zero_length, "APIC"), 1);
     assert_int_equal(count(too_long, sizeof too_long, "APIC"), 1);
     assert_int_equal(count(too_short, sizeof too_short, "APIC"), 0);

@@ -235,6 +235,8 @@ static void test_config_lines(void **state)
         {"verbose=1\nlog=\x01\n", "line 2: byte 0x1 is not text"},
         {"verbose=1\n\xff\n", "line 2: byte 0xff is not text"},
         {"# \xc3", "line 1: byte 0xc3 is not text"},
+        {"# \xc3(", "line 1: byte 0xc3 is not text"},
+        {"# \xe2\x82(", "line 1: byte 0xe2 is not text"},
         {"\xc0\xaf", "line 1: byte 0xc0 is not text"},         /* an overlong '/' */
         {"\xe0\x80\xaf", "line 1: byte 0xe0 is not text"},     /* the same in three */
         {"\xed\xa0\x80", "line 1: byte 0xed is not text"},     /* a surrogate */
@@ -343,6 +345,27 @@ static void test_load_options(void **state)
     }
 }
 
+/* What does not fit is cut off, and the text still ends. */
+static void test_full_line(void **state)
+{
+    (void)state;
+    struct line l;
+    line_clear(&l);
+    for (u32 i = 0; i < 2 * sizeof l.text; i++)
+        line_add_char(&l, 'x');
+    assert_int_equal(l.len, sizeof l.text - 1);
+    assert_int_equal(strlen(l.text), sizeof l.text - 1);
+    line_clear(&l);
+    line_add_decimal(&l, 0);
+    line_add_char(&l, ' ');
+    line_add_decimal(&l, ~0ull);
+    line_add_char(&l, ' ');
+    line_add_hex(&l, 0);
+    line_add_char(&l, ' ');
+    line_add_hex(&l, ~0ull);
+    assert_string_equal(l.text, "0 18446744073709551615 0x0 0xffffffffffffffff");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_config_lines),  cmocka_unit_test(test_config_zero_byte),
         cmocka_unit_test(test_long_lines),    cmocka_unit_test(test_command_wins),
         cmocka_unit_test(test_ucs2),          cmocka_unit_test(test_load_options),
+        cmocka_unit_test(test_full_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

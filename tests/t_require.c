@@ -217,6 +217,9 @@ static void test_report(void **state)
         "found   needed secondary controls: IA32_VMX_PROCBASED_CTLS (MSR 0x482) = "
         "0xf7f9fffe0401e172, bit 63",
     };
+    f.known &= ~(1u << FACT_FEATURE_CONTROL);
+    assert_false(require_is_met(&f, 2)); /* an MSR that is not there allows nothing */
+    f = good;
     f.known &= ~(1u << FACT_VMX_BASIC);
     f.value[FACT_VMX_BASIC] = 0;
     for (u32 n = 0; n < ARRAY_LEN(expected); n++) {
