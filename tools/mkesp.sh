@@ -3,7 +3,7 @@
 # The whole disk is one FAT volume of whole cylinders (16 heads, 63 sectors: what Bochs is told), as big as
 # its files ask for. A line of text may hold \n and \r; directories are made as needed.
 set -euo pipefail
-export MTOOLS_SKIP_CHECK=1
+export MTOOLS_SKIP_CHECK=1 PATH=$PATH:/usr/sbin:/sbin
 img=$1; shift
 need=$((6 * 1048576))
 for a in "$@"; do case $a in *:=*) ;; *) need=$((need + $(stat -Lc %s "${a#*=}") + 65536)) ;; esac; done

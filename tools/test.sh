@@ -12,7 +12,7 @@ stage() { # NAME COMMAND...
     local name=$1 log=build/test/$1.log start=$SECONDS rc good=0 bad=0 line
     shift
     echo "== $name"
-    "$@" 2>&1 | tee "$log"
+    "$@" 2>&1 | tee "$log" | grep --line-buffered -vE '^  [A-Z]{2,} '     # compiler lines only in the log
     rc=${PIPESTATUS[0]}
     [ "$rc" != 130 ] || { echo "interrupted"; exit 130; }
     line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
