@@ -70,6 +70,13 @@ static inline MUST_CHECK bool xsetbv_safe(u32 index, u64 v)
     return ok;
 }
 
+static inline u64 rdtsc(void)
+{
+    u32 lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return ((u64)hi << 32) | lo;
+}
+
 static inline void outb(u16 port, u8 v)
 {
     __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));

@@ -76,27 +76,41 @@ static const char *put_conversion(const struct log *log, const char *f, va_list 
     return f + 1;
 }
 
-static void put_line(const char *format, va_list *args)
+static void put_format(const struct log *log, const char *f, va_list *args)
 {
-    const struct log *log = percpu()->log;
-    if (!log->port)
-        return;
-    u8 lcr = 0;
-    if (log->serial) {
-        lcr = inb((u16)(log->port + UART_LCR));
-        outb((u16)(log->port + UART_LCR), LCR_8N1); /* the divisor latch may have been open */
-    }
-    put_string(log, "nidus: ");
-    for (const char *f = format; *f;)
+    while (*f)
         if (*f == '%')
             f = put_conversion(log, f + 1, args);
         else
             put(log, *f++);
+}
+
+static void begin(struct log *log)
+{
+    if (log->serial) {
+        log->lcr = inb((u16)(log->port + UART_LCR));
+        outb((u16)(log->port + UART_LCR), LCR_8N1); /* the divisor latch may have been open */
+    }
+    put_string(log, "nidus: ");
+}
+
+static void end(const struct log *log)
+{
     if (log->serial)
         put(log, '\r');
     put(log, '\n');
     if (log->serial)
-        outb((u16)(log->port + UART_LCR), lcr);
+        outb((u16)(log->port + UART_LCR), log->lcr);
+}
+
+static void put_line(const char *format, va_list *args)
+{
+    struct log *log = percpu()->log;
+    if (!log->port)
+        return;
+    begin(log);
+    put_format(log, format, args);
+    end(log);
 }
 
 void log_line(const char *format, ...)
@@ -105,6 +119,27 @@ void log_line(const char *format, ...)
     va_start(args, format);
     put_line(format, &args);
     va_end(args);
+}
+
+void log_begin(void)
+{
+    if (percpu()->log->port)
+        begin(percpu()->log);
+}
+
+void log_part(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (percpu()->log->port)
+        put_format(percpu()->log, format, &args);
+    va_end(args);
+}
+
+void log_end(void)
+{
+    if (percpu()->log->port)
+        end(percpu()->log);
 }
 
 void cpu_stop(void)

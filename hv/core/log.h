@@ -10,6 +10,7 @@
 struct log {
     u16 port; /* 0: silent */
     bool serial;
+    u8 lcr;      /* L1's line control, while a line is being written */
     u32 verbose; /* 0..2 */
 };
 
@@ -18,6 +19,11 @@ void log_init(struct log *log, u32 kind, u32 verbose);
 
 /* Prints "nidus: ", the text, and a line end. Knows %s %c %% and %u %d %x with widths, '0' and l. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line in parts. */
+void log_begin(void);
+void log_part(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_end(void);
 
 /* A bug of ours: the text, everything known about this CPU, and a stop of this CPU.
  * Never for what a guest did. */

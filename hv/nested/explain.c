@@ -25,7 +25,7 @@ static void log_deciders(const struct cpu *cpu, const struct check_env *env, enu
         }
         vmcs12_set(trial, (enum vmcs_field)f, value);
         if (decides)
-            log_line("  %s = %lx", vmcs12_name((enum vmcs_field)f), value);
+            log_part("; %s=%lx", vmcs12_name((enum vmcs_field)f), value);
     }
 }
 
@@ -33,11 +33,13 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
 {
     if (cpu->vm->log.verbose == 0)
         return;
-    log_line("VM entry refused (%s %u): %s: SDM 3C %s \"%s\": %s",
+    log_begin();
+    log_part("VM entry refused (%s %u): %s: SDM 3C %s \"%s\": %s",
              v->outcome == VERDICT_VMFAIL ? "error" : "exit reason", v->number & 0xffffu,
              rule_name(v->rule), rule_section_number(v->rule), rule_section_title(v->rule),
              rule_text(v->rule));
     log_deciders(cpu, env, v->rule);
+    log_end();
 }
 
 void explain_fail(struct cpu *cpu, enum vmx_error error)

@@ -7,6 +7,8 @@
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"
+#include "hv/vmcs12/sync.h"
+#include "hv/core/insn.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
@@ -105,17 +107,13 @@ static u64 source_operand(struct cpu *cpu)
  * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static enum outcome fault_in_l2(struct cpu *cpu)
 {
-    u32 vector = cpu->fault.vector, error = cpu->fault.error;
-    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI};
-    if (!event_exits_to_l1(&cpu->nested->vmcs12, (u8)vector, error))
+    u8 vector = (u8)cpu->fault.vector;
+    if (!event_exits_to_l1(&cpu->nested->vmcs12, vector, cpu->fault.error))
         return INJECT;
-    exit_more(cpu, SNAP_STEP);
+    exit_more(cpu, SNAP_STEP | SNAP_MODE);
     vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
-    x.intr_info = INTR_VALID | INTR_HW_EXCEPTION << 8 | vector;
-    if (event_has_error((u8)vector)) {
-        x.intr_info |= INTR_ERROR_VALID;
-        x.intr_error = error;
-    }
+    struct event e = event_exception(vector, cpu->fault.error, cpu->st.cr0);
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .intr_info = e.info, .intr_error = e.error};
     return nested_reflect_made_up(cpu, &x);
 }
 
@@ -152,13 +150,19 @@ static enum route route(struct cpu *cpu)
     return route_exit(&e);
 }
 
-enum outcome nested_l2_exit(struct cpu *cpu)
+/* The time that L0 takes counts for L2's preemption timer, as L1 measures it by the TSC.
+ * SDM 3C 26.5.1 "VMX-Preemption Timer" */
+static void charge_timer(struct cpu *cpu, u64 then)
 {
-    u32 reason = cpu->exit.reason;
-    if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
-        explain_refused(cpu, reason);
-        return nested_entry_failed(cpu, reason, cpu->exit.qual);
-    }
+    if (!cpu->in_l2 || !any(cpu->nested->image02.pin_ctl, PIN_PREEMPTION_TIMER))
+        return;
+    u32 value = (u32)vmcs_read(ENC_preemption_timer_value);
+    u32 shift = VMX_MISC_PREEMPTION_SHIFT(cpu->vm->facts.vmx.misc);
+    vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
+}
+
+static enum outcome answer(struct cpu *cpu)
+{
     switch (route(cpu)) {
     case ROUTE_L1:
         return nested_reflect(cpu);
@@ -170,6 +174,19 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         return FATAL;
     }
     return FATAL;
+}
+
+enum outcome nested_l2_exit(struct cpu *cpu)
+{
+    u32 reason = cpu->exit.reason;
+    u64 then = rdtsc();
+    if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
+        explain_refused(cpu, reason);
+        return nested_entry_failed(cpu, reason, cpu->exit.qual);
+    }
+    enum outcome out = answer(cpu);
+    charge_timer(cpu, then);
+    return out;
 }
 
 /* ---- NMIs that L0 holds ----------------------------------------------------------------- */
