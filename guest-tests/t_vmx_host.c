@@ -22,6 +22,7 @@ static const struct l2_case cases[] = {
     H("fs gs bases null", SET(HOST_FS_SEL, 0), SET(HOST_GS_SEL, 0), SET(HOST_FS_BASE, 0x111), SET(HOST_GS_BASE, 0x222)),
     H("tables", SET(HOST_GDTR_BASE, 0x123456789000), SET(HOST_IDTR_BASE, 0xffff800000000000)),
     H("guest tables limits", SET(GUEST_GDTR_LIMIT, 0x7f), SET(GUEST_IDTR_LIMIT, 0x3f)),
+    /* CAVEAT(bochs-sysenter-cs) */
     H("sysenter", SET(HOST_SYSENTER_CS, 0x12345678), SET(HOST_SYSENTER_ESP, 0x7fffffffffff), SET(HOST_SYSENTER_EIP, 0xffff800000000000)),
     H("cr0 ts mp am", OR(HOST_CR0, CR0_TS | 2 | 1 << 18)),
     H("cr0 wp off", CLEAR(HOST_CR0, CR0_WP)),
