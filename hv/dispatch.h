@@ -29,9 +29,9 @@ enum outcome fault(struct cpu *cpu, u32 vector, u32 error);
 
 /* The handlers. emulate.c */
 enum outcome emulate_cpuid(struct cpu *cpu);
-/* CPUID of L1 completed at once, for leaves that nothing is changed in; false: nothing was done,
- * take the row. It exits more often than anything else that L0 handles for L1. */
-bool emulate_cpuid_fast(struct cpu *cpu);
+/* percpu.short_exit: an exit of L1 that nothing is special about is answered at once, which today
+ * is CPUID of a leaf that L0 changes nothing in. False: nothing was done, take the row. */
+bool emulate_short(struct percpu *percpu);
 enum outcome emulate_xsetbv(struct cpu *cpu);
 enum outcome emulate_invd(struct cpu *cpu);
 enum outcome emulate_undefined(struct cpu *cpu);

@@ -60,7 +60,8 @@ static struct cpu *make_cpu(struct handoff *h)
     vm->mem = mem;
     cpu->vm = vm;
     cpu->rows = exit_rows_l1;
-    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump};
+    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump,
+                                   .short_exit = emulate_short};
     desc_init(&cpu->desc, stacks, (u64)&cpu->percpu);
     return cpu;
 }
@@ -122,8 +123,6 @@ static void handle_exit(struct cpu *cpu)
 {
     static const struct exit_row none = {unexpected, SNAP_STEP | SNAP_QUAL};
     u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
-    if (reason == EXIT_REASON_CPUID && !cpu->in_l2 && emulate_cpuid_fast(cpu))
-        return;
     const struct exit_row *row = &none;
     cpu->exit.reason = reason;
     if (basic < EXIT_REASON_COUNT) {
@@ -183,6 +182,7 @@ u64 hv_entry(struct handoff *h)
     const char *why = h->info.nested ? nested_init(cpu, h->info.profile) : NULL;
     if (why)
         panic("cannot run: %s", why);
+    vmcs_write(ENC_host_rip, (u64)vmx_exit_short); /* vmcs01 only: L2's exits take their row */
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth);

@@ -5,7 +5,7 @@
 #include "hv/arch/msr.h"
 #include "hv/core/percpu.h"
 #include "hv/core/trap.h"
-#include "hv/vmx/regs.h"
+#include "hv/vmx/vmx.h"
 
 #define DEFINE(name, value)  __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 #define OFFSET(prefix, type, member) DEFINE(prefix##_##member, offsetof(struct type, member))
@@ -37,8 +37,10 @@ void offsets(void)
     DEFINE(CR4_PGE_PCIDE_BITS, (int)(CR4_PGE | CR4_PCIDE));
 
     OFFSET(PERCPU, percpu, nmi_pending);
+    OFFSET(PERCPU, percpu, self);
+    OFFSET(PERCPU, percpu, short_exit);
+    OFFSET(CPU, cpu, regs);
     DEFINE(TRAP_IRET_FRAME, offsetof(struct trap_frame, rip) - offsetof(struct trap_frame, vector));
-    DEFINE(TRAP_VECTOR_NMI, VEC_NMI);
 
     DEFINE(REGS_rax, offsetof(struct regs, gpr[REG_RAX]));
     DEFINE(REGS_rcx, offsetof(struct regs, gpr[REG_RCX]));

@@ -14,6 +14,7 @@ struct percpu {
     struct percpu *self;
     struct log *log;
     void (*dump)(struct percpu *); /* prints what is known of this CPU; panic calls it once */
+    bool (*short_exit)(struct percpu *); /* enter.asm: true when an exit of L1 is answered in full */
     u32 nmi_pending;               /* set by the root-mode NMI handler, cleared by the run loop */
     u32 mc_pending;                /* the same for #MC; enter.asm tests the two as one word */
     u32 panicking;

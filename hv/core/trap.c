@@ -1,11 +1,11 @@
-/* Exceptions in root mode. The NMI's handler is traps.asm's own. */
+/* Exceptions in root mode. */
 #include "hv/core/trap.h"
 #include "hv/core/insn.h"
 #include "hv/core/log.h"
 #include "hv/core/percpu.h"
 #include "hv/arch/cpu.h"
 
-extern const u8 enter_window[], enter_window_end[], enter_nmi[]; /* hv/vmx/enter.asm */
+extern const struct enter_window enter_windows[2]; /* hv/vmx/enter.asm */
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 static void print_frame(const struct trap_frame *f)
@@ -18,19 +18,23 @@ static void print_frame(const struct trap_frame *f)
              read_cr3(), read_cr4());
 }
 
-/* A machine check in root is for whoever was running: flag it, and send an entry that was about
- * to happen back to its check, as the NMI's handler does. */
-static void note_machine_check(struct trap_frame *frame)
+/* IRET unblocks NMIs; the flag holds one more, as the CPU's own latch would. */
+static void defer(struct trap_frame *frame, u32 *flag)
 {
-    percpu()->mc_pending = 1;
-    if (frame->rip >= (u64)enter_window && frame->rip < (u64)enter_window_end)
-        frame->rip = (u64)enter_nmi;
+    *flag = 1;
+    for (u32 i = 0; i < ARRAY_LEN(enter_windows); i++)
+        if (frame->rip >= enter_windows[i].start && frame->rip < enter_windows[i].end)
+            frame->rip = enter_windows[i].restart;
 }
 
 void trap_handle(struct trap_frame *frame)
 {
+    if (frame->vector == VEC_NMI) {
+        defer(frame, &percpu()->nmi_pending);
+        return;
+    }
     if (frame->vector == VEC_MC) {
-        note_machine_check(frame);
+        defer(frame, &percpu()->mc_pending);
         return;
     }
     for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++)

@@ -4,7 +4,7 @@ bits 64
 default rel
 %include "offsets.inc"
 
-extern trap_handle, enter_window, enter_window_end, enter_nmi
+extern trap_handle
 global trap_stubs:data
 
 section .text
@@ -24,24 +24,7 @@ trap_%1:
 
 %assign v 0
 %rep 32
-  %if v == TRAP_VECTOR_NMI
-align 16
-; NMI: set the flag; an entry that was about to happen goes back to its check. IRET unblocks
-; NMIs: the flag holds one, as the CPU's own latch would.
-trap_ %+ v:
-        mov     dword [gs:PERCPU_nmi_pending], 1
-        push    rax
-        lea     rax, [enter_window]
-        cmp     [rsp + RIP_BEHIND_RAX], rax
-        jb      .out
-        lea     rax, [enter_window_end]
-        cmp     [rsp + RIP_BEHIND_RAX], rax
-        jae     .out
-        lea     rax, [enter_nmi]
-        mov     [rsp + RIP_BEHIND_RAX], rax
-.out:   pop     rax
-        iretq
-  %elif v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 || v == 29 || v == 30
+  %if v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21 || v == 29 || v == 30
         STUB    %[v], 1
   %else
         STUB    %[v], 0

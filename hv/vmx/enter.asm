@@ -1,15 +1,15 @@
-; enter.asm: the one door to the guest. No decision is taken here and no VMCS field touched.
+; enter.asm: the door to the guest. No decision is taken here and no VMCS field touched.
 ;
-; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handlers of NMI and
-; #MC (hv/core/traps.asm, trap.c) move a RIP that it finds between enter_window and enter_window_end to
-; enter_nmi, which returns VMX_ENTER_NMI; nothing is lost, as the guest's registers still lie
-; in struct regs and RSP does not change inside the window.
+; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
+; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
+; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (RBP and
+; R12 to R15 on the short way) still in place, and RSP does not change inside a window.
 bits 64
 default rel
 %include "offsets.inc"
 
-global vmx_enter_raw:function, vmx_exit:function
-global enter_window, enter_window_end, enter_nmi
+global vmx_enter_raw:function, vmx_exit:function, vmx_exit_short:function
+global enter_windows:data
 
 section .text
 align 64
@@ -19,9 +19,9 @@ align 64
 ; Out: rax = enum vmx_enter. Flags clobbered.
 vmx_enter_raw:
         mov     [rdi + REGS_host_rsp], rsp
-enter_window:
+window:
         cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending
-        jne     enter_nmi
+        jne     entered_nmi
         test    rsi, rsi                                ; MOV keeps the flags up to the JZ
         mov     rax, [rdi + REGS_rax]
         mov     rcx, [rdi + REGS_rcx]
@@ -40,38 +40,82 @@ enter_window:
         mov     rdi, [rdi + REGS_rdi]
         jz      .launch
         vmresume
-        jmp     enter_window_end
+        jmp     window_end
 .launch:
         vmlaunch
-enter_window_end:                                       ; refused: CF = VMfailInvalid, else ZF
+window_end:                                             ; refused: CF = VMfailInvalid, else ZF
         mov     eax, ENTER_FAIL_VALID
         mov     ecx, ENTER_FAIL_INVALID
         cmovc   eax, ecx
-        jmp     enter_return
-enter_nmi:
+        ret
+entered_nmi:
         mov     eax, ENTER_NMI
-        jmp     enter_return
+        ret
 
-align 64
-; HOST_RIP. RSP = HOST_RSP = the struct regs of this entry; everything else is the guest's.
-; An interrupt cannot come here (IF = 0); exceptions and NMIs have stacks of their own.
-vmx_exit:
+; What C leaves alone, from the guest into struct regs.
+%macro SAVE_CALLEE_SAVED 0
+        mov     [gs:CPU_regs + REGS_rbp], rbp
+        mov     [gs:CPU_regs + REGS_r12], r12
+        mov     [gs:CPU_regs + REGS_r13], r13
+        mov     [gs:CPU_regs + REGS_r14], r14
+        mov     [gs:CPU_regs + REGS_r15], r15
+%endmacro
+
+; What C may clobber, and RBX, which CPUID returns in.
+%macro SAVE_CLOBBERED 0
         mov     [rsp + REGS_rax], rax
         mov     [rsp + REGS_rcx], rcx
         mov     [rsp + REGS_rdx], rdx
         mov     [rsp + REGS_rbx], rbx
-        mov     [rsp + REGS_rbp], rbp
         mov     [rsp + REGS_rsi], rsi
         mov     [rsp + REGS_rdi], rdi
         mov     [rsp + REGS_r8],  r8
         mov     [rsp + REGS_r9],  r9
         mov     [rsp + REGS_r10], r10
         mov     [rsp + REGS_r11], r11
-        mov     [rsp + REGS_r12], r12
-        mov     [rsp + REGS_r13], r13
-        mov     [rsp + REGS_r14], r14
-        mov     [rsp + REGS_r15], r15
         mov     rsp, [rsp + REGS_host_rsp]
+%endmacro
+
+align 64
+; HOST_RIP. RSP = HOST_RSP = the struct regs of this CPU; everything else is the guest's.
+; An interrupt cannot come here (IF = 0); exceptions and NMIs have stacks of their own.
+vmx_exit:
+        SAVE_CLOBBERED
+exited: SAVE_CALLEE_SAVED
         xor     eax, eax                                ; VMX_ENTER_EXIT
-enter_return:
         ret
+
+align 64
+; HOST_RIP of vmcs01, as above. The short way in and out for exits that C answers at once.
+vmx_exit_short:
+        SAVE_CLOBBERED
+        mov     rdi, [gs:PERCPU_self]
+        call    [gs:PERCPU_short_exit]
+        test    al, al
+        jz      exited
+short_window:
+        cmp     qword [gs:PERCPU_nmi_pending], 0
+        jne     short_nmi
+        mov     rax, [gs:CPU_regs + REGS_rax]
+        mov     rcx, [gs:CPU_regs + REGS_rcx]
+        mov     rdx, [gs:CPU_regs + REGS_rdx]
+        mov     rbx, [gs:CPU_regs + REGS_rbx]
+        mov     rsi, [gs:CPU_regs + REGS_rsi]
+        mov     rdi, [gs:CPU_regs + REGS_rdi]
+        mov     r8,  [gs:CPU_regs + REGS_r8]
+        mov     r9,  [gs:CPU_regs + REGS_r9]
+        mov     r10, [gs:CPU_regs + REGS_r10]
+        mov     r11, [gs:CPU_regs + REGS_r11]
+        vmresume
+short_window_end:
+        SAVE_CALLEE_SAVED                               ; MOV keeps CF and ZF
+        jmp     window_end
+short_nmi:
+        SAVE_CALLEE_SAVED
+        jmp     entered_nmi
+
+section .rodata
+align 8
+enter_windows:                                          ; struct enter_window[2]
+        dq      window, window_end, entered_nmi
+        dq      short_window, short_window_end, short_nmi

@@ -28,13 +28,17 @@ enum vmx_enter {
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */
-void vmx_exit(void);      /* HOST_RIP; not to be called */
+/* HOST_RIP, not to be called: of any VMCS; of vmcs01, whose exits percpu.short_exit is asked about
+ * first. What it answers costs no more registers saved than C clobbers. */
+void vmx_exit(void);
+void vmx_exit_short(void);
 
 /*
  * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the
  * exit. The callee-saved registers are clobbered here rather than kept by the assembly: the run
  * loop has next to nothing in them.
- * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit, IF = 0
+ * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit or
+ * vmx_exit_short, IF = 0
  */
 static inline enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
 {
