@@ -36,6 +36,7 @@ try "extended: a field moved" layouts.def 's/^\(LAYOUT(guest_uinv, .*\)0x418/\1 
 try "field moved or went" layouts.def 's/^LAYOUT(ple_gap, *0x0f0/LAYOUT(ple_gap, 0x3d0/;s/^LAYOUT(ple_window, *0x0f4/LAYOUT(ple_window, 0x3d4/'
 try "field moved or went" layouts.def '/^LAYOUT(ple_gap/d'
 try "duplicate case" layouts.def 's/^LAYOUT(guest_rip, *0x1d8/LAYOUT(guest_rip, ADDED(0x1dc)/'
+try "duplicate case" layouts.def 's/^LAYOUT(guest_rip, *0x1d8/LAYOUT(guest_rip, ADDED(0x0e4)/'
 try "beyond 0x400" layouts.def 's/^LAYOUT(ple_gap, *0x0f0/LAYOUT(ple_gap, ADDED(0x3fe)/'
 try "one place" layouts.def 's/^LAYOUT(guest_uinv, *NONE/LAYOUT(guest_uinv, ADDED(0x2ae)/'
 try "formula changed" layout.h 's/0x40u \* ((enc)/0x44u * ((enc)/'
@@ -59,5 +60,5 @@ for file in layout.c vmcs12.c; do
     }
 done
 
-[ $failed = 0 ] && echo "frozen.sh: 14 edits judged right"
+[ $failed = 0 ] && echo "frozen.sh: 15 edits judged right"
 exit $failed

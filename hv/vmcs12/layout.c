@@ -70,6 +70,9 @@ _Static_assert(COMPUTED_IS_FROZEN, "computed: the formula changed without a new 
 #define OWN_W64(at) OWN_8(at)
 #define OWN_WNW(at) OWN_8(at)
 #define OWN_HEADER(launch) OWN_8(0) OWN_4((u32)(launch))
+/* Where silicon keeps what no VMREAD reaches (caching pointer, dirty bits, core, pending debug
+ * exceptions, RFLAGS, parent pointer): no field of ours may be added there. */
+#define OWN_HIDDEN         OWN_8(0x008) OWN_4(0x010) OWN_2(0x014) OWN_8(0x0e0) OWN_8(0x0e8) OWN_8(0x188)
 
 enum field_bytes {
 #define FIELD(enc, width, area, name, gate, to02, to12) BYTES_##name = BYTES_##width,
@@ -91,7 +94,7 @@ enum place_or_beyond {
 __attribute__((unused)) static bool overlap_extended(u32 byte)
 {
     switch (byte) {
-    OWN_HEADER(LAUNCH_BROADWELL)
+    OWN_HEADER(LAUNCH_BROADWELL) OWN_HIDDEN
 #define FIELD(enc, width, area, name, gate, to02, to12) OWN_##width(AT_EXTENDED_##name)
 #include "hv/vmcs12/fields.def"
         return true;
