@@ -3,7 +3,7 @@
  * frame, from ring 0, ring 3 and compatibility mode; where the stack pointer goes (RSP0, IST);
  * what RF, TF and IF are in the frame and in the handler; double fault by two routes.
  */
-#include "guest-tests/lib/gt.h"
+#include "guest-tests/lib/gt_device.h"
 #include "hv/arch/cpu.h"
 
 #define BLOB(NAME, CODE)                                                                       \
@@ -328,6 +328,7 @@ TEST_MAIN(exc)
     data = gt_pages(2);
     guarded = gt_pages(2);
     gt_wrmsr(0xc0000080, gt_rdmsr(0xc0000080) | EFER_NXE);
+    gt_device_take(); /* no timer between STI and CLI */
     gt_map_load();
     gt_load_tr();
     simple();
@@ -337,4 +338,5 @@ TEST_MAIN(exc)
     stacks();
     double_faults();
     supervisor_protection();
+    gt_device_give();
 }

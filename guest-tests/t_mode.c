@@ -3,14 +3,16 @@
  * and flags, or the exception with its place, must be what the CPU gives: operand sizes, IP
  * wrapping, real-mode vectors, the way down from and up to long mode itself.
  */
+#include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_mode.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
 #define SNIPPETS(X)                                                                            \
     X(nop)                                                                                     \
-    X(cpuid) X(cpuid_ud) X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(wbinvd) X(getsec) X(vmcall)   \
-        X(vmxoff) X(vmread) X(rdtscp) X(invpcid) X(smsw) X(readcr) X(cr0) X(cr4) X(cr8) X(in)  \
+    X(cpuid)                                                                                   \
+    X(cpuid_ud) X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(wbinvd) X(getsec) X(vmcall) X(vmxoff)  \
+        X(vmread) X(rdtscp) X(invpcid) X(smsw) X(readcr) X(cr0) X(cr4) X(cr8) X(in)            \
             X(sti_cpuid) X(movss_cpuid) X(step) X(div) X(ud) X(int3) X(int) X(gp) X(hlt)
 #define X(NAME) GT_MODE_SNIPPET(NAME);
 SNIPPETS(X)
@@ -174,6 +176,7 @@ static void wrapping_at_4g(void)
 
 TEST_MAIN(mode)
 {
+    gt_device_take(); /* no timer between STI and CLI */
     gt_map_load();
     gt_load_tr();
     gt_write_cr4(gt_read_cr4() | CR4_OSXSAVE);
@@ -187,4 +190,5 @@ TEST_MAIN(mode)
     wrapping();
     wrapping_at_4g();
     gt_line("back in long mode: efer %lx cr0 %lx", gt_rdmsr(MSR_IA32_EFER), gt_read_cr0());
+    gt_device_give();
 }

@@ -5,7 +5,7 @@
  * 3B 18.3.1.4 "Single-Step Exception Condition": a completed instruction must end in #DB if TF
  * was set when it began. A hypervisor that advances RIP by hand must do the same.
  */
-#include "guest-tests/lib/gt.h"
+#include "guest-tests/lib/gt_device.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
@@ -333,6 +333,7 @@ static void user_debug_registers(void)
 
 TEST_MAIN(step)
 {
+    gt_device_take(); /* no timer between STI and CLI */
     gt_map_load();
     gt_load_tr();
     gt_write_cr4(gt_read_cr4() | CR4_OSXSAVE);
@@ -346,4 +347,5 @@ TEST_MAIN(step)
     execution_breakpoints();
     data_breakpoints();
     io_breakpoints();
+    gt_device_give();
 }

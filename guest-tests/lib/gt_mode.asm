@@ -128,6 +128,8 @@ EXPORT compat
         mov     eax, [ebp + blk.cr0_mode]
         mov     cr0, eax
         lidt    [ebp + blk.idt32]
+        mov     eax, [ebp + blk.tss_sel]
+        ltr     ax
         cmp     dword [ebp + blk.kind], KIND_V86
         je      v86
         cmp     dword [ebp + blk.kind], KIND_PROTECTED16
@@ -138,9 +140,7 @@ EXPORT compat
         LOAD_IN ebp, 0
         ret
 far16:  jmp     far [ebp + blk.far_p16]
-v86:    mov     eax, [ebp + blk.tss_sel]
-        ltr     ax
-        lea     esp, [ebp + blk.v86_frame]
+v86:    lea     esp, [ebp + blk.v86_frame]
         LOAD_IN ebp, 0
         iretd
 

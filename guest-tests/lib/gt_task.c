@@ -18,7 +18,7 @@ enum {
 struct gt_task_state gt_task;
 static struct gt_tss32 *rescue[RESCUES];
 static const u8 rescued[RESCUES] = {VEC_UD, VEC_DF, VEC_TS, VEC_NP, VEC_SS, VEC_GP};
-static enum gt_mode current_mode;
+static enum gt_mode current_mode = GT_MODE_PROTECTED;
 
 u64 gt_task_gate(u32 selector)
 {
@@ -134,6 +134,16 @@ static void fill_pointers(void)
     at[4] = 0xdeadbeef;
     at[5] = GT_TASK_OLD;
     at[6] = (u32)GT_TASK_OLD << 16 | 0xbeef;
+}
+
+void gt_task_nmi_gate(enum gt_mode mode)
+{
+    current_mode = mode; /* whose CR3 the task gets */
+    fill32(rescue[0], gt_mode_base() + gt_mode_offset(gt_mode_task_rescue), STACK_RESCUE);
+    rescue[0]->ebx = VEC_NMI;
+    rescue[0]->edi = 0;
+    describe(GT_TASK_RESCUE, rescue[0], false);
+    gt_mode_idt()[VEC_NMI] = gt_task_gate(GT_TASK_RESCUE);
 }
 
 void gt_task_prepare(void)
