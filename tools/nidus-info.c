@@ -1,7 +1,7 @@
 /*
- * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth, and
- * the VM exits of the CPU it runs on by reason. Reads nothing but CPUID, so needs no rights.
- * The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
+ * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth,
+ * and the VM exits of the CPU it runs on by reason. Reads nothing but CPUID, so needs no
+ * rights. The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
  */
 #include <cpuid.h>
 #include <stdbool.h>
@@ -51,7 +51,8 @@ static uint64_t print_exits(const char *who, uint32_t from)
     return sum;
 }
 
-/* The least of many tries: what one exit and its answer cost, where every tick is an instruction. */
+/* The least of many tries: what one exit and its answer cost, where every tick is an
+ * instruction. */
 static uint64_t cpuid_ticks(void)
 {
     uint64_t least = UINT64_MAX;
@@ -75,8 +76,8 @@ int main(void)
     __cpuid(LEAF_VERSION, version, depth, c, d);
     printf("nidus version 0x%x depth %u\n", version, depth);
     uint64_t l1 = print_exits("L1", 0), l2 = print_exits("L2", SUBLEAF_FROM_L2);
-    printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n", (unsigned long long)l1,
-           (unsigned long long)l2);
+    printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n",
+           (unsigned long long)l1, (unsigned long long)l2);
     printf("ticks per CPUID %llu\n", (unsigned long long)cpuid_ticks());
     return 0;
 }

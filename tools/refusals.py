@@ -8,7 +8,7 @@ nothing of the emulators (emu.py) nor of what Nidus does after launch (guest_tes
 
 The console of a boot lands in build/refusals/BOOT/com1.txt.
 """
-import argparse, concurrent.futures, os, re, subprocess, sys, time
+import argparse, os, re, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -125,7 +125,7 @@ class Boot:
         finally:
             m.stop()
         self.seconds = time.monotonic() - started
-        return self.judge(m.output("com1").decode("latin-1"))
+        self.problems = self.judge(m.output("com1").decode("latin-1"))
 
     def judge(self, text):
         text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).replace("\r", "")
@@ -162,18 +162,22 @@ def main():
     p.add_argument("boots", nargs="*")
     p.add_argument("-j", type=int, default=2, help="boots at once")
     a = p.parse_args()
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
     boots = read_list()
     unknown = set(a.boots) - {b.name for b in boots}
     if unknown:
         p.error("no such boot: " + " ".join(sorted(unknown)))
     boots = [b for b in boots if not a.boots or b.name in a.boots]
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(a.j) as pool:
-        for b, problems in zip(boots, pool.map(Boot.run, boots)):
-            print(f"{'FAIL ' if problems else 'ok   '} {b.name}: {len(b.rows)} rows, {b.seconds:.0f} s")
-            for problem in problems:
-                print("      " + problem)
-            failed += len(problems)
+    try:
+        emu.side_by_side([b.run for b in boots], a.j)
+    except KeyboardInterrupt:
+        return emu.INTERRUPTED
+    for b in boots:
+        print(f"{'FAIL ' if b.problems else 'ok   '} {b.name}: {len(b.rows)} rows, {b.seconds:.0f} s")
+        for problem in b.problems:
+            print("      " + problem)
+        failed += len(b.problems)
     print(f"refusals: {sum(len(b.rows) for b in boots) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
