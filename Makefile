@@ -59,12 +59,13 @@ $(B)/core.elf: linker.ld $(CORE_OBJ)
 $(B)/core.bin: $(B)/core.elf
 	$(Q)objcopy -O binary $< $@
 
-# The bar of the walking skeleton; the nested core has more room.
-CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),160,64)
+# The bar of the walking skeleton was 64 KiB; the nested core has more room. Tables (.def) are not counted.
+CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),192,64)
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
-	@find hv -name '*.[ch]' -o -name '*.asm' | xargs cat | wc -l | sed 's/^/hv\/: /; s/$$/ lines, tables aside (limit 10000)/'
+	@find hv -name '*.[ch]' -o -name '*.asm' | xargs cat | awk '{ n++ } /^ *(\/\*|\*|;|$$)/ { c++ } \
+	  END { printf "hv/: %d lines, %d without comments and blank lines (limit 10000, tables aside)\n", n, n - c }'
 
 # ---- UEFI programs (GNU-EFI) ---------------------------------------------------------------
 EFI_LDS := /usr/lib/elf_x86_64_efi.lds

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # order.sh [--add]: docs/READING-ORDER against the tree. Every source stands in it once; without --add each
 # difference is a line and the status 1. --add puts a missing file behind the last one of its folder (move it by
-# hand if it should be read elsewhere) and drops lines whose file is gone.
+# hand if it should be read elsewhere), drops lines whose file is gone, and drops titles that docs/SDM.md has twice.
 set -eu
 cd "$(dirname "$0")/.."
 list=docs/READING-ORDER
@@ -38,3 +38,5 @@ awk -v gone="$gone" -v missing="$missing" '
         printf "%s", rest
     }' $list >$list.new
 mv $list.new $list
+awk '!/^\* / || !seen[$0]++' docs/SDM.md >docs/SDM.md.new
+mv docs/SDM.md.new docs/SDM.md
