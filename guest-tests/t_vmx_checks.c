@@ -132,7 +132,7 @@ TEST_MAIN(vmx_checks)
         RUN(host);
         RUN(registers);
         RUN(rest);
-        if (vmx_option("ept", 0))
+        if (vmx_option("shadowing", 0))
             RUN(shadowing);
     }
     vmx_end();

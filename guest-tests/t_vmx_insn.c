@@ -126,6 +126,7 @@ static const struct l1_case launch_state[] = {
     L1C("vmlaunch behind mov ss", L1_64, "\x8c\xd2\x8e\xd2" VMLAUNCH),
 };
 
+/* CAVEAT(bochs-invept-type) */
 static const struct l1_case nested_paging[] = {
     BOTH("invept", INVEPT), BOTH("invvpid", INVVPID),
     L1C("invept type 0", L1_64, INVEPT, REG(RCX, 0)), L1C("invept type 1 bad eptp", L1_64, INVEPT, REG(RCX, 1)),
@@ -191,7 +192,7 @@ TEST_MAIN(vmx_insn)
         vmx_vmptrld(ARENA_AT(PG_VMCS_A));
         l2_init();
         inside("current");
-        if (vmx_option("ept", 0)) /* only where L1 is shown nested paging */
+        if (vmx_has2(PROC2_EPT | PROC2_VPID))
             RUN("current", nested_paging);
         l2_case_run(&launched); /* from here on its launch state is launched */
         vmcall_in_root("launched");

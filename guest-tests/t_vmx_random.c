@@ -2,7 +2,7 @@
  * The random-VMCS differential: from a seed, one to three fields of a valid VMCS are changed, biased to
  * boundaries, and VMLAUNCH is tried: one line per case with the changes and everything the CPU did.
  * Options: seed=N first=N count=N; a case depends on the seed and its number only, so any range can be
- * run again or resumed behind a case that ended the emulator. ept=1 lets nested paging and shadowing vary.
+ * run again or resumed behind a case that ended the emulator. shadowing=1 lets VMCS shadowing vary.
  * What could end in shutdown, wait-for-SIPI or a VMX abort is left to boots of their own, and a
  * preemption timer bounds every entry.
  */
@@ -12,7 +12,7 @@
 
 enum { TIMER_LIMIT = 20000, LIST_ENTRIES = 256, HOST_PERCENT = 15, CONTROL_PERCENT = 35 };
 
-static bool with_ept;
+static bool with_shadowing;
 
 static u64 below(u64 n)
 {
@@ -84,7 +84,7 @@ static u64 control_value(int i, u64 v)
     switch (i) {
     case VI_PIN_CTL: return n | PIN_TIMER;
     case VI_PROC2_CTL: {
-        u64 out = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR | (with_ept ? 0 : PROC2_EPT_FAMILY | PROC2_SHADOW);
+        u64 out = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR | (with_shadowing ? 0 : PROC2_SHADOW);
         return n & ~out;
     }
     /* "Load IA32_PERF_GLOBAL_CTRL": on the emulator advertised, not done (EMULATOR's list). */
@@ -122,13 +122,14 @@ static bool is_address(int i)
     u32 enc = vmx_field[i].enc;
 
     return (enc >= V_IO_BITMAP_A && enc <= V_ENTRY_MSR_LOAD_ADDR) || enc == V_VIRTUAL_APIC_ADDR ||
-           enc == V_APIC_ACCESS_ADDR || enc == V_VMREAD_BITMAP || enc == V_VMWRITE_BITMAP || enc == V_VMCS_LINK_PTR;
+           enc == V_APIC_ACCESS_ADDR || enc == V_EPT_POINTER || enc == V_EPTP_LIST_ADDR ||
+           enc == V_VIRT_EXCEPTION_INFO || enc == V_VMREAD_BITMAP || enc == V_VMWRITE_BITMAP || enc == V_VMCS_LINK_PTR;
 }
 
 static bool eligible(int i)
 {
     bool perf = i == VI_GUEST_PERF_GLOBAL || i == VI_HOST_PERF_GLOBAL;
-    bool gate = vmx_field[i].gate == '-' || (with_ept && vmx_field[i].gate != 'P');
+    bool gate = vmx_field[i].gate == '-' || vmx_field[i].gate == 'E' || (with_shadowing && vmx_field[i].gate == 'S');
 
     return l2_present[i] && gate && !perf && VMX_KIND(vmx_field[i].enc) != KIND_READ_ONLY && i != VI_EXECUTIVE_VMCS_PTR;
 }
@@ -218,6 +219,9 @@ static void run(u64 seed, u64 number)
         gt_rand();
     l2_world((enum l2_mode)below(L2_MODES));
     l2.f[VI_PREEMPTION_TIMER] = TIMER_LIMIT;
+    l2.f[VI_PROC_CTL] |= PROC_SECONDARY;
+    l2.f[VI_EPT_POINTER] = ARENA_AT(PG_FREE) | 6 | 3 << 3; /* legal, and maps nothing */
+    l2.f[VI_EPTP_LIST_ADDR] = l2.f[VI_VIRT_EXCEPTION_INFO] = ARENA_AT(PG_SCRATCH);
     l2_code("\x90\x50\x58", below(2) ? 3 : 0);
     prepare_memory();
     mutate(number, name, sizeof name);
@@ -234,7 +238,7 @@ TEST_MAIN(vmx_random)
     u64 seed = vmx_option("seed", 1), first = vmx_option("first", 0), count = vmx_option("count", 2000);
 
     vmx_begin();
-    with_ept = vmx_option("ept", 0);
+    with_shadowing = vmx_option("shadowing", 0);
     if (vmx_on()) {
         l2_init();
         gt_line("seed: %lu first %lu count %lu", seed, first, count);

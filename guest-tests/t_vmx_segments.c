@@ -82,7 +82,7 @@ static void selectors(enum l2_mode mode, unsigned seg)
 /* LDTR starts unusable: make it a real one first. */
 static void ldtr(enum l2_mode mode)
 {
-    static const u32 ar[] = {0x82, 0x02, 0x92, 0x80, 0x8b, 0x8082, 0x10082, 0x2082, 0x20082};
+    static const u32 ar[] = {0x82, 0x02, 0x92, 0x80, 0x8b, 0x8082, 0x10082, 0x2082};
 
     for (unsigned i = 0; i < sizeof ar / sizeof *ar; i++) {
         for (unsigned bad = 0; bad < 3; bad++) {

@@ -107,10 +107,24 @@ void l2_write_fields(void)
     }
 }
 
+/* SDM 3C 27.1 "Basic VM-Entry Checks": a VMfail loads nothing; all of L1's state is as it was. */
+static void nothing_loaded(const struct l1_state *before)
+{
+    struct l1_state now;
+
+    l1_state_get(&now);
+    gt_check(CompareMem(&now, before, sizeof now) == 0, "refused entry: L1's state changed");
+}
+
 enum l2_outcome l2_enter(bool resume)
 {
-    bool failed = vmx_door(l2.gpr, resume);
+    struct l1_state before;
+    bool failed;
 
+    l1_state_get(&before);
+    failed = vmx_door(l2.gpr, resume);
+    if (failed)
+        nothing_loaded(&before);
     if (!failed) {
         l1_state_get(&l2_seen_l1);
         l2_seen_l1.dr7 = vmx_door_out[17];
@@ -258,6 +272,10 @@ static void say_exit(void)
         say(" info %lx", l2_seen[VI_EXIT_INSN_INFO]);
     if (reason == 30 && l2_seen[VI_EXIT_QUALIFICATION] & 1 << 4)
         say(" gla %lx", l2_seen[VI_GUEST_LINEAR_ADDR]);
+    if (reason == REASON_EPT_VIOLATION && l2_seen[VI_EXIT_QUALIFICATION] & 1 << 7)
+        say(" gla %lx", l2_seen[VI_GUEST_LINEAR_ADDR]);
+    if (reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
+        say(" gpa %lx", l2_seen[VI_GUEST_PHYSICAL_ADDR]);
     if (!(l2.flags & NO_RIP) && reason != REASON_TIMER)
         say_rip();
 }
