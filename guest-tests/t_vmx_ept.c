@@ -209,6 +209,7 @@ static void unrestricted(void)
     unpaged("flat absent", CR0_PE, L2_32, PROC2_UNRESTRICTED, "\xa1\x00\x00\x50\x00", 5);
     unpaged("flat to paged", CR0_PE, L2_32, PROC2_UNRESTRICTED, "\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0", 11);
     unpaged("pg without pe", CR0_PG, L2_V86, PROC2_UNRESTRICTED, "", 0);
+    /* CAVEAT(bochs-ia32e-unpaged) */
     unpaged("long mode unpaged", CR0_PE, L2_64, PROC2_UNRESTRICTED, "", 0);
 }
 

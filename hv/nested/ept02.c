@@ -307,8 +307,9 @@ enum outcome ept02_violation(struct cpu *cpu)
         inject_again(cpu);
         return RESUME;
     }
-    if (w.result == EPT_MISCONFIG) {
+    if (w.result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
+        cpu->exit.qual = 0;
         return nested_reflect(cpu);
     }
     cpu->exit.qual = w.qual;
