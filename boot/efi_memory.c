@@ -204,13 +204,15 @@ static const char *collect_ranges(struct boot_info *info)
 #define AR_UNUSABLE 0x10000u
 #define SEG_LIMIT_GRANULAR 0x8000u
 
-static void parse_descriptor(struct handoff_seg *s, u64 gdt, u16 selector, bool is_system)
+/* A selector outside the table is of a segment whose descriptor is gone: it cannot be told. */
+static void parse_descriptor(struct handoff_seg *s, const struct handoff_dtr *gdtr, u16 selector, bool is_system)
 {
     s->selector = selector;
     s->ar = AR_UNUSABLE;
-    if (!(selector & ~3u))
+    u32 last = (selector & ~7u) + (is_system ? 15 : 7);
+    if (!(selector & ~3u) || last > gdtr->limit)
         return;
-    const u64 *d = (const u64 *)(gdt + (selector & ~7u));
+    const u64 *d = (const u64 *)(gdtr->base + (selector & ~7u));
     s->ar = (u32)(d[0] >> 40) & 0xf0ff;
     s->limit = (u32)(d[0] & 0xffff) | (u32)(d[0] >> 32 & 0xf0000);
     if (s->ar & SEG_LIMIT_GRANULAR)
@@ -218,6 +220,14 @@ static void parse_descriptor(struct handoff_seg *s, u64 gdt, u16 selector, bool 
     s->base = (d[0] >> 16 & 0xffffff) | (d[0] >> 56) << 24;
     if (is_system)
         s->base |= d[1] << 32;
+}
+
+/* A program that loaded TR and went away may have left its selector over other bytes; VM entry
+ * takes a busy TSS only. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
+static bool is_busy_tss(const struct handoff_seg *s)
+{
+    u64 top = s->base >> 47;
+    return (s->ar & 0x9f) == 0x8b && (top == 0 || top == 0x1ffff);
 }
 
 /* The firmware runs on one GDT, at an address that it maps; LDTs it has none. */
@@ -232,7 +242,9 @@ static void capture_segments(struct handoff *h)
                        "=m"(sel[HANDOFF_DS]), "=m"(sel[HANDOFF_FS]), "=m"(sel[HANDOFF_GS]),
                        "=m"(sel[HANDOFF_LDTR]), "=m"(sel[HANDOFF_TR]));
     for (u32 i = 0; i < HANDOFF_SEGS; i++)
-        parse_descriptor(&h->seg[i], gdtr.base, sel[i], i >= HANDOFF_LDTR);
+        parse_descriptor(&h->seg[i], &gdtr, sel[i], i >= HANDOFF_LDTR);
+    if (!is_busy_tss(&h->seg[HANDOFF_TR]))
+        h->seg[HANDOFF_TR] = (struct handoff_seg){.ar = AR_UNUSABLE};
 }
 
 /* ---- all of it ----------------------------------------------------------------------------- */
