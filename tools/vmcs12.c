@@ -9,10 +9,6 @@
 
 #include "tools/vmcs12_tool.h"
 
-#ifndef TOOL_NO_MAIN
-int main(int argc, char **argv);
-#endif
-
 static const char help[] =
     "NAME\n"
     "    vmcs12 - read, compare, convert, judge and draw VMCS images\n"

@@ -18,7 +18,7 @@ struct tool {
     FILE *in, *out, *err;
     const char *layout, *to, *profile, *output;
     u64 offset, vmxon, vmcs12;
-    bool all, shadow, guest_mode, help;
+    bool all, shadow, guest_mode;
     const char *arg[TOOL_ARGS];
     unsigned args;
 };
