@@ -26,14 +26,14 @@ SPEAKERS = ("nidus: ", "args: ", "same: ")     # pre_args.efi and pre_same.efi
 class Row:
     def __init__(self, number, prep, options, status, line):
         self.number, self.prep, self.options = number, prep, options
-        self.status, self.expected = int(status, 16), [line]
+        self.status, self.expected = None if status == "-" else int(status, 16), [line]
 
     def name(self):
         return f"{self.prep} | {self.options}"
 
     def problem(self, status, lines):
         """What is wrong with the lines that Nidus printed and the status it returned, or None."""
-        if status is None:
+        if status is None and self.status is not None:
             return "never returned"
         if status != self.status:
             return f"status {status:#x}, expected {self.status:#x}; it said: " + " / ".join(lines[-3:])
@@ -90,6 +90,11 @@ class Boot:
                 start = f"pre_raw.efi {self.file(row, kind, text, files)}"
             elif kind == "run":
                 before.append(text)
+            elif kind == "entry":
+                files["::/EFI/BOOT/BOOTX64.EFI"] = os.path.join(ROOT, "build/nidus.efi")
+                self.file(row, kind, text, files)
+                files["::/EFI/nidus/nidus.cfg"] = files.pop(f"::/in/{row.number}.entry")
+                return [f"rm -q {CFG}"]
             elif kind == "same":
                 start = f"pre_same.efi {row.options}".strip()
             elif kind == "shell":
@@ -132,6 +137,8 @@ class Boot:
         problems = []
         for row in self.rows:
             said = re.search(rf"^ROW {row.number}\n(.*?)(?:^STATUS {row.number} 0x([0-9A-F]+)$|\Z)", text, re.S | re.M)
+            if row.status is None:          # a boot entry: what stands before the shell
+                said = re.match(r"(.*?)(?=^ROW )()", text, re.S | re.M)
             spoken = [l.rstrip() for l in said[1].splitlines() if l.startswith(SPEAKERS)] if said else []
             lines = [l.removeprefix("nidus: ") for l in spoken]
             status = int(said[2], 16) if said and said[2] else None
