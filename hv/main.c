@@ -184,7 +184,7 @@ u64 hv_entry(struct handoff *h)
         panic("cannot run: %s", why);
     vmcs_write(ENC_host_rip, (u64)vmx_exit_short); /* vmcs01 only: L2's exits take their row */
     drop_identity_map(cpu->vm);
-    log_line("L1 runs; region %lx size %lx, depth %u", cpu->vm->hole.a, cpu->vm->hole_size,
-             cpu->vm->depth);
+    log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
+             cpu->vm->depth, cpu->vm->ept01.eptp);
     run(cpu);
 }

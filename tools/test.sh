@@ -34,6 +34,7 @@ stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$(
 stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/payload.sh
 stage guest tools/guest_tests.py ${long:+--long}
+stage ept01 tools/ept01_test.py
 stage linux tools/linux_test.py
 stage refusals tools/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
