@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest linux refusals lint order usb fuzz cov setup-run payload clean
+.PHONY: all images size check run test test-long guest linux refusals lint order usb fuzz cov planted setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -171,6 +171,10 @@ $(COV_BIN): $(B)/cov/%: $(B)/cov/tests/%.o $(COV_OBJ)
 
 cov: $(COV_BIN)
 	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
+
+# Bugs planted one by one in a copy of the tree; the named host test must fail.
+planted:
+	$(Q)tests/planted.sh
 
 # ---- the machine: everything below boots the emulator --------------------------------------
 setup-run:

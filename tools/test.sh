@@ -31,6 +31,7 @@ stage build make -s -j2 --no-print-directory images size || stop
 stage host make -s -j2 --no-print-directory check
 stage lint make -s --no-print-directory lint
 stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
+[ -z "$long" ] || stage planted make -s --no-print-directory planted
 stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/payload.sh
 stage guest tools/guest_tests.py ${long:+--long}
