@@ -18,14 +18,15 @@ LIMIT = 600
 
 
 class Boot:
-    def __init__(self, name, first):
+    def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux"):
         self.name, self.first, self.text, self.code = name, first, "", None
+        self.line, self.limit, self.dir = line, limit, os.path.join(ROOT, folder, name)
 
     def run(self):
-        d = os.path.join(ROOT, "build/linux", self.name)
+        d = self.dir
         os.makedirs(d, exist_ok=True)
         with open(f"{d}/chain.txt", "w") as f:
-            f.write("".join(l + "\n" for l in self.first + [LINE]))
+            f.write("".join(l + "\n" for l in self.first + [self.line]))
         b = f"{ROOT}/build"
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={d}/chain.txt", f"::/vmlinuz={b}/l1/vmlinuz",
                  f"::/initrd.img={b}/l1/initrd.img"] + ([f"::/nidus.efi={b}/nidus.efi"] if self.first else [])
@@ -33,7 +34,7 @@ class Boot:
         m = emu.Machine(f"{d}/esp.img", d)
         try:
             m.start()
-            self.code = m.wait("L1 END", LIMIT)
+            self.code = m.wait("L1 END", self.limit)
         finally:
             m.stop()
         self.text = m.output("e9").decode("latin-1")

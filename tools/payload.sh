@@ -37,6 +37,17 @@ busybox() {
     cp "$out/bb/bin/busybox" "$out/busybox" 2>/dev/null || cp "$out/bb/usr/bin/busybox" "$out/busybox"
 }
 
+kvm_program() { # kvm-l2 and its guests, linked into $1
+    nasm -f bin tools/kvm/guests.asm -o "$out/guests.bin"
+    (cd "$out" && objcopy -I binary -O elf64-x86-64 --rename-section .data=.rodata,alloc,load,readonly,data,contents \
+        --add-section .note.GNU-stack=/dev/null guests.bin guests.o)
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tools/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
+    strip "$1/bin/kvm-l2"
+    ln -s kvm-l2 "$1/bin/run-l2"
+    mkdir -p "$1/lib"
+    find "$out/kernel" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) -exec cp {} "$1/lib/" \;
+}
+
 initramfs() {
     local root=$out/root name
     rm -rf "$root"
@@ -44,11 +55,12 @@ initramfs() {
     ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tools/l1/init.c -o "$root/init"
     ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tools/nidus-info.c -o "$root/bin/nidus-info"
     strip "$root/init" "$root/bin/nidus-info"
+    kvm_program "$root"
     ln -s /init "$root/bin/e9"
     ln -s /init "$root/bin/l1-off"
     cp "$out/busybox" "$root/bin/"
     for name in sh ls cat dmesg grep head tail less vi ps top mount mkdir uname cttyhack setsid insmod lsmod \
-        modprobe dd hexdump free sleep echo stty reset time; do ln -s busybox "$root/bin/$name"; done
+        modprobe dd hexdump free sleep echo stty reset time sed; do ln -s busybox "$root/bin/$name"; done
     cp tools/l1/rc "$root/etc/rc"
     (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/initrd.img.new"
     mv "$out/initrd.img.new" "$out/initrd.img"
@@ -56,6 +68,6 @@ initramfs() {
 
 kernel
 busybox
-for f in tools/l1/init.c tools/l1/rc tools/nidus-info.c tools/payload.sh hv/arch/vmx_exit.def; do
+for f in tools/l1/init.c tools/l1/rc tools/nidus-info.c tools/payload.sh hv/arch/vmx_exit.def tools/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
 done

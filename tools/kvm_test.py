@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Debian's KVM as L1: the same kernel, modules and guests (tools/kvm) bare and under Nidus, compared line by line.
+
+Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 but its comments ('#': ticks, exits).
+    kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0
+    kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none), for a person
+"""
+import difflib, os, signal, sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import emu
+from linux_test import Boot, Verdicts
+
+KERNEL = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- "
+LIMIT = 900
+NIDUS = {"broadwell": r"\nidus.efi nested=on log=none", "host": r"\nidus.efi nested=on profile=host log=none"}
+PERMITS = {"no-nested-shadowing": "kvm_intel enable_shadow_vmcs "}
+SETTINGS = ["default", "ept=0", "enable_shadow_vmcs=0", "vpid=0", "unrestricted_guest=0"]
+
+
+def boot(name, options, parameters):
+    return Boot(name, [options] if options else [], KERNEL + " ".join(parameters + ["kvm"]), LIMIT, "build/kvm")
+
+
+def permitted():
+    """What docs/CAVEATS.md lets differ: the begin of lines, each behind the entry that says so."""
+    with open(os.path.join(HERE, "../docs/CAVEATS.md")) as f:
+        titles = {l[3:].strip() for l in f if l.startswith("## ")}
+    return [line for title, line in PERMITS.items() if title in titles]
+
+
+def told(b):
+    """What is compared: from the first word of /etc/rc on, without comments and words of the emulator's debugger."""
+    lines = b.text.split("vmx ", 1)[-1].splitlines()
+    return [l for l in lines if not l.startswith(("#", "(0).[", *permitted()))]
+
+
+def comments(b):
+    return [l for l in b.text.splitlines() if l.startswith("#")]
+
+
+def judge(v, setting, bare, nidus):
+    for b in (bare, nidus):
+        if not v.check(b.code == emu.ENDED and "kvm-l2: end" in b.text, f"{b.name}: KVM's guests run to the end"):
+            print("      " + "\n      ".join(b.text.splitlines()[-6:]) + f"\n      (emulator: {b.code}; {b.dir})")
+    wanted = [] if setting == "default" else [setting.replace("=0", " N")]
+    v.check(all("kvm_intel " + w in l for w in wanted for l in [bare.text, nidus.text]), f"{nidus.name}: parameters took effect")
+    diff = list(difflib.unified_diff(told(bare), told(nidus), bare.name, nidus.name, lineterm="", n=1))
+    if not v.check(not diff, f"{nidus.name}: {len(told(bare))} lines as on the bare CPU"):
+        print("      " + "\n      ".join(diff[:60]))
+    v.check("nidus version" in nidus.text, f"{nidus.name}: Nidus is there")
+
+
+def run_setting(v, setting, profiles):
+    parameters = [] if setting == "default" else [setting]
+    boots = [boot(f"bare-{setting}", None, parameters)]
+    boots += [boot(f"{p}-{setting}", NIDUS[p], parameters) for p in profiles]
+    emu.side_by_side([b.run for b in boots])
+    for b in boots[1:]:
+        judge(v, setting, boots[0], b)
+
+
+def one_boot(name, options, parameters):
+    b = boot(name, "" if options == "bare" else "\\nidus.efi " + options, parameters).run()
+    print(b.text)
+    return b.code
+
+
+def main():
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
+    words = sys.argv[1:]
+    try:
+        if words[:1] == ["--boot"]:
+            return one_boot(words[1], words[2], words[3:])
+        long = "long" in words
+        settings = [w for w in words if w != "long"] or (SETTINGS if long else SETTINGS[:1])
+        v = Verdicts()
+        for s in settings:
+            run_setting(v, s, ["broadwell", "host"])
+    except KeyboardInterrupt:
+        return emu.INTERRUPTED
+    print(f"kvm: {v.passed} passed, {v.failed} failed")
+    return 1 if v.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
