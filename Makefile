@@ -182,7 +182,7 @@ setup-run:
 payload: setup-run
 	@tools/payload.sh
 run: payload
-	@$(MAKE) --no-print-directory images
+	@$(MAKE) -s --no-print-directory images
 	@tools/run.py
 test:
 	@tools/test.sh

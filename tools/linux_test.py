@@ -11,8 +11,9 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu
+from run import KERNEL_ARGS
 
-LINE = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- test"
+LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
 PERCENT = 1.0
 LIMIT = 600
 

@@ -15,13 +15,14 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu
 
+# The kernel's self-tests of its ciphers are half of its boot in an emulator; there are no ACPI tables.
 KERNEL_ARGS = "console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable"
 LEAVE = 0x1d                # Ctrl-]
 READY = b"L1 SHELL\r\n"     # tools/l1/rc prints it when the terminal is L1's
 
 # What each text on the console means for the person who waits, in the order of their coming.
-STAGES = [(b"BdsDxe: starting", "the firmware starts nidus.efi" ), (b"nidus: launched", "Linux unpacks itself as L1"),
-          (b"EFI stub:", "Linux unpacks itself as L1"), (READY, "L1 is up")]
+STAGES = [(b"BdsDxe: starting", "the firmware starts nidus.efi"), (b"nidus: launched", "Nidus is live; the kernel is loaded as L1"),
+          (b"EFI stub:", "Linux boots as L1"), (READY, "L1 is up")]
 
 
 def environ(name, default=""):
@@ -126,8 +127,8 @@ def converse(m, console):
 def interactive(m, console, progress):
     stdin = sys.stdin.fileno()
     saved = termios.tcgetattr(stdin)
-    print(f"Nidus: the emulator works for about a minute. Ctrl-C ends it now; once L1's shell is there, Ctrl-] does."
-          if not environ("RUN_BARE") else "Bare: no Nidus. Ctrl-C ends it now; in L1's shell, Ctrl-] does.", file=sys.stderr)
+    who = "Bare, no Nidus" if environ("RUN_BARE") else "Nidus"
+    print(f"{who}: the emulator works for about a minute. Ctrl-C ends it now; in L1's shell, Ctrl-] does.", file=sys.stderr)
     try:
         up = wait_for_shell(m, console, float(environ("LIMIT", "900")), progress)
         progress.clear()
