@@ -1,0 +1,7 @@
+/* The random-VMCS differential, 20,000 cases of another seed: for make test-long. */
+#include "guest-tests/lib/vmx_random.h"
+
+TEST_MAIN(vmx_random_long)
+{
+    vmx_random(2, 0, 20000);
+}
