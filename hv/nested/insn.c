@@ -147,27 +147,25 @@ static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error add
     return true;
 }
 
-/* Bytes 0-7 of a VMCS page (revision, abort indicator) belong to software and to VMX aborts;
- * bytes from VMCS12_SIZE on are not part of it. */
-#define IMAGE_FIRST 8u
-
 void nested_store_current(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (n->current.a == NO_VMCS12)
         return;
     nested_shadow_pull(cpu);
-    if (!gpa1_write(cpu->vm, GPA1(n->current.a + IMAGE_FIRST), n->vmcs12.bytes + IMAGE_FIRST,
-                    VMCS12_SIZE - IMAGE_FIRST))
-        return; /* no memory there: the image is lost, as on the CPU */
+    u8 *page = gpa1_map(cpu->vm, n->current);
+    if (page != NULL) /* with no memory there the image is lost, as on the CPU */
+        vmcs12_store_page(&n->vmcs12, page);
 }
 
-static void load_current(struct cpu *cpu, gpa1_t page)
+/* The revision was read from this page a moment ago, so there is memory. */
+static void load_current(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;
-    n->current = page;
-    if (!gpa1_read(cpu->vm, page, n->vmcs12.bytes, VMCS12_SIZE))
-        n->vmcs12.revision = ~0u;
+    const u8 *page = gpa1_map(cpu->vm, at);
+    ASSERT(page != NULL);
+    n->current = at;
+    vmcs12_load_page(&n->vmcs12, page);
     nested_shadow_push(cpu);
 }
 

@@ -13,6 +13,7 @@ static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
 {
     struct nested *n = cpu->nested;
     log_line("VMX abort %u of L1: %s", indicator, "its VM exit could not be completed");
+    n->vmcs12.abort = indicator;
     u64 at = n->current.a + offsetof(struct vmcs_image, abort);
     if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
         log_line("no memory at the VMCS region for the VMX-abort indicator");
