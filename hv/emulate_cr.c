@@ -3,7 +3,7 @@
  * L1 sees as its own; CR4.SMXE, hidden. The write is judged whole, then only the read shadow is
  * changed and the instruction executed again: with the owned bits equal to the shadow it no
  * longer exits, and the CPU does everything else.
- * SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation"
+ * CAVEAT(numeric-error) SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation"
  */
 #include "hv/dispatch.h"
 #include "hv/vmx/insn.h"

@@ -17,7 +17,7 @@ enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 #define DR7_LOCAL       0x155u /* LE, L0 to L3 */
 #define EFLAGS_LOADED   0x3f7fd5u
 #define EXTERNAL_EVENT  1u /* EXT in error codes */
-#define HIGH_OF_16BIT   0xffff0000u /* general registers after a 16-bit TSS */
+#define HIGH_OF_16BIT   0xffff0000u /* general registers. CAVEAT(task-switch-16-bit) */
 #define PDPTE_RESERVED  0x1e6ull
 #define TSS_MAX         104u
 #define T_FLAG          1u

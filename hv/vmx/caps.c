@@ -1,6 +1,7 @@
 /* Reads the processor's capabilities once. boot/ has refused unsuitable machines by then, with
  * the bit's name; what is refused here again is only what the core could not run without. */
 #include "hv/vmx/caps.h"
+#include "hv/arch/mtrr.h"
 #include "hv/core/insn.h"
 
 #define LEAF_FEATURES      1u
@@ -67,6 +68,8 @@ const char *caps_read(struct cpu_facts *f)
     f->vpid = any(cpu2, CPU2_ENABLE_VPID) && all(ept_vpid, VPID_CAP_INVVPID | VPID_CAP_ALL);
     f->perf_global = any(vcaps_exit(&f->vmx).may_be_1, EXIT_LOAD_PERF_GLOBAL_CTRL) &&
                      any(vcaps_entry(&f->vmx).may_be_1, ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    if ((rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT) > MTRR_VARIABLE_MAX)
+        return "MTRRs: more variable ranges than EPT01 can follow";
     if (!any(vcaps_cpu1(&f->vmx).may_be_1, CPU1_USE_MSR_BITMAPS))
         return "MSR bitmaps";
     if (!any(cpu2, CPU2_ENABLE_EPT) || !all(ept_vpid, EPT_NEEDED))
