@@ -78,6 +78,13 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
     return (u16)tag;
 }
 
+void nested_flush_all(struct cpu *cpu)
+{
+    bool vpid = cpu->vm->facts.vpid && invvpid(INVVPID_ALL, 0, 0) != VMX_OK;
+    if (vpid || invept(INVEPT_ALL, 0) != VMX_OK)
+        panic("bug: a global INVEPT or INVVPID was refused");
+}
+
 static bool invvpid_supported(const struct nested *n, u64 type)
 {
     static const u64 cap[] = {VPID_CAP_INDIVIDUAL, VPID_CAP_SINGLE, VPID_CAP_ALL, VPID_CAP_SINGLE_GLOBAL};

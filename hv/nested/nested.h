@@ -147,6 +147,8 @@ void nested_shadow_put(struct cpu *cpu, u64 encoding); /* one field of the worki
 /* inv.c: INVEPT and INVVPID by L1; VPIDs of L1 as tags of the CPU. @pre vmcs01 is current */
 enum outcome nested_invept(struct cpu *cpu);
 enum outcome nested_invvpid(struct cpu *cpu);
+/* Everything that the CPU has cached of any level's mappings. */
+void nested_flush_all(struct cpu *cpu);
 /* The CPU's tag for a VPID of L1's: found again, or taken from the bounded pool and flushed. */
 u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
 
@@ -164,7 +166,8 @@ enum outcome nested_vmfunc(struct cpu *cpu);
 size_t nested_save(struct cpu *cpu, u8 *blob);
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length) MUST_CHECK;
 void nested_wipe(struct cpu *cpu);
-/* stress=: after every exit, what must not show. restore: save, wipe and load. */
+/* stress=: after every exit, what must not show. restore: save, wipe and load; flush: drop all
+ * that the CPU has cached. (remerge and paranoid are vmcs02_store's, evict is ept02.c's.) */
 void nested_stress(struct cpu *cpu);
 
 /* init.c: bring-up; sets cpu->nested and vm->shown. NULL, or what stands against it in one

@@ -143,6 +143,8 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
 void nested_stress(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    if (any(cpu->vm->stress, STRESS_FLUSH))
+        nested_flush_all(cpu);
     if (!any(cpu->vm->stress, STRESS_RESTORE))
         return;
     size_t length = nested_save(cpu, n->blob);

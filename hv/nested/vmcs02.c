@@ -20,17 +20,30 @@
 #define UNPACK_WNW(v) (v)
 #define UNPACK_WAR(v) ar_unpack(v)
 
+/* stress=paranoid: what vmcs02 holds is what we believe it holds. */
+static void verify(const struct nested *n)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area != AREA_RO && HAS(n, GATE_##gate) &&                                         \
+        vmcs_read(enc) != UNPACK_##width(n->image02.name))                                       \
+        panic("bug: vmcs02 and its image differ in %s", #name);
+#include "hv/vmcs12/fields.def"
+}
+
 /* Exit information is never written: it is the CPU's to fill in. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 {
     struct nested *n = cpu->nested;
     struct vmcs_image *have = &n->image02;
+    bool every = any(cpu->vm->stress, STRESS_REMERGE);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_RO && have->name != want->name && HAS(n, GATE_##gate)) {                    \
+    if (AREA_##area != AREA_RO && (every || have->name != want->name) && HAS(n, GATE_##gate)) {  \
         vmcs_write(enc, UNPACK_##width(want->name));                                             \
         have->name = want->name;                                                                 \
     }
 #include "hv/vmcs12/fields.def"
+    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+        verify(n);
 }
 
 void vmcs02_fetch_guest(struct cpu *cpu)
