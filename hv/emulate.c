@@ -166,7 +166,7 @@ enum outcome emulate_ept_violation(struct cpu *cpu)
 {
     if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
         return FATAL;
-    inject_again(cpu);
+    exit_retry(cpu);
     return RESUME;
 }
 

@@ -304,7 +304,7 @@ enum outcome ept02_violation(struct cpu *cpu)
     walk(cpu, &w);
     if (w.result == EPT_OK) {
         fill(cpu, &w, GPA2(cpu->exit.gpa));
-        inject_again(cpu);
+        exit_retry(cpu);
         return RESUME;
     }
     if (w.result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */

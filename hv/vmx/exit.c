@@ -169,6 +169,25 @@ void inject_again(struct cpu *cpu)
     }
 }
 
+/*
+ * No step over the instruction is pending: it has not been executed. By the SDM the exit saved
+ * none (under MOV-SS blocking apart); the emulator saves BS, and the next entry would trap early.
+ * CAVEAT(bochs-violation-step), SDM 3C 28.3.4 "Saving Non-Register State"
+ */
+static void unpend_single_step(void)
+{
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
+    if (any(pending, PENDING_DBG_BS) &&
+        !any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_MOV_SS))
+        vmcs_write(ENC_guest_pending_dbg_exceptions, pending & ~(u64)PENDING_DBG_BS);
+}
+
+void exit_retry(struct cpu *cpu)
+{
+    unpend_single_step();
+    inject_again(cpu);
+}
+
 u64 reg_read(struct cpu *cpu, enum reg r)
 {
     if (r != REG_RSP)

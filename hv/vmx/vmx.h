@@ -149,6 +149,8 @@ void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len);
  * the exit says. Also restores NMI blocking after an IRET that was cut short.
  * @pre SNAP_IDT; SNAP_QUAL for EPT violations. */
 void inject_again(struct cpu *cpu);
+/* The same for an EPT violation that L0 resolved: the instruction, or the delivery, is done anew. */
+void exit_retry(struct cpu *cpu);
 
 /* A general register by its encoding; RSP comes from and goes to the VMCS. */
 u64 reg_read(struct cpu *cpu, enum reg r);
