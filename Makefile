@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest linux refusals lint order usb fuzz cov planted setup-run payload clean
+.PHONY: all images size check run test test-long guest linux kvm refusals lint order usb fuzz cov planted setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -192,6 +192,8 @@ guest: images
 	@tools/guest_tests.py $(TESTS)
 linux: images payload
 	@tools/linux_test.py
+kvm: images payload
+	@tools/kvm_test.py
 refusals: images
 	@tools/refusals.py
 usb: images

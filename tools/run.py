@@ -4,7 +4,7 @@
 Owns the terminal: it is put back on every way out. Without a terminal on standard input L1 shows what it is
 (tools/l1/rc, "auto"), and the program ends with it.
 
-Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (more options for nidus.efi),
+Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (options for nidus.efi; nested=on),
 RUN_BARE=1 (no Nidus), LIMIT=seconds, BOCHS=, EMU= (tools/emu.py).
 """
 import os, pty, select, signal, subprocess, sys, termios, time, tty
@@ -57,7 +57,7 @@ def make_disk(rundir, mode, bare):
             raise FileNotFoundError(f"{f}: no such file")
     args = " ".join(f"{KERNEL_ARGS} {environ('ARGS')}".split())
     line = f"\\vmlinuz initrd=\\initrd.img {args} -- {mode}"
-    options = "".join(w + "\n" for w in environ("NIDUS").split())
+    options = "".join(w + "\n" for w in environ("NIDUS", "nested=on").split())
     config = os.path.join(rundir, "chain.txt" if bare else "nidus.cfg")
     with open(config, "w") as f:
         f.write(line + "\n" if bare else f"{options}chain={line}\n")

@@ -37,6 +37,7 @@ stage payload tools/payload.sh
 stage guest tools/guest_tests.py ${long:+--long}
 stage ept01 tools/ept01_test.py
 stage linux tools/linux_test.py
+stage kvm tools/kvm_test.py ${long:+long}
 stage refusals tools/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
