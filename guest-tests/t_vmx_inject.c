@@ -71,7 +71,7 @@ static void illegal(void)
         inject("error_flag", L2_64, INTR_VALID | INTR_ERROR_CODE | type | (type == INTR_NMI ? 2 : 13), 0, 1, NULL, 0);
 }
 
-/* Injection against what the guest state says: IF, blocking, activity. */
+/* Injection against what the guest state says: IF, blocking, activity. CAVEAT(bochs-nmi-sti-qualification) */
 static void against_state(void)
 {
     static const u32 events[] = {INTR_EXTERNAL | 0x40, INTR_NMI | 2, INTR_HARD_EXC | 6, INTR_HARD_EXC | 1,
