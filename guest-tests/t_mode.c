@@ -11,9 +11,10 @@
 #define SNIPPETS(X)                                                                            \
     X(nop)                                                                                     \
     X(cpuid)                                                                                   \
-    X(cpuid_ud) X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(wbinvd) X(getsec) X(vmcall) X(vmxoff)  \
-        X(vmread) X(rdtscp) X(invpcid) X(smsw) X(readcr) X(cr0) X(cr4) X(cr8) X(in)            \
-            X(sti_cpuid) X(movss_cpuid) X(step) X(div) X(ud) X(int3) X(int) X(gp) X(hlt)
+    X(cpuid_ud)                                                                                \
+    X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(wbinvd) X(getsec) X(vmcall) X(vmxoff) X(vmread)    \
+        X(rdtscp) X(invpcid) X(smsw) X(readcr) X(cr0) X(cr4) X(cr8) X(in) X(sti_cpuid)         \
+            X(movss_cpuid) X(step) X(div) X(ud) X(int3) X(int) X(gp) X(hlt)
 #define X(NAME) GT_MODE_SNIPPET(NAME);
 SNIPPETS(X)
 #undef X
@@ -122,6 +123,23 @@ static void control_registers(enum gt_mode mode)
     }
 }
 
+/* Paging comes and goes in the same MOV to CR0 that changes NE, which VMX operation fixes: L0
+ * does these moves, and with them all that a change of PG entails: LMA, PDPTEs, the checks. */
+static void toggling(void)
+{
+    gt_mode_toggle((u32)CR0_NE);
+    for (enum gt_mode mode = 0; mode < GT_MODES; mode++) {
+        RUN(mode, "toggled ne cpuid", cpuid, 0, 2, 0, 4);
+        RUN(mode, "toggled ne efer", rdmsr, 1, 2, MSR_IA32_EFER, 4);
+        RUN(mode, "toggled ne read", readcr, 1, 2, 3, 4);
+        RUN(mode, "toggled ne ud", ud, 1, 2, 3, 4);
+    }
+    gt_mode_toggle((u32)(CR0_NE | CR0_WP | CR0_TS | CR0_AM));
+    for (enum gt_mode mode = 0; mode < GT_MODES; mode++)
+        RUN(mode, "toggled four read", readcr, 1, 2, 3, 4);
+    gt_mode_toggle(0);
+}
+
 /* CPUID whose last byte is the segment's last: IP becomes 0, or a fault says that it does not.
  */
 static void wrapping(void)
@@ -187,6 +205,7 @@ TEST_MAIN(mode)
         common(mode);
         control_registers(mode);
     }
+    toggling();
     wrapping();
     wrapping_at_4g();
     gt_line("back in long mode: efer %lx cr0 %lx", gt_rdmsr(MSR_IA32_EFER), gt_read_cr0());

@@ -17,7 +17,6 @@ void gt_enter(const struct gt_frame *f)
     gt_armed.start = f->rip;
     gt_armed.resume = (u64)gt_enter_out;
     gt_enter_asm(f, &gt_armed.rsp);
-    gt_cli(); /* the context's IF came back with its flags */
     gt_armed.start = 0;
 }
 

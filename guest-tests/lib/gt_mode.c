@@ -33,7 +33,7 @@ enum {
 };
 
 static struct gt_mode_block *block;
-static u32 paged32, pae, long_mode;
+static u32 paged32, pae, long_mode, toggle;
 
 const char *gt_mode_name(enum gt_mode mode)
 {
@@ -165,6 +165,11 @@ void gt_mode_prepare(void)
     build_block();
 }
 
+void gt_mode_toggle(u32 cr0_bits)
+{
+    toggle = cr0_bits;
+}
+
 static void choose_mode(struct gt_mode_block *b, enum gt_mode mode)
 {
     b->cr0_back = (u32)gt_read_cr0();
@@ -172,8 +177,10 @@ static void choose_mode(struct gt_mode_block *b, enum gt_mode mode)
     b->cr4_back = (u32)gt_read_cr4();
     b->efer_back = (u32)gt_rdmsr(MSR_IA32_EFER) & ~(u32)EFER_LMA;
     b->efer_mode = b->efer_back & ~(u32)EFER_LME;
-    b->cr0_flat = b->cr0_back & ~(u32)CR0_PG;
+    b->cr0_flat = (b->cr0_back & ~(u32)CR0_PG) ^ toggle;
     b->cr0_mode = b->cr0_flat;
+    if (mode == GT_MODE_PAGED32 || mode == GT_MODE_PAE)
+        b->cr0_mode ^= toggle;
     b->cr4_mode = b->cr4_back & ~(u32)(CR4_PAE | CR4_PSE);
     b->cr3_mode = 0;
     if (mode == GT_MODE_PAGED32 || mode == GT_MODE_PAE)

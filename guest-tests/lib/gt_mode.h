@@ -53,6 +53,9 @@ void gt_mode_prepare(void);
 const struct gt_mode_block *gt_mode_run(enum gt_mode mode, const char *snippet32,
                                         const char *snippet16, const u32 in[6]);
 const char *gt_mode_name(enum gt_mode mode);
+/* CR0 bits that change together with PG on every way down and up (NE makes those writes exit).
+ */
+void gt_mode_toggle(u32 cr0_bits);
 /* For tests that add to the block's tables: where it lies, and its 32-bit IDT of GT_MODE_GATES.
  */
 u32 gt_mode_base(void);

@@ -105,6 +105,9 @@ gt_enter_asm:
         mov     rsp, rdi
         jmp     trap_return
 gt_enter_out:
+        xor     eax, eax                ; the context's flags came back with it: DF, AC, IF
+        push    rax
+        popfq
         mov     eax, ss                 ; IRETQ to ring 3 nulled them; the handler's SS is GT_DATA
         mov     ds, eax
         mov     es, eax
