@@ -217,6 +217,8 @@ def main():
     p.add_argument("tests", nargs="*")
     p.add_argument("--bare", action="store_true", help="bare only; no comparison")
     p.add_argument("--long", action="store_true", help="also the tests marked long")
+    p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
+                   help="more options for nidus.efi, for every test of this run (stress=restore)")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
     p.add_argument("-j", type=int, default=2, help="boots at once")
     a = p.parse_args()
@@ -228,6 +230,8 @@ def main():
     if unknown:
         p.error("no such test: " + " ".join(sorted(unknown)))
     tests = [t for t in tests if t.name in wanted or (not wanted and (a.long or "long" not in t.options))]
+    for t in tests:
+        t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
     boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out)
     try:

@@ -36,6 +36,9 @@ stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/payload.sh
 stage guest tools/guest_tests.py ${long:+--long}
 stage ept01 tools/ept01_test.py
+for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict stress=restore tlb=strict tlb=eager}; do
+    stage "$extra" tools/guest_tests.py --with "$extra" --out "build/guest-$extra" t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
+done
 stage linux tools/linux_test.py
 stage kvm tools/kvm_test.py ${long:+long}
 stage refusals tools/refusals.py
