@@ -18,8 +18,8 @@ u64 hv_entry(struct handoff *h);
 static void dump(struct percpu *p)
 {
     struct cpu *cpu = cpu_of(p);
-    log_line("cpu %u in_l2 %u exit reason %x qualification %lx", p->id, cpu->in_l2, cpu->exit.reason,
-             cpu->exit.qual);
+    log_line("cpu %u in_l2 %u exit reason %x qualification %lx, pages of the hole touched %lu", p->id,
+             cpu->in_l2, cpu->exit.reason, cpu->exit.qual, cpu->vm->first_touches);
     for (u32 i = 0; i < REG_COUNT; i++)
         log_line("  gpr%u = %016lx", i, cpu->regs.gpr[i]);
     for (u32 i = 0; i < LAST_EXITS; i++) {

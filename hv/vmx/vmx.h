@@ -106,7 +106,6 @@ struct cpu {
         u32 reason;
         u64 rip;
     } last[LAST_EXITS];
-    u64 nmis_taken; /* in root mode */
     struct desc desc;
 };
 
