@@ -11,6 +11,9 @@
 #define ENTRIES 512u
 #define ROOT_LEVEL 4u
 
+/* Instead of a copy: what stands below was made from more than one value of the EPT12 entry. */
+#define NOT_AS_MADE (~0ull)
+
 /* ---- nodes ------------------------------------------------------------------------------ */
 
 static u64 *table_of(const struct ept02 *e, u16 node)
@@ -109,14 +112,13 @@ void ept02_drop_all(struct cpu *cpu)
     e->generation01 = cpu->vm->ept01.generation;
 }
 
+/* Of those that have tables, `but` excepted; NULL when there is none. */
 static struct ept02_context *least_recently_used(struct ept02 *e, const struct ept02_context *but)
 {
     struct ept02_context *oldest = NULL;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++) {
         struct ept02_context *c = &e->context[i];
-        bool older = !oldest || c->root == NO_NODE ||
-                     (oldest->root != NO_NODE && c->used_at < oldest->used_at);
-        if (c != but && older)
+        if (c != but && c->root != NO_NODE && (!oldest || c->used_at < oldest->used_at))
             oldest = c;
     }
     return oldest;
@@ -127,13 +129,24 @@ static void reclaim(const struct cpu *cpu, struct ept02_context *at_work)
 {
     struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *victim = least_recently_used(e, at_work);
-    if (victim->root != NO_NODE) {
+    if (victim) {
         drop_context(cpu, victim);
         return;
     }
     for (unsigned i = 0; i < ENTRIES; i++)
         drop_entry(cpu, at_work->root, i);
     flush(cpu, at_work);
+}
+
+static struct ept02_context *unused(const struct cpu *cpu)
+{
+    struct ept02 *e = cpu->nested->ept02;
+    for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
+        if (e->context[i].root == NO_NODE)
+            return &e->context[i];
+    struct ept02_context *oldest = least_recently_used(e, NULL);
+    drop_context(cpu, oldest);
+    return oldest;
 }
 
 static struct ept02_context *find(struct ept02 *e, u64 eptp12)
@@ -149,8 +162,7 @@ static struct ept02_context *find_or_make(struct cpu *cpu, u64 eptp12)
     struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *c = find(e, eptp12);
     if (!c) {
-        c = least_recently_used(e, NULL);
-        drop_context(cpu, c);
+        c = unused(cpu);
         while ((c->root = take_node(e, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_NODE)
             drop_context(cpu, least_recently_used(e, c));
         c->eptp12 = eptp12;
@@ -171,24 +183,46 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
 
 /* ---- filling ---------------------------------------------------------------------------- */
 
-/* The table below entry i, standing over `table12`; made anew when L1 has put another there.
- * NO_NODE when the pool is empty. */
-static u16 descend(const struct cpu *cpu, u16 node, unsigned i, gpa1_t table12)
+/* Notes the EPT12 entry that entry i stands for. When L1 changed it without an INVEPT and the
+ * table below stays, some of what is there was made from the old one: the next INVEPT has to
+ * drop it, whatever EPT12 holds by then. Only flags that are set besides change nothing. */
+static void note(struct ept02 *e, u16 node, unsigned i, u64 entry12, bool table_stays)
+{
+    u64 *copy = &copy_of(e, node)[i], flags = EPT_A | EPT_D;
+    bool same = (*copy | flags) == (entry12 | flags) && !any(*copy, ~entry12);
+    *copy = table_stays && !same ? NOT_AS_MADE : entry12;
+}
+
+static bool table_stays(const struct cpu *cpu, u16 node, unsigned i, gpa1_t table12)
+{
+    const struct ept02 *e = cpu->nested->ept02;
+    u64 entry = table_of(e, node)[i];
+    return is_table(entry, e->nodes[node].level) &&
+           e->nodes[child_of(cpu, entry)].table12.a == table12.a;
+}
+
+/* An empty table over `table12` in place of what entry i held. False: the pool is empty. */
+static bool put_table(const struct cpu *cpu, u16 node, unsigned i, gpa1_t table12)
+{
+    struct ept02 *e = cpu->nested->ept02;
+    u64 copy = copy_of(e, node)[i];
+    u16 child = take_node(e, (u8)(e->nodes[node].level - 1), table12);
+    if (child == NO_NODE)
+        return false;
+    drop_entry(cpu, node, i);
+    copy_of(e, node)[i] = copy;
+    table_of(e, node)[i] = mem_hpa(&cpu->vm->mem, table_of(e, child)).a | EPT_RWX;
+    return true;
+}
+
+static void put_leaf(const struct cpu *cpu, u16 node, unsigned i, u64 leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
     u64 *entry = &table_of(e, node)[i];
-    u8 level = e->nodes[node].level;
-    if (is_table(*entry, level) && e->nodes[child_of(cpu, *entry)].table12.a == table12.a)
-        return child_of(cpu, *entry);
-    u16 child = take_node(e, (u8)(level - 1), table12);
-    if (child == NO_NODE)
-        return child;
-    u64 copy = copy_of(e, node)[i];
-    if (any(*entry, EPT_RWX))
-        drop_entry(cpu, node, i);
-    copy_of(e, node)[i] = copy;
-    *entry = mem_hpa(&cpu->vm->mem, table_of(e, child)).a | EPT_RWX;
-    return child;
+    if (is_table(*entry, e->nodes[node].level))
+        free_tree(cpu, child_of(cpu, *entry));
+    *entry = leaf;
+    e->fills++;
 }
 
 /* Puts the leaf in its place and notes each EPT12 entry on the way. False: the pool is empty. */
@@ -200,41 +234,19 @@ static bool map(const struct cpu *cpu, const struct ept02_context *c, const stru
     for (u8 step = 0;; step++) {
         u8 level = e->nodes[node].level;
         unsigned i = index_at(leaf->base.a, level);
+        bool here = leaf->size == PAGE_SIZE << (9u * (level - 1u)), deeper = step + 1u < w->steps;
+        gpa1_t below = GPA1(deeper ? w->step[step + 1].at.a & ~(PAGE_SIZE - 1) : NO_TABLE12);
+        bool stays = !here && table_stays(cpu, node, i, below);
         if (step < w->steps)
-            copy_of(e, node)[i] = w->step[step].next;
-        if (leaf->size == PAGE_SIZE << (9u * (level - 1u))) {
-            u64 *entry = &table_of(e, node)[i];
-            if (is_table(*entry, level))
-                free_tree(cpu, child_of(cpu, *entry));
-            *entry = leaf->entry;
-            e->fills++;
+            note(e, node, i, w->step[step].next, stays);
+        if (here) {
+            put_leaf(cpu, node, i, leaf->entry);
             return true;
         }
-        bool deeper = step + 1u < w->steps;
-        u64 table12 = deeper ? w->step[step + 1].at.a & ~(PAGE_SIZE - 1) : NO_TABLE12;
-        node = descend(cpu, node, i, GPA1(table12));
-        if (node == NO_NODE)
+        if (!stays && !put_table(cpu, node, i, below))
             return false;
+        node = child_of(cpu, table_of(e, node)[i]);
     }
-}
-
-static u64 fetch(void *ctx, gpa1_t at)
-{
-    const struct cpu *cpu = ctx;
-    u64 entry;
-    return gpa1_read(cpu->vm, at, &entry, sizeof entry) ? entry : ~0ull;
-}
-
-/* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. */
-static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
-{
-    for (unsigned i = 0; i < w->steps; i++) {
-        const struct ept_step *s = &w->step[i];
-        u64 *entry = s->next != s->entry ? gpa1_map(cpu->vm, s->at) : NULL;
-        if (entry && !__sync_bool_compare_and_swap(entry, s->entry, s->next))
-            return false;
-    }
-    return true;
 }
 
 static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
@@ -284,24 +296,12 @@ static void fill(struct cpu *cpu, const struct ept_walk *w, gpa2_t gpa2)
     put(cpu, find_or_make(cpu, eptp12), w, &leaf);
 }
 
-/* The walk, as often as L1 changes a table under it; L1 cannot do that while L0 runs on its one
- * CPU, a device may. */
-static void walk(struct cpu *cpu, struct ept_walk *w)
-{
-    struct nested *n = cpu->nested;
-    struct ept_env env = {.eptp = n->vmcs12.ept_pointer, .ept_vpid_cap = n->caps.ept_vpid,
-                          .maxphyaddr = cpu->vm->facts.phys_bits, .fetch = fetch, .ctx = cpu};
-    do
-        ept_walk(&env, GPA2(cpu->exit.gpa), cpu->exit.qual, w);
-    while (w->result == EPT_OK && !store_flags(cpu, w));
-}
-
 enum outcome ept02_violation(struct cpu *cpu)
 {
     struct ept_walk w;
     if (cpu->nested->ept02->generation01 != cpu->vm->ept01.generation)
         ept02_drop_all(cpu);
-    walk(cpu, &w);
+    ept12_walk(cpu, &w);
     if (w.result == EPT_OK) {
         fill(cpu, &w, GPA2(cpu->exit.gpa));
         exit_retry(cpu);
@@ -331,7 +331,8 @@ static void revalidate(const struct cpu *cpu, u16 node)
     for (unsigned i = 0; i < ENTRIES; i++) {
         if (copy[i] == 0 && table[i] == EPT02_EMPTY)
             continue;
-        if (table12.a != NO_TABLE12 && (now ? now[i] : ~0ull) != copy[i])
+        bool made_from = copy[i] != NOT_AS_MADE && copy[i] == (now ? now[i] : ~0ull);
+        if (table12.a != NO_TABLE12 && !made_from)
             drop_entry(cpu, node, i);
         else if (is_table(table[i], level))
             revalidate(cpu, child_of(cpu, table[i]));

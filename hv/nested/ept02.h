@@ -52,6 +52,11 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
  * @pre in_l2; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
+/* Walks the EPT12 of vmcs12 for the EPT violation at hand and stores the flags that it sets.
+ * @pre in_l2; SNAP_QUAL, SNAP_GPA */
+struct ept_walk;
+void ept12_walk(struct cpu *cpu, struct ept_walk *w);
+
 /* INVEPT by L1, of one EPTP12 or of all: drops what no longer agrees with EPT12. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);

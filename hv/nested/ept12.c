@@ -1,0 +1,38 @@
+/*
+ * EPT12, L1's tables: walked in L1's memory for an exit of L2, and marked accessed and dirty there.
+ * What a walk means is hv/ept's; what is made of it, ept02.c's.
+ */
+#include "hv/nested/ept02.h"
+#include "hv/ept/ept.h"
+#include "hv/vmx/guestmem.h"
+
+static u64 fetch(void *ctx, gpa1_t at)
+{
+    const struct cpu *cpu = ctx;
+    u64 entry;
+    return gpa1_read(cpu->vm, at, &entry, sizeof entry) ? entry : ~0ull;
+}
+
+/* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. */
+static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
+{
+    for (unsigned i = 0; i < w->steps; i++) {
+        const struct ept_step *s = &w->step[i];
+        u64 *entry = s->next != s->entry ? gpa1_map(cpu->vm, s->at) : NULL;
+        if (entry && !__sync_bool_compare_and_swap(entry, s->entry, s->next))
+            return false;
+    }
+    return true;
+}
+
+/* As often as an entry changes under the walk; L1 cannot do that while L0 runs on its one CPU,
+ * a device may. */
+void ept12_walk(struct cpu *cpu, struct ept_walk *w)
+{
+    struct nested *n = cpu->nested;
+    struct ept_env env = {.eptp = n->vmcs12.ept_pointer, .ept_vpid_cap = n->caps.ept_vpid,
+                          .maxphyaddr = cpu->vm->facts.phys_bits, .fetch = fetch, .ctx = cpu};
+    do
+        ept_walk(&env, GPA2(cpu->exit.gpa), cpu->exit.qual, w);
+    while (w->result == EPT_OK && !store_flags(cpu, w));
+}
