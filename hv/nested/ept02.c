@@ -328,7 +328,10 @@ static void revalidate(const struct cpu *cpu, u16 node)
     u8 level = e->nodes[node].level;
     u64 *table = table_of(e, node), *copy = copy_of(e, node);
     const u64 *now = table12.a == NO_TABLE12 ? NULL : gpa1_map(cpu->vm, table12);
+    bool leaves = level == 1 && now;
     for (unsigned i = 0; i < ENTRIES; i++) {
+        if (leaves && now[i] == copy[i] && copy[i] != NOT_AS_MADE)
+            continue; /* most entries, most of the time */
         if (copy[i] == 0 && table[i] == EPT02_EMPTY)
             continue;
         bool made_from = copy[i] != NOT_AS_MADE && copy[i] == (now ? now[i] : ~0ull);
