@@ -5,7 +5,7 @@
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-enum { PG_INFO = PG_EPT_FREE, PG_LIST, PG_PML4_ALT, PG_PDPT_ALT, PG_PD_ALT, PG_PT_ALT, VEC_VE = 20, INFO_BUSY = 4 };
+enum { PG_INFO = PG_EPT_FREE, PG_PML4_ALT, PG_PDPT_ALT, PG_PD_ALT, PG_PT_ALT, PG_LIST, PG_BEHIND, VEC_VE = 20, INFO_BUSY = 4 };
 
 struct info {
     u32 reason, busy;
@@ -158,6 +158,7 @@ static void switch_world(enum l2_mode mode)
     list[5] = pointer(1) ^ 1 << 3;         /* another walk length */
     list[6] = pointer(1) | 1ul << 45;      /* beyond MAXPHYADDR */
     list[7] = pointer(1) | EPTP_AD_ON;
+    *(u64 *)arena(PG_BEHIND) = pointer(1); /* would be the list's 513th */
     l2.f[VI_PROC2_CTL] |= PROC2_VMFUNC;
     l2.f[VI_VM_FUNCTION_CTL] = 1;
     l2.f[VI_EPTP_LIST_ADDR] = ARENA_AT(PG_LIST);
