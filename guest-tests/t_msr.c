@@ -19,6 +19,7 @@ static bool is_volatile(u32 msr)
     switch (msr) {
     case MSR_IA32_TSC:
     case 0x39: /* a timer count on some models */
+    case 0x3b: /* TSC_ADJUST: what WRMSRs of the TSC before left */
     case 0xe7: /* MPERF */
     case 0xe8: /* APERF */
     case 0x19c:

@@ -168,6 +168,7 @@ void gt_end(void)
 EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void (*body)(void))
 {
     char line[80];
+    u16 fs, gs;
 
     InitializeLib(image, st);
     gt_image = image;
@@ -184,8 +185,11 @@ EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void
 
     gt_format(line, sizeof line, "BEGIN %s\n", name);
     gt_raw(line);
+    fs = gt_read_fs();
+    gs = gt_read_gs();
     gt_guard(body);
     gt_cli();
+    __asm__ volatile("mov %w0, %%fs\n\tmov %w1, %%gs" : : "r"(fs), "r"(gs) : "memory");
     gt_trap_reset();
     gt_end();
 
