@@ -24,7 +24,7 @@ struct key {
 static const struct key keys[] = {
     {"log",     KIND_CHOICE, BOOT_LOG_NONE,     AT(log),      {"none", "e9", "com1", "com2"}},
     {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
-    {"nested",  KIND_CHOICE, 0,                 AT(nested),   {"off", "on"}},
+    {"nested",  KIND_CHOICE, 1,                 AT(nested),   {"off", "on"}},
     {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
     {"profile", KIND_CHOICE, BOOT_PROFILE_BROADWELL, AT(profile),  {"broadwell", "e5-2683v4", "d-1540", "host"}},
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},

@@ -45,7 +45,7 @@ static void test_defaults(void **state)
     options_describe(&o, &l);
     assert_string_equal(
         l.text,
-        "log=none verbose=0 nested=off cpus=all profile=broadwell shadow=on tlb=default");
+        "log=none verbose=0 nested=on cpus=all profile=broadwell shadow=on tlb=default");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -300,7 +300,7 @@ static void test_command_wins(void **state)
     line_clear(&l);
     options_describe(&o, &l);
     assert_string_equal(l.text,
-                        "log=e9 verbose=2 nested=off cpus=all profile=broadwell shadow=on "
+                        "log=e9 verbose=2 nested=on cpus=all profile=broadwell shadow=on "
                         "tlb=default stress=flush");
     assert_chain("\\b.efi");
 }
