@@ -251,6 +251,16 @@ static void say_memory(void)
         say(" and %u more", count - MEM_SHOWN);
 }
 
+/* VMREAD, VMWRITE and accesses to LDTR or TR with a register operand have no displacement: the
+ * qualification is 0 by the SDM, and the emulator's left-over by docs/CAVEATS.md
+ * "bochs-register-displacement". SDM 3C 28.2.1 "Basic VM-Exit Information" */
+static bool has_no_displacement(u32 reason)
+{
+    bool may_be_register = reason == 23 || reason == 25 || reason == 47;
+
+    return may_be_register && l2_seen[VI_EXIT_INSN_INFO] & 1 << 10;
+}
+
 static void say_exit(void)
 {
     u32 reason = (u32)l2_seen[VI_EXIT_REASON];
@@ -265,7 +275,7 @@ static void say_exit(void)
             say_touched_info();
         return;
     }
-    if (l2_seen[VI_EXIT_QUALIFICATION])
+    if (l2_seen[VI_EXIT_QUALIFICATION] && !has_no_displacement(reason))
         say(" q %lx", l2_seen[VI_EXIT_QUALIFICATION]);
     say_events(reason);
     if (info_defined(reason, l2_seen[VI_EXIT_QUALIFICATION]))
