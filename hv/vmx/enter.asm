@@ -1,5 +1,4 @@
 ; enter.asm: the door to the guest. No decision is taken here and no VMCS field touched.
-;
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
 ; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (RBP and
@@ -15,8 +14,7 @@ section .text
 align 64
 ; enum vmx_enter vmx_enter(struct regs *regs, u64 launched), but for the registers that the C
 ; wrapper (regs.h) declares clobbered: all but RSP.
-; In:  rdi = regs, rsi = 0 for VMLAUNCH, else VMRESUME. The VMCS to run is current.
-; Out: rax = enum vmx_enter. Flags clobbered.
+; In: rdi = regs, rsi = 0: VMLAUNCH, else VMRESUME; its VMCS is current. Out: rax; flags clobbered.
 vmx_enter_raw:
         mov     [rdi + REGS_host_rsp], rsp
 window:
