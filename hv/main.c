@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/arch/vmx_error.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
@@ -109,7 +110,7 @@ static void refused(struct cpu *cpu, enum vmx_enter how)
         panic("bug: VM entry without a current VMCS");
     u32 error = (u32)vmcs_read(ENC_vm_instruction_error);
     if (!cpu->in_l2)
-        panic("bug: VM entry refused: %s", vmcs_error_text(error));
+        panic("bug: VM entry refused: %s", vmx_error_text(error));
     apply(cpu, nested_entry_refused(cpu, error));
 }
 

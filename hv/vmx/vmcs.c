@@ -1,6 +1,7 @@
 /* The life of a VMCS region of ours: allocation, VMCLEAR, VMPTRLD, the host-state area that all
  * of them share, and the dump by field name. What a field means is not known here. */
 #include "hv/vmx/vmx.h"
+#include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
@@ -68,34 +69,22 @@ const char *vmcs_field_name(u64 encoding)
     return vmcs12_name(vmcs12_find(encoding));
 }
 
-const char *vmcs_error_text(u64 n)
-{
-    switch (n) {
-#define VMERR(num, name, insns, text)                                                            \
-    case num:                                                                                    \
-        return text;
-#include "hv/arch/vmx_error.def"
-    default:
-        return "no such error";
-    }
-}
-
-static u64 last_error(void)
+static u32 last_error(void)
 {
     u64 error = 0;
-    return vmread(ENC_vm_instruction_error, &error) == VMX_OK ? error : 0;
+    return vmread(ENC_vm_instruction_error, &error) == VMX_OK ? (u32)error : 0;
 }
 
 void vmcs_read_refused(u64 field)
 {
     panic("bug: VMREAD of %s (%lx) was refused: %s", vmcs_field_name(field), field,
-          vmcs_error_text(last_error()));
+          vmx_error_text(last_error()));
 }
 
 void vmcs_write_refused(u64 field, u64 v)
 {
     panic("bug: VMWRITE of %lx to %s (%lx) was refused: %s", v, vmcs_field_name(field), field,
-          vmcs_error_text(last_error()));
+          vmx_error_text(last_error()));
 }
 
 void vmcs_dump(void)

@@ -124,8 +124,7 @@ void vmcs_clear(struct cpu *cpu, struct vmcs *v);
 void vmcs_load(struct cpu *cpu, struct vmcs *v);
 /* Host-state area of the current VMCS and cpu: the same for vmcs01 and vmcs02. */
 void vmcs_write_host(const struct cpu *cpu);
-/* The SDM's words for VM-instruction error `n`, and a field's name; never NULL. */
-const char *vmcs_error_text(u64 n);
+/* A field's name; never NULL. */
 const char *vmcs_field_name(u64 encoding);
 /* Every field of the current VMCS that can be read, one line each. */
 void vmcs_dump(void);
