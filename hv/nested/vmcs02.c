@@ -46,31 +46,30 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
         verify(n);
 }
 
-void vmcs02_fetch_guest(struct cpu *cpu)
+/* The guest area of the current VMCS, and the one entry control that an exit changes by itself. */
+static void fetch_guest(const struct nested *n, struct vmcs_image *v)
 {
-    struct nested *n = cpu->nested;
-    struct vmcs_image *v = &n->image02;
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
+    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                        \
         v->name = PACK_##width(vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
-    /* Entry fields that an exit changes, or an event that L0 delivered to L2. SDM 3C 28.2
-     * "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
     v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
-    v->entry_intr_info = (u32)vmcs_read(ENC_entry_intr_info);
-    v->entry_exception_error_code = (u32)vmcs_read(ENC_entry_exception_error_code);
-    v->entry_instruction_len = (u32)vmcs_read(ENC_entry_instruction_len);
 }
 
 void vmcs01_fetch_guest(struct cpu *cpu)
 {
-    struct nested *n = cpu->nested;
-    struct vmcs_image *v = &n->image01;
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
-        v->name = PACK_##width(vmcs_read(enc));
-#include "hv/vmcs12/fields.def"
-    v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
+    fetch_guest(cpu->nested, &cpu->nested->image01);
+}
+
+void vmcs02_fetch_guest(struct cpu *cpu)
+{
+    struct vmcs_image *v = &cpu->nested->image02;
+    fetch_guest(cpu->nested, v);
+    /* What an exit clears, or an event that L0 delivered to L2. SDM 3C 28.2
+     * "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
+    v->entry_intr_info = (u32)vmcs_read(ENC_entry_intr_info);
+    v->entry_exception_error_code = (u32)vmcs_read(ENC_entry_exception_error_code);
+    v->entry_instruction_len = (u32)vmcs_read(ENC_entry_instruction_len);
 }
 
 /* CR0 and CR4 go through L1's own rules: L0's bits stay set, L1 sees its own.  */
