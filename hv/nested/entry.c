@@ -52,12 +52,6 @@ static struct verdict judge(struct cpu *cpu, struct check_env *env)
     return v;
 }
 
-/* The secondary controls count as 0 unless activated. */
-static bool uses(const struct vmcs_image *v, u32 cpu2_bit)
-{
-    return any(v->cpu1_ctl, CPU1_SECONDARY) && any(v->cpu2_ctl, cpu2_bit);
-}
-
 /* ---- commit ----------------------------------------------------------------------------- */
 
 /* A page that vmcs02 uses in place. `nothing` stands for a page where no memory is. */
@@ -90,7 +84,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     a->virtual_apic = used_page(cpu, v->virtual_apic_addr, mem_hpa(&cpu->vm->mem, n->drop));
     /* The CPU compares this address and never reads it, so a device's is as good as any. */
     a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
-    a->ept_pointer = uses(v, CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer) : cpu->vm->ept01.eptp;
+    a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer) : cpu->vm->ept01.eptp;
 }
 
 /* What L0 needs in vmcs02: its own exits' state handling, its MSR map, its second level. */
@@ -112,7 +106,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     env.l1.debugctl = vmcs_read(ENC_guest_debugctl);
     env.l1.efer = vmcs_read(ENC_guest_efer);
     env.l1.pat = vmcs_read(ENC_guest_pat);
-    env.l0.vpid02 = uses(&n->vmcs12, CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
+    env.l0.vpid02 = any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);

@@ -23,8 +23,7 @@ static const struct exit_row exit_rows_l2[EXIT_REASON_COUNT] = {
  * Invalidate Cached Mappings" */
 static void flush_l1(struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
-    bool vpid12 = any(v->cpu1_ctl, CPU1_SECONDARY) && any(v->cpu2_ctl, CPU2_ENABLE_VPID);
+    bool vpid12 = any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_VPID);
     if (!vpid12 && cpu->vm->facts.vpid && invvpid(INVVPID_SINGLE, VPID01, 0) != VMX_OK)
         panic("bug: INVVPID of L1's tag was refused");
 }

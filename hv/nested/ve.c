@@ -22,7 +22,7 @@ bool nested_ve_delivered(struct cpu *cpu)
     const struct vmcs_image *v = &cpu->nested->vmcs12;
     struct ve_info info;
     exit_more(cpu, SNAP_MODE | SNAP_IDT | SNAP_GLA);
-    if (!any(v->cpu1_ctl, CPU1_SECONDARY) || !any(v->cpu2_ctl, CPU2_EPT_VIOLATION_VE))
+    if (!any(vmcs12_cpu2(v), CPU2_EPT_VIOLATION_VE))
         return false;
     if (!any(cpu->st.cr0, CR0_PE) || any(cpu->exit.idt_info, INTR_VALID))
         return false;

@@ -37,13 +37,6 @@ static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
     return (gla + cpu->linear_bias) & cpu->linear_reserved;
 }
 
-/* The secondary controls count as 0 unless active.
- * SDM 3C 25.6.2 "Processor-Based VM-Execution Controls" */
-static inline u32 effective_cpu2(const struct vmcs_image *v)
-{
-    return any(v->cpu1_ctl, CPU1_SECONDARY) ? v->cpu2_ctl : 0;
-}
-
 /* Not 0 when some byte of a PAT value is not a memory type: bits 7:3 set, or type 2 or 3.
  * SDM 3A 11.12.2 "IA32_PAT MSR" */
 static inline u64 pat_bad_bits(u64 pat)

@@ -186,7 +186,7 @@ static void msr_areas(const struct vmcs_image *v, const struct check_cpu *cpu,
 void check_controls(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                     struct rule_set *broken)
 {
-    u32 cpu2 = effective_cpu2(v);
+    u32 cpu2 = vmcs12_cpu2(v);
 
     if (any(groups, CHECK_CTL_WORDS))
         control_words(v, env->cpu, cpu2, broken);

@@ -28,7 +28,7 @@ static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu,
 {
     u32 info = v->entry_intr_info;
     bool protected_mode =
-        !any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST) || any(v->guest_cr0, CR0_PE);
+        !any(vmcs12_cpu2(v), CPU2_UNRESTRICTED_GUEST) || any(v->guest_cr0, CR0_PE);
     bool possible = INTR_TYPE(info) == INTR_HW_EXCEPTION && protected_mode;
     bool usual = INTR_VECTOR(info) < 32 && any(ERROR_CODE_VECTORS, BIT(INTR_VECTOR(info)));
     bool delivers = any(info, INTR_ERROR_VALID);

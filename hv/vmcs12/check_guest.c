@@ -15,7 +15,7 @@ static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
                        struct rule_set *set)
 {
     u64 cr0 = v->guest_cr0, cr4 = v->guest_cr4;
-    bool unrestricted = any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST);
+    bool unrestricted = any(vmcs12_cpu2(v), CPU2_UNRESTRICTED_GUEST);
     u64 must_be_1 = unrestricted ? cpu->cr0_must_be_1 & ~(CR0_PE | CR0_PG) : cpu->cr0_must_be_1;
 
     breaks(set, (must_be_1 & ~cr0) | (cr0 & ~cpu->cr0_may_be_1), R_guest_cr0);

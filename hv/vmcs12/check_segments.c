@@ -163,7 +163,7 @@ void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
     if (any(v->guest_rflags, RFLAGS_VM))
         v86_segments(v, broken);
     else
-        protected_segments(v, any(effective_cpu2(v), CPU2_UNRESTRICTED_GUEST), broken);
+        protected_segments(v, any(vmcs12_cpu2(v), CPU2_UNRESTRICTED_GUEST), broken);
     tr(v, broken);
     ldtr(v, broken);
 }

@@ -103,7 +103,7 @@ static void link_pointer(const struct vmcs_image *v, const struct check_env *env
                          struct rule_set *set)
 {
     u64 link = v->vmcs_link_pointer;
-    bool shadowing = any(effective_cpu2(v), CPU2_VMCS_SHADOWING);
+    bool shadowing = any(vmcs12_cpu2(v), CPU2_VMCS_SHADOWING);
 
     if (link == LINK_NONE)
         return;
@@ -136,7 +136,7 @@ static void pdptes(const struct vmcs_image *v, const struct check_env *env,
 
     if (!uses_pae_paging(v))
         return;
-    if (any(effective_cpu2(v), CPU2_ENABLE_EPT))
+    if (any(vmcs12_cpu2(v), CPU2_ENABLE_EPT))
         breaks(set,
                pdpte_broken(v->guest_pdptr0, cpu) || pdpte_broken(v->guest_pdptr1, cpu) ||
                    pdpte_broken(v->guest_pdptr2, cpu) || pdpte_broken(v->guest_pdptr3, cpu),
@@ -150,7 +150,7 @@ static void pdptes(const struct vmcs_image *v, const struct check_env *env,
 
 u32 check_needs(const struct vmcs_image *v, const struct check_cpu *cpu)
 {
-    u32 cpu2 = effective_cpu2(v), needs = 0;
+    u32 cpu2 = vmcs12_cpu2(v), needs = 0;
     u64 bad_page = cpu->phys_reserved | (PAGE_SIZE - 1);
 
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) && !any(v->virtual_apic_addr, bad_page) &&

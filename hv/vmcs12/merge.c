@@ -60,11 +60,6 @@ static u32 within(u32 word, struct ctl_range hw)
     return (word | hw.must_be_1) & hw.may_be_1;
 }
 
-static u32 cpu2_of(const struct vmcs_image *v12)
-{
-    return any(v12->cpu1_ctl, CPU1_SECONDARY) ? v12->cpu2_ctl : 0;
-}
-
 static bool loads(const struct vmcs_image *v12, u32 entry_bit)
 {
     return any(v12->entry_ctl, entry_bit);
@@ -96,7 +91,7 @@ static u32 cpu1_02(const struct merge_env *env)
 
 static u32 cpu2_02(const struct merge_env *env)
 {
-    u32 word = (cpu2_of(env->v12) & ~(u32)CPU2_NOT_TAKEN) | env->l0.cpu2;
+    u32 word = (vmcs12_cpu2(env->v12) & ~(u32)CPU2_NOT_TAKEN) | env->l0.cpu2;
 
     /* "TSC scaling" acts only under "use TSC offsetting", which may be on for L0 alone. */
     if (!any(env->v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
@@ -133,7 +128,7 @@ static u64 tsc_offset02(const struct merge_env *env)
 
     if (!any(v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
         return own;
-    if (any(cpu2_of(v12), CPU2_USE_TSC_SCALING))
+    if (any(vmcs12_cpu2(v12), CPU2_USE_TSC_SCALING))
         own = (u64)(((__int128)(int64_t)own * (__int128)v12->tsc_multiplier) >> 48);
     return own + v12->tsc_offset;
 }
@@ -175,7 +170,7 @@ static u64 kept_efer(const struct merge_env *env)
 bool merge_needs_pdptes(const struct vmcs_image *v12)
 {
     return any(v12->guest_cr0, CR0_PG) && any(v12->guest_cr4, CR4_PAE) &&
-           !any(v12->entry_ctl, ENTRY_IA32E_MODE_GUEST) && !any(cpu2_of(v12), CPU2_ENABLE_EPT);
+           !any(v12->entry_ctl, ENTRY_IA32E_MODE_GUEST) && !any(vmcs12_cpu2(v12), CPU2_ENABLE_EPT);
 }
 
 void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02)

@@ -21,7 +21,7 @@ static bool cpu1(const struct route_env *e, u32 bit)
 
 static bool cpu2(const struct route_env *e, u32 bit)
 {
-    return cpu1(e, CPU1_SECONDARY) && any(e->v12->cpu2_ctl, bit);
+    return any(vmcs12_cpu2(e->v12), bit);
 }
 
 /* NMIs by the pin control, exceptions by the bitmap. SDM 3C 26.2 "Other Causes of VM Exits" */

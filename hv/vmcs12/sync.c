@@ -52,7 +52,7 @@ static u32 entry_ctl_after(const struct sync_env *env, const struct vmcs_image *
 /* Saved while EPT12 is on and L2 uses PAE paging; undefined otherwise, so left alone. */
 static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *v02)
 {
-    return any(v12->cpu1_ctl, CPU1_SECONDARY) && any(v12->cpu2_ctl, CPU2_ENABLE_EPT) &&
+    return any(vmcs12_cpu2(v12), CPU2_ENABLE_EPT) &&
            any(v02->guest_cr0, CR0_PG) && any(v02->guest_cr4, CR4_PAE) &&
            !any(v02->guest_efer, EFER_LMA);
 }

@@ -96,6 +96,13 @@ static inline bool ar_usable(u16 packed)
     return (packed & 0x100u) == 0;
 }
 
+/* The secondary controls count as 0 unless activated.
+ * SDM 3C 25.6.2 "Processor-Based VM-Execution Controls" */
+static inline u32 vmcs12_cpu2(const struct vmcs_image *v)
+{
+    return any(v->cpu1_ctl, CPU1_SECONDARY) ? v->cpu2_ctl : 0;
+}
+
 struct vmcs_field_desc {
     u16 encoding;
     u16 offset; /* in struct vmcs_image */
