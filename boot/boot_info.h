@@ -83,13 +83,15 @@ struct PACKED handoff_dtr {
  * and info; handoff.asm the rest, with interrupts off; MSRs that the switch leaves alone are
  * read by the core itself.
  */
+#define HANDOFF_WHY_MAX 96
+
 struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
     struct handoff_seg seg[HANDOFF_SEGS];
-    u64 status; /* why the core came back: enum handoff_status */
+    char why[HANDOFF_WHY_MAX]; /* with HANDOFF_REFUSED: the reason in words */
     struct boot_info info;
 };
 
@@ -99,6 +101,7 @@ enum handoff_status {
     HANDOFF_NO_MEMORY = 1,
     HANDOFF_NO_VMX = 2,   /* a capability is missing; boot/ checks them all beforehand */
     HANDOFF_VMXON = 3,
+    HANDOFF_REFUSED = 4,  /* handoff.why says what */
 };
 
 #endif

@@ -5,13 +5,18 @@
 /* handoff.asm. Returns an enum handoff_status. */
 u64 handoff(struct handoff *h);
 
-static const char *refusal(u64 status)
+static const char *refusal(const struct handoff *h, u64 status)
 {
+    static char why[HANDOFF_WHY_MAX]; /* outlives the region */
     switch (status) {
     case HANDOFF_NO_MEMORY:
         return "not enough memory in the reserved region";
     case HANDOFF_NO_VMX:
         return "the core misses a VMX capability";
+    case HANDOFF_REFUSED:
+        for (u32 i = 0; i < sizeof why - 1; i++)
+            why[i] = h->why[i];
+        return why;
     default:
         return "VMXON failed";
     }
@@ -23,6 +28,7 @@ const char *nidus_launch(struct region *r, const struct facts *f)
     u64 status = handoff(r->handoff);
     if (status == HANDOFF_OK)
         return NULL;
+    const char *why = refusal(r->handoff, status);
     memory_release(r);
-    return refusal(status);
+    return why;
 }

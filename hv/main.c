@@ -165,24 +165,38 @@ static void capture_msrs(struct handoff *h)
     h->seg[HANDOFF_GS].base = rdmsr(MSR_IA32_GS_BASE);
 }
 
+/* Everything that may be refused and needs no VMX. Nothing but memory has changed. */
+static enum handoff_status prepare(struct cpu *cpu, struct handoff *h)
+{
+    if (caps_read(&cpu->vm->facts))
+        return HANDOFF_NO_VMX;
+    if (!ept01_init(cpu->vm) || !msr_l1_init(cpu->vm))
+        return HANDOFF_NO_MEMORY;
+    const char *why = h->info.nested ? nested_reserve(cpu, h->info.profile) : NULL;
+    if (!why)
+        return HANDOFF_OK;
+    for (u32 i = 0; i < HANDOFF_WHY_MAX - 1 && why[i]; i++)
+        h->why[i] = why[i];
+    return HANDOFF_REFUSED;
+}
+
 u64 hv_entry(struct handoff *h)
 {
     capture_msrs(h);
     struct cpu *cpu = make_cpu(h);
     if (!cpu)
         return HANDOFF_NO_MEMORY;
-    if (caps_read(&cpu->vm->facts))
-        return HANDOFF_NO_VMX;
-    enum handoff_status status = enter_vmx(cpu);
+    enum handoff_status status = prepare(cpu, h);
+    if (status == HANDOFF_OK)
+        status = enter_vmx(cpu);
     if (status != HANDOFF_OK)
         return status;
 
     desc_load(&cpu->desc); /* no way back from here; panic works from here */
-    if (!ept01_init(cpu->vm) || !msr_l1_init(cpu->vm) || !vmcs01_init(cpu, h))
+    if (!vmcs01_init(cpu, h))
         panic("cannot run: not enough memory");
-    const char *why = h->info.nested ? nested_init(cpu, h->info.profile) : NULL;
-    if (why)
-        panic("cannot run: %s", why);
+    if (cpu->nested)
+        nested_init(cpu);
     vmcs_write(ENC_host_rip, (u64)vmx_exit_short); /* vmcs01 only: L2's exits take their row */
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,

@@ -78,28 +78,28 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
 }
 
-const char *nested_init(struct cpu *cpu, u32 profile)
+const char *nested_reserve(struct cpu *cpu, u32 profile)
 {
     struct vm *vm = cpu->vm;
-    const struct vmx_caps *hw = &vm->facts.vmx;
     struct vmx_implemented impl = implemented();
-    struct nested *n = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
-    if (!n || !take_pages(cpu, n))
+    struct nested *n = cpu->nested = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
+    if (!n || !take_pages(cpu, n) || !nested_shadow_reserve(cpu) || !ept02_init(cpu))
         return "not enough memory for nested VMX";
-    struct vcaps_refusal no = vcaps_derive((enum vmx_profile)profile, hw, &impl, &n->caps);
-    if (no.whose)
-        return no.why;
+    struct vcaps_refusal no = vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &n->caps);
+    return no.why;
+}
+
+void nested_init(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
     struct check_cpuid facts = cpuid_facts(cpu);
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
-        n->hw_gates |= vcaps_gate(hw, (enum vmcs_gate)g) ? BIT(g) : 0;
+        n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;
     n->current = GPA1(NO_VMCS12);
     fill_base02(n);
-    cpu->nested = n;
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
-    if (!nested_shadow_init(cpu) || !ept02_init(cpu))
-        return "not enough memory for nested VMX";
-    vm->shown = &n->caps;
-    return NULL;
+    nested_shadow_init(cpu);
+    cpu->vm->shown = &n->caps;
 }

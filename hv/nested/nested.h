@@ -49,7 +49,7 @@ struct nested {
     u64 *ones;                 /* one page of all ones: what is read where nothing is */
     u64 *drop;                 /* one page that takes writes to nowhere */
     struct vmcs shadow;        /* the shadow VMCS that L1 reads and writes without an exit */
-    const u8 *vmread_bitmap;
+    u8 *vmread_bitmap, *vmwrite_bitmap;
     bool can_shadow, shadow_on;
     bool nmi_held;             /* an NMI waits for L2's window, or for L2 to leave */
     struct vmcs_image base12;  /* scratch of nested_load */
@@ -139,7 +139,8 @@ bool nested_nmi(struct cpu *cpu) MUST_CHECK;
 
 /* shadow.c: VMCS shadowing for L1. push: the working copy changed, or another VMCS12 (or none)
  * is current; pull: L1 may have written shadowed fields. */
-bool nested_shadow_init(struct cpu *cpu) MUST_CHECK; /* false: memory is short */
+bool nested_shadow_reserve(struct cpu *cpu) MUST_CHECK; /* false: memory is short */
+void nested_shadow_init(struct cpu *cpu);
 void nested_shadow_push(struct cpu *cpu);
 void nested_shadow_pull(struct cpu *cpu);
 void nested_shadow_put(struct cpu *cpu, u64 encoding); /* one field of the working copy changed */
@@ -170,8 +171,11 @@ void nested_wipe(struct cpu *cpu);
  * that the CPU has cached. (remerge and paranoid are vmcs02_store's, evict is ept02.c's.) */
 void nested_stress(struct cpu *cpu);
 
-/* init.c: bring-up; sets cpu->nested and vm->shown. NULL, or what stands against it in one
- * line. @pre vmcs01 is current and complete */
-const char *nested_init(struct cpu *cpu, u32 profile) MUST_CHECK;
+/* init.c: bring-up in two steps. reserve takes the memory, sets cpu->nested and derives the VMX
+ * that L1 is to be shown: NULL, or what stands against it in one line. It touches no register, so
+ * that the refusal can go back to the firmware. init, after VMXON, does the rest and sets vm->shown.
+ * @pre of reserve: vm->facts; of init: reserve agreed, vmcs01 is current and complete */
+const char *nested_reserve(struct cpu *cpu, u32 profile) MUST_CHECK;
+void nested_init(struct cpu *cpu);
 
 #endif

@@ -25,36 +25,42 @@ static void allow(u8 *bitmap, u32 encoding)
     bitmap[encoding / 8] &= (u8)~(1u << (encoding % 8));
 }
 
-static void fill_bitmaps(const struct nested *n, u8 *vmread_bitmap, u8 *vmwrite_bitmap)
+static void fill_bitmaps(const struct nested *n)
 {
     for (u32 i = 0; i < PAGE_SIZE; i++)
-        vmread_bitmap[i] = vmwrite_bitmap[i] = 0xff;
+        n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = 0xff;
 #define SHADOW(name, written)                                                                    \
     if (is_shadowed(n, (enum vmcs_gate)vmcs12_desc(F_##name)->gate)) {                           \
-        allow(vmread_bitmap, ENC_##name);                                                      \
+        allow(n->vmread_bitmap, ENC_##name);                                                     \
         if (written)                                                                             \
-            allow(vmwrite_bitmap, ENC_##name);                                                 \
+            allow(n->vmwrite_bitmap, ENC_##name);                                                \
     }
 #include "hv/nested/shadow.def"
 }
 
-bool nested_shadow_init(struct cpu *cpu)
+bool nested_shadow_reserve(struct cpu *cpu)
 {
     struct vm *vm = cpu->vm;
     struct nested *n = cpu->nested;
     if (!vm->shadow || !cpu_can_shadow(vm))
         return true;
-    u8 *vmread_bitmap = mem_pages(&vm->mem, 1), *vmwrite_bitmap = mem_pages(&vm->mem, 1);
     u32 revision = VMX_BASIC_REVISION(vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR;
-    if (!vmread_bitmap || !vmwrite_bitmap || !vmcs_alloc(&n->shadow, &vm->mem, revision))
-        return false;
-    fill_bitmaps(n, vmread_bitmap, vmwrite_bitmap);
-    n->vmread_bitmap = vmread_bitmap;
-    vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(&vm->mem, vmread_bitmap).a);
-    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(&vm->mem, vmwrite_bitmap).a);
-    vmcs_clear(cpu, &n->shadow);
+    n->vmread_bitmap = mem_pages(&vm->mem, 1);
+    n->vmwrite_bitmap = mem_pages(&vm->mem, 1);
     n->can_shadow = true;
-    return true;
+    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow, &vm->mem, revision);
+}
+
+void nested_shadow_init(struct cpu *cpu)
+{
+    const struct mem *mem = &cpu->vm->mem;
+    struct nested *n = cpu->nested;
+    if (!n->can_shadow)
+        return;
+    fill_bitmaps(n);
+    vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
+    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
+    vmcs_clear(cpu, &n->shadow);
 }
 
 /* L1 wrote a field by an exit that it may read without one. */
