@@ -96,6 +96,14 @@ static const struct merge_l0 needs_of_l0 = {
     .entry = ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER,
 };
 
+/* No counter runs in root, so what L1 has in IA32_PERF_GLOBAL_CTRL is in vmcs01 alone. */
+static void add_perf_global(struct merge_env *env)
+{
+    env->l0.exit |= EXIT_LOAD_PERF_GLOBAL_CTRL;
+    env->l0.entry |= ENTRY_LOAD_PERF_GLOBAL_CTRL;
+    env->l1.perf_global_ctrl = vmcs_read(ENC_guest_perf_global_ctrl);
+}
+
 void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 {
     struct nested *n = cpu->nested;
@@ -106,6 +114,8 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     env.l1.debugctl = vmcs_read(ENC_guest_debugctl);
     env.l1.efer = vmcs_read(ENC_guest_efer);
     env.l1.pat = vmcs_read(ENC_guest_pat);
+    if (cpu->vm->facts.perf_global)
+        add_perf_global(&env);
     env.l0.vpid02 = any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
