@@ -134,6 +134,7 @@ static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct che
     if (failed != 0)
         return nested_entry_failed(cpu, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MSR_LOADING, failed);
     n->launching = insn == INSN_VMLAUNCH;
+    n->entering = true;
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
     return RESUME;
 }

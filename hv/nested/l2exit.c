@@ -179,6 +179,9 @@ enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
     u64 then = rdtsc();
+    if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
+        return mc_met_entry(cpu);
+    cpu->nested->entering = false;
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
         explain_refused(cpu, reason);
         return nested_entry_failed(cpu, reason, cpu->exit.qual);
@@ -188,13 +191,11 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     return out;
 }
 
-/* ---- NMIs that L0 holds ----------------------------------------------------------------- */
+/* ---- NMIs and machine checks that L0 caught ---------------------------------------------- */
 
-/* The exit that the NMI would have been. What was about to be injected shows as IDT-vectoring. */
-static void reflect_nmi(struct cpu *cpu)
+void nested_reflect_event(struct cpu *cpu, u32 info)
 {
-    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI,
-                       .intr_info = INTR_VALID | INTR_NMI << 8 | VEC_NMI};
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .intr_info = info};
     struct event planned = {.info = (u32)vmcs_read(ENC_entry_intr_info),
                             .error = (u32)vmcs_read(ENC_entry_exception_error_code),
                             .len = (u32)vmcs_read(ENC_entry_instruction_len)};
@@ -219,7 +220,7 @@ bool nested_nmi(struct cpu *cpu)
         cpu->nested->nmi_held = true; /* L1's, should L2 leave before its window opens */
         return true;
     case NMI_REFLECT:
-        reflect_nmi(cpu);
+        nested_reflect_event(cpu, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
         break;
     case NMI_HOLD:
         cpu->nested->nmi_held = true;

@@ -32,6 +32,7 @@ struct nested {
     struct check_cpu check_cpu; /* the same, as the entry rules read it */
     bool vmxon;                 /* L1 is in VMX operation */
     bool launching;             /* the entry under way began with VMLAUNCH */
+    bool entering;              /* L2 has not exited since that entry */
     gpa1_t vmxon_pointer;
     gpa1_t current; /* the current-VMCS pointer, NO_VMCS12 when there is none */
     struct vmcs_image vmcs12;
@@ -128,6 +129,11 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 
 /* l2exit.c: every exit of L2. @pre in_l2, vmcs02 is current */
 enum outcome nested_l2_exit(struct cpu *cpu);
+
+/* The exit of reason 0 that an event caught in root mode would have been: `info` as the exit's
+ * interruption information. What was about to be injected shows as IDT-vectoring.
+ * @pre in_l2, vmcs02 is current */
+void nested_reflect_event(struct cpu *cpu, u32 info);
 
 /* Who runs. Each makes its VMCS current. */
 void nested_run_l1(struct cpu *cpu);

@@ -109,7 +109,7 @@ void nested_wipe(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     nested_run_l1(cpu);
-    n->vmxon = n->launching = n->nmi_held = false;
+    n->vmxon = n->launching = n->entering = n->nmi_held = false;
     n->current = GPA1(NO_VMCS12);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
     memset(&n->want02, 0, sizeof n->want02);
