@@ -4,6 +4,7 @@
  * SDM 3A 9.1.1 "Processor State After Reset"
  */
 #include "hv/dispatch.h"
+#include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
@@ -55,11 +56,14 @@ static void init_control_registers(struct cpu *cpu)
     write_dr6(RESET_DR6);
 }
 
-/* In VMX operation L1 is in root mode, where INIT is blocked. CAVEAT(init-in-root) */
+/* In VMX operation L1 is in root mode, where INIT is blocked: it waits for VMXOFF or a VM entry.
+ * CAVEAT(bochs-init-pending) */
 enum outcome emulate_init(struct cpu *cpu)
 {
-    if (any(cpu->cr4_fixed, CR4_VMXE))
+    if (cpu->nested && cpu->nested->vmxon) {
+        cpu->nested->init_blocked = true;
         return RESUME;
+    }
     init_segments();
     init_control_registers(cpu);
     memset(cpu->regs.gpr, 0, sizeof cpu->regs.gpr);

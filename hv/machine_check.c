@@ -28,7 +28,8 @@ static void deliver(struct cpu *cpu, enum mc_where where)
         inject_exception(cpu, VEC_MC, 0);
         return;
     case MC_REFLECT:
-        nested_reflect_event(cpu, INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_MC);
+        nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI,
+                             INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_MC);
         return;
     case MC_FAIL_ENTRY:
         nested_entry_failed(cpu, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK, 0);

@@ -124,6 +124,18 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     merge_vmcs02(&env, &n->want02);
 }
 
+/* An INIT that was blocked in root exits L2 before its first instruction, unless L2 waits for a
+ * SIPI. SDM 3C 26.2 "Other Causes of VM Exits". CAVEAT(init-behind-injection) */
+static enum outcome take_init(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (n->vmcs12.guest_activity_state == ACTIVITY_WAIT_SIPI)
+        return RESUME;
+    n->init_blocked = false;
+    nested_reflect_event(cpu, EXIT_REASON_INIT, 0);
+    return REFLECT;
+}
+
 static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
 {
     struct nested *n = cpu->nested;
@@ -136,7 +148,7 @@ static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct che
     n->launching = insn == INSN_VMLAUNCH;
     n->entering = true;
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
-    return RESUME;
+    return n->init_blocked ? take_init(cpu) : RESUME;
 }
 
 /* ---- the two instructions --------------------------------------------------------------- */

@@ -121,6 +121,10 @@ enum outcome nested_vmxoff(struct cpu *cpu)
     cpu->nested->current = GPA1(NO_VMCS12);
     nested_shadow_push(cpu);
     nested_vmx_operation(cpu, false);
+    if (cpu->nested->init_blocked) {
+        cpu->nested->init_blocked = false;
+        return emulate_init(cpu);
+    }
     return nested_succeed(cpu);
 }
 

@@ -193,9 +193,9 @@ enum outcome nested_l2_exit(struct cpu *cpu)
 
 /* ---- NMIs and machine checks that L0 caught ---------------------------------------------- */
 
-void nested_reflect_event(struct cpu *cpu, u32 info)
+void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
 {
-    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .intr_info = info};
+    struct vmexit x = {.reason = reason, .intr_info = info};
     struct event planned = {.info = (u32)vmcs_read(ENC_entry_intr_info),
                             .error = (u32)vmcs_read(ENC_entry_exception_error_code),
                             .len = (u32)vmcs_read(ENC_entry_instruction_len)};
@@ -220,7 +220,7 @@ bool nested_nmi(struct cpu *cpu)
         cpu->nested->nmi_held = true; /* L1's, should L2 leave before its window opens */
         return true;
     case NMI_REFLECT:
-        nested_reflect_event(cpu, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
+        nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
         break;
     case NMI_HOLD:
         cpu->nested->nmi_held = true;

@@ -53,6 +53,7 @@ struct nested {
     u8 *vmread_bitmap, *vmwrite_bitmap;
     bool can_shadow, shadow_on;
     bool nmi_held;             /* an NMI waits for L2's window, or for L2 to leave */
+    bool init_blocked;         /* an INIT waits until L1 leaves root mode */
     struct vmcs_image base12;  /* scratch of nested_load */
     struct kvm_state *state;   /* scratch of nested_save and nested_load, ... */
     struct tail *tail;
@@ -130,10 +131,10 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 /* l2exit.c: every exit of L2. @pre in_l2, vmcs02 is current */
 enum outcome nested_l2_exit(struct cpu *cpu);
 
-/* The exit of reason 0 that an event caught in root mode would have been: `info` as the exit's
- * interruption information. What was about to be injected shows as IDT-vectoring.
+/* The exit that an event caught in root mode would have been: `info` is its interruption
+ * information, if any. What was about to be injected shows as IDT-vectoring.
  * @pre in_l2, vmcs02 is current */
-void nested_reflect_event(struct cpu *cpu, u32 info);
+void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info);
 
 /* Who runs. Each makes its VMCS current. */
 void nested_run_l1(struct cpu *cpu);

@@ -10,7 +10,7 @@
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/insn.h"
 
-enum tail_flags { TAIL_LAUNCHING = 1, TAIL_NMI_HELD = 2 };
+enum tail_flags { TAIL_LAUNCHING = 1, TAIL_NMI_HELD = 2, TAIL_INIT_BLOCKED = 4 };
 
 /* Version KVM_TAIL_VERSION of the tail. Both images are in LAYOUT_EXTENDED. */
 struct tail {
@@ -47,7 +47,8 @@ static void encode(const struct vmcs_image *v, u8 *page)
 static void fill_tail(struct cpu *cpu, struct tail *t)
 {
     const struct nested *n = cpu->nested;
-    t->flags = (n->launching ? TAIL_LAUNCHING : 0) | (n->nmi_held ? TAIL_NMI_HELD : 0);
+    t->flags = (n->launching ? TAIL_LAUNCHING : 0) | (n->nmi_held ? TAIL_NMI_HELD : 0) |
+               (n->init_blocked ? TAIL_INIT_BLOCKED : 0);
     t->zero = 0;
     encode(&n->vmcs12, t->vmcs12);
     encode(&n->image02, t->guest02);
@@ -109,7 +110,7 @@ void nested_wipe(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     nested_run_l1(cpu);
-    n->vmxon = n->launching = n->entering = n->nmi_held = false;
+    n->vmxon = n->launching = n->entering = n->nmi_held = n->init_blocked = false;
     n->current = GPA1(NO_VMCS12);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
     memset(&n->want02, 0, sizeof n->want02);
@@ -137,6 +138,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     else
         nested_shadow_push(cpu);
     n->nmi_held = any(t->flags, TAIL_NMI_HELD);
+    n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
     return NULL;
 }
 
