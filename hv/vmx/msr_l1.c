@@ -80,14 +80,15 @@ static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
 }
 
 /* Entry loads L1's value and exit loads 0, so that no counter runs, and no PEBS record is
- * written, in root; the exit does not save, so the field is the value. */
+ * written, in root; the exit does not save, so the field is the value: what the CPU kept of it,
+ * as VM entry refuses reserved bits even where WRMSR drops them. */
 static bool write_perf_global(struct cpu *cpu, u32 msr, u64 v)
 {
     if (!wrmsr_safe(msr, v))
         return false;
     if (cpu->vm->facts.perf_global) {
+        vmcs_write(ENC_guest_perf_global_ctrl, rdmsr(msr));
         wrmsr(msr, 0);
-        vmcs_write(ENC_guest_perf_global_ctrl, v);
     }
     return true;
 }
