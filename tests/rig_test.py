@@ -8,6 +8,7 @@ import os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 import emu
+from guest_tests import Boot, Test
 from transcript import Caveats, Transcript, compare, judge
 
 ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
@@ -101,6 +102,59 @@ def test_e9_filter_keeps_every_byte():
             got += keep.feed((out + tail)[i:i + step])
         assert emu.E9Filter.trim(got) == guest, step
     assert emu.E9Filter.trim(guest) == guest
+
+
+def boot(mode, depth, nidus="nested=off"):
+    t = Test("t_x", {"nidus": nidus})
+    return Boot(0, [t], mode, "", depth), [t]
+
+
+def test_chain_at_depth():
+    lines = lambda mode, depth, *more: (lambda b, t: b.chain(t))(*boot(mode, depth, *more))
+    assert lines("bare", 2) == ["\\t_x.efi"]
+    assert lines("nidus", 0) == ["\\nidus.efi nested=off", "\\t_x.efi"]
+    assert lines("nidus", 2, "nested=on tlb=strict") == ["\\nidus.efi nested=on tlb=strict"] * 3 + ["\\t_x.efi"]
+    assert lines("nidus", 1) == ["\\nidus.efi nested=on profile=host", "\\nidus.efi nested=off", "\\t_x.efi"]
+
+
+def test_alive_must_tell_the_depth():
+    says = lambda depth: [f"ALIVE NidusNidus 0x0000000000000001 0x{depth:016x}"]
+    at_2, bare = boot("nidus", 2)[0], boot("bare", 2)[0]
+    assert at_2.answers(says(2), 2) and not at_2.answers(says(1), 2) and not at_2.answers(["ALIVE none"], 2)
+    assert bare.answers(["ALIVE none"], 0) and not bare.answers(says(0), 0) and not at_2.answers([], 2)
+
+
+def output(*depths):
+    told = "".join(f"RUN \\nidus.efi\nSTATUS 0x0\nALIVE NidusNidus 0x1 0x{d:x}\n" for d in depths)
+    return told + f"RUN \\t_x.efi\nBEGIN x\nEND x 0\nSTATUS 0x0\nALIVE NidusNidus 0x1 0x{depths[-1]:x}\n"
+
+
+def collected(text, depth):
+    with tempfile.TemporaryDirectory() as d:
+        b, tests = boot("nidus", depth)
+        b.dir = d
+        b.collect(text, tests, None)
+        return b.results["t_x"].problems + b.notes
+
+
+def test_a_level_that_is_missing_is_seen():
+    assert collected(output(0, 1, 2), 2) == []
+    assert collected(output(0, 1), 2) and collected(output(0, 0, 2), 2) and collected(output(0, 1, 2), 1)
+
+
+def test_a_test_left_out_at_depth_needs_a_reason():
+    for words, why in (("depth=no:a,reason", "a reason"), ("limit=3", None)):
+        t = Test("t_x", {})
+        t.read([words])
+        assert t.not_at_depth() == why
+    for words in ("depth=no", "depth=2", "depth=no:"):
+        t = Test("t_x", {})
+        t.read([words])
+        try:
+            t.not_at_depth()
+            assert False, words
+        except ValueError:
+            pass
 
 
 def main():

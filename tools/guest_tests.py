@@ -5,6 +5,7 @@ Owns: which programs share a boot, the order of boots, what is said at the end. 
 what a test needs beyond the defaults; tools/transcript.py says when two runs agree.
 
   guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid)
+  guest_tests.py --depth N [TEST...]              under N + 1 of them, each but the first in the one before it
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
 """
@@ -20,6 +21,7 @@ from transcript import Caveats, Transcript, judge
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
+OWN_KEYS = ("alone", "long", "limit", "args", "depth")
 
 
 class Test:
@@ -29,7 +31,7 @@ class Test:
     def read(self, words):
         for w in words:
             k, _, v = w.partition("=")
-            if k not in ("alone", "long", "limit", "args", *GROUP_KEYS):
+            if k not in (*OWN_KEYS, *GROUP_KEYS):
                 raise ValueError(f"guest-tests/manifest: {self.name}: unknown option {k}")
             self.options[k] = v.replace(",", " ") or True
 
@@ -39,6 +41,13 @@ class Test:
 
     def limit(self):
         return float(self.options.get("limit", 120))
+
+    def not_at_depth(self):
+        """Why the test cannot run under a Nidus in Nidus, or None."""
+        word, _, why = str(self.options.get("depth", "")).partition(":")
+        if word not in ("", "no") or (word and not why):
+            raise ValueError(f"guest-tests/manifest: {self.name}: depth=no:REASON, commas for spaces")
+        return why or None
 
 
 def read_manifest(path):
@@ -62,26 +71,28 @@ def read_manifest(path):
 
 
 class Boot:
-    """A group of tests in one mode ("bare" or "nidus"): boots until each has had its turn."""
+    """A group of tests in one mode ("bare" or "nidus"): boots until each has had its turn. At depth N nidus.efi is
+    started N + 1 times; every one but the last offers VMX, whatever the tests want of the last."""
 
-    def __init__(self, index, tests, mode, out):
-        self.tests, self.mode = tests, mode
+    def __init__(self, index, tests, mode, out, depth=0):
+        self.tests, self.mode, self.depth = tests, mode, depth
         self.dir = os.path.join(out, f"{index}.{mode}")
         self.results, self.notes = {}, []       # name -> Transcript; lines for the report
         self.seconds = 0
 
-    def disk(self, tests):
+    def chain(self, tests):
+        """The lines of chain.txt: what is started before the tests, then they."""
         opts = tests[0].options
-        lines, files = [], []
-        if opts.get("pre"):
-            lines.append(f"\\{opts['pre']}")
-            files.append(opts["pre"])
+        own = str(opts.get("nidus", ""))
+        outer = own.replace("nested=off", "nested=on profile=host")
+        lines = [f"\\{opts['pre']}"] if opts.get("pre") else []
         if self.mode == "nidus":
-            lines.append(("\\nidus.efi " + str(opts.get("nidus", ""))).strip())
-            files.append("nidus.efi")
-        for t in tests:
-            lines.append(f"\\{t.name}.efi" + (f" {t.options['args']}" if "args" in t.options else ""))
-            files.append(t.name + ".efi")
+            lines += [f"\\nidus.efi {words}".strip() for words in [outer] * self.depth + [own]]
+        return lines + [f"\\{t.name}.efi" + (f" {t.options['args']}" if "args" in t.options else "") for t in tests]
+
+    def disk(self, tests):
+        lines = self.chain(tests)
+        files = sorted({l.split()[0][1:] for l in lines})
         img = os.path.join(self.dir, "esp.img")
         with open(os.path.join(self.dir, "chain.txt"), "w") as f:
             f.write("\n".join(lines) + "\n")
@@ -113,8 +124,7 @@ class Boot:
             m.stop()
         return self.collect(m.output("e9").decode("latin-1"), tests, reason)
 
-    @staticmethod
-    def watch(m, by_name):
+    def watch(self, m, by_name):
         """Until the end, or until one program has used up its time. Returns why, or None for a clean end."""
         current, since, limit = None, 0, FIRMWARE_SECONDS
         while m.running():
@@ -128,16 +138,24 @@ class Boot:
             if now != current:
                 current, since = now, m.spent()
                 name = now.decode("latin-1").split()[1].lstrip("\\").removesuffix(".efi")
-                limit = by_name[name].limit() if name in by_name else 60
+                limit = (by_name[name].limit() if name in by_name else 60) * (1 + 2 * self.depth)
             if m.spent() - since > limit:
                 return f"no answer for {limit:.0f} s"
             time.sleep(0.2)
         return None if m.shut_down_cleanly() else "the emulator died (bochs.log says why)"
 
+    def answers(self, alive, depth):
+        """True if the last of chain.efi's words about CPUID is what this mode must show: bare nobody's, under Nidus
+        its signature and the depth."""
+        words = alive[-1].split() if alive else []
+        if self.mode == "bare":
+            return words == ["ALIVE", "none"]
+        return words[:2] == SIGNATURE.split() and len(words) == 4 and int(words[3], 0) == depth
+
     def collect(self, text, tests, reason):
         parts = text.split("RUN \\")
         self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and ("bug" in l or "cannot" in l)]
-        judged = 0
+        judged = started = 0
         for part in parts[1:]:
             lines = part.splitlines()
             name = lines[0].split()[0].removesuffix(".efi")
@@ -146,13 +164,15 @@ class Boot:
             alive = [l for l in body if l.startswith("ALIVE ")]
             test = next((t for t in tests if t.name == name), None)
             if test is None:                    # nidus.efi or a pre-loader
-                if name == "nidus" and not (alive and alive[-1].startswith(SIGNATURE)):
-                    self.notes.append("nidus.efi did not come to life: " + " / ".join(body)[:200])
+                if name == "nidus":
+                    if not self.answers(alive, started):
+                        self.notes.append(f"nidus.efi did not come to life at depth {started}: " + " / ".join(body)[:200])
+                    started += 1
                 continue
             tr = Transcript([l for l in body if l.split(" ")[0] not in ("STATUS", "ALIVE", "START", "RUN", "CHAIN")])
             if not over:
                 tr.problems.append(f"never returned: {reason}")
-            elif alive and alive[-1].startswith(SIGNATURE) != (self.mode == "nidus"):
+            elif alive and not self.answers(alive, self.depth):
                 tr.problems.append("after it CPUID says: " + alive[-1])
             elif not alive:
                 tr.problems.append(f"no sign of life after it: {reason}")
@@ -167,11 +187,11 @@ class Boot:
         return judged
 
 
-def boots_of(tests, modes, out):
+def boots_of(tests, modes, out, depth):
     groups = {}
     for t in tests:
         groups.setdefault(t.group(), []).append(t)
-    boots = [[Boot(i, members, mode, out) for mode in modes] for i, (_, members) in enumerate(sorted(groups.items()))]
+    boots = [[Boot(i, members, mode, out, depth) for mode in modes] for i, (_, members) in enumerate(sorted(groups.items()))]
     return [b for pair in boots for b in pair]
 
 
@@ -200,10 +220,10 @@ def report(tests, boots, caveats, bare_only):
     for e in caveats.errors:
         print(f"FAIL  {e}")
         failed += 1
-    bugs = [n for b in boots for n in b.notes if "bug" in n]
-    if bugs:
-        print("FAIL  Nidus reported bugs of its own")
-        failed += 1
+    for sign, what in (("bug", "Nidus reported bugs of its own"), ("come to life", "a level is missing")):
+        if any(sign in n for b in boots for n in b.notes):
+            print("FAIL  " + what)
+            failed += 1
     for (entry, g), keys in sorted(caveats.used.items()):
         print(f"permit {entry}: {g} used {len(keys)} times ({keys[0]})")
     if not bare_only:
@@ -212,11 +232,20 @@ def report(tests, boots, caveats, bare_only):
     return passed, failed
 
 
+def shallow(tests):
+    """Those that can run at depth; the others are named with their reason."""
+    for t in tests:
+        if t.not_at_depth():
+            print(f"skip  {t.name}: {t.not_at_depth()}")
+    return [t for t in tests if not t.not_at_depth()]
+
+
 def main():
     p = argparse.ArgumentParser(description="run the guest tests bare and under Nidus, compare")
     p.add_argument("tests", nargs="*")
     p.add_argument("--bare", action="store_true", help="bare only; no comparison")
     p.add_argument("--long", action="store_true", help="also the tests marked long")
+    p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
                    help="more options for nidus.efi, for every test of this run (stress=restore)")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
@@ -230,10 +259,12 @@ def main():
     if unknown:
         p.error("no such test: " + " ".join(sorted(unknown)))
     tests = [t for t in tests if t.name in wanted or (not wanted and (a.long or "long" not in t.options))]
+    if a.depth:
+        tests = shallow(tests)
     for t in tests:
         t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
-    boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out)
+    boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out, a.depth)
     try:
         emu.side_by_side([b.run for b in boots], a.j)
     except KeyboardInterrupt:
