@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "hv/arch/cpu.h"
 #include "hv/vmcs12/profile.h"
 #include "hv/vmcs12/vmcs12.h"
 #include "tests/csv.h"
@@ -247,12 +248,23 @@ static void impossible_together(void **state)
     (void)state;
     struct vmx_caps hw = bochs, s;
     struct vmx_implemented impl = profile_everything();
-    hw.cr4_fixed0 |= 1ull << 30;
-    hw.cr4_fixed1 |= 1ull << 30;
+    hw.cr0_fixed0 |= 1ull << 40;
+    hw.cr0_fixed1 |= 1ull << 40;
     struct vcaps_refusal r = vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s);
     assert_string_equal(r.whose, "the two together");
-    assert_string_equal(r.why, "a CR4 bit fixed to both 0 and 1");
+    assert_string_equal(r.why, "a CR0 bit fixed to both 0 and 1");
     assert_string_equal(vcaps_derive(PROFILE_COUNT, &hw, &impl, &s).whose, "profile");
+}
+
+/* L1 sees the CPUID of a newer processor and may have set UMIP and PKE when it executes VMXON. */
+static void cr4_of_a_newer_processor(void **state)
+{
+    (void)state;
+    struct vmx_caps hw = bochs, s;
+    struct vmx_implemented impl = profile_everything();
+    hw.cr4_fixed1 |= CR4_UMIP | CR4_PKE;
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
+    assert_int_equal(s.cr4_fixed1, hw.cr4_fixed1);
 }
 
 /* Whatever is hidden: what is shown is possible, and no more than hardware and profile have. */
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(without_true_controls),
         cmocka_unit_test(impossible_sets),
         cmocka_unit_test(impossible_together),
+        cmocka_unit_test(cr4_of_a_newer_processor),
         cmocka_unit_test(random_hiding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

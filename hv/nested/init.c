@@ -41,7 +41,7 @@ static struct check_cpuid cpuid_facts(const struct cpu *cpu)
     bool rtm = any(ebx7, CPUID7_EBX_RTM);
     return (struct check_cpuid){
         .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
-        .linear_width = 48,
+        .linear_width = (u8)cpu->vm->facts.linear_bits,
         .rtm = rtm,
         .sgx = any(ebx7, CPUID7_EBX_SGX),
         .efer_reserved = ~(EFER_SCE | EFER_LME | EFER_LMA |

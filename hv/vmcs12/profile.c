@@ -157,7 +157,7 @@ struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
     shown->cr0_fixed0 |= hw->cr0_fixed0;
     shown->cr0_fixed1 &= hw->cr0_fixed1;
     shown->cr4_fixed0 |= hw->cr4_fixed0;
-    shown->cr4_fixed1 &= hw->cr4_fixed1;
+    shown->cr4_fixed1 = hw->cr4_fixed1; /* goes with CPUID's features, which are the processor's */
     narrow_controls(from, hw, impl, shown);
     vcaps_close(shown);
     /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept. */

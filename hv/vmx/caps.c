@@ -46,7 +46,9 @@ static void read_cpuid(struct cpu_facts *f)
         seven = cpuid(LEAF_STRUCTURED, 0);
     if (max >= LEAF_XSTATE)
         xs = cpuid(LEAF_XSTATE, 1);
-    f->phys_bits = cpuid(LEAF_ADDRESS_SIZES, 0).eax & 0xff;
+    u32 sizes = cpuid(LEAF_ADDRESS_SIZES, 0).eax;
+    f->phys_bits = sizes & 0xff;
+    f->linear_bits = (sizes >> 8) & 0xff;
     f->mce = any(base.edx, BIT(7));
     f->xsave = any(base.ecx, BIT(26));
     f->page_1g = any(ext.edx, BIT(26));

@@ -7,7 +7,7 @@
 
 struct cpu_facts {
     struct vmx_caps vmx;
-    u32 phys_bits;
+    u32 phys_bits, linear_bits; /* MAXPHYADDR, and the most that a linear address has */
     bool page_1g;   /* 1 GiB pages in L0's and L1's own tables */
     bool mce, xsave, rdtscp, invpcid, xsaves, waitpkg, pconfig, ept_1g, ept_2m, vpid;
     bool perf_global; /* entry and exit load IA32_PERF_GLOBAL_CTRL */
