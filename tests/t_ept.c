@@ -321,6 +321,47 @@ static void an_access_is_served_once(void **state)
                 }
 }
 
+/* Begun lower down with what the upper entries allow, a walk finds the same and reads less. */
+static void begun_lower(u32 leaf, u32 level, u64 qual, bool ad)
+{
+    for (u32 i = 0; i < 1u << (3 * (5 - leaf)); i++) {
+        struct ept_walk whole;
+        u8 perm = 7;
+
+        path(leaf);
+        env.eptp |= ad ? EPTP_AD : 0;
+        for (u32 k = leaf; k <= 4; k++) {
+            entry[k] = (entry[k] & ~7ull) | (i >> (3 * (k - leaf)) & 7);
+            perm &= k > level ? (u8)entry[k] : 7;
+        }
+        walk(qual);
+        whole = w;
+        if (whole.steps <= 4 - level)
+            continue; /* ended above: nothing to remember */
+        struct ept_from from = {GPA1(table_of(level)), (u8)level, perm};
+        fetches = 0;
+        ept_walk_from(&env, &from, GPA2(GPA), qual, &w);
+        assert_int_equal(w.result, whole.result);
+        assert_int_equal(w.steps, whole.steps - (4 - level));
+        assert_int_equal(fetches, w.steps);
+        assert_memory_equal(w.step, whole.step + (4 - level), w.steps * sizeof *w.step);
+        if (w.result == EPT_VIOLATION)
+            assert_true(w.qual == whole.qual && w.suppress_ve == whole.suppress_ve);
+        if (w.result == EPT_OK)
+            assert_memory_equal(&w.leaf, &whole.leaf, sizeof w.leaf);
+    }
+}
+
+static void every_beginning(void **state)
+{
+    (void)state;
+    for (u32 leaf = 1; leaf <= 3; leaf++)
+        for (u32 level = leaf; level <= 4; level++)
+            for (u64 access = 1; access < 8; access++)
+                for (u32 k = 0; k < 4; k++)
+                    begun_lower(leaf, level, access | (k & 1 ? QUAL_EPT_GLA_VALID : 0), k & 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +371,7 @@ int main(void)
         cmocka_unit_test(memory_types_and_sizes), cmocka_unit_test(order_of_verdicts),
         cmocka_unit_test(accessed_and_dirty),
         cmocka_unit_test(an_access_is_served_once),
+        cmocka_unit_test(every_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,10 +81,48 @@ static void every_composition(void **state)
     }
 }
 
+static struct ept12_leaf leaf_of(u64 entry, bool ad)
+{
+    return (struct ept12_leaf){GPA1(entry & EPT_ADDR), PAGE_SIZE, entry & 7, entry >> 3 & 7, entry >> 6 & 1,
+                               !ad || entry >> 9 & 1, entry >> 63};
+}
+
+/* A leaf of EPT02 made from another one's is what the composition makes, and EPT12's flags of the
+ * two are the same: what was set for the one need not be set for the other. */
+static void leaves_alike(void **state)
+{
+    (void)state;
+    static const u64 apart[] = {0, 0x1000, 0x7000, 0x1ff000, 0x200000, 0x3fe00000, 0x40000000, 0x3ffffff000};
+    static const u64 flags[] = {0, EPT_A, EPT_A | EPT_D, EPT_D, EPT_IPAT, EPT_SUPPRESS_VE, BIT(11), EPT_W, EPT_X, 6 << 3};
+    u32 made = 0;
+
+    for (u32 i = 0; i < ARRAY_LEN(apart) * ARRAY_LEN(flags) * ARRAY_LEN(flags) * 3 * 2; i++) {
+        u32 n = i / ARRAY_LEN(apart);
+        u64 a = 0x2345678000 | EPT_RWX | EPT_MT(MT_WB), b = a ^ apart[i % ARRAY_LEN(apart)];
+        a ^= flags[n % ARRAY_LEN(flags)];
+        b ^= flags[n / ARRAY_LEN(flags) % ARRAY_LEN(flags)];
+        n /= ARRAY_LEN(flags) * ARRAY_LEN(flags);
+        bool ad = n / 3;
+        struct compose_env c = {ad, SIZE_1G};
+        struct ept01_leaf l01 = {HPA(0x5540000000), size_of[n % 3], 7, MT_WB, false};
+        struct ept12_leaf la = leaf_of(a, ad), lb = leaf_of(b, ad);
+        bool alike = ((a ^ b) & EPT_ADDR) < l01.size && ((a ^ b) & ~EPT_ADDR) == 0;
+
+        assert_int_equal(ept_leaves_alike(a, b, &l01), alike);
+        if (!alike)
+            continue;
+        made++;
+        u64 made02 = ept_compose_alike(ept_compose(&c, GPA2(0x7000), &la, &l01).entry, b, &l01);
+        assert_true(made02 == ept_compose(&c, GPA2(0x8000), &lb, &l01).entry);
+    }
+    assert_true(made > 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_composition),
+        cmocka_unit_test(leaves_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

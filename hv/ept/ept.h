@@ -55,6 +55,22 @@ struct ept_walk {
  * No step has an update unless the result is EPT_OK. */
 void ept_walk(const struct ept_env *env, gpa2_t gpa2, u64 qual, struct ept_walk *w);
 
+/* Where a walk begins: what a processor remembers of the entries above, in its paging-structure
+ * caches. SDM 3C 29.4.1 "Information That May Be Cached" */
+struct ept_from {
+    gpa1_t table;
+    u8 level; /* of the table: 4 to 1 */
+    u8 perm;  /* ANDed over the entries that led to it */
+};
+
+/* The whole way: from the table that the EPTP names. */
+struct ept_from ept_from_root(u64 eptp);
+
+/* The same walk begun lower down; its steps are those of the tables that it reads. A violation or a
+ * misconfiguration found so may be one of old entries: only the whole walk can tell. */
+void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
+                   struct ept_walk *w);
+
 /* EPT01's leaf for the gpa1 that a walk gave. */
 struct ept01_leaf {
     hpa_t base; /* of the page, aligned to size */
@@ -84,5 +100,19 @@ struct compose_env {
  * lacks it, execute-only cannot come out of two legal leaves. */
 struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
                               const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01);
+
+/* Whether two 4-KiB leaves of EPT12 differ in nothing but their address, and lie in the same page
+ * of EPT01. */
+static inline bool ept_leaves_alike(u64 a12, u64 b12, const struct ept01_leaf *leaf01)
+{
+    return !any(a12 ^ b12, ~(EPT_ADDR & (leaf01->size - 1)));
+}
+
+/* What ept_compose gives for the one, made from what it gave for the other. */
+static inline u64 ept_compose_alike(u64 leaf02, u64 other12, const struct ept01_leaf *leaf01)
+{
+    u64 within = EPT_ADDR & (leaf01->size - 1);
+    return (leaf02 & ~within) | (other12 & within);
+}
 
 #endif

@@ -118,10 +118,22 @@ static void found(const struct ept_env *env, unsigned level, u64 perm, bool writ
     w->leaf.suppress_ve = any(last->entry, EPT_SUPPRESS_VE);
 }
 
+struct ept_from ept_from_root(u64 eptp)
+{
+    return (struct ept_from){GPA1(eptp & EPT_ADDR), 4, EPT_RWX};
+}
+
 void ept_walk(const struct ept_env *env, gpa2_t gpa2, u64 qual, struct ept_walk *w)
 {
-    u64 table = env->eptp & EPT_ADDR, perm = EPT_RWX, entry;
-    unsigned level = 4;
+    struct ept_from root = ept_from_root(env->eptp);
+    ept_walk_from(env, &root, gpa2, qual, w);
+}
+
+void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
+                   struct ept_walk *w)
+{
+    u64 table = from->table.a, perm = from->perm, entry;
+    unsigned level = from->level;
 
     *w = (struct ept_walk){.result = EPT_MISCONFIG};
     for (;; level--) {
