@@ -7,6 +7,7 @@
 #include "guest-tests/lib/vmx_ept.h"
 
 enum { PG_PT = PG_EPT_FREE, TABLES = 32, LEAVES_4K = TABLES * 512, RANGE = 64 << 20 };
+enum { LINE = 8 }; /* leaves that one exit may fill, when nobody can tell */
 
 /* 64 MiB from 1 GiB on, all showing the arena or its data page. */
 static void map_2m(void)
@@ -18,12 +19,12 @@ static void map_2m(void)
     ept_invept(INVEPT_ALL, 0);
 }
 
-static void map_4k(void)
+static void map_4k(u64 leaf_flags)
 {
     u64 *pd = arena(PG_E_PD1), *pt = arena(PG_PT);
 
     for (unsigned i = 0; i < LEAVES_4K; i++)
-        pt[i] = ARENA_AT(PG_DATA_A) | E_RWX | E_WB;
+        pt[i] = ARENA_AT(PG_DATA_A) | E_RWX | E_WB | leaf_flags;
     for (unsigned i = 0; i < TABLES; i++)
         pd[i] = ARENA_AT(PG_PT + i) | E_RWX;
     ept_invept(INVEPT_ALL, 0);
@@ -38,7 +39,7 @@ static u64 cost(bool write, u64 step)
     u64 before;
 
     l2_code(write ? writes : reads, sizeof reads - 1);
-    l2.gpr[RBX] = write ? AT_4K + PG_DATA_A * 4096 + 8 : AT_4K; /* in the arena only there */
+    l2.gpr[RBX] = AT_4K + (write ? 8 : 0) + (step > 4096 ? PG_DATA_A * 4096ul : 0); /* of a large leaf: that page */
     l2.gpr[RCX] = RANGE / step;
     l2.gpr[RDX] = step;
     l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
@@ -91,9 +92,9 @@ static void small_leaves(u64 flags)
     char name[40];
 
     warm(flags);
-    map_4k();
+    map_4k(0);
     gt_format(name, sizeof name, "4k.%sfirst", ad);
-    expect(name, false, 4096, LEAVES_4K, LEAVES_4K);
+    expect(name, false, 4096, flags ? LEAVES_4K : LEAVES_4K / LINE, LEAVES_4K);
     gt_format(name, sizeof name, "4k.%sagain", ad);
     expect(name, false, 4096, 0, 0);
     pt[4711] = ARENA_AT(PG_DATA_B) | E_RWX | E_WB;
@@ -110,6 +111,18 @@ static void small_leaves(u64 flags)
     expect(name, false, 4096, 2, 3);
 }
 
+/* Flags that are set already leave L0 as free as no flags at all. */
+static void flags_set(void)
+{
+    warm(EPTP_AD_ON);
+    map_4k(E_A);
+    expect("4k.accessed.first", false, 4096, LEAVES_4K / LINE, LEAVES_4K);
+    expect("4k.accessed.then write", true, 4096, LEAVES_4K, LEAVES_4K);
+    warm(EPTP_AD_ON);
+    map_4k(E_A | E_D);
+    expect("4k.dirty.first", true, 4096, LEAVES_4K / LINE, LEAVES_4K);
+}
+
 TEST_MAIN(ept_count)
 {
     vmx_begin();
@@ -118,6 +131,7 @@ TEST_MAIN(ept_count)
         large_leaves();
         small_leaves(0);
         small_leaves(EPTP_AD_ON);
+        flags_set();
     }
     vmx_end();
 }

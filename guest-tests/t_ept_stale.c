@@ -5,5 +5,5 @@
 
 TEST_MAIN(ept_stale)
 {
-    stale_suite(false);
+    stale_suite(STALE_MAY);
 }

@@ -5,5 +5,5 @@
 
 TEST_MAIN(ept_stale_eager)
 {
-    stale_suite(false);
+    stale_suite(STALE_DROPS);
 }

@@ -5,5 +5,5 @@
 
 TEST_MAIN(ept_stale_strict)
 {
-    stale_suite(true);
+    stale_suite(STALE_KEEPS);
 }

@@ -9,8 +9,8 @@
 static u64 fetch(void *ctx, gpa1_t at)
 {
     const struct cpu *cpu = ctx;
-    u64 entry;
-    return gpa1_read(cpu->vm, at, &entry, sizeof entry) ? entry : ~0ull;
+    const volatile u64 *entry = gpa1_map(cpu->vm, at);
+    return entry ? *entry : ~0ull;
 }
 
 /* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. */
@@ -27,12 +27,12 @@ static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 
 /* As often as an entry changes under the walk; L1 cannot do that while L0 runs on its one CPU,
  * a device may. */
-void ept12_walk(struct cpu *cpu, struct ept_walk *w)
+void ept12_walk(struct cpu *cpu, const struct ept_from *from, struct ept_walk *w)
 {
     struct nested *n = cpu->nested;
     struct ept_env env = {.eptp = n->vmcs12.ept_pointer, .ept_vpid_cap = n->caps.ept_vpid,
                           .maxphyaddr = cpu->vm->facts.phys_bits, .fetch = fetch, .ctx = cpu};
     do
-        ept_walk(&env, GPA2(cpu->exit.gpa), cpu->exit.qual, w);
+        ept_walk_from(&env, from, GPA2(cpu->exit.gpa), cpu->exit.qual, w);
     while (w->result == EPT_OK && !store_flags(cpu, w));
 }

@@ -1,6 +1,6 @@
 /*
- * INVEPT and INVVPID by L1. EPT12's changes reach EPT02 by comparison (ept02.c); a VPID of L1's
- * is a tag of the CPU's from a bounded pool. SDM 3C 31.3 "VMX Instructions"
+ * INVEPT and INVVPID by L1. EPT12's changes reach EPT02 by comparison (ept02_context.c); a VPID of
+ * L1's is a tag of the CPU's from a bounded pool. SDM 3C 31.3 "VMX Instructions"
  */
 #include "hv/nested/ept02.h"
 #include "hv/vmx/insn.h"
@@ -69,6 +69,8 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
 {
     struct nested *n = cpu->nested;
     u32 tag = find_tag(n, vpid12);
+    if (tag != 0 && cpu->vm->tlb == BOOT_TLB_EAGER)
+        flush_tag(tag);
     if (tag != 0)
         return (u16)tag;
     tag = VPID02_FIRST + n->vpid_next;
