@@ -18,12 +18,12 @@ CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
 BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c)
 BOOT_ASM := $(wildcard boot/*.asm)
-GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c)
+GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c guest-tests/bench_*.c)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest linux kvm refusals lint order usb fuzz cov planted setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm refusals lint order usb fuzz cov planted setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -190,6 +190,8 @@ test-long:
 	@tools/test.sh long
 guest: images
 	@tools/guest_tests.py $(TESTS)
+bench: images
+	@tools/bench.py
 linux: images payload
 	@tools/linux_test.py
 kvm: images payload
