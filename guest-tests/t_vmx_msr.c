@@ -4,7 +4,10 @@
  * numbers whose answer the CPU itself gives.
  */
 #include "guest-tests/lib/vmx.h"
+#include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
+
+int vmx_door(const u64 *gpr, bool resume) GT_HIDDEN;
 
 #define RDMSR "\x0f\x32"
 #define WRMSR "\x0f\x30"
@@ -13,6 +16,7 @@
 #define BIT(QUARTER, N) PHYS(PG_MSR_BITMAP, (QUARTER) * 1024 + ((N) & 0x1fff) / 64 * 8, 1ul << ((N) % 64))
 #define MSR(N) REG(RCX, N)
 #define HIGH(N) (0xc0000000u + (N))
+enum { REASON_RDMSR = 31 };
 
 static const struct l2_case cases[] = {
     CASE("rdmsr no bitmaps", L2_64, RDMSR, MSR(MSR_SYSENTER_CS)),
@@ -69,6 +73,55 @@ static const struct l2_case cases[] = {
     CASE("bitmap unaligned unused", L2_64, RDMSR, OR(MSR_BITMAP, 0x10)),
 };
 
+/* ---- the first access of an MSR for a while, in special moments ---------------------------- */
+
+#define FIRST(NAME, MODE, CODE, ...) CASE("first " NAME, MODE, CODE, BITMAPS, __VA_ARGS__)
+#define STOP_AT(OFFSET) SET(GUEST_DR7, 0x402), SET(CR3_TARGET0, L2_AT(P_CODE) + (OFFSET))
+#define RF (1ul << 16)
+static const struct l2_case first[] = {
+    FIRST("rdmsr", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), SET(GUEST_SYSENTER_CS, 0x77)),
+    FIRST("wrmsr", L2_64, WRMSR, MSR(MSR_FS_BASE)),
+    FIRST("wrmsr noncanonical", L2_64, WRMSR, MSR(MSR_FS_BASE), REG(RDX, 0x800000)),
+    FIRST("rdmsr ring 3", L2_64_R3, RDMSR, MSR(MSR_SYSENTER_CS)),
+    FIRST("rdmsr", L2_32, RDMSR, MSR(MSR_SYSENTER_CS)),
+    FIRST("rdmsr", L2_16, RDMSR, MSR(MSR_SYSENTER_CS)),
+    FIRST("rdmsr tf", L2_64, RDMSR "\x90", MSR(MSR_SYSENTER_CS), OR(GUEST_RFLAGS, FLAG_TF)),
+    FIRST("wrmsr tf", L2_64, WRMSR "\x90", MSR(MSR_FS_BASE), OR(GUEST_RFLAGS, FLAG_TF)),
+    FIRST("rdmsr under sti", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), OR(GUEST_RFLAGS, 0x200), SET(GUEST_INTERRUPTIBILITY, 1)),
+    FIRST("rdmsr under mov ss", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), SET(GUEST_INTERRUPTIBILITY, 2)),
+    FIRST("rdmsr behind mov ss", L2_64, "\x8e\xd0" RDMSR, MSR(MSR_SYSENTER_CS), REG(RAX, SEL_DATA)),
+    FIRST("rdmsr breakpoint", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), STOP_AT(0)),
+    FIRST("rdmsr breakpoint rf", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), STOP_AT(0), OR(GUEST_RFLAGS, RF)),
+    FIRST("rdmsr breakpoint behind rf", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), STOP_AT(2), OR(GUEST_RFLAGS, RF)),
+};
+
+/* So many other MSRs are read that nobody can know the next one. */
+static void forget(void)
+{
+    l2_world(L2_64);
+    l2_code(RDMSR, 2);
+    l2.f[VI_PROC_CTL] |= PROC_MSR_BITMAPS;
+    l2_write();
+    for (unsigned i = 0; i < 24; i++) {
+        l2.gpr[RCX] = HIGH(1 + (i + 8) * 64);
+        vmx_vmwrite(V_GUEST_RIP, L2_AT(P_CODE));
+        gt_check(!vmx_door(l2.gpr, i > 0) && (u32)vmx_get(V_EXIT_REASON) != REASON_RDMSR, "first: the access before it");
+        l1_state_restore();
+    }
+}
+
+/* CR3 target 0 is of no use to L2 here: it says where the breakpoint is. */
+static void first_access(const struct l2_case *c)
+{
+    forget();
+    for (unsigned i = 0; i < L2_SETS; i++) {
+        if (c->set[i].what == V_CR3_TARGET0)
+            gt_write_dr0(c->set[i].v);
+    }
+    l2_case_run(c);
+    gt_write_dr0(0);
+}
+
 TEST_MAIN(vmx_msr)
 {
     vmx_begin();
@@ -78,6 +131,9 @@ TEST_MAIN(vmx_msr)
             SetMem(arena(PG_MSR_BITMAP), 4096, 0);
             l2_case_run(&cases[i]);
         }
+        SetMem(arena(PG_MSR_BITMAP), 4096, 0);
+        for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+            first_access(&first[i]);
     }
     vmx_end();
 }

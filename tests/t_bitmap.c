@@ -90,27 +90,108 @@ static void ports(void **state)
     }
 }
 
-static void unions(void **state)
+static struct msr_open open_words;
+
+static void random_pages(struct rng *r)
+{
+    for (u32 i = 0; i < sizeof page_a; i++) {
+        page_a[i] = (u8)rng_next(r);
+        page_b[i] = (u8)rng_next(r);
+    }
+}
+
+static bool is_open(u32 word)
+{
+    for (u32 i = 0; i < open_words.count; i++)
+        if (open_words.word[i] == word)
+            return true;
+    return false;
+}
+
+/* An open word is the union of both maps', every other word is all ones. */
+static void expect_merged(void)
+{
+    const u64 *a = (u64 *)page_a, *b = (u64 *)page_b;
+
+    for (u32 i = 0; i < 512; i++)
+        assert_int_equal(page_out[i], is_open(i) ? a[i] | b[i] : ~0ull);
+    assert_true(msr_bitmap_covers(page_out, a, b));
+}
+
+static void start_merged(void)
+{
+    memset(&open_words, 0, sizeof open_words);
+    memset(page_out, 0xff, sizeof page_out);
+}
+
+/* Any order of accesses and edits: what was opened is the union after the next merge. */
+static void merged_maps(void **state)
 {
     (void)state;
+    const u64 *a = (u64 *)page_a, *b = (u64 *)page_b;
     struct rng r = rng_start("t_bitmap");
 
-    for (u32 i = 0; i < sizeof page_a; i++) {
-        page_a[i] = (u8)rng_next(&r);
-        page_b[i] = (u8)rng_next(&r);
+    start_merged();
+    for (u32 i = 0; i < 3000; i++) {
+        u32 msr = (u32)(rng_next(&r) & 0x1fff) | (i & 4 ? 0xc0000000u : 0);
+        random_pages(&r);
+        msr_bitmap_merge(&open_words, page_out, a, b);
+        expect_merged();
+        msr_bitmap_open(&open_words, page_out, a, b, msr, i & 1);
+        assert_true(is_open(expected_byte(msr, i & 1) / 8));
+        expect_merged();
     }
-    bitmap_union(page_out, (u64 *)page_a, (u64 *)page_b);
-    for (u32 i = 0; i < sizeof page_a; i++)
-        assert_int_equal(((u8 *)page_out)[i], page_a[i] | page_b[i]);
-    bitmap_union((u64 *)page_a, (u64 *)page_a, (u64 *)page_b);
-    assert_memory_equal(page_a, page_out, sizeof page_a);
+    assert_int_equal(open_words.count, MSR_OPEN_WORDS);
+    msr_bitmap_open(&open_words, page_out, a, b, 0x2000, false);
+    expect_merged();
+}
+
+/* A word takes one slot however often it is opened; the oldest gives way. */
+static void open_words_give_way(void **state)
+{
+    (void)state;
+    const u64 *a = (u64 *)page_a, *b = (u64 *)page_b;
+
+    memset(page_a, 0, sizeof page_a);
+    memset(page_b, 0, sizeof page_b);
+    start_merged();
+    for (u32 i = 0; i < MSR_OPEN_WORDS; i++) {
+        msr_bitmap_open(&open_words, page_out, a, b, i * 64, false);
+        msr_bitmap_open(&open_words, page_out, a, b, i * 64 + 63, false);
+        assert_int_equal(open_words.count, i + 1);
+    }
+    for (u32 i = 0; i < MSR_OPEN_WORDS; i++) {
+        assert_int_equal(page_out[i], 0);
+        msr_bitmap_open(&open_words, page_out, a, b, i * 64, true);
+        assert_int_equal(page_out[i], ~0ull);
+        assert_int_equal(page_out[256 + i], 0);
+        assert_int_equal(open_words.count, MSR_OPEN_WORDS);
+        expect_merged();
+    }
+}
+
+/* One bit that either map has and the merged one has not is seen, in every word. */
+static void covered(void **state)
+{
+    (void)state;
+    for (u32 bit = 0; bit < 8 * sizeof page_a; bit += 37) {
+        u8 *page = bit & 1 ? page_a : page_b;
+        memset(page_a, 0, sizeof page_a);
+        memset(page_b, 0, sizeof page_b);
+        memset(page_out, 0xff, sizeof page_out);
+        ((u8 *)page_out)[bit / 8] = (u8)~(1u << (bit % 8));
+        assert_true(msr_bitmap_covers(page_out, (u64 *)page_a, (u64 *)page_b));
+        page[bit / 8] = (u8)(1u << (bit % 8));
+        assert_false(msr_bitmap_covers(page_out, (u64 *)page_a, (u64 *)page_b));
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(msrs_in_range), cmocka_unit_test(msrs_outside),
-        cmocka_unit_test(ports), cmocka_unit_test(unions),
+        cmocka_unit_test(ports), cmocka_unit_test(merged_maps),
+        cmocka_unit_test(open_words_give_way), cmocka_unit_test(covered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

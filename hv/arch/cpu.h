@@ -69,6 +69,7 @@
 
 #define DR6_BS BIT(14)
 #define DR6_BT BIT(15)
+#define DR7_ENABLED 0xffull /* L0 to L3, G0 to G3 */
 #define DR7_GD BIT(13)
 
 #define DEBUGCTL_LBR BIT(0)

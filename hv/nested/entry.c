@@ -5,7 +5,6 @@
  */
 #include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
-#include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/merge.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
@@ -61,18 +60,6 @@ static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
     return p.kind == GPA1_NOTHING ? nothing : p.hpa;
 }
 
-/* L0's MSR intercepts with L1's over them: what L1 does not intercept must still not reach L0. */
-static void merge_msr_bitmap(struct cpu *cpu)
-{
-    struct nested *n = cpu->nested;
-    const u64 *l1 = n->ones;
-    if (any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS)) {
-        const u64 *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.msr_bitmap_addr));
-        l1 = page ? page : n->ones;
-    }
-    bitmap_union(n->msr_bitmap02, (const u64 *)cpu->vm->msr.bitmap, l1);
-}
-
 static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
 {
     const struct nested *n = cpu->nested;
@@ -120,7 +107,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
-    merge_msr_bitmap(cpu);
+    nested_merge_msr_bitmap(cpu);
     merge_vmcs02(&env, &n->want02);
 }
 

@@ -73,6 +73,7 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
     if (!n->msr_bitmap02 || !n->ones || !n->drop || !n->state || !n->tail || !n->blob)
         return false;
+    memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
     memset(n->ones, 0xff, PAGE_SIZE);
     memset(n->drop, 0xff, PAGE_SIZE);
     return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));

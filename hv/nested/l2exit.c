@@ -69,22 +69,15 @@ static bool io_hit(const struct cpu *cpu)
                          qual_io_size(cpu->exit.qual));
 }
 
-static bool msr_hit(const struct cpu *cpu, bool write)
-{
-    const struct nested *n = cpu->nested;
-    const void *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.msr_bitmap_addr));
-    return msr_bitmap_hit(page ? page : n->ones, (u32)cpu->regs.gpr[REG_RCX], write);
-}
-
 static bool bitmap_hit(const struct cpu *cpu)
 {
     switch (EXIT_REASON_BASIC(cpu->exit.reason)) {
     case EXIT_REASON_IO_INSTRUCTION:
         return io_hit(cpu);
     case EXIT_REASON_RDMSR:
-        return msr_hit(cpu, false);
+        return nested_msr_hit(cpu, false);
     case EXIT_REASON_WRMSR:
-        return msr_hit(cpu, true);
+        return nested_msr_hit(cpu, true);
     default:
         return true; /* VMCS shadowing is not shown to L1: VMREAD and VMWRITE always exit */
     }
@@ -116,12 +109,17 @@ static enum outcome fault_in_l2(struct cpu *cpu)
     return nested_reflect_made_up(cpu, &x);
 }
 
-/* The same handler as for L1's exit of this reason, with the facts that its row names. */
+/* The same handler as for L1's exit of this reason, with the facts that its row names; what no
+ * L1 exits for comes first. */
 static enum outcome l0_handles(struct cpu *cpu)
 {
-    if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMFUNC)
+    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
+    bool write = reason == EXIT_REASON_WRMSR;
+    if (reason == EXIT_REASON_VMFUNC)
         return nested_vmfunc(cpu);
-    const struct exit_row *row = &exit_rows_l1[EXIT_REASON_BASIC(cpu->exit.reason)];
+    if ((reason == EXIT_REASON_RDMSR || write) && nested_msr_passes(cpu, write))
+        return RESUME;
+    const struct exit_row *row = &exit_rows_l1[reason];
     if (!row->handle)
         return FATAL;
     exit_more(cpu, row->snap);

@@ -48,8 +48,43 @@ bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size)
     return false;
 }
 
-void bitmap_union(u64 *out, const u64 *a, const u64 *b)
+void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const u64 *b)
+{
+    for (u32 i = 0; i < open->count; i++) {
+        u32 w = open->word[i];
+        out[w] = a[w] | b[w];
+    }
+}
+
+/* The slot of a word: its own, a free one, or that of the word which was opened first. */
+static u32 slot_of(struct msr_open *open, u64 *out, u16 word)
+{
+    for (u32 i = 0; i < open->count; i++)
+        if (open->word[i] == word)
+            return i;
+    if (open->count < MSR_OPEN_WORDS)
+        return open->count++;
+    u32 slot = open->next;
+    open->next = (slot + 1) % MSR_OPEN_WORDS;
+    out[open->word[slot]] = ~0ull;
+    return slot;
+}
+
+void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr, bool write)
+{
+    struct bitmap_ref r = msr_bitmap_ref(msr, write);
+    u16 word = (u16)(r.byte / sizeof(u64));
+
+    if (r.outside)
+        return;
+    open->word[slot_of(open, out, word)] = word;
+    out[word] = a[word] | b[word];
+}
+
+bool msr_bitmap_covers(const u64 *out, const u64 *a, const u64 *b)
 {
     for (u32 i = 0; i < PAGE_SIZE / sizeof(u64); i++)
-        out[i] = a[i] | b[i];
+        if ((a[i] | b[i]) & ~out[i])
+            return false;
+    return true;
 }

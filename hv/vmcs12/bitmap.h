@@ -1,5 +1,5 @@
 /*
- * MSR and I/O bitmaps: is an access intercepted, and the union of two maps. Pages are plain
+ * MSR and I/O bitmaps: is an access intercepted, and two MSR maps in one. Pages are plain
  * bytes that the caller maps or has copied. SDM 3C 25.6.4 "I/O-Bitmap Addresses",
  * SDM 3C 25.6.9 "MSR-Bitmap Address"
  */
@@ -28,7 +28,25 @@ void msr_bitmap_set(u8 *page, u32 msr, bool write, bool intercept);
  * port of it has its bit set, or the access wraps past port 0xffff. */
 bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size);
 
-/* out = a | b over 4 KiB, 8-byte aligned; out may be a or b. */
-void bitmap_union(u64 *out, const u64 *a, const u64 *b);
+/*
+ * The merged map: what L0 or L1 intercepts. Its words are all ones but for the open ones, which are
+ * those that L2 needs: open where an access that neither map intercepts was stopped all the same.
+ * An open word is the union of both maps' words at the last merge, so a merge before every
+ * entry makes the map as exact as the union of the whole pages, and reads open words only.
+ */
+#define MSR_OPEN_WORDS 16u
+struct msr_open {
+    u16 word[MSR_OPEN_WORDS]; /* indices of u64s in the page */
+    u32 count, next;          /* next: the one that gives way when all are taken */
+};
+
+/* out = a | b in the open words. @pre the other words of out are all ones; 8-byte aligned */
+void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const u64 *b);
+
+/* Opens the word of an MSR that the maps cover, and merges it. */
+void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr, bool write);
+
+/* True when out intercepts all that a or b does. */
+bool msr_bitmap_covers(const u64 *out, const u64 *a, const u64 *b);
 
 #endif

@@ -1,0 +1,61 @@
+/*
+ * MSR_BITMAP02, L0's intercepts with L1's over them, and L2's accesses that it stopped for nothing. The map is exact at
+ * every entry, whoever changed L1's page in between, without reading the page: an entry reads the
+ * words that L2 uses (hv/vmcs12/bitmap.h). L1's I/O bitmaps are used in place and need nothing.
+ * SDM 3C 25.6.9 "MSR-Bitmap Address"
+ */
+#include "hv/nested/nested.h"
+#include "hv/vmcs12/bitmap.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+
+static const u64 *map01(const struct cpu *cpu)
+{
+    return (const u64 *)cpu->vm->msr.bitmap;
+}
+
+static const u64 *map12(const struct cpu *cpu)
+{
+    const u64 *page = gpa1_map(cpu->vm, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
+    return page ? page : cpu->nested->ones;
+}
+
+/* Without "use MSR bitmaps" in vmcs12, vmcs02 has none either and the map is not looked at; with no
+ * word open it stops everything. */
+void nested_merge_msr_bitmap(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (!n->msr_open02.count || !any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS))
+        return;
+    const u64 *l1 = map12(cpu);
+    msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, map01(cpu), l1);
+    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0) &&
+        !msr_bitmap_covers(n->msr_bitmap02, map01(cpu), l1))
+        panic("bug: MSR_BITMAP02 lets pass what L0 or L1 intercepts");
+}
+
+bool nested_msr_hit(const struct cpu *cpu, bool write)
+{
+    return msr_bitmap_hit((const u8 *)map12(cpu), (u32)cpu->regs.gpr[REG_RCX], write);
+}
+
+/* The access goes to the CPU, but is not new to it: a breakpoint on the instruction has been
+ * there. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" (footnote on RF) */
+static void execute_again(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_STEP | SNAP_IDT);
+    if (any(vmcs_read(ENC_guest_dr7), DR7_ENABLED))
+        vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
+    exit_retry(cpu);
+}
+
+bool nested_msr_passes(struct cpu *cpu, bool write)
+{
+    struct nested *n = cpu->nested;
+    u32 msr = (u32)cpu->regs.gpr[REG_RCX];
+    if (msr_bitmap_hit(cpu->vm->msr.bitmap, msr, write))
+        return false;
+    msr_bitmap_open(&n->msr_open02, n->msr_bitmap02, map01(cpu), map12(cpu), msr, write);
+    execute_again(cpu);
+    return true;
+}
