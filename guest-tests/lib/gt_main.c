@@ -23,13 +23,21 @@ static struct cpu_state firmware_state, test_state;
 static u64 rand_state;
 static char args[512];
 
+/* SetMem takes five instructions a byte, and the pool has 16 MiB in every test of every boot. */
+static void zero_pages(u64 at, size_t pages)
+{
+    size_t words = pages * 512;
+
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ul) : "memory");
+}
+
 static bool pool_open(struct pool *p, u64 max, size_t pages)
 {
     EFI_PHYSICAL_ADDRESS at = max;
 
     if (BS->AllocatePages(AllocateMaxAddress, EfiLoaderData, pages, &at) != EFI_SUCCESS)
         return false;
-    SetMem((void *)at, pages * 4096, 0);
+    zero_pages(at, pages);
     *p = (struct pool){at, at, at + pages * 4096};
     return true;
 }
