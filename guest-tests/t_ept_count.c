@@ -123,6 +123,31 @@ static void flags_set(void)
     expect("4k.dirty.first", true, 4096, LEAVES_4K / LINE, LEAVES_4K);
 }
 
+/* An L1 that gives pages when they are asked for, as KVM does: L0 takes no exit of its own. */
+static void lazily(void)
+{
+    enum { PAGES = 64 };
+    u64 *pt1 = arena(PG_E_PT1), before, n = 0;
+
+    warm(EPTP_AD_ON);
+    SetMem(pt1, 4096, 0);
+    *ept_entry(AT_4K, 2) |= E_A;
+    *ept_entry(AT_4K, 3) |= E_A;
+    ept_invept(INVEPT_ALL, 0);
+    ept_touch(ACCESS_WRITE, AT_4K + 0x1ff000);
+    before = ept_l2_exits(REASON_EPT_VIOLATION);
+    for (u64 i = 0; i < PAGES; i++) {
+        ept_touch(ACCESS_WRITE, AT_4K + i * 4096);
+        n += (u32)l2_seen[VI_EXIT_REASON] == REASON_EPT_VIOLATION;
+        pt1[i] = ARENA_AT(PG_DATA_A) | E_RWX | E_WB | E_A | E_D;
+        ept_touch(ACCESS_WRITE, AT_4K + i * 4096);
+        gt_check((u32)l2_seen[VI_EXIT_REASON] == REASON_VMCALL, "lazily: %s", ept_result());
+    }
+    before = ept_l2_exits(REASON_EPT_VIOLATION) - before;
+    gt_check(!gt_under_nidus() || before == PAGES, "lazily: %lu exits", before);
+    gt_line("4k.lazily: L1 asked %lu times", n);
+}
+
 TEST_MAIN(ept_count)
 {
     vmx_begin();
@@ -132,6 +157,7 @@ TEST_MAIN(ept_count)
         small_leaves(0);
         small_leaves(EPTP_AD_ON);
         flags_set();
+        lazily();
     }
     vmx_end();
 }

@@ -314,6 +314,12 @@ static void beside(void)
     for (unsigned i = set = 0; i < 64; i++)
         set += (pt1[i] >> 8 & 3) << (i % 8 * 8);
     gt_line("beside.flags then: %lx", set);
+    pt1[9] = 0;
+    ept_invept(INVEPT_ALL, 0);
+    ept_touch(ACCESS_WRITE, AT_4K + 0x9000);
+    pt1[9] = shows(PG_DATA_A);
+    ept_touch(ACCESS_READ, AT_4K + 0x3000);
+    gt_line("beside.asked for: %lx", pt1[9] >> 8 & 3);
     for (unsigned i = 0; i < 64; i++)
         pt1[i] = shows(i % 3 ? PG_DATA_A : PG_DATA_B) & (i % 2 ? ~E_W : ~0ul);
     ept_invept(INVEPT_ALL, 0);

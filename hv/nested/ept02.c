@@ -205,19 +205,6 @@ static u64 largest_strict(const struct cpu *cpu, u16 node, gpa2_t gpa2)
     return largest_strict(cpu, ept02_child(cpu, entry), gpa2);
 }
 
-/* EPT01 was built anew, or a table that the CPU may have cached is another now. */
-static void tell_cpu(struct cpu *cpu, const struct ept02_context *c)
-{
-    struct nested *n = cpu->nested;
-    u64 eptp02 = ept02_eptp(cpu, c);
-    if (n->ept02->freed)
-        ept02_flush(cpu, c);
-    if (n->image02.ept_pointer == eptp02)
-        return;
-    vmcs_write(ENC_ept_pointer, eptp02);
-    n->image02.ept_pointer = eptp02;
-}
-
 /* When there is no room, or EPT01 had to start over, this makes it and fills nothing: L2 repeats its
  * access and comes again. */
 static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struct ept_walk *w, gpa2_t gpa2)
@@ -225,10 +212,8 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struc
     struct ept02 *e = cpu->nested->ept02;
     struct compose_env env = {.ad = any(c->eptp12, EPTP_AD), .max_size = largest_leaf(&cpu->vm->facts)};
     struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
-    if (e->generation01 != cpu->vm->ept01.generation) {
-        tell_cpu(cpu, ept02_context(cpu, c->eptp12));
+    if (e->generation01 != cpu->vm->ept01.generation)
         return;
-    }
     if (cpu->vm->tlb == BOOT_TLB_STRICT) {
         u64 size = largest_strict(cpu, node, gpa2);
         env.max_size = size < env.max_size ? size : env.max_size;
@@ -240,33 +225,69 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struc
         ept02_reclaim(cpu, c);
     else if (line_fillable(e, in, w, leaf.entry))
         fill_line(cpu, in, w, &leaf, &leaf01);
-    tell_cpu(cpu, c);
+    if (e->freed) /* what was a table may soon be another */
+        ept02_flush(cpu, c);
 }
 
-enum outcome ept02_violation(struct cpu *cpu)
+/* A processor may cache what L2 has not accessed; but whether it did must not show in EPT12. */
+void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c)
 {
-    gpa2_t gpa2 = GPA2(cpu->exit.gpa);
-    struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
-    struct start start = from_remembered(cpu, c, gpa2);
+    struct ept02 *e = cpu->nested->ept02;
+    struct start start = from_root(c);
     struct ept_walk w;
-    ept12_walk(cpu, &start.from, &w);
-    if (w.result != EPT_OK && start.node != c->root) { /* by what EPT12 holds now? */
-        start = from_root(c);
-        ept12_walk(cpu, &start.from, &w);
-    }
-    if (w.result == EPT_OK) {
-        fill(cpu, c, start.node, &w, gpa2);
-        exit_retry(cpu);
-        return RESUME;
-    }
-    forget(cpu, c, gpa2);
-    if (w.result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
+    e->asking = NULL;
+    ept12_look(cpu, &start.from, &e->asked, &w);
+    if (w.result != EPT_OK)
+        return;
+    for (u8 i = 0; i < w.steps; i++)
+        if (w.step[i].next != w.step[i].entry)
+            return;
+    fill(cpu, c, start.node, &w, e->asked.gpa2);
+}
+
+/* EPT01 may have been built anew, and the context with it. */
+static void tell_vmcs02(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    u64 eptp02 = ept02_eptp(cpu, ept02_context(cpu, n->vmcs12.ept_pointer));
+    if (n->image02.ept_pointer == eptp02)
+        return;
+    vmcs_write(ENC_ept_pointer, eptp02);
+    n->image02.ept_pointer = eptp02;
+}
+
+static enum outcome violation_of_l1(struct cpu *cpu, const struct ept_walk *w)
+{
+    if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;
         return nested_reflect(cpu);
     }
-    cpu->exit.qual = w.qual;
-    if (!w.suppress_ve && nested_ve_delivered(cpu))
+    cpu->exit.qual = w->qual;
+    if (!w->suppress_ve && nested_ve_delivered(cpu))
         return fault(cpu, VEC_VE, 0);
     return nested_reflect(cpu);
+}
+
+enum outcome ept02_violation(struct cpu *cpu)
+{
+    struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
+    struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
+    struct start start = from_remembered(cpu, c, a.gpa2);
+    struct ept_walk w;
+    ept12_walk(cpu, &start.from, &a, &w);
+    if (w.result != EPT_OK && start.node != c->root) { /* by what EPT12 holds now? */
+        start = from_root(c);
+        ept12_walk(cpu, &start.from, &a, &w);
+    }
+    if (w.result == EPT_OK) {
+        fill(cpu, c, start.node, &w, a.gpa2);
+        tell_vmcs02(cpu);
+        exit_retry(cpu);
+        return RESUME;
+    }
+    forget(cpu, c, a.gpa2);
+    cpu->nested->ept02->asked = a;
+    cpu->nested->ept02->asking = c;
+    return violation_of_l1(cpu, &w);
 }

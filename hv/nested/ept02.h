@@ -23,12 +23,6 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
  * @pre in_l2; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
-/* Walks the EPT12 of vmcs12 for the EPT violation at hand, from the entry that `from` names, and
- * stores the flags that it sets. @pre in_l2; SNAP_QUAL, SNAP_GPA */
-struct ept_walk;
-struct ept_from;
-void ept12_walk(struct cpu *cpu, const struct ept_from *from, struct ept_walk *w);
-
 /* INVEPT by L1, of one EPTP12 or of all: noted, and done when L2 next runs with it. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);

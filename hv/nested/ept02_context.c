@@ -140,6 +140,10 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
     cpu->nested->ept02->run++;
     if (c->invalidated)
         revalidate(cpu, c);
+    if (cpu->nested->ept02->asking == c) {
+        ept02_fill_asked(cpu, c);
+        c = ept02_context(cpu, eptp12);
+    }
     return ept02_eptp(cpu, c);
 }
 

@@ -43,6 +43,12 @@ struct ept02_context {
     bool mixed;       /* made with and without accessed and dirty flags (tlb=strict) */
 };
 
+/* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
+struct ept12_access {
+    gpa2_t gpa2;
+    u64 qual;
+};
+
 struct ept02 {
     u64 *tables; /* EPT02_NODES pages: the tables */
     u64 *copies; /* EPT02_NODES pages: the EPT12 entries that each table was made from */
@@ -53,6 +59,8 @@ struct ept02 {
     u64 run;           /* from 1 on: counts the times that L2 gets to run with an EPTP12 */
     u64 generation01;  /* of EPT01, when the contexts were made */
     struct ept02_context *last; /* the one found last; NULL before */
+    struct ept12_access asked;  /* the last violation that went to L1, ... */
+    struct ept02_context *asking; /* ... of this context, which did not run since; or NULL */
     struct ept02_context context[EPT02_CONTEXTS];
 };
 
@@ -107,5 +115,18 @@ u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c);
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c);
 /* Makes room in the pool: another context's tables, else those of the one at work. */
 void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
+
+/* ---- ept02.c ---------------------------------------------------------------------------- */
+
+/* L1 was asked and L2 is about to run again: what it will touch first is filled, if EPT12 has it
+ * now. May drop contexts. */
+void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c);
+
+/* ---- ept12.c: L1's tables --------------------------------------------------------------- */
+
+/* Walks the EPT12 of vmcs12 for an access, from the entry that `from` names. */
+void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
+/* The same, and stores the flags that the access sets. */
+void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
 
 #endif

@@ -2,8 +2,7 @@
  * EPT12, L1's tables: walked in L1's memory for an exit of L2, and marked accessed and dirty there.
  * What a walk means is hv/ept's; what is made of it, ept02.c's.
  */
-#include "hv/nested/ept02.h"
-#include "hv/ept/ept.h"
+#include "hv/nested/ept02_tables.h"
 #include "hv/vmx/guestmem.h"
 
 static u64 fetch(void *ctx, gpa1_t at)
@@ -25,14 +24,19 @@ static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
     return true;
 }
 
-/* As often as an entry changes under the walk; L1 cannot do that while L0 runs on its one CPU,
- * a device may. */
-void ept12_walk(struct cpu *cpu, const struct ept_from *from, struct ept_walk *w)
+void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
 {
     struct nested *n = cpu->nested;
     struct ept_env env = {.eptp = n->vmcs12.ept_pointer, .ept_vpid_cap = n->caps.ept_vpid,
                           .maxphyaddr = cpu->vm->facts.phys_bits, .fetch = fetch, .ctx = cpu};
+    ept_walk_from(&env, from, a->gpa2, a->qual, w);
+}
+
+/* As often as an entry changes under the walk; L1 cannot do that while L0 runs on its one CPU,
+ * a device may. */
+void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
+{
     do
-        ept_walk_from(&env, from, GPA2(cpu->exit.gpa), cpu->exit.qual, w);
+        ept12_look(cpu, from, a, w);
     while (w->result == EPT_OK && !store_flags(cpu, w));
 }
