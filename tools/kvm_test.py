@@ -2,10 +2,11 @@
 """Debian's KVM as L1: the same kernel, modules and guests (tools/kvm) bare and under Nidus, compared line by line.
 
 Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 but its comments ('#': ticks, exits).
-    kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0
-    kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none), for a person
+    kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0,
+                                         depth=1 (Linux is L1 of a Nidus in Nidus)
+    kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none; "A / B": B in A), for a person
 """
-import difflib, os, signal, sys
+import difflib, os, re, signal, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -17,11 +18,14 @@ KERNEL = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.no
 LIMIT = 900
 NIDUS = {"broadwell": r"\nidus.efi nested=on log=none", "host": r"\nidus.efi nested=on profile=host log=none"}
 PERMITS = {"no-nested-shadowing": "kvm_intel enable_shadow_vmcs "}
-SETTINGS = ["default", "ept=0", "enable_shadow_vmcs=0", "vpid=0", "unrestricted_guest=0"]
+SETTINGS = ["default", "ept=0", "enable_shadow_vmcs=0", "vpid=0", "unrestricted_guest=0", "depth=1"]
 
 
-def boot(name, options, parameters):
-    return Boot(name, [options] if options else [], KERNEL + " ".join(parameters + ["kvm"]), LIMIT, "build/kvm")
+def boot(name, before, parameters):
+    """before: lines of the chain that start Nidus; each but the first starts it in the one before it."""
+    depth = max(len(before) - 1, 0)
+    return Boot(name, before, KERNEL + " ".join(parameters + ["kvm"]), LIMIT * (depth + 1) ** 2, "build/kvm",
+                ips=emu.IPS_AT_DEPTH if depth else None)
 
 
 def permitted():
@@ -41,29 +45,38 @@ def comments(b):
     return [l for l in b.text.splitlines() if l.startswith("#")]
 
 
+def depth_of(setting):
+    return int(setting.removeprefix("depth=")) if setting.startswith("depth=") else 0
+
+
+def is_parameter(setting):
+    return setting != "default" and not depth_of(setting)
+
+
 def judge(v, setting, bare, nidus):
     for b in (bare, nidus):
         if not v.check(b.code == emu.ENDED and "kvm-l2: end" in b.text, f"{b.name}: KVM's guests run to the end"):
             print("      " + "\n      ".join(b.text.splitlines()[-6:]) + f"\n      (emulator: {b.code}; {b.dir})")
-    wanted = [] if setting == "default" else [setting.replace("=0", " N")]
+    wanted = [setting.replace("=0", " N")] if is_parameter(setting) else []
     v.check(all("kvm_intel " + w in l for w in wanted for l in [bare.text, nidus.text]), f"{nidus.name}: parameters took effect")
     diff = list(difflib.unified_diff(told(bare), told(nidus), bare.name, nidus.name, lineterm="", n=1))
     if not v.check(not diff, f"{nidus.name}: {len(told(bare))} lines as on the bare CPU"):
         print("      " + "\n      ".join(diff[:60]))
-    v.check("nidus version" in nidus.text, f"{nidus.name}: Nidus is there")
+    depth = re.search(r"nidus version \S+,? depth (\d+)", nidus.text)
+    v.check(depth and int(depth[1]) == depth_of(setting), f"{nidus.name}: nidus-info tells depth {depth_of(setting)}")
 
 
 def run_setting(v, setting, profiles):
-    parameters = [] if setting == "default" else [setting]
-    boots = [boot(f"bare-{setting}", None, parameters)]
-    boots += [boot(f"{p}-{setting}", NIDUS[p], parameters) for p in profiles]
+    parameters = [setting] if is_parameter(setting) else []
+    boots = [boot(f"bare-{setting}", [], parameters)]
+    boots += [boot(f"{p}-{setting}", [NIDUS[p]] * (1 + depth_of(setting)), parameters) for p in profiles]
     emu.side_by_side([b.run for b in boots])
     for b in boots[1:]:
         judge(v, setting, boots[0], b)
 
 
 def one_boot(name, options, parameters):
-    b = boot(name, "" if options == "bare" else "\\nidus.efi " + options, parameters).run()
+    b = boot(name, [] if options == "bare" else ["\\nidus.efi " + o for o in options.split(" / ")], parameters).run()
     print(b.text)
     return b.code
 
@@ -78,7 +91,7 @@ def main():
         settings = [w for w in words if w != "long"] or (SETTINGS if long else SETTINGS[:1])
         v = Verdicts()
         for s in settings:
-            run_setting(v, s, ["broadwell", "host"])
+            run_setting(v, s, ["broadwell", "host"][:1 if depth_of(s) else 2])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     print(f"kvm: {v.passed} passed, {v.failed} failed")

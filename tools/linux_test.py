@@ -19,8 +19,8 @@ LIMIT = 600
 
 
 class Boot:
-    def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux"):
-        self.name, self.first, self.text, self.code = name, first, "", None
+    def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux", ips=None):
+        self.name, self.first, self.text, self.code, self.ips = name, first, "", None, ips
         self.line, self.limit, self.dir = line, limit, os.path.join(ROOT, folder, name)
 
     def run(self):
@@ -32,7 +32,7 @@ class Boot:
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={d}/chain.txt", f"::/vmlinuz={b}/l1/vmlinuz",
                  f"::/initrd.img={b}/l1/initrd.img"] + ([f"::/nidus.efi={b}/nidus.efi"] if self.first else [])
         subprocess.run([f"{HERE}/mkesp.sh", f"{d}/esp.img", *files], check=True)
-        m = emu.Machine(f"{d}/esp.img", d)
+        m = emu.Machine(f"{d}/esp.img", d, ips=self.ips)
         try:
             m.start()
             self.code = m.wait("L1 END", self.limit)
