@@ -140,6 +140,19 @@ enum l2_outcome l2_enter(bool resume)
     return failed ? L2_VMFAIL : L2_EXIT;
 }
 
+void l2_again(u64 rip)
+{
+    static const u8 wanted[] = {VI_EXIT_REASON, VI_EXIT_QUALIFICATION, VI_GUEST_PHYSICAL_ADDR, VI_GUEST_LINEAR_ADDR};
+
+    vmx_vmwrite(V_GUEST_RIP, rip);
+    vmx_door(l2.gpr, true);
+    l2_seen_rflags = vmx_door_out[16];
+    for (unsigned i = 0; i < 16; i++)
+        l2_seen_gpr[i] = vmx_door_out[i];
+    for (unsigned i = 0; i < sizeof wanted; i++)
+        vmx_vmread(vmx_field[wanted[i]].enc, &l2_seen[wanted[i]]);
+}
+
 /* SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution": who defines the length. */
 static bool length_defined(u32 reason, u32 intr_info)
 {

@@ -110,6 +110,10 @@ void l2_apply(const struct vmx_set *set, size_t n);
 void l2_write(void);               /* VMCLEAR, VMPTRLD and every field of the image */
 void l2_write_fields(void);        /* the image into whatever VMCS is current */
 enum l2_outcome { L2_EXIT, L2_VMFAIL } l2_enter(bool resume); /* enters, reads everything back */
+/* For many short runs of a VMCS that was entered before: VMRESUME at another RIP. Only the reason, the
+ * qualification and the two addresses are read back, and L1's state is left as the exit loaded it:
+ * l1_state_restore() when done. */
+void l2_again(u64 rip);
 void l2_report(const char *name);
 const char *l2_one_word(const char *name); /* spaces as underscores; one static buffer */
 void l2_case_run(const struct l2_case *c);
