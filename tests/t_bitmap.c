@@ -1,5 +1,5 @@
-/* MSR and I/O bitmaps, exhaustively: every MSR of both ranges and the numbers around them,
- * every port with every size, one bit set at a time. */
+/* The bitmaps, exhaustively: every MSR of both ranges and the numbers around them, every port with
+ * every size, every encoding of 15 bits, one bit set at a time. */
 #include "hv/vmcs12/bitmap.h"
 #include "tests/rng.h"
 #include <setjmp.h>
@@ -87,6 +87,23 @@ static void ports(void **state)
                 bool wraps = at + sizes[k] - 1 > 0xffff;
                 assert_int_equal(io_bitmap_hit(page_a, page_b, at, sizes[k]), touches || wraps);
             }
+    }
+}
+
+/* "Bits 63:15 of the operand are 0" and "the bit at bits 14:0 is 0", or VMREAD and VMWRITE exit. */
+static void fields(void **state)
+{
+    (void)state;
+    for (u32 field = 0; field < 0x8000; field++) {
+        memset(page_a, 0, sizeof page_a);
+        page_a[field >> 3] = (u8)(1 << (field & 7));
+        assert_true(vmcs_bitmap_hit(page_a, field));
+        assert_false(vmcs_bitmap_hit(page_a, field ^ 1));
+        assert_false(vmcs_bitmap_hit(page_a, field ^ 0x4000));
+        page_a[field >> 3] = 0;
+        assert_false(vmcs_bitmap_hit(page_a, field));
+        for (u32 bit = 15; bit < 64; bit++)
+            assert_true(vmcs_bitmap_hit(page_a, field | BIT(bit)));
     }
 }
 
@@ -190,7 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(msrs_in_range), cmocka_unit_test(msrs_outside),
-        cmocka_unit_test(ports), cmocka_unit_test(merged_maps),
+        cmocka_unit_test(ports), cmocka_unit_test(fields), cmocka_unit_test(merged_maps),
         cmocka_unit_test(open_words_give_way), cmocka_unit_test(covered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

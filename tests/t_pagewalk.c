@@ -147,6 +147,7 @@ static void test_rights(void **state)
         build_4k(f[4], f[3], f[2], f[1]);
         struct walk_result r = pagewalk(&p, &mem, GLA, access);
         assert_int_equal(r.ok, allowed(&p, u, w, nx, access));
+        assert_true(!r.ok || (r.user == u && r.write == w && r.fetch == !nx));
         if (!r.ok)
             assert_int_equal(r.error_code, PF_P | (access & (PF_W | PF_I)) |
                                                (p.cpl == 3 && !(n & 32) ? PF_U : 0));
@@ -185,7 +186,9 @@ static void test_32bit(void **state)
     put32(0x1004, 0x00400000 | PTE_P | PTE_PS | 1u << 21);
     assert_int_equal(pagewalk(&p, &mem, BIT(22), 0).error_code, PF_P | PF_RSVD);
     p.cr0 = CR0_PE;
-    assert_int_equal(pagewalk(&p, &mem, 0x1234, PF_W).gpa, 0x1234);
+    struct walk_result r = pagewalk(&p, &mem, 0x1234, PF_W);
+    assert_int_equal(r.gpa, 0x1234);
+    assert_true(r.user && r.write && r.fetch);
 }
 
 int main(void)

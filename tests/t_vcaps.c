@@ -112,6 +112,22 @@ static void host_on_the_emulator(void **state)
     assert_int_equal(s.vmcs_enum, 0x2e); /* 0x482e, the preemption timer */
 }
 
+/* VMCS shadowing is the profile's to have: L0 answers from L1's shadow VMCS by itself. */
+static void shadowing_without_hardware(void **state)
+{
+    (void)state;
+    struct vmx_caps hw = bochs, s;
+    struct vmx_implemented impl = profile_everything();
+    hw.cpu2 &= ~((u64)CPU2_VMCS_SHADOWING << 32);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
+    assert_int_equal(s.cpu2, 0x57cff00000000);
+    assert_null(vcaps_derive(PROFILE_HOST, &hw, &impl, &s).why);
+    assert_int_equal(s.cpu2, hw.cpu2);
+    impl.cpu2 &= ~(u32)CPU2_VMCS_SHADOWING;
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_false(vcaps_gate(&s, GATE_VMCS_SHADOWING));
+}
+
 /* What the lead hides takes its dependents along. */
 static void hiding_ept(void **state)
 {
@@ -300,6 +316,7 @@ int main(void)
         cmocka_unit_test(every_profile_is_possible),
         cmocka_unit_test(broadwell_on_the_emulator),
         cmocka_unit_test(host_on_the_emulator),
+        cmocka_unit_test(shadowing_without_hardware),
         cmocka_unit_test(hiding_ept),
         cmocka_unit_test(hiding_interrupt_exiting),
         cmocka_unit_test(poorer_hardware),

@@ -123,7 +123,7 @@ static struct walk_result at_leaf(const struct walker *w, unsigned level, struct
         return pagewalk(w->p, w->m, w->gla, w->access); /* changed under us: walk again */
     u64 mask = (1ull << (PAGE_SHIFT + w->index_bits * (level - 1))) - 1;
     u64 gpa = (leaf_base(w, level, entry) & ~mask) | (w->gla & mask);
-    return (struct walk_result){.ok = true, .gpa = gpa};
+    return (struct walk_result){.ok = true, .gpa = gpa, .user = r.user, .write = r.write, .fetch = r.fetch};
 }
 
 static struct walk_result descend(const struct walker *w, u64 table, unsigned level,
@@ -159,7 +159,7 @@ struct walk_result pagewalk(const struct paging_state *p, const struct walk_memo
     struct walker w = {.p = p, .m = m, .gla = gla, .access = access};
     struct rights all_rights = {.user = true, .write = true, .fetch = true};
     if (!any(p->cr0, CR0_PG))
-        return (struct walk_result){.ok = true, .gpa = gla & 0xffffffffu};
+        return (struct walk_result){.ok = true, .gpa = gla & 0xffffffffu, .user = true, .write = true, .fetch = true};
     if (!any(p->cr4, CR4_PAE)) {
         w.entry_size = 4;
         w.index_bits = 10;

@@ -38,7 +38,8 @@ struct walk_memory {
 
 struct walk_result {
     bool ok;
-    u64 gpa;        /* when ok */
+    u64 gpa;        /* when ok, and what all levels together allow: */
+    bool user, write, fetch;
     u32 error_code; /* of the #PF, when not ok */
 };
 

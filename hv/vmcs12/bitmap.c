@@ -1,4 +1,4 @@
-/* MSR and I/O bitmaps. Contract in bitmap.h. */
+/* MSR, I/O and VMCS-shadowing bitmaps. Contract in bitmap.h. */
 #include "hv/vmcs12/bitmap.h"
 
 #define MSR_RANGE      0x2000u     /* MSRs in each of the two ranges */
@@ -46,6 +46,11 @@ bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size)
             return true;
     }
     return false;
+}
+
+bool vmcs_bitmap_hit(const u8 *page, u64 operand)
+{
+    return operand >= 8 * PAGE_SIZE || (page[operand / 8] & (1u << (operand % 8)));
 }
 
 void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const u64 *b)

@@ -1,7 +1,7 @@
 /*
- * MSR and I/O bitmaps: is an access intercepted, and two MSR maps in one. Pages are plain
- * bytes that the caller maps or has copied. SDM 3C 25.6.4 "I/O-Bitmap Addresses",
- * SDM 3C 25.6.9 "MSR-Bitmap Address"
+ * MSR, I/O and VMCS-shadowing bitmaps: is an access intercepted, and two MSR maps in one. Pages
+ * are plain bytes that the caller maps or has copied. SDM 3C 25.6.4 "I/O-Bitmap Addresses",
+ * SDM 3C 25.6.9 "MSR-Bitmap Address", SDM 3C 25.6.15 "VMCS Shadowing Bitmap Addresses"
  */
 #ifndef HV_VMCS12_BITMAP_H
 #define HV_VMCS12_BITMAP_H
@@ -27,6 +27,10 @@ void msr_bitmap_set(u8 *page, u32 msr, bool write, bool intercept);
 /* True when I/O bitmaps A (ports 0-0x7fff) and B make an access of 1, 2 or 4 bytes exit: any
  * port of it has its bit set, or the access wraps past port 0xffff. */
 bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size);
+
+/* True when the VMREAD bitmap (for VMREAD; the VMWRITE bitmap alike) makes an access to the field
+ * `operand` exit: its bit is set, or a bit of 63:15 that the map cannot speak of. */
+bool vmcs_bitmap_hit(const u8 *page, u64 operand);
 
 /*
  * The merged map: what L0 or L1 intercepts. Its words are all ones but for the open ones, which are

@@ -74,6 +74,9 @@ static u64 narrow(u64 a, u64 b, u32 implemented)
     return (u64)may << 32 | must;
 }
 
+/* Controls that L0 obeys without the processor's help: the profile alone has them or not. */
+#define CPU2_IN_SOFTWARE ((u64)CPU2_VMCS_SHADOWING << 32)
+
 /* A default-1 control is implemented whether or not a TRUE word lets L1 clear it. */
 #define DEFAULT1(word) ((u32)(word))
 
@@ -84,7 +87,7 @@ static void narrow_controls(const struct vmx_caps *a, const struct vmx_caps *b,
     s->cpu1 = narrow(a->cpu1, b->cpu1, impl->cpu1);
     s->exit = narrow(a->exit, b->exit, impl->exit);
     s->entry = narrow(a->entry, b->entry, impl->entry);
-    s->cpu2 = narrow(a->cpu2, b->cpu2, impl->cpu2);
+    s->cpu2 = narrow(a->cpu2, b->cpu2 | CPU2_IN_SOFTWARE, impl->cpu2);
     s->cpu3 = 0;
     s->exit2 = 0;
     s->ept_vpid = a->ept_vpid & b->ept_vpid & impl->ept_vpid;
