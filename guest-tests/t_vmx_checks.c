@@ -113,7 +113,7 @@ static const struct l2_case rest[] = {
     CASE("pdpte nx", L2_PAE, "", PHYS(PG_L2_TABLES + 4, 8, 1ul << 63 | 1)), CASE_F("touched", L2_64, TOUCHED, "", SET(GUEST_RFLAGS, 0)),
 };
 
-/* Only where L1 is shown VMCS shadowing. */
+/* Where the CPU has VMCS shadowing. */
 static const struct l2_case shadowing[] = {
     C64("link shadow wanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B)), PROC2(PROC2_SHADOW)),
     C64("link shadow", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C)), PROC2(PROC2_SHADOW)),
@@ -132,7 +132,7 @@ TEST_MAIN(vmx_checks)
         RUN(host);
         RUN(registers);
         RUN(rest);
-        if (vmx_option("shadowing", 0))
+        if (vmx_has2(PROC2_SHADOW))
             RUN(shadowing);
     }
     vmx_end();

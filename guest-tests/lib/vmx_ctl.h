@@ -148,6 +148,7 @@ enum vmx_msr {
 #define FLAG_ZF (1ul << 6)
 #define FLAG_TF (1ul << 8)
 #define FLAG_IF (1ul << 9)
+#define FLAG_RF (1ul << 16)
 #define FLAG_VM (1ul << 17)
 #define FLAGS_ARITH 0x8d5ul /* CF PF AF ZF SF OF: what a VMX instruction may write */
 

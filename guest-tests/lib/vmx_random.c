@@ -10,8 +10,6 @@
 
 enum { TIMER_LIMIT = 20000, LIST_ENTRIES = 256, HOST_PERCENT = 15, CONTROL_PERCENT = 35 };
 
-static bool with_shadowing;
-
 static u64 below(u64 n)
 {
     return gt_rand() % n;
@@ -82,7 +80,7 @@ static u64 control_value(int i, u64 v)
     switch (i) {
     case VI_PIN_CTL: return n | PIN_TIMER;
     case VI_PROC2_CTL: {
-        u64 out = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR | (with_shadowing ? 0 : PROC2_SHADOW);
+        u64 out = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR;
         return n & ~out;
     }
     /* "Load IA32_PERF_GLOBAL_CTRL": on the emulator advertised, not done (EMULATOR's list). */
@@ -127,7 +125,7 @@ static bool is_address(int i)
 static bool eligible(int i)
 {
     bool perf = i == VI_GUEST_PERF_GLOBAL || i == VI_HOST_PERF_GLOBAL;
-    bool gate = vmx_field[i].gate == '-' || vmx_field[i].gate == 'E' || (with_shadowing && vmx_field[i].gate == 'S');
+    bool gate = vmx_field[i].gate == '-' || vmx_field[i].gate == 'E' || vmx_field[i].gate == 'S';
 
     return l2_present[i] && gate && !perf && VMX_KIND(vmx_field[i].enc) != KIND_READ_ONLY && i != VI_EXECUTIVE_VMCS_PTR;
 }
@@ -236,7 +234,6 @@ void vmx_random(u64 seed, u64 first, u64 count)
     seed = vmx_option("seed", seed);
     first = vmx_option("first", first);
     count = vmx_option("count", count);
-    with_shadowing = vmx_option("shadowing", 0);
     vmx_begin();
     if (vmx_on()) {
         l2_init();

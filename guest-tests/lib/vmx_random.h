@@ -7,7 +7,7 @@
 /*
  * Runs count cases from number first on, one line each. A case depends on the seed and its number only,
  * so any range can be run again, or resumed behind a case that ended the emulator, by the load options
- * seed=N first=N count=N. shadowing=1 lets VMCS shadowing vary too.
+ * seed=N first=N count=N.
  */
 void vmx_random(u64 seed, u64 first, u64 count);
 

@@ -256,19 +256,6 @@ static void tell_vmcs02(struct cpu *cpu)
     n->image02.ept_pointer = eptp02;
 }
 
-static enum outcome violation_of_l1(struct cpu *cpu, const struct ept_walk *w)
-{
-    if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
-        cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
-        cpu->exit.qual = 0;
-        return nested_reflect(cpu);
-    }
-    cpu->exit.qual = w->qual;
-    if (!w->suppress_ve && nested_ve_delivered(cpu))
-        return fault(cpu, VEC_VE, 0);
-    return nested_reflect(cpu);
-}
-
 enum outcome ept02_violation(struct cpu *cpu)
 {
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
@@ -289,5 +276,5 @@ enum outcome ept02_violation(struct cpu *cpu)
     forget(cpu, c, a.gpa2);
     cpu->nested->ept02->asked = a;
     cpu->nested->ept02->asking = c;
-    return violation_of_l1(cpu, &w);
+    return ept12_refused(cpu, &w);
 }

@@ -128,5 +128,8 @@ void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c);
 void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
 /* The same, and stores the flags that the access sets. */
 void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
+/* What becomes of an access that the walk forbids: #VE, or an exit to L1, whose reason stands in
+ * cpu->exit for a violation. @pre in_l2, vmcs02 is current; SNAP_GPA */
+enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w);
 
 #endif

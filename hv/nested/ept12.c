@@ -40,3 +40,16 @@ void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
         ept12_look(cpu, from, a, w);
     while (w->result == EPT_OK && !store_flags(cpu, w));
 }
+
+enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w)
+{
+    if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
+        cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
+        cpu->exit.qual = 0;
+        return nested_reflect(cpu);
+    }
+    cpu->exit.qual = w->qual;
+    if (!w->suppress_ve && nested_ve_delivered(cpu))
+        return fault(cpu, VEC_VE, 0);
+    return nested_reflect(cpu);
+}

@@ -11,11 +11,11 @@
 #define CPUID7_EBX_RTM BIT(11)
 #define CPUIDX_EDX_NX  BIT(20)
 
-/* CAVEAT(no-nested-shadowing) */
+/* CAVEAT(no-nested-pml) */
 static struct vmx_implemented implemented(void)
 {
     struct vmx_implemented i = profile_everything();
-    i.cpu2 &= ~(u32)(CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML);
+    i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
     return i;
 }
 

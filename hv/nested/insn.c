@@ -3,7 +3,7 @@
  * permission, operand, verdict, commit. What the CPU itself checks before the exit (CR0.PE,
  * virtual-8086, compatibility mode) is not checked again. SDM 3C 31.3 "VMX Instructions"
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/shadow12.h"
 #include "hv/nested/explain.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/guestmem.h"
@@ -242,6 +242,27 @@ static struct insn_operand field_operands(struct cpu *cpu)
                                  .reg2 = (u8)bits(info, 31, 28)};
 }
 
+/* "In VMX root operation, the current VMCS; in VMX non-root operation, the VMCS referenced by the
+ * VMCS link pointer": NULL when that pointer is not valid. */
+static struct vmcs_image *accessed_vmcs(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (cpu->in_l2)
+        return shadow12(cpu);
+    return n->current.a == NO_VMCS12 ? NULL : &n->vmcs12;
+}
+
+static bool memory_operand(struct cpu *cpu, u64 *value, bool write, enum outcome *out)
+{
+    unsigned size = guest_is_64bit(cpu) ? 8 : 4;
+    if (cpu->in_l2)
+        return nested_operand_l2(cpu, value, size, write, out);
+    *out = INJECT;
+    return write ? nested_operand_write(cpu, value, size) : nested_operand_read(cpu, value, size);
+}
+
+/* A failure's number goes to the current VMCS, also when L2's access to another one failed.
+ * SDM 3C 31.2 "Conventions" */
 enum outcome nested_vmread(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -249,16 +270,16 @@ enum outcome nested_vmread(struct cpu *cpu)
     u64 value;
     if (!nested_permitted(cpu, &out))
         return out;
-    if (n->current.a == NO_VMCS12)
+    const struct vmcs_image *v = accessed_vmcs(cpu);
+    if (!v)
         return nested_fail_invalid(cpu);
     struct insn_operand op = field_operands(cpu);
-    unsigned size = guest_is_64bit(cpu) ? 8 : 4;
-    if (vmcs12_read(&n->vmcs12, &n->caps, register_operand(cpu, op.reg2), &value) != 0)
+    if (vmcs12_read(v, &n->caps, register_operand(cpu, op.reg2), &value) != 0)
         return nested_fail(cpu, INSN_VMREAD, ERR_UNSUPPORTED_FIELD);
     if (op.is_reg)
-        reg_write(cpu, (enum reg)op.reg, size == 8 ? value : (u32)value);
-    else if (!nested_operand_write(cpu, &value, size))
-        return INJECT;
+        reg_write(cpu, (enum reg)op.reg, guest_is_64bit(cpu) ? value : (u32)value);
+    else if (!memory_operand(cpu, &value, true, &out))
+        return out;
     return nested_succeed(cpu);
 }
 
@@ -269,18 +290,20 @@ enum outcome nested_vmwrite(struct cpu *cpu)
     u64 value = 0;
     if (!nested_permitted(cpu, &out))
         return out;
-    if (n->current.a == NO_VMCS12)
+    struct vmcs_image *v = accessed_vmcs(cpu);
+    if (!v)
         return nested_fail_invalid(cpu);
     struct insn_operand op = field_operands(cpu);
     if (op.is_reg)
         value = register_operand(cpu, op.reg);
-    else if (!nested_operand_read(cpu, &value, guest_is_64bit(cpu) ? 8 : 4))
-        return INJECT;
+    else if (!memory_operand(cpu, &value, false, &out))
+        return out;
     u64 encoding = register_operand(cpu, op.reg2);
-    u32 error = vmcs12_write(&n->vmcs12, &n->caps, encoding, value);
+    u32 error = vmcs12_write(v, &n->caps, encoding, value);
     if (error != 0)
         return nested_fail(cpu, INSN_VMWRITE, error);
-    nested_shadow_put(cpu, encoding);
+    if (!cpu->in_l2)
+        nested_shadow_put(cpu, encoding);
     return nested_succeed(cpu);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
+#include "hv/nested/shadow12.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"
@@ -69,7 +70,7 @@ static bool io_hit(const struct cpu *cpu)
                          qual_io_size(cpu->exit.qual));
 }
 
-static bool bitmap_hit(const struct cpu *cpu)
+static bool bitmap_hit(struct cpu *cpu)
 {
     switch (EXIT_REASON_BASIC(cpu->exit.reason)) {
     case EXIT_REASON_IO_INSTRUCTION:
@@ -78,8 +79,8 @@ static bool bitmap_hit(const struct cpu *cpu)
         return nested_msr_hit(cpu, false);
     case EXIT_REASON_WRMSR:
         return nested_msr_hit(cpu, true);
-    default:
-        return true; /* VMCS shadowing is not shown to L1: VMREAD and VMWRITE always exit */
+    default: /* VMREAD, VMWRITE */
+        return shadow12_exits(cpu);
     }
 }
 
@@ -96,16 +97,23 @@ static u64 source_operand(struct cpu *cpu)
 
 /* A fault that L0's handler found in L2's instruction is an exit when L1 asked for it, else L2's
  * own. As the exception would push RF set, the exit saves it so.
- * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
+ * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP". A #PF's address is then the qualification, and
+ * CR2 stays. */
 static enum outcome fault_in_l2(struct cpu *cpu)
 {
     u8 vector = (u8)cpu->fault.vector;
-    if (!event_exits_to_l1(&cpu->nested->vmcs12, vector, cpu->fault.error))
+    u64 address = vector == VEC_PF ? cpu->fault.address : 0;
+    if (!event_exits_to_l1(&cpu->nested->vmcs12, vector, cpu->fault.error)) {
+        if (vector == VEC_PF)
+            write_cr2(address);
         return INJECT;
+    }
     exit_more(cpu, SNAP_STEP | SNAP_MODE);
     vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
+    exit_unpend_step();
     struct event e = event_exception(vector, cpu->fault.error, cpu->st.cr0);
-    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .intr_info = e.info, .intr_error = e.error};
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .qual = address, .intr_info = e.info,
+                       .intr_error = e.error};
     return nested_reflect_made_up(cpu, &x);
 }
 

@@ -63,7 +63,8 @@ struct nested {
     u64 refused;               /* entries that our rules passed and the CPU did not */
 };
 
-/* insn.c: the exits of L1's VMX instructions, by basic exit reason. @pre vmcs01 is current */
+/* insn.c: the exits of L1's VMX instructions, by basic exit reason. @pre vmcs01 is current; VMREAD
+ * and VMWRITE also of L2, when L1 shadows a VMCS for it and its bitmap permits the access */
 enum outcome nested_vmxon(struct cpu *cpu);
 enum outcome nested_vmxoff(struct cpu *cpu);
 enum outcome nested_vmclear(struct cpu *cpu);

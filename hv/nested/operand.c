@@ -1,15 +1,16 @@
 /*
- * Memory operands of L1's VMX instructions: from the exit's instruction information through
- * L1's segments (hv/arch/operand.h) and paging (hv/vmx/gla.h) to L1's memory.
+ * Memory operands of VMX instructions: from the exit's instruction information through the
+ * segments of whoever runs (hv/arch/operand.h) to a linear address, and L1's on through its paging
+ * (hv/vmx/gla.h) to its memory. L2's paging is operand_l2.c's.
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/shadow12.h"
 #include "hv/arch/operand.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 
 /* Bases, limits and rights lie in three rows of encodings two apart, in the order of
  * enum seg_number. SDM 3D B "Field Encoding in VMCS" */
-static struct operand_segment segment_of_l1(unsigned seg)
+static struct operand_segment segment(unsigned seg)
 {
     return (struct operand_segment){
         .base = vmcs_read(ENC_guest_es_base + 2 * seg),
@@ -18,12 +19,12 @@ static struct operand_segment segment_of_l1(unsigned seg)
     };
 }
 
-static bool locate(struct cpu *cpu, unsigned size, bool write, struct gla_span *span)
+bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla)
 {
     exit_more(cpu, SNAP_INSN_INFO | SNAP_QUAL | SNAP_RSP | SNAP_MODE);
     cpu->regs.gpr[REG_RSP] = cpu->st.rsp;
     struct insn_operand op = operand_decode(cpu->exit.insn_info, cpu->exit.qual, cpu->regs.gpr);
-    struct operand_segment seg = segment_of_l1(op.seg);
+    struct operand_segment seg = segment(op.seg);
     unsigned linear_width = any(cpu->st.cr4, CR4_LA57) ? 57 : 48;
     struct operand_address a =
         operand_linear(&op, &seg, guest_is_64bit(cpu), linear_width, size, write);
@@ -31,7 +32,15 @@ static bool locate(struct cpu *cpu, unsigned size, bool write, struct gla_span *
         fault(cpu, a.vector, 0);
         return false;
     }
-    return gla_translate(cpu, a.gla, size, write ? PF_W : 0, span);
+    *gla = a.gla;
+    return true;
+}
+
+static bool locate(struct cpu *cpu, unsigned size, bool write, struct gla_span *span)
+{
+    u64 gla;
+    return nested_operand_gla(cpu, size, write, &gla) &&
+           gla_translate(cpu, gla, size, write ? PF_W : 0, span);
 }
 
 bool nested_operand_read(struct cpu *cpu, void *to, unsigned size)

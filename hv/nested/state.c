@@ -4,7 +4,7 @@
  * (vmcs01) are not part of it, as with KVM. Addresses of L0's never leave: a loaded vmcs02 is
  * merged anew, and only L2's own state is taken from the tail.
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/shadow12.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/sync.h"
@@ -54,6 +54,27 @@ static void fill_tail(struct cpu *cpu, struct tail *t)
     encode(&n->image02, t->guest02);
 }
 
+/* KVM's half for what L2 sees of a shadow VMCS of L1's, which KVM keeps a copy of while L2 runs. Ours is
+ * in L1's page all the time and moves with L1's memory, so nested_load takes nothing from here: the
+ * page has more fields. L2 may have written over the page's header. */
+static void save_shadow12(struct cpu *cpu, struct kvm_state *s)
+{
+    bool on = any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_VMCS_SHADOWING);
+    const struct vmcs_image *v = cpu->in_l2 && on ? shadow12(cpu) : NULL;
+    s->has_shadow12 = v != NULL;
+    if (!v)
+        return;
+    vmcs12_load_page(&s->shadow12, v->bytes);
+    s->shadow12.revision = VMCS12_REVISION | VMCS_SHADOW_INDICATOR;
+}
+
+/* KVM's layout has no place for the field; the tail has vmcs12's, L1's page the other. */
+static void drop_field(struct kvm_state *s, enum vmcs_field f)
+{
+    vmcs12_set(&s->vmcs12, f, 0);
+    vmcs12_set(&s->shadow12, f, 0);
+}
+
 size_t nested_save(struct cpu *cpu, u8 *blob)
 {
     struct nested *n = cpu->nested;
@@ -70,6 +91,7 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     s->vmxon_pa = n->vmxon ? n->vmxon_pointer.a : KVM_NO_ADDRESS;
     s->vmcs12_pa = has_current ? n->current.a : KVM_NO_ADDRESS;
     s->has_vmcs12 = has_current;
+    save_shadow12(cpu, s);
     if (cpu->in_l2)
         vmcs12_with_l2(cpu, &s->vmcs12);
     else
@@ -78,7 +100,7 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     s->tail_length = sizeof *t;
     s->tail = (const u8 *)t;
     for (enum vmcs_field f; (f = kvm_state_produce(s, blob)) != F_COUNT;)
-        vmcs12_set(&s->vmcs12, f, 0); /* the tail has it */
+        drop_field(s, f);
     return kvm_state_length(s);
 }
 

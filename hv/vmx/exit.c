@@ -137,6 +137,19 @@ static void set_rf(struct cpu *cpu)
     vmcs_write(ENC_guest_rflags, cpu->st.rflags);
 }
 
+/*
+ * No step over the instruction is pending: it has not been executed. By the SDM the exit saved
+ * none (under MOV-SS blocking apart); the emulator saves BS, and the next entry would trap early.
+ * CAVEAT(bochs-violation-step), SDM 3C 28.3.4 "Saving Non-Register State"
+ */
+void exit_unpend_step(void)
+{
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
+    if (any(pending, PENDING_DBG_BS) &&
+        !any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_MOV_SS))
+        vmcs_write(ENC_guest_pending_dbg_exceptions, pending & ~(u64)PENDING_DBG_BS);
+}
+
 void inject_exception(struct cpu *cpu, u32 vector, u32 error)
 {
     u32 info = vector | INTR_HW_EXCEPTION << 8;
@@ -144,8 +157,11 @@ void inject_exception(struct cpu *cpu, u32 vector, u32 error)
     /* In real mode no error code is pushed. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
     if (vector < 32 && any(VECTORS_WITH_ERROR, 1u << vector) && any(cpu->st.cr0, CR0_PE))
         info |= INTR_ERROR_VALID;
-    if (vector != VEC_DB)
+    if (vector != VEC_DB) {
         set_rf(cpu);
+        if (any(cpu->st.rflags, RFLAGS_TF))
+            exit_unpend_step();
+    }
     inject_event(cpu, info, error, 0);
 }
 
@@ -169,22 +185,9 @@ void inject_again(struct cpu *cpu)
     }
 }
 
-/*
- * No step over the instruction is pending: it has not been executed. By the SDM the exit saved
- * none (under MOV-SS blocking apart); the emulator saves BS, and the next entry would trap early.
- * CAVEAT(bochs-violation-step), SDM 3C 28.3.4 "Saving Non-Register State"
- */
-static void unpend_single_step(void)
-{
-    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
-    if (any(pending, PENDING_DBG_BS) &&
-        !any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_MOV_SS))
-        vmcs_write(ENC_guest_pending_dbg_exceptions, pending & ~(u64)PENDING_DBG_BS);
-}
-
 void exit_retry(struct cpu *cpu)
 {
-    unpend_single_step();
+    exit_unpend_step();
     inject_again(cpu);
 }
 

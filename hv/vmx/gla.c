@@ -1,9 +1,9 @@
-/* The pure page walk (hv/arch/pagewalk.h) meets L1's registers and memory. */
+/* The pure page walk (hv/arch/pagewalk.h) meets the guest's registers and memory. */
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
-static u64 table_read(void *vm, u64 gpa, unsigned size)
+u64 gla_table_read(void *vm, u64 gpa, unsigned size)
 {
     u64 v = 0;
     bool there = gpa1_read(vm, GPA1(gpa), &v, size);
@@ -11,7 +11,7 @@ static u64 table_read(void *vm, u64 gpa, unsigned size)
     return v;
 }
 
-static bool table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
+bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
 {
     void *entry = gpa1_map(vm, GPA1(gpa));
     if (!entry)
@@ -36,10 +36,10 @@ static struct paging_state paging_of(struct cpu *cpu)
     return p;
 }
 
-bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
+bool gla_translate_in(struct cpu *cpu, const struct gla_memory *m, u64 gla, u32 size, u64 access,
+                      struct gla_span *span)
 {
     struct paging_state p = paging_of(cpu);
-    struct walk_memory m = {cpu->vm, table_read, table_set_flags};
     u32 room = (u32)(PAGE_SIZE - (gla & (PAGE_SIZE - 1)));
     span->size[0] = size < room ? size : room;
     span->size[1] = size - span->size[0];
@@ -47,16 +47,34 @@ bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_sp
         u64 part = gla + (i ? span->size[0] : 0);
         if (!any(p.efer, EFER_LMA))
             part = (u32)part;
-        struct walk_result r = pagewalk(&p, &m, part, access);
+        cpu->fault.address = part;
+        struct walk_result r = pagewalk(&p, &m->tables, part, access);
         if (!r.ok) {
-            write_cr2(part);
             cpu->fault.vector = VEC_PF;
             cpu->fault.error = r.error_code;
             return false;
         }
-        span->at[i] = GPA1(r.gpa);
+        if (!m->place(m->tables.ctx, &r, access, &span->at[i]))
+            return false;
     }
     return true;
+}
+
+static bool place_of_l1(void *vm, const struct walk_result *r, u64 access, gpa1_t *at)
+{
+    (void)vm;
+    (void)access;
+    *at = GPA1(r->gpa);
+    return true;
+}
+
+bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
+{
+    struct gla_memory m = {{cpu->vm, gla_table_read, gla_table_set_flags}, place_of_l1};
+    if (gla_translate_in(cpu, &m, gla, size, access, span))
+        return true;
+    write_cr2(cpu->fault.address);
+    return false;
 }
 
 void span_read(const struct vm *vm, const struct gla_span *span, void *to)

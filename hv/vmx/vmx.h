@@ -97,6 +97,7 @@ struct cpu {
     u64 cr0_fixed, cr4_fixed;   /* bits that L1 may not clear: 0 outside VMX operation */
     struct {
         u32 vector, error;
+        u64 address; /* of a #PF, or where the last translation of hv/vmx/gla.h stood */
     } fault; /* what outcome INJECT delivers */
     struct nested *nested; /* NULL when vm->nested is off */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
@@ -149,6 +150,9 @@ void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len);
 void inject_again(struct cpu *cpu);
 /* The same for an EPT violation that L0 resolved: the instruction, or the delivery, is done anew. */
 void exit_retry(struct cpu *cpu);
+
+/* The instruction was not executed: no single step over it is pending, whatever the exit saved. */
+void exit_unpend_step(void);
 
 /* A general register by its encoding; RSP comes from and goes to the VMCS. */
 u64 reg_read(struct cpu *cpu, enum reg r);

@@ -1,0 +1,114 @@
+/*
+ * L2's memory by linear address, for the one instruction pair of L2 that L0 carries out with a
+ * memory operand: L2's paging (hv/arch/pagewalk.h), whose tables lie behind EPT12, then EPT12 once
+ * more for the operand itself. EPT02 has no say: it may lag behind, and its gaps are L0's.
+ */
+#include "hv/nested/shadow12.h"
+#include "hv/nested/ept02_tables.h"
+#include "hv/vmx/gla.h"
+#include "hv/vmx/insn.h"
+
+struct access {
+    struct cpu *cpu;
+    u32 stopped; /* the exit that L1 gets in place of a fault, or 0 */
+    u64 qual;    /* EXIT_REASON_APIC_ACCESS */
+    gpa2_t gpa2; /* EXIT_REASON_EPT_VIOLATION: refused by ... */
+    struct ept_walk walk;
+};
+
+static bool through_ept12(struct access *a, u64 gpa2, u64 qual, gpa1_t *at)
+{
+    const struct vmcs_image *v = &a->cpu->nested->vmcs12;
+    *at = GPA1(gpa2);
+    if (a->stopped)
+        return false;
+    if (!any(vmcs12_cpu2(v), CPU2_ENABLE_EPT))
+        return true;
+    struct ept_from root = ept_from_root(v->ept_pointer);
+    struct ept12_access access = {GPA2(gpa2), qual | QUAL_EPT_GLA_VALID};
+    ept12_walk(a->cpu, &root, &access, &a->walk);
+    if (a->walk.result != EPT_OK) {
+        a->stopped = EXIT_REASON_EPT_VIOLATION;
+        a->gpa2 = GPA2(gpa2);
+        return false;
+    }
+    *at = GPA1(a->walk.leaf.base.a + (gpa2 & (a->walk.leaf.size - 1)));
+    return true;
+}
+
+/* A table that EPT12 does not show reads as absent: that ends the walk, and `stopped` says why. */
+static u64 table_read(void *access, u64 gpa2, unsigned size)
+{
+    struct access *a = access;
+    gpa1_t at;
+    return through_ept12(a, gpa2, QUAL_EPT_READ, &at) ? gla_table_read(a->cpu->vm, at.a, size) : 0;
+}
+
+static bool table_set_flags(void *access, u64 gpa2, unsigned size, u64 old, u64 new)
+{
+    struct access *a = access;
+    gpa1_t at;
+    return !through_ept12(a, gpa2, QUAL_EPT_WRITE, &at) ||
+           gla_table_set_flags(a->cpu->vm, at.a, size, old, new);
+}
+
+/* SDM 3C 28.2.1 "Basic VM-Exit Information", the qualification for EPT violations: bits 11:9 */
+static u64 rights_told(const struct walk_result *r)
+{
+    return (r->user ? BIT(9) : 0) | (r->write ? BIT(10) : 0) | (r->fetch ? 0 : BIT(11));
+}
+
+/* The operand itself. The APIC-access page exits, as an access of 64 bits does on the CPU; one of
+ * 32 bits may be virtualized there: CAVEAT(shadowed-apic-operand) */
+static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
+{
+    struct access *a = access;
+    const struct vmcs_image *v = &a->cpu->nested->vmcs12;
+    u64 qual = (any(pf, PF_W) ? QUAL_EPT_WRITE : QUAL_EPT_READ) | QUAL_EPT_GLA_FINAL | rights_told(r);
+    if (!through_ept12(a, r->gpa, qual, at))
+        return false;
+    if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) && (at->a ^ v->apic_access_addr) < PAGE_SIZE) {
+        a->stopped = EXIT_REASON_APIC_ACCESS;
+        a->qual = (at->a & (PAGE_SIZE - 1)) | (any(pf, PF_W) ? BIT(12) : 0);
+        return false;
+    }
+    return true;
+}
+
+/* The exit that the CPU would have made of the access, in place of the VMREAD's or VMWRITE's.
+ * These exits save RF = 1. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
+static enum outcome leave(struct cpu *cpu, const struct access *a)
+{
+    exit_more(cpu, SNAP_STEP);
+    vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
+    exit_unpend_step();
+    cpu->exit.reason = a->stopped;
+    cpu->exit.gla = cpu->fault.address;
+    cpu->exit.gpa = a->gpa2.a;
+    cpu->have |= SNAP_GLA | SNAP_GPA;
+    if (a->stopped == EXIT_REASON_EPT_VIOLATION)
+        return ept12_refused(cpu, &a->walk);
+    cpu->exit.qual = a->qual;
+    return nested_reflect(cpu);
+}
+
+bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, enum outcome *out)
+{
+    struct access a = {.cpu = cpu};
+    struct gla_memory m = {{&a, table_read, table_set_flags}, place};
+    struct gla_span span;
+    u64 gla;
+    *out = INJECT;
+    if (!nested_operand_gla(cpu, size, write, &gla))
+        return false;
+    bool there = gla_translate_in(cpu, &m, gla, size, write ? PF_W : 0, &span);
+    if (a.stopped) { /* even if the walk went on, or took it for a fault */
+        *out = leave(cpu, &a);
+        return false;
+    }
+    if (there && write)
+        span_write(cpu->vm, &span, bytes);
+    else if (there)
+        span_read(cpu->vm, &span, bytes);
+    return there;
+}

@@ -1,0 +1,34 @@
+/*
+ * VMCS shadowing as L1 uses it for its guests: which VMREADs and VMWRITEs of L2 exit to L1, and
+ * which VMCS the others access. insn.c carries those out; shadow.c is the other way round, the
+ * hardware's shadowing for L1.
+ *
+ * The bytes of L1's page are the shadow VMCS, and L2 accesses them in place. The SDM lets a
+ * processor keep the data of an active VMCS, as this one is from the VM entry on, to itself until
+ * VMCLEAR; but VMREAD after VMPTRLD shows it in any case. So it does here: `vmcs12` is a copy of
+ * the current VMCS alone, which no link pointer may name (rule link_current), and VMPTRLD of another
+ * VMCS has written the copy back. SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
+ */
+#include "hv/nested/shadow12.h"
+#include "hv/vmcs12/bitmap.h"
+#include "hv/vmx/guestmem.h"
+
+bool shadow12_exits(struct cpu *cpu)
+{
+    const struct nested *n = cpu->nested;
+    bool write = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE;
+    const void *page = gpa1_map(cpu->vm, GPA1(write ? n->vmcs12.vmwrite_bitmap_addr : n->vmcs12.vmread_bitmap_addr));
+    exit_more(cpu, SNAP_INSN_INFO);
+    u64 reg = reg_read(cpu, (enum reg)bits(cpu->exit.insn_info, 31, 28));
+    return vmcs_bitmap_hit(page ? page : n->ones, vmcs12_operand(reg, guest_is_64bit(cpu)));
+}
+
+/* There was memory when the entry checked the revision, and L1's memory does not go away. */
+struct vmcs_image *shadow12(const struct cpu *cpu)
+{
+    const struct nested *n = cpu->nested;
+    if (n->vmcs12.vmcs_link_pointer == NO_VMCS12)
+        return NULL;
+    void *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.vmcs_link_pointer));
+    return page ? page : (void *)n->drop;
+}
