@@ -66,7 +66,7 @@ static void single_step(const struct step *s)
     show("tf_rf", s);
 }
 
-/* #DB is a fault on fetch breakpoints and a trap on data ones. CAVEAT(operand-breakpoints) */
+/* #DB is a fault on fetch breakpoints and a trap on data ones. */
 static void breakpoints(const struct step *s)
 {
     struct l1_frame f;

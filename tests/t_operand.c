@@ -100,11 +100,44 @@ static void test_linear32(void **state)
     assert_false(operand_linear(&op, &s, false, 48, 8, true).ok);
 }
 
+static void test_breakpoints(void **state)
+{
+    (void)state;
+    static const struct {
+        u64 dr7, gla;
+        unsigned size;
+        bool write;
+        u64 pending;
+    } rows[] = {
+        {0x00030002, 0x1005, 1, false, 0x1001}, /* DR0: G0, any access, 1 byte */
+        {0x00030002, 0x1004, 1, false, 0},
+        {0x00030002, 0x1006, 1, false, 0},
+        {0x00030002, 0x0ffe, 8, true, 0x1001}, /* the last byte of eight */
+        {0x00030002, 0x0ffd, 8, true, 0},
+        {0x00010001, 0x1005, 1, true, 0x1001}, /* L0, writes */
+        {0x00010001, 0x1005, 1, false, 0},
+        {0x00000001, 0x1005, 1, true, 0}, /* instructions */
+        {0x00020001, 0x1005, 1, true, 0}, /* I/O */
+        {0x00070002, 0x1004, 1, false, 0x1001}, /* 2 bytes, aligned */
+        {0x000b0002, 0x1000, 1, false, 0x1001}, /* 8 bytes */
+        {0x000b0002, 0x1008, 1, false, 0},
+        {0x000f0002, 0x1003, 1, false, 0}, /* 4 bytes */
+        {0x000f0002, 0x1007, 1, false, 0x1001},
+        {0x33330080, 0xfffffffffffffffful, 8, true, 0x1008}, /* DR3: G3; around the top */
+        {0x33330000, 0x1005, 1, true, 0}, /* none enabled */
+        {0x03330020, 0x1005, 16, true, 0x1005}, /* DR0 met and off besides DR2 met and on */
+    };
+    static const u64 dr[4] = {0x1005, 0x3000, 0x1010, 6};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(operand_breakpoints(dr, rows[i].dr7, rows[i].gla, rows[i].size, rows[i].write),
+                         rows[i].pending);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode), cmocka_unit_test(test_linear64),
-        cmocka_unit_test(test_linear32),
+        cmocka_unit_test(test_linear32), cmocka_unit_test(test_breakpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

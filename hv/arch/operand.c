@@ -1,5 +1,8 @@
 /* Operand decode and segmentation: see operand.h. Paging is pagewalk.c's. */
 #include "hv/arch/operand.h"
+#include "hv/arch/vmx_ctl.h"
+
+enum dr7_rw { DR7_RW_WRITE = 1, DR7_RW_ACCESS = 3 };
 
 struct insn_operand operand_decode(u32 info, u64 displacement, const u64 gpr[16])
 {
@@ -65,4 +68,24 @@ struct operand_address operand_linear(const struct insn_operand *op,
         !inside_limit(op->offset, seg, size))
         return refuse(op->seg);
     return (struct operand_address){.ok = true, .gla = (seg->base + op->offset) & 0xffffffffu};
+}
+
+/* Some byte of the access is one of those that the breakpoint watches; LEN aligns its address. */
+static bool met(u64 dr, unsigned rw_len, u64 gla, unsigned size, bool write)
+{
+    static const u8 length[4] = {1, 2, 8, 4};
+    u64 watched = length[rw_len >> 2], from = dr & ~(watched - 1);
+    unsigned rw = rw_len & 3;
+    return (rw == DR7_RW_ACCESS || (rw == DR7_RW_WRITE && write)) && (gla - from < watched || from - gla < size);
+}
+
+u64 operand_breakpoints(const u64 dr[4], u64 dr7, u64 gla, unsigned size, bool write)
+{
+    u64 hit = 0, enabled = 0;
+    for (unsigned i = 0; i < 4; i++)
+        if (met(dr[i], (unsigned)bits(dr7, 19 + 4 * i, 16 + 4 * i), gla, size, write)) {
+            hit |= BIT(i);
+            enabled |= bits(dr7, 2 * i + 1, 2 * i);
+        }
+    return enabled ? hit | PENDING_DBG_BP_ENABLED : 0;
 }

@@ -42,4 +42,8 @@ struct operand_address operand_linear(const struct insn_operand *op,
                                       const struct operand_segment *seg, bool mode64,
                                       unsigned linear_width, unsigned size, bool write);
 
+/* The pending debug exceptions that an access to `size` bytes at gla leaves: data breakpoints in
+ * DR0 to DR3, if DR7 enables one of those met. SDM 3B 18.3.1.2 "Data Breakpoint Exception Condition" */
+u64 operand_breakpoints(const u64 dr[4], u64 dr7, u64 gla, unsigned size, bool write);
+
 #endif

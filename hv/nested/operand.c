@@ -5,6 +5,7 @@
  */
 #include "hv/nested/shadow12.h"
 #include "hv/arch/operand.h"
+#include "hv/core/insn.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 
@@ -36,11 +37,26 @@ bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla)
     return true;
 }
 
+/* L0's own access is no access to the guest's linear address. */
+void nested_operand_accessed(u64 gla, unsigned size, bool write)
+{
+    u64 dr[4], dr7 = vmcs_read(ENC_guest_dr7);
+    if (!any(dr7, DR7_ENABLED))
+        return;
+    read_breakpoints(dr);
+    u64 hit = operand_breakpoints(dr, dr7, gla, size, write);
+    if (hit != 0)
+        vmcs_write(ENC_guest_pending_dbg_exceptions, vmcs_read(ENC_guest_pending_dbg_exceptions) | hit);
+}
+
 static bool locate(struct cpu *cpu, unsigned size, bool write, struct gla_span *span)
 {
     u64 gla;
-    return nested_operand_gla(cpu, size, write, &gla) &&
-           gla_translate(cpu, gla, size, write ? PF_W : 0, span);
+    if (!nested_operand_gla(cpu, size, write, &gla) ||
+        !gla_translate(cpu, gla, size, write ? PF_W : 0, span))
+        return false;
+    nested_operand_accessed(gla, size, write);
+    return true;
 }
 
 bool nested_operand_read(struct cpu *cpu, void *to, unsigned size)

@@ -106,6 +106,8 @@ bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, 
         *out = leave(cpu, &a);
         return false;
     }
+    if (there)
+        nested_operand_accessed(gla, size, write);
     if (there && write)
         span_write(cpu->vm, &span, bytes);
     else if (there)

@@ -12,6 +12,8 @@ struct vmcs_image *shadow12(const struct cpu *cpu);
 /* operand.c: the linear address of a VMX instruction's memory operand, whoever runs. False: the
  * fault is noted for the outcome INJECT. */
 bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla) MUST_CHECK;
+/* ... and, once nothing forbids the access: the data breakpoints on it become pending. */
+void nested_operand_accessed(u64 gla, unsigned size, bool write);
 
 /* operand_l2.c: the memory operand of L2's VMREAD (written) or VMWRITE (read), by L2's paging over
  * EPT12. False: *out is what became of the instruction, a fault in L2 or an exit to L1.
