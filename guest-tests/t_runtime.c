@@ -142,9 +142,14 @@ static void reserved_line(void)
 /* chain.efi cannot go on after ExitBootServices: its last words are said for it. */
 static void shut_down(void)
 {
+    struct gt_cpuid r = gt_cpuid(0x40000001, 0);
+    char alive[64] = "ALIVE none\n";
+
     gt_end();
     gt_raw("STATUS 0x0000000000000000\n");
-    gt_raw(gt_under_nidus() ? "ALIVE NidusNidus 0 0\n" : "ALIVE none\n");
+    if (gt_under_nidus())
+        gt_format(alive, sizeof alive, "ALIVE NidusNidus 0x%x 0x%x\n", r.eax, r.ebx);
+    gt_raw(alive);
     for (const char *p = "Shutdown"; *p; p++)
         gt_outb(PORT_SHUTDOWN, (u8)*p);
     for (;;)
