@@ -174,8 +174,38 @@ static void one(const struct change *c, const struct between *b, enum stale_mach
     *(u64 *)arena(PG_DATA_B) = WORD_B;
 }
 
+/* A violation drops what would be used for its own address, an upper entry included, and nothing else:
+ * L1 puts another table (or a large page) into that upper entry, and the page that L2 used before may
+ * stay as it was. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
+static void beside_a_violation(bool large, enum stale_machine machine)
+{
+    const char *name = large ? "large" : "table";
+    u64 far = AT_4K + FAR * 4096ul, first;
+
+    ept_world(L2_64, 0);
+    build_other();
+    ept_touch(ACCESS_READ, AT_4K);
+    ept_touch(ACCESS_READ, far);
+    gt_line("missing.beside.%s: %s", name, ept_result());
+    if (large)
+        to_large();
+    else
+        table_changed();
+    ept_touch(ACCESS_READ, far);
+    gt_line("missing.beside.%s.there: %s %s", name, ept_result(), l2_seen_gpr[RAX] == WORD_B ? "B" : "other");
+    ept_touch(ACCESS_READ, AT_4K);
+    first = l2_seen_gpr[RAX];
+    if (gt_under_nidus() && machine != STALE_MAY)
+        gt_check((first == WORD_A) == (machine == STALE_KEEPS), "missing.beside.%s: %lx", name, first);
+    ept_invept(INVEPT_ONE, l2.f[VI_EPT_POINTER]);
+    ept_touch(ACCESS_READ, AT_4K);
+    gt_line("missing.beside.%s.then: %s", name, l2_seen_gpr[RAX] == WORD_A ? "A" : l2_seen_gpr[RAX] == WORD_B ? "B" : "other");
+}
+
 void stale_missing(enum stale_machine machine)
 {
+    beside_a_violation(false, machine);
+    beside_a_violation(true, machine);
     for (unsigned b = 0; b < sizeof betweens / sizeof *betweens; b++)
         for (unsigned i = 0; i < sizeof changes / sizeof *changes; i++)
             one(&changes[i], &betweens[b], machine);

@@ -320,6 +320,8 @@ static void beside(void)
     pt1[9] = shows(PG_DATA_A);
     ept_touch(ACCESS_READ, AT_4K + 0x3000);
     gt_line("beside.asked for: %lx", pt1[9] >> 8 & 3);
+    ept_touch(ACCESS_READ, AT_4K + 0x9000);
+    gt_line("beside.asked for and read: %lx", pt1[9] >> 8 & 3);
     for (unsigned i = 0; i < 64; i++)
         pt1[i] = shows(i % 3 ? PG_DATA_A : PG_DATA_B) & (i % 2 ? ~E_W : ~0ul);
     ept_invept(INVEPT_ALL, 0);
@@ -330,6 +332,15 @@ static void beside(void)
         *(u64 *)arena(PG_DATA_B) = WORD_B;
     }
     gt_line("beside.mixed leaves: %lx", set);
+    for (u64 i = 0; i < 8; i++) {
+        pt1[i] = shows(PG_DATA_A);
+        ept_invept(INVEPT_ALL, 0);
+        ept_touch(ACCESS_READ, AT_4K + i * 4096);
+        pt1[i] = shows(PG_DATA_B);
+        ept_invept(INVEPT_ALL, 0);
+        ept_touch(ACCESS_READ, AT_4K + i * 4096);
+        gt_line("beside.line %lu: %lx", i, l2_seen_gpr[RAX]);
+    }
 }
 
 void stale_suite(enum stale_machine machine)

@@ -22,11 +22,10 @@ static const struct exit_row exit_rows_l2[EXIT_REASON_COUNT] = {
 /* L1 without VPID relies on the flush that every transition implies, for its own mappings as
  * for L2's (vmcs02 has no VPID then, so the CPU flushes those). SDM 3C 29.4.3.1 "Operations that
  * Invalidate Cached Mappings" */
-static void flush_l1(struct cpu *cpu)
+static void flush_l1(const struct cpu *cpu)
 {
-    bool vpid12 = any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_VPID);
-    if (!vpid12 && cpu->vm->facts.vpid && invvpid(INVVPID_SINGLE, VPID01, 0) != VMX_OK)
-        panic("bug: INVVPID of L1's tag was refused");
+    if (!any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_VPID))
+        vpid01_flush(cpu);
 }
 
 /* An NMI that waited for L2's window, or for L2 to leave, is due again in L1. */
