@@ -49,24 +49,6 @@ static struct start from_remembered(const struct cpu *cpu, const struct ept02_co
     }
 }
 
-/* An EPT violation drops all that would be used for its address.
- * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
-static void forget(const struct cpu *cpu, const struct ept02_context *c, gpa2_t gpa2)
-{
-    struct ept02 *e = cpu->nested->ept02;
-    for (u16 node = c->root;;) {
-        u8 level = e->nodes[node].level;
-        unsigned i = index_at(gpa2, level);
-        u64 entry = table_of(e, node)[i];
-        if (!is_table(entry, level)) {
-            ept02_drop_entry(cpu, node, i);
-            return;
-        }
-        node = ept02_child(cpu, entry);
-        e->nodes[node].seen = 0;
-    }
-}
-
 /* ---- entries ---------------------------------------------------------------------------- */
 
 static void mark_filled(struct ept02 *e, u16 node, unsigned i)
@@ -256,6 +238,22 @@ static void tell_vmcs02(struct cpu *cpu)
     n->image02.ept_pointer = eptp02;
 }
 
+void ept02_forget(struct cpu *cpu, gpa2_t gpa2)
+{
+    struct ept02 *e = cpu->nested->ept02;
+    for (u16 node = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer)->root;;) {
+        u8 level = e->nodes[node].level;
+        unsigned i = index_at(gpa2, level);
+        u64 entry = table_of(e, node)[i];
+        if (!is_table(entry, level)) {
+            ept02_drop_entry(cpu, node, i);
+            return;
+        }
+        node = ept02_child(cpu, entry);
+        e->nodes[node].seen = 0;
+    }
+}
+
 enum outcome ept02_violation(struct cpu *cpu)
 {
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
@@ -273,7 +271,6 @@ enum outcome ept02_violation(struct cpu *cpu)
         exit_retry(cpu);
         return RESUME;
     }
-    forget(cpu, c, a.gpa2);
     cpu->nested->ept02->asked = a;
     cpu->nested->ept02->asking = c;
     return ept12_refused(cpu, &w);

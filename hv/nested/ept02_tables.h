@@ -121,6 +121,9 @@ void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
 /* L1 was asked and L2 is about to run again: what it will touch first is filled, if EPT12 has it
  * now. May drop contexts. */
 void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c);
+/* An EPT violation that L1 is told of drops all that would be used for its address.
+ * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
+void ept02_forget(struct cpu *cpu, gpa2_t gpa2);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
 

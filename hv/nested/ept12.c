@@ -43,6 +43,7 @@ void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
 
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w)
 {
+    ept02_forget(cpu, GPA2(cpu->exit.gpa));
     if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;

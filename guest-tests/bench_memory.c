@@ -1,0 +1,97 @@
+/*
+ * What L2's memory costs: ticks and exits that L0 took per EPT12 leaf (or per INVEPT), for 1000 of them, in the form of
+ * bench_exits.c. L1's leaves are in place before L2 touches them, but for the row in which L1 gives each when it is asked.
+ */
+#include "guest-tests/lib/vmx_ept.h"
+#include "guest-tests/lib/vmx_insn.h"
+
+enum { PG_TABLES = PG_EPT_FREE, TABLES = 16, LEAVES = TABLES * 512, PER = 1000 };
+
+static u64 l0_exits(void)
+{
+    return ept_l2_exits(REASON_EPT_VIOLATION);
+}
+
+/* 32 MiB of 4 KiB leaves, or as many leaves of 2 MiB, all showing the arena. */
+static void map(bool large, u64 flags)
+{
+    u64 *pd = arena(PG_E_PD1), *pt = arena(PG_TABLES);
+
+    for (unsigned i = 0; i < LEAVES; i++)
+        pt[i] = ARENA_AT(PG_DATA_A) | E_RWX | E_WB | flags;
+    for (unsigned i = 0; i < 512; i++)
+        pd[i] = large ? ARENA | E_RWX | E_WB | E_PS | flags : i < TABLES ? ARENA_AT(PG_TABLES + i) | E_RWX | E_A : 0;
+    *ept_entry(AT_4K, 3) |= E_A;
+    *ept_entry(AT_4K, 4) |= E_A;
+    ept_invept(INVEPT_ALL, 0);
+}
+
+/* L2 reads one word of each leaf; the ticks of it all. */
+static u64 touch(bool large, u64 leaves)
+{
+    static const char reads[] = "\x48\x8b\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5"; /* RBX from, RCX times, RDX step */
+    u64 start;
+
+    l2_code(reads, sizeof reads - 1);
+    l2.gpr[RBX] = AT_4K;
+    l2.gpr[RCX] = leaves;
+    l2.gpr[RDX] = large ? 2 << 20 : 4096;
+    l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
+    l2_write();
+    start = gt_rdtsc();
+    l2_enter(false);
+    gt_check((u32)l2_seen[VI_EXIT_REASON] == REASON_VMCALL, "%s", ept_result());
+    return gt_rdtsc() - start;
+}
+
+/* First touch, less what the same loop takes when everything is there. */
+static void first(const char *name, bool large, u64 eptp_flags, u64 leaf_flags)
+{
+    u64 leaves = large ? 512 : LEAVES, before, ticks, exits;
+
+    ept_world(L2_64, eptp_flags);
+    touch(large, 1);
+    map(large, leaf_flags);
+    before = l0_exits();
+    ticks = touch(large, leaves);
+    exits = l0_exits() - before;
+    ticks -= touch(large, leaves);
+    gt_line("%s: %lu %lu", name, ticks * PER / leaves, exits * PER / leaves);
+}
+
+/* INVEPT and the next round trip, with so many leaves filled, of which none or one changed. */
+static void invept(const char *name, u64 leaves, unsigned changed)
+{
+    u64 *pt = arena(PG_TABLES), before, ticks, start;
+
+    ept_world(L2_64, 0);
+    map(false, 0);
+    touch(false, leaves);
+    touch(false, 1);
+    ticks = touch(false, 1);
+    before = l0_exits();
+    if (changed)
+        pt[4] ^= E_X;
+    start = gt_rdtsc();
+    ept_invept(INVEPT_ALL, 0);
+    start = gt_rdtsc() - start;
+    ticks = start + touch(false, 1) - ticks;
+    gt_line("%s: %lu %lu", name, ticks * PER, (l0_exits() - before) * PER);
+}
+
+TEST_MAIN(bench_memory)
+{
+    vmx_begin();
+    if (ept_usable() && vmx_on()) {
+        l2_init();
+        first("touch.2m", true, 0, 0);
+        first("touch.4k", false, 0, 0);
+        first("touch.4k.ad, flags set", false, EPTP_AD_ON, E_A | E_D);
+        first("touch.4k.ad, flags clear", false, EPTP_AD_ON, 0);
+        invept("invept.1 leaf", 1, 0);
+        invept("invept.512 leaves", 512, 0);
+        invept("invept.8192 leaves", LEAVES, 0);
+        invept("invept.8192, 1 changed", LEAVES, 1);
+    }
+    vmx_end();
+}
