@@ -8,7 +8,7 @@ import os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 import emu
-from guest_tests import Boot, Test
+from guest_tests import Boot, Test, select
 from transcript import Caveats, Transcript, compare, judge
 
 ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
@@ -155,6 +155,19 @@ def test_a_test_left_out_at_depth_needs_a_reason():
             assert False, words
         except ValueError:
             pass
+
+
+def test_tests_are_named_or_matched():
+    short, slow = Test("t_ept_a", {}), Test("t_ept_b", {"long": True})
+    names = lambda *wanted, long=False: [t.name[-1] for t in select([short, slow, Test("t_io", {})], wanted, long)]
+    assert names() == ["a", "o"] and names(long=True) == ["a", "b", "o"]
+    assert names("t_ept_*") == ["a"] and names("t_ept_*", "t_io.efi", long=True) == ["a", "b", "o"]
+    assert names("t_ept_b") == ["b"]
+    try:
+        names("t_ept_*", "t_x*")
+        assert False
+    except ValueError:
+        pass
 
 
 def main():

@@ -4,12 +4,12 @@
 Owns: which programs share a boot, the order of boots, what is said at the end. guest-tests/manifest says
 what a test needs beyond the defaults; tools/transcript.py says when two runs agree.
 
-  guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid)
+  guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid, 't_ept_*')
   guest_tests.py --depth N [TEST...]              under N + 1 of them, each but the first in the one before it
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
 """
-import argparse, glob, os, signal, subprocess, sys, time
+import argparse, fnmatch, glob, os, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -125,7 +125,8 @@ class Boot:
         return self.collect(m.output("e9").decode("latin-1"), tests, reason)
 
     def watch(self, m, by_name):
-        """Until the end, or until one program has used up its time. Returns why, or None for a clean end."""
+        """Until the end, or until one program has used up its time. Returns why, or None for a clean end. At depth a
+        program that works may take long, so its time begins anew with every line."""
         current, since, limit = None, 0, FIRMWARE_SECONDS
         while m.running():
             if emu.stopping.is_set():
@@ -135,12 +136,13 @@ class Boot:
                 return None
             at = text.rfind(b"RUN \\")
             now = text[at:].split(b"\n")[0] if at >= 0 else None
-            if now != current:
-                current, since = now, m.spent()
+            sign = (now, len(text) if self.depth else 0)
+            if now and sign != current:
+                current, since = sign, m.spent()
                 name = now.decode("latin-1").split()[1].lstrip("\\").removesuffix(".efi")
-                limit = (by_name[name].limit() if name in by_name else 60) * (1 + 2 * self.depth)
-            if m.spent() - since > limit:
-                return f"no answer for {limit:.0f} s"
+                limit = by_name[name].limit() if name in by_name else 60
+            if m.spent() - since > limit * 3 ** self.depth:
+                return f"no answer for {limit * 3 ** self.depth:.0f} s"
             time.sleep(0.2)
         return None if m.shut_down_cleanly() else "the emulator died (bochs.log says why)"
 
@@ -232,6 +234,16 @@ def report(tests, boots, caveats, bare_only):
     return passed, failed
 
 
+def select(tests, wanted, long):
+    """Those named, or those that match a pattern; a long one only when named, or with --long."""
+    wanted = [w.removesuffix(".efi") for w in wanted]
+    unknown = [w for w in wanted if not fnmatch.filter([t.name for t in tests], w)]
+    if unknown:
+        raise ValueError("no such test: " + " ".join(sorted(unknown)))
+    return [t for t in tests if t.name in wanted or ((long or "long" not in t.options) and
+            (not wanted or any(fnmatch.fnmatchcase(t.name, w) for w in wanted)))]
+
+
 def shallow(tests):
     """Those that can run at depth; the others are named with their reason."""
     for t in tests:
@@ -254,11 +266,10 @@ def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     signal.signal(signal.SIGHUP, emu.raise_on_term)
     tests = read_manifest(os.path.join(ROOT, "guest-tests/manifest"))
-    wanted = [t.removesuffix(".efi") for t in a.tests]
-    unknown = set(wanted) - {t.name for t in tests}
-    if unknown:
-        p.error("no such test: " + " ".join(sorted(unknown)))
-    tests = [t for t in tests if t.name in wanted or (not wanted and (a.long or "long" not in t.options))]
+    try:
+        tests = select(tests, a.tests, a.long)
+    except ValueError as e:
+        p.error(str(e))
     if a.depth:
         tests = shallow(tests)
     for t in tests:

@@ -35,9 +35,13 @@ stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$(
 stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/payload.sh
 stage guest tools/guest_tests.py ${long:+--long}
+[ -z "$long" ] || stage depth-1 tools/guest_tests.py --depth 1 --out build/guest-depth-1
+stage depth-2 tools/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage ept01 tools/ept01_test.py
+# t_ept_count is left out: it counts exits, and some of these options cost some.
 for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict stress=restore tlb=strict tlb=eager}; do
-    stage "$extra" tools/guest_tests.py --with "$extra" --out "build/guest-$extra" t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
+    stage "$extra" tools/guest_tests.py --with "$extra" --out "build/guest-$extra" 't_vmx_*' \
+        t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
 done
 stage linux tools/linux_test.py
 stage kvm tools/kvm_test.py ${long:+long}
