@@ -4,6 +4,7 @@
  * words that L2 uses (hv/vmcs12/bitmap.h). L1's I/O bitmaps are used in place and need nothing.
  * SDM 3C 25.6.9 "MSR-Bitmap Address"
  */
+#include "hv/nested/bitmap02.h"
 #include "hv/nested/nested.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
@@ -22,7 +23,7 @@ static const u64 *map12(const struct cpu *cpu)
 
 /* Without "use MSR bitmaps" in vmcs12, vmcs02 has none either and the map is not looked at; with no
  * word open it stops everything. */
-void nested_merge_msr_bitmap(struct cpu *cpu)
+void bitmap02_merge(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (!n->msr_open02.count || !any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS))
@@ -34,7 +35,7 @@ void nested_merge_msr_bitmap(struct cpu *cpu)
         panic("bug: MSR_BITMAP02 lets pass what L0 or L1 intercepts");
 }
 
-bool nested_msr_hit(const struct cpu *cpu, bool write)
+bool bitmap02_l1_wants(const struct cpu *cpu, bool write)
 {
     return msr_bitmap_hit((const u8 *)map12(cpu), (u32)cpu->regs.gpr[REG_RCX], write);
 }
@@ -49,7 +50,7 @@ static void execute_again(struct cpu *cpu)
     exit_retry(cpu);
 }
 
-bool nested_msr_passes(struct cpu *cpu, bool write)
+bool bitmap02_passes(struct cpu *cpu, bool write)
 {
     struct nested *n = cpu->nested;
     u32 msr = (u32)cpu->regs.gpr[REG_RCX];

@@ -3,6 +3,7 @@
  * a refusal changes flags and the error field (VMfail), or is an exit to L1 that only records
  * reason and qualification. SDM 3C 27 "VM Entries"
  */
+#include "hv/nested/bitmap02.h"
 #include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
 #include "hv/vmcs12/merge.h"
@@ -65,12 +66,16 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     const struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
     hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
-    a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
-    a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
+    if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
+        a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
+        a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
+    }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
-    a->virtual_apic = used_page(cpu, v->virtual_apic_addr, mem_hpa(&cpu->vm->mem, n->drop));
+    if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
+        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, mem_hpa(&cpu->vm->mem, n->drop));
     /* The CPU compares this address and never reads it, so a device's is as good as any. */
-    a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
+    if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
+        a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
     a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer) : cpu->vm->ept01.eptp;
 }
 
@@ -107,7 +112,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
-    nested_merge_msr_bitmap(cpu);
+    bitmap02_merge(cpu);
     merge_vmcs02(&env, &n->want02);
 }
 

@@ -2,6 +2,7 @@
  * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
  * go to the same handlers that serve L1, which work on whatever VMCS is current.
  */
+#include "hv/nested/bitmap02.h"
 #include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
 #include "hv/nested/shadow12.h"
@@ -75,9 +76,9 @@ static bool bitmap_hit(struct cpu *cpu)
     case EXIT_REASON_IO_INSTRUCTION:
         return io_hit(cpu);
     case EXIT_REASON_RDMSR:
-        return nested_msr_hit(cpu, false);
+        return bitmap02_l1_wants(cpu, false);
     case EXIT_REASON_WRMSR:
-        return nested_msr_hit(cpu, true);
+        return bitmap02_l1_wants(cpu, true);
     default: /* VMREAD, VMWRITE */
         return shadow12_exits(cpu);
     }
@@ -124,7 +125,7 @@ static enum outcome l0_handles(struct cpu *cpu)
     bool write = reason == EXIT_REASON_WRMSR;
     if (reason == EXIT_REASON_VMFUNC)
         return nested_vmfunc(cpu);
-    if ((reason == EXIT_REASON_RDMSR || write) && nested_msr_passes(cpu, write))
+    if ((reason == EXIT_REASON_RDMSR || write) && bitmap02_passes(cpu, write))
         return RESUME;
     const struct exit_row *row = &exit_rows_l1[reason];
     if (!row->handle)

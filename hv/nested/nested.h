@@ -46,12 +46,13 @@ struct nested {
     u16 vpid12[VPID02_COUNT];  /* whose tag VPID02_FIRST + i is; 0: nobody's */
     u16 vpid_next;             /* the slot that is taken next */
     struct ept02 *ept02;       /* EPT12s of L1 over EPT01 (ept02.h) */
-    u64 hw_gates;              /* BIT(enum vmcs_gate): fields that this processor has */
+    u64 hw_gates;              /* BIT(enum vmcs_gate): fields that this processor has, ... */
+    u64 shadow_gates;          /* ... and that L1 has as well */
     u64 *msr_bitmap02;         /* one page: L0's map with L1's over it (bitmap02.c) */
     struct msr_open msr_open02; /* the words of it that L2 uses */
-    u64 *ones;                 /* one page of all ones: what is read where nothing is */
-    u64 *drop;                 /* one page that takes writes to nowhere */
-    struct vmcs shadow;        /* the shadow VMCS that L1 reads and writes without an exit */
+    u64 *ones, *drop;          /* pages: all ones, read where nothing is; takes writes to nowhere */
+    struct vmcs shadow;        /* the shadow VMCS that L1 reads and writes without an exit, ... */
+    struct vmcs_image shown;   /* ... and what it held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;
     bool can_shadow, shadow_on;
     bool nmi_held;             /* an NMI waits for L2's window, or for L2 to leave */
@@ -138,15 +139,6 @@ enum outcome nested_l2_exit(struct cpu *cpu);
  * information, if any. What was about to be injected shows as IDT-vectoring.
  * @pre in_l2, vmcs02 is current */
 void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info);
-
-/* bitmap02.c: MSR_BITMAP02. */
-/* Makes it what L1's page asks for now. For every entry. */
-void nested_merge_msr_bitmap(struct cpu *cpu);
-/* L1's map has the bit for L2's RDMSR or WRMSR that exited. @pre vmcs12 uses MSR bitmaps */
-bool nested_msr_hit(const struct cpu *cpu, bool write);
-/* L2's RDMSR or WRMSR is neither L1's nor L0's: the map lets it pass now, and it will be executed
- * again. False when L0 must do it. @pre L1 does not intercept it; in_l2, vmcs02 is current */
-bool nested_msr_passes(struct cpu *cpu, bool write) MUST_CHECK;
 
 /* Who runs. Each makes its VMCS current. */
 void nested_run_l1(struct cpu *cpu);

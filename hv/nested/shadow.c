@@ -6,6 +6,7 @@
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
 #include "hv/nested/nested.h"
+#include "hv/nested/pack.h"
 #include "hv/vmx/insn.h"
 
 /* Writing exit information into the shadow VMCS takes VMX_MISC[29]. */
@@ -15,10 +16,13 @@ static bool cpu_can_shadow(const struct vm *vm)
            any(vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
 }
 
-static bool is_shadowed(const struct nested *n, enum vmcs_gate gate)
-{
-    return vcaps_gate(&n->caps, gate) && any(n->hw_gates, BIT(gate));
-}
+enum { EXITS, READ_SHADOWED, ALL_SHADOWED };
+
+/* By field, known at build time: each inclusion of fields.def below is straight code. */
+static const u8 how[F_COUNT] = {
+#define SHADOW(name, written) [F_##name] = (written) ? ALL_SHADOWED : READ_SHADOWED,
+#include "hv/nested/shadow.def"
+};
 
 static void allow(u8 *bitmap, u32 encoding)
 {
@@ -29,13 +33,13 @@ static void fill_bitmaps(const struct nested *n)
 {
     for (u32 i = 0; i < PAGE_SIZE; i++)
         n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = 0xff;
-#define SHADOW(name, written)                                                                    \
-    if (is_shadowed(n, (enum vmcs_gate)vmcs12_desc(F_##name)->gate)) {                           \
-        allow(n->vmread_bitmap, ENC_##name);                                                     \
-        if (written)                                                                             \
-            allow(n->vmwrite_bitmap, ENC_##name);                                                \
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate)) {                           \
+        allow(n->vmread_bitmap, enc);                                                            \
+        if (how[F_##name] == ALL_SHADOWED)                                                       \
+            allow(n->vmwrite_bitmap, enc);                                                       \
     }
-#include "hv/nested/shadow.def"
+#include "hv/vmcs12/fields.def"
 }
 
 bool nested_shadow_reserve(struct cpu *cpu)
@@ -57,6 +61,8 @@ void nested_shadow_init(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (!n->can_shadow)
         return;
+    for (u32 g = 0; g < GATE_COUNT; g++)
+        n->shadow_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
@@ -73,6 +79,7 @@ void nested_shadow_put(struct cpu *cpu, u64 encoding)
         return;
     vmcs_load(cpu, &n->shadow);
     vmcs_write(full, vmcs12_get(&n->vmcs12, f));
+    vmcs12_set(&n->shown, f, vmcs12_get(&n->vmcs12, f));
     vmcs_clear(cpu, &n->shadow);
     vmcs_load(cpu, &cpu->vmcs01);
 }
@@ -89,20 +96,38 @@ static void turn(struct cpu *cpu, bool on)
     n->shadow_on = on;
 }
 
+/* stress=paranoid: L1 reads what its VMCS12 holds. */
+static void verify(const struct nested *n)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate) &&                           \
+        vmcs_read(enc) != UNPACK_##width(n->vmcs12.name))                                        \
+        panic("bug: the shadow VMCS and VMCS12 differ in %s", #name);
+#include "hv/vmcs12/fields.def"
+}
+
+/* What L1 wrote since the last push was pulled before the working copy changed, so `shown` is what
+ * the region holds; but for its first use, and after L1 was without a current VMCS. */
 void nested_shadow_push(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (!n->can_shadow)
         return;
     bool on = n->vmxon && n->current.a != NO_VMCS12;
+    bool every = !n->shadow_on || any(cpu->vm->stress, STRESS_REMERGE);
     turn(cpu, on);
     if (!on)
         return;
     vmcs_load(cpu, &n->shadow);
-#define SHADOW(name, written)                                                                    \
-    if (is_shadowed(n, (enum vmcs_gate)vmcs12_desc(F_##name)->gate))                             \
-        vmcs_write(ENC_##name, vmcs12_get(&n->vmcs12, F_##name));
-#include "hv/nested/shadow.def"
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate) &&                           \
+        (n->shown.name != n->vmcs12.name || every)) {                                            \
+        vmcs_write(enc, UNPACK_##width(n->vmcs12.name));                                         \
+        n->shown.name = n->vmcs12.name;                                                          \
+    }
+#include "hv/vmcs12/fields.def"
+    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+        verify(n);
     vmcs_clear(cpu, &n->shadow);
     vmcs_load(cpu, &cpu->vmcs01);
 }
@@ -113,10 +138,10 @@ void nested_shadow_pull(struct cpu *cpu)
     if (!n->shadow_on)
         return;
     vmcs_load(cpu, &n->shadow);
-#define SHADOW(name, written)                                                                    \
-    if ((written) && is_shadowed(n, (enum vmcs_gate)vmcs12_desc(F_##name)->gate))                \
-        vmcs12_set(&n->vmcs12, F_##name, vmcs_read(ENC_##name));
-#include "hv/nested/shadow.def"
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow_gates, GATE_##gate))                      \
+        n->vmcs12.name = n->shown.name = PACK_##width(vmcs_read(enc));
+#include "hv/vmcs12/fields.def"
     vmcs_clear(cpu, &n->shadow);
     vmcs_load(cpu, &cpu->vmcs01);
 }

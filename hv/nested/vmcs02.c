@@ -3,28 +3,15 @@
  * field is listed twice; the compiler turns each into straight code over constant offsets.
  */
 #include "hv/nested/nested.h"
+#include "hv/nested/pack.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"
-
-/* The processor has the field: decided at build time for most. */
-#define HAS(n, gate) ((gate) == GATE_ALWAYS || any((n)->hw_gates, BIT(gate)))
-
-#define PACK_W16(v) ((u16)(v))
-#define PACK_W32(v) ((u32)(v))
-#define PACK_W64(v) (v)
-#define PACK_WNW(v) (v)
-#define PACK_WAR(v) ar_pack((u32)(v))
-#define UNPACK_W16(v) (v)
-#define UNPACK_W32(v) (v)
-#define UNPACK_W64(v) (v)
-#define UNPACK_WNW(v) (v)
-#define UNPACK_WAR(v) ar_unpack(v)
 
 /* stress=paranoid: what vmcs02 holds is what we believe it holds. */
 static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_RO && HAS(n, GATE_##gate) &&                                         \
+    if (AREA_##area != AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                                         \
         vmcs_read(enc) != UNPACK_##width(n->image02.name))                                       \
         panic("bug: vmcs02 and its image differ in %s", #name);
 #include "hv/vmcs12/fields.def"
@@ -37,7 +24,7 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
     struct vmcs_image *have = &n->image02;
     bool every = any(cpu->vm->stress, STRESS_REMERGE);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_RO && (every || have->name != want->name) && HAS(n, GATE_##gate)) {  \
+    if (AREA_##area != AREA_RO && (every || have->name != want->name) && HAS(n->hw_gates, GATE_##gate)) {  \
         vmcs_write(enc, UNPACK_##width(want->name));                                             \
         have->name = want->name;                                                                 \
     }
@@ -50,7 +37,7 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 static void fetch_guest(const struct nested *n, struct vmcs_image *v)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                        \
+    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate))                                        \
         v->name = PACK_##width(vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
     v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
@@ -83,7 +70,7 @@ void vmcs01_store_guest(struct cpu *cpu)
     v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & ~CR4_SMXE;
     v->vmcs_link_pointer = vmcs_read(ENC_vmcs_link_pointer);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n, GATE_##gate))                                               \
+    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate))                                               \
         vmcs_write(enc, UNPACK_##width(v->name));
 #include "hv/vmcs12/fields.def"
     vmcs_write(ENC_entry_ctl, v->entry_ctl);
