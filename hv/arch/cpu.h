@@ -60,6 +60,7 @@
 #define RFLAGS_OF    BIT(11)
 #define RFLAGS_IOPL  (BIT(12) | BIT(13))
 #define RFLAGS_NT    BIT(14)
+#define RFLAGS_STATUS 0x8d5ull /* CF, PF, AF, ZF, SF, OF */
 #define RFLAGS_RF    BIT(16)
 #define RFLAGS_VM    BIT(17)
 #define RFLAGS_AC    BIT(18)

@@ -170,6 +170,7 @@ static void load_current(struct cpu *cpu, gpa1_t at)
     ASSERT(page != NULL);
     n->current = at;
     vmcs12_load_page(&n->vmcs12, page);
+    n->settled = 0;
     nested_shadow_push(cpu);
 }
 
@@ -302,8 +303,10 @@ enum outcome nested_vmwrite(struct cpu *cpu)
     u32 error = vmcs12_write(v, &n->caps, encoding, value);
     if (error != 0)
         return nested_fail(cpu, INSN_VMWRITE, error);
-    if (!cpu->in_l2)
-        nested_shadow_put(cpu, encoding);
+    if (cpu->in_l2)
+        return nested_succeed(cpu);
+    nested_changed(n, check_groups_of(vmcs12_find(encoding)));
+    nested_shadow_put(cpu, encoding);
     return nested_succeed(cpu);
 }
 

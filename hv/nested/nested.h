@@ -37,6 +37,7 @@ struct nested {
     gpa1_t vmxon_pointer;
     gpa1_t current; /* the current-VMCS pointer, NO_VMCS12 when there is none */
     struct vmcs_image vmcs12;
+    u32 settled;    /* CHECK_* groups of entry rules that hold for it whatever memory says */
 
     struct vmcs vmcs02;
     struct vmcs_image image02; /* what vmcs02 holds: as stored, or as fetched after an exit */
@@ -63,6 +64,12 @@ struct nested {
     u8 *blob;                  /* ... NESTED_STATE_MAX bytes */
     u64 refused;               /* entries that our rules passed and the CPU did not */
 };
+
+/* A field of vmcs12 got another value: these groups of rules (check_groups_of) are open again. */
+static inline void nested_changed(struct nested *n, u32 groups)
+{
+    n->settled &= ~groups;
+}
 
 /* insn.c: the exits of L1's VMX instructions, by basic exit reason. @pre vmcs01 is current; VMREAD
  * and VMWRITE also of L2, when L1 shadows a VMCS for it and its bitmap permits the access */

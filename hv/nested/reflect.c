@@ -54,7 +54,7 @@ static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
     struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .reason = x->reason,
                          .intr_info = x->intr_info, .maxphyaddr = cpu->vm->facts.phys_bits};
     vmcs02_fetch_guest(cpu);
-    sync_exit12(&s, &n->vmcs12);
+    nested_changed(n, sync_exit12(&s, &n->vmcs12));
     if (nested_msr_store(cpu) != 0)
         return vmx_abort(cpu, ABORT_SAVE_MSR);
     return resume_l1(cpu, &h);

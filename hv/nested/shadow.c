@@ -7,6 +7,7 @@
  */
 #include "hv/nested/nested.h"
 #include "hv/nested/pack.h"
+#include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
 
 /* Writing exit information into the shadow VMCS takes VMX_MISC[29]. */
@@ -135,13 +136,20 @@ void nested_shadow_push(struct cpu *cpu)
 void nested_shadow_pull(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    u32 changed = 0;
     if (!n->shadow_on)
         return;
     vmcs_load(cpu, &n->shadow);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow_gates, GATE_##gate))                      \
-        n->vmcs12.name = n->shown.name = PACK_##width(vmcs_read(enc));
+    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow_gates, GATE_##gate)) {                    \
+        vmcs_type_##name is = PACK_##width(vmcs_read(enc));                                      \
+        if (__builtin_expect(is != n->shown.name, 0)) {                                          \
+            changed |= check_changed(F_##name, n->shown.name, is);                               \
+            n->vmcs12.name = n->shown.name = is;                                                 \
+        }                                                                                        \
+    }
 #include "hv/vmcs12/fields.def"
+    nested_changed(n, changed);
     vmcs_clear(cpu, &n->shadow);
     vmcs_load(cpu, &cpu->vmcs01);
 }

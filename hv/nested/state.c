@@ -31,7 +31,7 @@ static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
     struct sync_env s = {.v02 = &n->image02, .x = &none, .vcaps = &n->caps,
                          .preemption_timer = n->image02.preemption_timer_value};
     *out = n->vmcs12;
-    sync_exit12(&s, out);
+    (void)sync_exit12(&s, out);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area != AREA_GUEST)                                                               \
         out->name = n->vmcs12.name;
@@ -135,6 +135,7 @@ void nested_wipe(struct cpu *cpu)
     n->vmxon = n->launching = n->entering = n->nmi_held = n->init_blocked = false;
     n->current = GPA1(NO_VMCS12);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
+    n->settled = 0;
     memset(&n->want02, 0, sizeof n->want02);
     nested_shadow_push(cpu);
     vmcs02_reset(cpu);
@@ -154,6 +155,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     n->vmxon_pointer = GPA1(s->vmxon_pa);
     n->current = GPA1(s->vmcs12_pa == KVM_NO_ADDRESS ? NO_VMCS12 : s->vmcs12_pa);
     layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->vmcs12);
+    n->settled = 0;
     nested_vmx_operation(cpu, s->vmxon_pa != KVM_NO_ADDRESS);
     if (any(s->flags, KVM_GUEST_MODE))
         load_l2(cpu, t);

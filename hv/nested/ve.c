@@ -49,6 +49,7 @@ enum outcome nested_vmfunc(struct cpu *cpu)
         !check_eptp(eptp12, &n->check_cpu))
         return nested_reflect(cpu);
     v->ept_pointer = eptp12;
+    nested_changed(n, check_groups_of(F_ept_pointer));
     if (any(v->cpu2_ctl, CPU2_EPT_VIOLATION_VE))
         v->eptp_index = (u16)index;
     n->image02.ept_pointer = ept02_pointer(cpu, eptp12);

@@ -5,6 +5,7 @@
 #include "hv/vmcs12/sync.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/paging.h"
+#include "hv/vmcs12/check_inputs.h"
 
 /* Each SYNTH row has exactly one line in sync.def, as in merge.c. */
 enum {
@@ -57,20 +58,32 @@ static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *
            !any(v02->guest_efer, EFER_LMA);
 }
 
-void sync_exit12(const struct sync_env *env, struct vmcs_image *v12)
+/* Of the fields that rules read most are what they were already. */
+#define PUT(name, value)                                                                           \
+    do {                                                                                           \
+        vmcs_type_##name to = (vmcs_type_##name)(value);                                           \
+        if (!check_readers[F_##name] || __builtin_expect(v12->name != to, 0)) {                    \
+            changed |= check_changed(F_##name, v12->name, to);                                     \
+            v12->name = to;                                                                        \
+        }                                                                                          \
+    } while (0);
+
+u32 sync_exit12(const struct sync_env *env, struct vmcs_image *v12)
 {
     const struct vmcs_image *v02 = env->v02;
     const struct vmexit *x = env->x;
+    u32 changed = 0;
 
     /* No value in sync.def reads a field that an earlier line writes, its own apart. */
-#define SYNTHED(name, value) v12->name = (vmcs_type_##name)(value);
+#define SYNTHED(name, value) PUT(name, value)
 #include "hv/vmcs12/sync.def"
 
-#define GET_SAVE(name)  v12->name = v02->name;
+#define GET_SAVE(name)  PUT(name, v02->name)
 #define GET_SYNTH(name) /* above */
 #define GET_KEEP(name)  /* L1's own */
 #define FIELD(enc, width, area, name, gate, to02, to12) GET_##to12(name)
 #include "hv/vmcs12/fields.def"
+    return changed;
 }
 
 void sync_failed_entry12(struct vmcs_image *v12, u32 reason, u64 qualification)

@@ -17,10 +17,11 @@ struct sync_env {
     u32 preemption_timer;          /* what is left of it (0 at its own exit) */
 };
 
-/* A true exit: guest area, exit information, and the entry fields that an exit changes.
+/* A true exit: guest area, exit information, and the entry fields that an exit changes. Returns the
+ * groups of entry rules (hv/vmcs12/check.h) that read a field which has another value now.
  * SDM 3C 28.2 "Recording VM-Exit Information and Updating VM-Entry Control Fields",
  * SDM 3C 28.3 "Saving Guest State" */
-void sync_exit12(const struct sync_env *env, struct vmcs_image *v12);
+u32 sync_exit12(const struct sync_env *env, struct vmcs_image *v12);
 
 /* A failed entry: only exit reason (bit 31 set here) and qualification change.
  * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */

@@ -55,7 +55,7 @@ static void come_back(void)
                          .maxphyaddr = 40};
 
     was = v12;
-    sync_exit12(&s, &v12);
+    (void)sync_exit12(&s, &v12);
     for (u32 f = 0; f < F_COUNT; f++)
         if (vmcs12_desc((enum vmcs_field)f)->to12 == TO12_KEEP)
             demand(vmcs12_get(&v12, (enum vmcs_field)f) == vmcs12_get(&was, (enum vmcs_field)f));

@@ -1,0 +1,110 @@
+/*
+ * VMRESUME after VMRESUME of one VMCS: each field in turn gets a value that an entry rule refuses, by one VMWRITE and
+ * nothing else, then its old one again. Every entry is judged by what the VMCS holds then, however often it was
+ * judged before. The second entry with the bad value must be refused like the first.
+ */
+#include "guest-tests/lib/vmx.h"
+#include "guest-tests/lib/vmx_insn.h"
+#include "guest-tests/lib/vmx_l2.h"
+
+#define TOP (1ul << 62)
+static const struct {
+    const char *name;
+    u16 field; /* VI_* */
+    u64 flip;
+} rows[] = {
+    {"pin", VI_PIN_CTL, 1 << 1},
+    {"proc", VI_PROC_CTL, 1 << 1},
+    {"exit", VI_EXIT_CTL, 1 << 0},
+    {"entry", VI_ENTRY_CTL, 1 << 0},
+    {"cr3 targets", VI_CR3_TARGET_COUNT, 0x10},
+    {"msr bitmap", VI_MSR_BITMAP, 8},
+    {"msr area", VI_ENTRY_MSR_LOAD_COUNT, 1},
+    {"event type", VI_ENTRY_INTR_INFO, INTR_VALID | INTR_RESERVED},
+    {"host cr0", VI_HOST_CR0, CR0_NE},
+    {"host cr3", VI_HOST_CR3, 1ul << 50},
+    {"host pat", VI_HOST_PAT, 4},
+    {"host efer", VI_HOST_EFER, 1 << 1},
+    {"host cs", VI_HOST_CS_SEL, 4},
+    {"host fs base", VI_HOST_FS_BASE, TOP},
+    {"host size", VI_EXIT_CTL, EXIT_HOST_64},
+    {"host rip", VI_HOST_RIP, TOP},
+    {"guest cr0", VI_GUEST_CR0, CR0_PE},
+    {"guest cr3", VI_GUEST_CR3, 1ul << 50},
+    {"guest cr4", VI_GUEST_CR4, CR4_PAE},
+    {"guest efer", VI_GUEST_EFER, EFER_LMA},
+    {"guest pat", VI_GUEST_PAT, 4},
+    {"guest dr7", VI_GUEST_DR7, 1ul << 32},
+    {"guest sysenter", VI_GUEST_SYSENTER_ESP, TOP},
+    {"guest ia32e", VI_ENTRY_CTL, ENTRY_IA32E},
+    {"cs rights", VI_GUEST_CS_AR, 1 << 4},
+    {"ss selector", VI_GUEST_SS_SEL, 3},
+    {"tr base", VI_GUEST_TR_BASE, TOP},
+    {"es limit", VI_GUEST_ES_LIMIT, 1},
+    {"fs base", VI_GUEST_FS_BASE, TOP},
+    {"gdtr limit", VI_GUEST_GDTR_LIMIT, 1 << 16},
+    {"idtr base", VI_GUEST_IDTR_BASE, TOP},
+    {"rflags fixed", VI_GUEST_RFLAGS, 1 << 1},
+    {"rflags v86", VI_GUEST_RFLAGS, FLAG_VM},
+    {"activity", VI_GUEST_ACTIVITY, 8},
+    {"interruptibility", VI_GUEST_INTERRUPTIBILITY, 3},
+    {"pending debug", VI_GUEST_PENDING_DEBUG, 1 << 4},
+    {"link", VI_VMCS_LINK_PTR, 1},
+};
+
+static void enter(const char *name, const char *what)
+{
+    static char line[60];
+    bool failed = l2_enter(true) == L2_VMFAIL;
+
+    gt_format(line, sizeof line, "%s %s", name, what);
+    if (failed)
+        gt_line("%s: VMfail %lu", l2_one_word(line), l2_seen[VI_INSN_ERROR]);
+    else
+        gt_line("%s: exit %x rip %lx", l2_one_word(line), (u32)l2_seen[VI_EXIT_REASON], l2_seen[VI_GUEST_RIP]);
+}
+
+static void run(unsigned i)
+{
+    u32 enc = vmx_field[rows[i].field].enc;
+    u64 old = vmx_get(enc);
+
+    vmx_vmwrite(enc, old ^ rows[i].flip);
+    enter(rows[i].name, "bad");
+    enter(rows[i].name, "still bad");
+    vmx_vmwrite(enc, old);
+    enter(rows[i].name, "good");
+}
+
+/* L2 leaves with another RIP and other flags of arithmetic; L1 then spoils a reserved flag. */
+static void left_by_l2(void)
+{
+    l2_world(L2_64);
+    l2_code("\xf9\xb8\x01\x00\x00\x00", 6); /* STC; MOV EAX, 1 */
+    l2_write();
+    l2_enter(false);
+    l2_report("left first");
+    vmx_vmwrite(V_GUEST_RFLAGS, vmx_get(V_GUEST_RFLAGS) ^ 1 << 3);
+    enter("left", "flags");
+    vmx_vmwrite(V_GUEST_RFLAGS, vmx_get(V_GUEST_RFLAGS) ^ 1 << 3);
+    enter("left", "flags back");
+}
+
+TEST_MAIN(vmx_again)
+{
+    vmx_begin();
+    if (vmx_on()) {
+        l2_init();
+        l2_world(L2_64);
+        l2.f[VI_PROC_CTL] |= PROC_MSR_BITMAPS;
+        l2.f[VI_ENTRY_MSR_LOAD_ADDR] |= 8; /* of no entries: any address will do */
+        l2_code("", 0);
+        l2_write();
+        l2_enter(false);
+        l2_report("first");
+        for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+            run(i);
+        left_by_l2();
+    }
+    vmx_end();
+}

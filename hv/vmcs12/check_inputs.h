@@ -1,0 +1,30 @@
+/*
+ * Which rules a change of a field calls for, for code that includes fields.def: with the field known at build
+ * time a comparison of old and new is all that is left. Others ask check_groups_of.
+ */
+#ifndef HV_VMCS12_CHECK_INPUTS_H
+#define HV_VMCS12_CHECK_INPUTS_H
+
+#include "hv/arch/cpu.h"
+#include "hv/vmcs12/check.h"
+
+static const u32 check_readers[F_COUNT] = {
+#define READS(name, groups) [F_##name] = (groups),
+#include "hv/vmcs12/check_inputs.def"
+};
+
+/* Bits of a field that no rule reads although others of it are: only the flags of arithmetic, which
+ * differ at every exit. */
+static inline u64 check_unread(enum vmcs_field field)
+{
+    return field == F_guest_rflags ? RFLAGS_STATUS : 0;
+}
+
+/* The groups (a set of enum check_group) to judge anew when the field goes from one value, as
+ * stored in an image, to the other. */
+static inline u32 check_changed(enum vmcs_field field, u64 from, u64 to)
+{
+    return any(from ^ to, ~check_unread(field)) ? check_readers[field] : 0;
+}
+
+#endif
