@@ -5,7 +5,7 @@ Owns the terminal: it is put back on every way out. Without a terminal on standa
 (tools/l1/rc, "auto"), and the program ends with it.
 
 Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (options for nidus.efi; nested=on),
-RUN_BARE=1 (no Nidus), LIMIT=seconds, BOCHS=, EMU= (tools/emu.py).
+RUN_BARE=1 (no Nidus), DEPTH=N (N + 1 of them, each in the one before, then Linux), LIMIT=seconds, BOCHS=, EMU= (tools/emu.py).
 """
 import os, pty, select, signal, subprocess, sys, termios, time, tty
 
@@ -57,14 +57,17 @@ def make_disk(rundir, mode, bare):
             raise FileNotFoundError(f"{f}: no such file")
     args = " ".join(f"{KERNEL_ARGS} {environ('ARGS')}".split())
     line = f"\\vmlinuz initrd=\\initrd.img {args} -- {mode}"
-    options = "".join(w + "\n" for w in environ("NIDUS", "nested=on").split())
-    config = os.path.join(rundir, "chain.txt" if bare else "nidus.cfg")
-    with open(config, "w") as f:
-        f.write(line + "\n" if bare else f"{options}chain={line}\n")
-    boot = "chain.efi" if bare else "nidus.efi"
-    subprocess.run([f"{HERE}/mkesp.sh", f"{rundir}/esp.img", f"::/EFI/BOOT/BOOTX64.EFI={ROOT}/build/{boot}",
-                    ("::/chain.txt=" if bare else "::/EFI/nidus/nidus.cfg=") + config,
-                    f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}"], check=True)
+    options, depth = environ("NIDUS", "nested=on").split(), int(environ("DEPTH", "0"))
+    with open(f"{rundir}/nidus.cfg", "w") as f:
+        f.write("".join(w + "\n" for w in options) + f"chain={line}\n")
+    with open(f"{rundir}/chain.txt", "w") as f:
+        f.write(("" if bare else (" ".join(["\\nidus.efi", *options]) + "\n") * (depth + 1)) + line + "\n")
+    b = f"{ROOT}/build"
+    if bare or depth:
+        files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
+    else:
+        files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/nidus.efi", f"::/EFI/nidus/nidus.cfg={rundir}/nidus.cfg"]
+    subprocess.run([f"{HERE}/mkesp.sh", f"{rundir}/esp.img", *files, f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}"], check=True)
     return f"{rundir}/esp.img"
 
 
@@ -174,7 +177,7 @@ def main():
     progress, console, m = Progress(), Console(), None
     try:
         disk = make_disk(rundir, "shell" if person else "auto", bare)
-        m = emu.Machine(disk, rundir, com1=console.name)
+        m = emu.Machine(disk, rundir, com1=console.name, ips=emu.IPS_AT_DEPTH if int(environ("DEPTH", "0")) else None)
         m.start()
         return (interactive if person else unattended)(m, console, progress)
     except (FileNotFoundError, subprocess.CalledProcessError) as e:
