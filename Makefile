@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm refusals lint order usb fuzz cov planted setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm refusals lint order usb fuzz cov planted setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -182,6 +182,7 @@ setup-run:
 payload: setup-run
 	@tools/payload.sh
 run: payload
+	@[ -z "$(QEMU)" ] || tools/payload.sh qemu
 	@$(MAKE) -s --no-print-directory images
 	@tools/run.py
 test:
@@ -196,6 +197,12 @@ linux: images payload
 	@tools/linux_test.py
 kvm: images payload
 	@tools/kvm_test.py
+kvm-qemu: images payload
+	@tools/payload.sh qemu
+	@tools/kvm_test.py qemu
+bench-kvm: images payload
+	@tools/payload.sh qemu
+	@tools/kvm_bench.py
 refusals: images
 	@tools/refusals.py
 usb: images

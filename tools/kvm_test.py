@@ -4,6 +4,7 @@
 Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 but its comments ('#': ticks, exits).
     kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0,
                                          depth=1 (Linux is L1 of a Nidus in Nidus)
+    kvm_test.py qemu                     a Linux under QEMU as KVM's guest (tools/l1/qemu-linux), bare and under Nidus
     kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none; "A / B": B in A), for a person
 """
 import difflib, os, re, signal, sys
@@ -13,9 +14,11 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu
 from linux_test import Boot, Verdicts
+from run import QEMU_IPS
 
 KERNEL = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- "
-LIMIT = 900
+QEMU = KERNEL.replace(r"initrd=\initrd.img", r"initrd=\initrd.img initrd=\qemu.img")
+LIMIT, QEMU_LIMIT = 900, 1800
 NIDUS = {"broadwell": r"\nidus.efi nested=on log=none", "host": r"\nidus.efi nested=on profile=host log=none"}
 SETTINGS = ["default", "ept=0", "enable_shadow_vmcs=0", "vpid=0", "unrestricted_guest=0", "depth=1"]
 
@@ -25,6 +28,10 @@ def boot(name, before, parameters):
     depth = max(len(before) - 1, 0)
     return Boot(name, before, KERNEL + " ".join(parameters + ["kvm"]), LIMIT * (depth + 1) ** 2, "build/kvm",
                 ips=emu.IPS_AT_DEPTH if depth else None)
+
+
+def qemu_boot(name, first, word, folder="build/kvm"):
+    return Boot(name, first, QEMU + word, QEMU_LIMIT, folder, "QEMU END", 1024, QEMU_IPS, ["qemu.img"])
 
 
 def told(b):
@@ -67,6 +74,19 @@ def run_setting(v, setting, profiles):
         judge(v, setting, boots[0], b)
 
 
+def run_qemu(v):
+    """The guest's /etc/rc answers as L1's does in linux_test.py; its clock and its ticks are its own."""
+    boots = [qemu_boot("bare-qemu", [], "qemu-test"), qemu_boot("nidus-qemu", [r"\nidus.efi log=none"], "qemu-test")]
+    emu.side_by_side([b.run for b in boots])
+    words = [[l for l in told(b) if not l.startswith(("INIT", "ticks"))] for b in boots]
+    for b in boots:
+        if not v.check(b.code == emu.ENDED and "\nL1 END" in b.text, f"{b.name}: Linux under QEMU reaches its shell as L2"):
+            print("      " + "\n      ".join(b.text.splitlines()[-6:]) + f"\n      (emulator: {b.code}; {b.dir})")
+    if not v.check(words[0] == words[1], f"qemu: {len(words[0])} lines as on the bare CPU"):
+        print("      " + "\n      ".join(difflib.unified_diff(*words, "bare", "nidus", lineterm="", n=1)))
+    v.check("nidus version" in boots[1].text, "qemu: Nidus is there")
+
+
 def one_boot(name, options, parameters):
     b = boot(name, [] if options == "bare" else ["\\nidus.efi " + o for o in options.split(" / ")], parameters).run()
     print(b.text)
@@ -83,7 +103,7 @@ def main():
         settings = [w for w in words if w != "long"] or (SETTINGS if long else SETTINGS[:1])
         v = Verdicts()
         for s in settings:
-            run_setting(v, s, ["broadwell", "host"][:1 if depth_of(s) else 2])
+            run_qemu(v) if s == "qemu" else run_setting(v, s, ["broadwell", "host"][:1 if depth_of(s) else 2])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     print(f"kvm: {v.passed} passed, {v.failed} failed")

@@ -19,8 +19,9 @@ LIMIT = 600
 
 
 class Boot:
-    def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux", ips=None):
-        self.name, self.first, self.text, self.code, self.ips = name, first, "", None, ips
+    def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux", until="L1 END", mem=None, ips=None, more=()):
+        self.name, self.first, self.text, self.code = name, first, "", None
+        self.until, self.mem, self.ips, self.more = until, mem, ips, more      # more: other files of build/l1 on the disk
         self.line, self.limit, self.dir = line, limit, os.path.join(ROOT, folder, name)
 
     def run(self):
@@ -30,12 +31,13 @@ class Boot:
             f.write("".join(l + "\n" for l in self.first + [self.line]))
         b = f"{ROOT}/build"
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={d}/chain.txt", f"::/vmlinuz={b}/l1/vmlinuz",
-                 f"::/initrd.img={b}/l1/initrd.img"] + ([f"::/nidus.efi={b}/nidus.efi"] if self.first else [])
+                 f"::/initrd.img={b}/l1/initrd.img"] + [f"::/nidus.efi={b}/nidus.efi"] * bool(self.first)
+        files += [f"::/{name}={b}/l1/{name}" for name in self.more]
         subprocess.run([f"{HERE}/mkesp.sh", f"{d}/esp.img", *files], check=True)
-        m = emu.Machine(f"{d}/esp.img", d, ips=self.ips)
+        m = emu.Machine(f"{d}/esp.img", d, mem=self.mem, ips=self.ips)
         try:
             m.start()
-            self.code = m.wait("L1 END", self.limit)
+            self.code = m.wait(self.until, self.limit)
         finally:
             m.stop()
         self.text = m.output("e9").decode("latin-1")

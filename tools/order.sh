@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 list=docs/READING-ORDER
 
 sources() {
-    git ls-files -co --exclude-standard -- '*.c' '*.h' '*.asm' '*.def' '*.py' '*.sh' '*.lds' linker.ld Makefile tools/l1/rc |
+    git ls-files -co --exclude-standard -- '*.c' '*.h' '*.asm' '*.def' '*.py' '*.sh' '*.lds' linker.ld Makefile tools/l1/rc tools/l1/qemu-linux |
         while read -r f; do [ ! -f "$f" ] || echo "$f"; done | sort -u
 }
 listed() { sed -nE 's/^([^#[:space:]][^[:space:]]*).*/\1/p' $list; }

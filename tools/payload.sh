@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# payload.sh: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
+# payload.sh [qemu]: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
+# With "qemu" also qemu.img, a second initramfs that holds this machine's QEMU and the two files for its guest.
 # Nothing is installed: the packages are downloaded as files and unpacked. Done once; `make clean` forgets it,
 # and a changed program in tools/ rebuilds the initramfs only.
 set -euo pipefail
@@ -66,8 +67,28 @@ initramfs() {
     mv "$out/initrd.img.new" "$out/initrd.img"
 }
 
+qemu() { # the program, every library it wants, and the firmware that the machine type microvm reads
+    local root=$out/qemu
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,boot,usr/bin,usr/share/qemu}
+    cp tools/l1/qemu-linux "$root/bin/"
+    cp "$(command -v qemu-system-x86_64)" "$root/usr/bin/"
+    ldd "$root/usr/bin/qemu-system-x86_64" | grep -oE '/[^ ]+' | while read -r f; do
+        mkdir -p "$root${f%/*}"
+        cp -L "$f" "$root$f"
+    done
+    cp /usr/share/qemu/{qboot.rom,pvh.bin,linuxboot_dma.bin} "$root/usr/share/qemu/"
+    cp "$out/vmlinuz" "$out/initrd.img" "$root/boot/"
+    (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/qemu.img.new"
+    mv "$out/qemu.img.new" "$out/qemu.img"
+    rm -rf "$root"
+}
+
 kernel
 busybox
 for f in tools/l1/init.c tools/l1/rc tools/nidus-info.c tools/payload.sh hv/arch/vmx_exit.def tools/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
+done
+[ "${1:-}" != qemu ] || for f in "$out/initrd.img" tools/l1/qemu-linux tools/payload.sh; do
+    [ "$out/qemu.img" -nt "$f" ] || { qemu; break; }
 done

@@ -5,7 +5,8 @@ Owns the terminal: it is put back on every way out. Without a terminal on standa
 (tools/l1/rc, "auto"), and the program ends with it.
 
 Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (options for nidus.efi; nested=on),
-RUN_BARE=1 (no Nidus), DEPTH=N (N + 1 of them, each in the one before, then Linux), LIMIT=seconds, BOCHS=, EMU= (tools/emu.py).
+RUN_BARE=1 (no Nidus), DEPTH=N (N + 1 of them, each in the one before, then Linux), QEMU=1 (L1 has qemu-linux:
+build/l1/qemu.img), LIMIT=seconds, BOCHS=, EMU= (tools/emu.py).
 """
 import os, pty, select, signal, subprocess, sys, termios, time, tty
 
@@ -17,6 +18,7 @@ import emu
 
 # The kernel's self-tests of its ciphers are half of its boot in an emulator; there are no ACPI tables.
 KERNEL_ARGS = "console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable"
+QEMU_IPS = 200000000        # at the usual 25 M a timer tick is 100,000 instructions, and most of an L2's are the tick's own
 LEAVE = 0x1d                # Ctrl-]
 READY = b"L1 SHELL\r\n"     # tools/l1/rc prints it when the terminal is L1's
 
@@ -56,7 +58,9 @@ def make_disk(rundir, mode, bare):
         if not os.path.isfile(f):
             raise FileNotFoundError(f"{f}: no such file")
     args = " ".join(f"{KERNEL_ARGS} {environ('ARGS')}".split())
-    line = f"\\vmlinuz initrd=\\initrd.img {args} -- {mode}"
+    qemu = [f"::/qemu.img={ROOT}/build/l1/qemu.img"] if environ("QEMU") else []
+    second = r"initrd=\qemu.img " if qemu else ""
+    line = f"\\vmlinuz initrd=\\initrd.img {second}{args} -- {mode}"
     options, depth = environ("NIDUS", "nested=on").split(), int(environ("DEPTH", "0"))
     with open(f"{rundir}/nidus.cfg", "w") as f:
         f.write("".join(w + "\n" for w in options) + f"chain={line}\n")
@@ -67,7 +71,8 @@ def make_disk(rundir, mode, bare):
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
     else:
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/nidus.efi", f"::/EFI/nidus/nidus.cfg={rundir}/nidus.cfg"]
-    subprocess.run([f"{HERE}/mkesp.sh", f"{rundir}/esp.img", *files, f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}"], check=True)
+    files += [f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}", *qemu]
+    subprocess.run([f"{HERE}/mkesp.sh", f"{rundir}/esp.img", *files], check=True)
     return f"{rundir}/esp.img"
 
 
@@ -177,7 +182,8 @@ def main():
     progress, console, m = Progress(), Console(), None
     try:
         disk = make_disk(rundir, "shell" if person else "auto", bare)
-        m = emu.Machine(disk, rundir, com1=console.name, ips=emu.IPS_AT_DEPTH if int(environ("DEPTH", "0")) else None)
+        ips = emu.IPS_AT_DEPTH if int(environ("DEPTH", "0")) else QEMU_IPS if environ("QEMU") else None
+        m = emu.Machine(disk, rundir, com1=console.name, ips=ips, mem=environ("MEM", "1024" if environ("QEMU") else ""))
         m.start()
         return (interactive if person else unattended)(m, console, progress)
     except (FileNotFoundError, subprocess.CalledProcessError) as e:
