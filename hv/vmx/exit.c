@@ -157,11 +157,8 @@ void inject_exception(struct cpu *cpu, u32 vector, u32 error)
     /* In real mode no error code is pushed. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
     if (vector < 32 && any(VECTORS_WITH_ERROR, 1u << vector) && any(cpu->st.cr0, CR0_PE))
         info |= INTR_ERROR_VALID;
-    if (vector != VEC_DB) {
+    if (vector != VEC_DB)
         set_rf(cpu);
-        if (any(cpu->st.rflags, RFLAGS_TF))
-            exit_unpend_step();
-    }
     inject_event(cpu, info, error, 0);
 }
 
