@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm refusals lint order usb fuzz cov planted setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -175,6 +175,8 @@ cov: $(COV_BIN)
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted:
 	$(Q)tests/planted.sh
+planted-guest: images
+	$(Q)tests/planted_guest.sh $(NAMES)
 
 # ---- the machine: everything below boots the emulator --------------------------------------
 setup-run:

@@ -256,6 +256,7 @@ def main():
     p = argparse.ArgumentParser(description="run the guest tests bare and under Nidus, compare")
     p.add_argument("tests", nargs="*")
     p.add_argument("--bare", action="store_true", help="bare only; no comparison")
+    p.add_argument("--nidus", action="store_true", help="under Nidus only, for the transcripts (tests/planted_guest.sh)")
     p.add_argument("--long", action="store_true", help="also the tests marked long")
     p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
@@ -275,7 +276,7 @@ def main():
     for t in tests:
         t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
-    boots = boots_of(tests, ["bare"] if a.bare else ["bare", "nidus"], a.out, a.depth)
+    boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:
         emu.side_by_side([b.run for b in boots], a.j)
     except KeyboardInterrupt:

@@ -43,6 +43,7 @@ for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict stress=resto
     stage "$extra" tools/guest_tests.py --with "$extra" --out "build/guest-$extra" 't_vmx_*' \
         t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
 done
+[ -z "$long" ] || stage planted-guest make -s --no-print-directory planted-guest
 stage linux tools/linux_test.py
 stage kvm tools/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/payload.sh qemu && stage kvm-qemu tools/kvm_test.py qemu; }

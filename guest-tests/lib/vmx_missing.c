@@ -115,6 +115,13 @@ static void another_entry(void)
     l2.f[VI_PROC2_CTL] = kept;
 }
 
+/* SDM 3C 29.4.3.2 "Operations that Need Not Invalidate Cached Mappings" */
+static void vmx_off_and_on(void)
+{
+    vmx_off();
+    gt_check(vmx_on(), "VMXON again");
+}
+
 static const struct between {
     const char *name;
     void (*run)(void);
@@ -123,6 +130,7 @@ static const struct between {
     {"invvpid", invvpid_all},
     {"invept of another", invept_of_another},
     {"another entry", another_entry},
+    {"vmxoff", vmx_off_and_on},
 };
 
 /* ---- one case --------------------------------------------------------------------------- */

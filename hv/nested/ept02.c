@@ -137,11 +137,11 @@ static void fill_line(const struct cpu *cpu, u16 node, const struct ept_walk *w,
     struct ept02 *e = cpu->nested->ept02;
     gpa1_t at = w->step[w->steps - 1].at;
     u64 entry12 = w->step[w->steps - 1].next;
-    const u64 *line12 = gpa1_map(cpu->vm, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
+    const volatile u64 *line12 = gpa1_map(cpu->vm, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
     unsigned line = index_at(leaf->base, 1) & ~(EPT02_LINE - 1);
     u64 *table = table_of(e, node) + line, *copy = copy_of(e, node) + line;
     for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
-        u64 other12 = line12[i];
+        u64 other12 = line12[i]; /* once: a device may write there */
         if (!ept_leaves_alike(entry12, other12, leaf01) || copy[i] != 0 || table[i] != EPT02_EMPTY)
             continue;
         table[i] = ept_compose_alike(leaf->entry, other12, leaf01);
