@@ -52,16 +52,21 @@ static const struct {
     {"link", VI_VMCS_LINK_PTR, 1},
 };
 
-static void enter(const char *name, const char *what)
+static void enter_by(bool resume, const char *name, const char *what)
 {
     static char line[60];
-    bool failed = l2_enter(true) == L2_VMFAIL;
+    bool failed = l2_enter(resume) == L2_VMFAIL;
 
     gt_format(line, sizeof line, "%s %s", name, what);
     if (failed)
         gt_line("%s: VMfail %lu", l2_one_word(line), l2_seen[VI_INSN_ERROR]);
     else
         gt_line("%s: exit %x rip %lx", l2_one_word(line), (u32)l2_seen[VI_EXIT_REASON], l2_seen[VI_GUEST_RIP]);
+}
+
+static void enter(const char *name, const char *what)
+{
+    enter_by(true, name, what);
 }
 
 static void run(unsigned i)
@@ -90,6 +95,25 @@ static void left_by_l2(void)
     enter("left", "flags back");
 }
 
+/* Two VMCSs in turn, one good and one bad: what was found of one says nothing of the other. */
+static void other_vmcs(unsigned i)
+{
+    l2_world(L2_64);
+    l2_code("", 0);
+    l2_write();
+    l2_enter(false);
+    *(u32 *)arena(PG_VMCS_B) = *(u32 *)arena(PG_VMCS_A);
+    vmx_vmclear(ARENA_AT(PG_VMCS_B));
+    vmx_vmptrld(ARENA_AT(PG_VMCS_B));
+    l2_write_fields();
+    vmx_vmwrite(vmx_field[rows[i].field].enc, l2.f[rows[i].field] ^ rows[i].flip);
+    vmx_vmptrld(ARENA_AT(PG_VMCS_A));
+    enter("two one", rows[i].name);
+    vmx_vmptrld(ARENA_AT(PG_VMCS_B));
+    enter_by(false, "two other", rows[i].name);
+    vmx_vmclear(ARENA_AT(PG_VMCS_B));
+}
+
 TEST_MAIN(vmx_again)
 {
     vmx_begin();
@@ -105,6 +129,8 @@ TEST_MAIN(vmx_again)
         for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
             run(i);
         left_by_l2();
+        for (unsigned i = 0; i < sizeof rows / sizeof *rows; i += 4)
+            other_vmcs(i);
     }
     vmx_end();
 }
