@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# payload.sh [qemu]: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
-# With "qemu" also qemu.img, a second initramfs that holds this machine's QEMU and the two files for its guest.
+# payload.sh [qemu | xen]: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
+# With "qemu" also qemu.img, a second initramfs that holds this machine's QEMU and the two files for its guest. With
+# "xen" also Xen, its configuration and the kernel of its domain 0: xen.efi, xen.cfg, dom0.
 # Nothing is installed: the packages are downloaded as files and unpacked. Done once; `make clean` forgets it,
 # and a changed program in tools/ rebuilds the initramfs only.
 set -euo pipefail
@@ -22,12 +23,9 @@ fetch() { # a package's file into $out/deb, and its name printed
 }
 
 kernel() {
-    local meta image
     [ ! -s "$out/vmlinuz" ] || return 0
     echo "  fetching Debian's kernel (linux-image-cloud-amd64)"
-    meta=$(fetch linux-image-cloud-amd64)
-    image=$(dpkg-deb -f "$meta" Depends | grep -oE 'linux-image-[^ ,]+' | head -n 1)
-    dpkg-deb -x "$(fetch "$image")" "$out/kernel"
+    dpkg-deb -x "$(fetch "$(depends linux-image-cloud-amd64 linux-image-)")" "$out/kernel"
     cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
 }
 
@@ -84,11 +82,29 @@ qemu() { # the program, every library it wants, and the firmware that the machin
     rm -rf "$root"
 }
 
+depends() { # the first package that package $1 depends on whose name begins with $2
+    dpkg-deb -f "$(fetch "$1")" Depends | grep -oE "$2[^ ,]+" | head -n 1
+}
+
+# No ACPI tables, so no I/O APIC. Xen without a table of processors counts none unless mce=0 is said, and faults in x2APIC mode.
+xen() {
+    echo "  fetching Xen and a kernel for its domain 0"
+    dpkg-deb -x "$(fetch "$(depends xen-system-amd64 xen-hypervisor-)")" "$out/xen"
+    dpkg-deb -x "$(fetch "$(depends linux-image-amd64 linux-image-)")" "$out/xen"
+    cp "$out"/xen/boot/vmlinuz-* "$out/dom0"
+    printf '[global]\ndefault=nidus\n[nidus]\noptions=%s\nkernel=dom0 %s\nramdisk=initrd.img\n' \
+        "console=com1 com1=115200,8n1 loglvl=all acpi=off mce=0 x2apic=0 noreboot" \
+        "console=hvc0 initcall_blacklist=cmos_init cryptomgr.notests=1 nokaslr -- test" >"$out/xen.cfg"
+    cp "$out"/xen/boot/xen-*.efi "$out/xen.efi"
+    rm -rf "$out/xen"
+}
+
 kernel
 busybox
 for f in tools/l1/init.c tools/l1/rc tools/nidus-info.c tools/payload.sh hv/arch/vmx_exit.def tools/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
 done
+[ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/payload.sh ] || xen
 [ "${1:-}" != qemu ] || for f in "$out/initrd.img" tools/l1/qemu-linux tools/payload.sh; do
     [ "$out/qemu.img" -nt "$f" ] || { qemu; break; }
 done

@@ -47,6 +47,7 @@ done
 stage linux tools/linux_test.py
 stage kvm tools/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/payload.sh qemu && stage kvm-qemu tools/kvm_test.py qemu; }
+[ -z "$long" ] || { stage xen-files tools/payload.sh xen && stage xen tools/xen_test.py; }
 stage refusals tools/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
