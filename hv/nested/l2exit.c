@@ -181,6 +181,15 @@ static enum outcome answer(struct cpu *cpu)
     return FATAL;
 }
 
+/* L0 completed L2's instruction, and L1 wants an exit after each: on the CPU that comes before the
+ * next one, ahead of a single-step trap. SDM 3C 26.5.2 "Monitor Trap Flag". CAVEAT(bochs-mtf) */
+static enum outcome trap_to_l1(struct cpu *cpu)
+{
+    exit_advance(cpu);
+    nested_reflect_event(cpu, EXIT_REASON_MONITOR_TRAP_FLAG, 0);
+    return REFLECT;
+}
+
 enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
@@ -193,6 +202,8 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         return nested_entry_failed(cpu, reason, cpu->exit.qual);
     }
     enum outcome out = answer(cpu);
+    if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
+        return trap_to_l1(cpu);
     charge_timer(cpu, then);
     return out;
 }
