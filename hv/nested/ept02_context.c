@@ -15,9 +15,7 @@ u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
 
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c)
 {
-    bool single = any(cpu->vm->facts.vmx.ept_vpid, EPT_CAP_INVEPT_SINGLE);
-    if (invept(single ? INVEPT_SINGLE : INVEPT_ALL, ept02_eptp(cpu, c)) != VMX_OK)
-        panic("bug: INVEPT of EPTP02 %lx was refused", ept02_eptp(cpu, c));
+    ept_flush(cpu->vm, ept02_eptp(cpu, c));
 }
 
 static void drop_context(const struct cpu *cpu, struct ept02_context *c)

@@ -51,13 +51,6 @@ enum outcome nested_invept(struct cpu *cpu)
 
 /* ---- VPIDs ------------------------------------------------------------------------------ */
 
-static void flush_tag(const struct cpu *cpu, u32 vpid02)
-{
-    bool single = any(cpu->vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE);
-    if (invvpid(single ? INVVPID_SINGLE : INVVPID_ALL, (u16)vpid02, 0) != VMX_OK)
-        panic("bug: INVVPID of tag %u was refused", vpid02);
-}
-
 static u32 find_tag(const struct nested *n, u16 vpid12)
 {
     for (u32 i = 0; i < VPID02_COUNT; i++)
@@ -71,13 +64,13 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
     struct nested *n = cpu->nested;
     u32 tag = find_tag(n, vpid12);
     if (tag != 0 && cpu->vm->tlb == BOOT_TLB_EAGER)
-        flush_tag(cpu, tag);
+        vpid_flush(cpu->vm, (u16)tag);
     if (tag != 0)
         return (u16)tag;
     tag = VPID02_FIRST + n->vpid_next;
     n->vpid12[n->vpid_next] = vpid12;
     n->vpid_next = (u16)((n->vpid_next + 1) % VPID02_COUNT);
-    flush_tag(cpu, tag);
+    vpid_flush(cpu->vm, (u16)tag);
     return (u16)tag;
 }
 
@@ -108,7 +101,7 @@ static void invalidate_vpid(struct cpu *cpu, u64 type, const struct descriptor *
     const struct nested *n = cpu->nested;
     for (u32 i = 0; type == INVVPID_ALL && i < VPID02_COUNT; i++)
         if (n->vpid12[i] != 0)
-            flush_tag(cpu, VPID02_FIRST + i);
+            vpid_flush(cpu->vm, (u16)(VPID02_FIRST + i));
     u32 tag = type == INVVPID_ALL ? 0 : find_tag(n, (u16)d->lo);
     if (tag != 0 && invvpid((enum invvpid_type)type, (u16)tag, d->hi) != VMX_OK)
         panic("bug: INVVPID type %lx of tag %u was refused", type, tag);

@@ -154,11 +154,16 @@ bool ept01_init(struct vm *vm)
     return true;
 }
 
-void ept01_invalidate(const struct vm *vm)
+void ept_flush(const struct vm *vm, u64 eptp)
 {
     bool single = any(vm->facts.vmx.ept_vpid, EPT_CAP_INVEPT_SINGLE);
-    if (invept(single ? INVEPT_SINGLE : INVEPT_ALL, vm->ept01.eptp) != VMX_OK)
-        panic("bug: INVEPT was refused");
+    if (invept(single ? INVEPT_SINGLE : INVEPT_ALL, eptp) != VMX_OK)
+        panic("bug: INVEPT of EPTP %lx was refused", eptp);
+}
+
+void ept01_invalidate(const struct vm *vm)
+{
+    ept_flush(vm, vm->ept01.eptp);
 }
 
 bool ept01_fill(struct vm *vm, gpa1_t gpa1)

@@ -26,7 +26,8 @@ bool ept01_init(struct vm *vm) MUST_CHECK;
 /* Builds everything anew, after vm->mtrr changed. The caller invalidates. */
 void ept01_rebuild(struct vm *vm);
 
-/* Drops what the CPU has cached of EPT01. */
+/* Drops what the CPU has cached for an EPTP of ours; of EPT01's. */
+void ept_flush(const struct vm *vm, u64 eptp);
 void ept01_invalidate(const struct vm *vm);
 
 /* An EPT violation of L1 at gpa1: maps what is there. False if no such address can be. */

@@ -125,9 +125,13 @@ bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
 /* Without VPIDs every entry flushes. */
 void vpid01_flush(const struct cpu *cpu)
 {
-    if (!cpu->vm->facts.vpid)
-        return;
-    bool single = any(cpu->vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE);
-    if (invvpid(single ? INVVPID_SINGLE : INVVPID_ALL, VPID01, 0) != VMX_OK)
-        panic("bug: INVVPID was refused");
+    if (cpu->vm->facts.vpid)
+        vpid_flush(cpu->vm, VPID01);
+}
+
+void vpid_flush(const struct vm *vm, u16 vpid)
+{
+    bool single = any(vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE);
+    if (invvpid(single ? INVVPID_SINGLE : INVVPID_ALL, vpid, 0) != VMX_OK)
+        panic("bug: INVVPID of tag %u was refused", vpid);
 }

@@ -169,6 +169,8 @@ u32 guest_cpl(struct cpu *cpu);
 
 /* Drops L1's linear translations, after L0 changed what they follow. */
 void vpid01_flush(const struct cpu *cpu);
+/* Drops what the CPU has cached with this tag of its own. @pre vm->facts.vpid */
+void vpid_flush(const struct vm *vm, u16 vpid);
 
 /* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
 #define CR0_MASK01 CR0_NE
