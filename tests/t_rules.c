@@ -30,18 +30,7 @@ struct row {
     }
 #define BREAKS(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
 #define PASSES(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
-#define FILE_TAG                ctl_row_
-#include "tests/rules_ctl.def"
-#undef FILE_TAG
-#define FILE_TAG host_row_
-#include "tests/rules_host.def"
-#undef FILE_TAG
-#define FILE_TAG guest_row_
-#include "tests/rules_guest.def"
-#undef FILE_TAG
-#define FILE_TAG seg_row_
-#include "tests/rules_seg.def"
-#undef FILE_TAG
+#include "tests/rules_rows.def"
 #undef BREAKS
 #undef PASSES
 
@@ -50,18 +39,7 @@ struct row {
 #define BREAKS(rule, base, ...) ROW(rule, base, true, __VA_ARGS__)
 #define PASSES(rule, base, ...) ROW(rule, base, false, __VA_ARGS__)
 static const struct row rows[] = {
-#define FILE_TAG ctl_row_
-#include "tests/rules_ctl.def"
-#undef FILE_TAG
-#define FILE_TAG host_row_
-#include "tests/rules_host.def"
-#undef FILE_TAG
-#define FILE_TAG guest_row_
-#include "tests/rules_guest.def"
-#undef FILE_TAG
-#define FILE_TAG seg_row_
-#include "tests/rules_seg.def"
-#undef FILE_TAG
+#include "tests/rules_rows.def"
 };
 
 struct msr_row {
