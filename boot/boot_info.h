@@ -77,14 +77,14 @@ struct PACKED handoff_dtr {
     u16 reserved[3];
 };
 
+#define HANDOFF_WHY_MAX 96
+
 /*
  * One processor's context at the moment it is taken over, and the way to the core. It lives in
  * pages of L0's region that both sides map at their physical address. boot/ fills in l0_*, seg
  * and info; handoff.asm the rest, with interrupts off; MSRs that the switch leaves alone are
  * read by the core itself.
  */
-#define HANDOFF_WHY_MAX 96
-
 struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
     u64 rip, rsp, rflags;
