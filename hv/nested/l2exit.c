@@ -202,9 +202,9 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         return nested_entry_failed(cpu, reason, cpu->exit.qual);
     }
     enum outcome out = answer(cpu);
+    charge_timer(cpu, then);
     if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
         return trap_to_l1(cpu);
-    charge_timer(cpu, then);
     return out;
 }
 
