@@ -209,7 +209,8 @@ static void nmi_blocking_after(void **state)
 
         fresh_host();
         v12.pin_ctl = virt ? ~0u : ~(u32)PIN_VIRTUAL_NMIS;
-        v02.guest_interruptibility = blocked ? ~0u : ~(u32)BLOCKING_BY_NMI;
+        v02.guest_interruptibility = blocked != failed ? ~0u : ~(u32)BLOCKING_BY_NMI;
+        host.before = blocked ? ~0u : ~(u32)BLOCKING_BY_NMI; /* L1's, which a failed entry leaves */
         host.reason = other ? 10 : 0;
         host.intr_info = INTR_VALID | (nmi ? INTR_NMI << 8 | 2 : INTR_HW_EXCEPTION << 8 | 14);
         host.failed_entry = failed;

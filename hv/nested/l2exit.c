@@ -193,7 +193,7 @@ static enum outcome trap_to_l1(struct cpu *cpu)
 enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
-    u64 then = rdtsc();
+    u64 then = cpu->nested->exit_tsc = rdtsc();
     if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
         return mc_met_entry(cpu);
     cpu->nested->entering = false;
@@ -213,6 +213,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
 void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
 {
     struct vmexit x = {.reason = reason, .intr_info = info};
+    cpu->nested->exit_tsc = rdtsc();
     struct event planned = {.info = (u32)vmcs_read(ENC_entry_intr_info),
                             .error = (u32)vmcs_read(ENC_entry_exception_error_code),
                             .len = (u32)vmcs_read(ENC_entry_instruction_len)};

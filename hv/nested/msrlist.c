@@ -16,11 +16,20 @@ static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
     return e;
 }
 
+/* IA32_VMX_MISC recommends a maximum to software; a longer area has undefined results, "including a machine
+ * check during the transition". Here it fails at the first entry beyond: that bounds L0's work.
+ * CAVEAT(msr-area-bound) SDM 3D A.6 "Miscellaneous Data" */
+static u32 area_limit(const struct cpu *cpu)
+{
+    return VMX_MISC_MSR_LIST_MAX(cpu->nested->caps.misc);
+}
+
 static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
 {
+    u32 limit = area_limit(cpu);
     for (u32 i = 0; i < count; i++) {
         struct msr_entry e = entry_at(cpu, area, i);
-        if (check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
+        if (i >= limit || check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
             return i + 1;
     }
     return 0;
@@ -38,13 +47,23 @@ u32 nested_msr_load_exit(struct cpu *cpu)
     return load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
 }
 
+/* The time-stamp counter is that of the exit, not of L0's work since then. */
+static bool read_for_store(struct cpu *cpu, struct msr_entry *e)
+{
+    if (e->index != MSR_IA32_TSC)
+        return msr_l1_read(cpu, e->index, &e->value);
+    e->value = cpu->nested->exit_tsc;
+    return true;
+}
+
 /* The value goes to bytes 15:8 of the entry; the rest of it is not written. */
 u32 nested_msr_store(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
+    u32 limit = area_limit(cpu);
     for (u32 i = 0; i < v->exit_msr_store_count; i++) {
         struct msr_entry e = entry_at(cpu, v->exit_msr_store_addr, i);
-        if (check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !msr_l1_read(cpu, e.index, &e.value))
+        if (i >= limit || check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !read_for_store(cpu, &e))
             return i + 1;
         u64 at = v->exit_msr_store_addr + i * sizeof e + offsetof(struct msr_entry, value);
         if (!gpa1_write(cpu->vm, GPA1(at), &e.value, sizeof e.value))

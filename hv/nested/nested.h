@@ -63,6 +63,7 @@ struct nested {
     struct tail *tail;
     u8 *blob;                  /* ... NESTED_STATE_MAX bytes */
     u64 refused;               /* entries that our rules passed and the CPU did not */
+    u64 exit_tsc;              /* the TSC when L2 last stopped */
 };
 
 /* A field of vmcs12 got another value: these groups of rules (check_groups_of) are open again. */

@@ -12,7 +12,7 @@
 static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
 {
     struct nested *n = cpu->nested;
-    log_line("VMX abort %u of L1: %s", indicator, "its VM exit could not be completed");
+    log_line("VMX abort %u of L1: its VM exit could not be completed", indicator);
     n->vmcs12.abort = indicator;
     u64 at = n->current.a + offsetof(struct vmcs_image, abort);
     if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
@@ -49,11 +49,11 @@ static enum outcome resume_l1(struct cpu *cpu, struct host_env *h)
 static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
 {
     struct nested *n = cpu->nested;
+    vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
     struct sync_env s = {.v02 = &n->image02, .x = x, .vcaps = &n->caps,
                          .preemption_timer = n->image02.preemption_timer_value};
     struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .reason = x->reason,
                          .intr_info = x->intr_info, .maxphyaddr = cpu->vm->facts.phys_bits};
-    vmcs02_fetch_guest(cpu);
     nested_changed(n, sync_exit12(&s, &n->vmcs12));
     if (nested_msr_store(cpu) != 0)
         return vmx_abort(cpu, ABORT_SAVE_MSR);
@@ -72,13 +72,22 @@ enum outcome nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
     return leave_l2(cpu, x);
 }
 
+/* An entry that fails in its MSR-load area has loaded the guest state by then, and what the exit
+ * does not load stays so. vmcs02 is fetched, as elements of the area have changed it: its image must
+ * say what it holds when the next entry is made by difference.
+ * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
 enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
 {
     struct nested *n = cpu->nested;
-    struct host_env h = {.v12 = &n->vmcs12, .left = &n->image01, .failed_entry = true,
-                         .reason = reason, .maxphyaddr = cpu->vm->facts.phys_bits};
+    bool loaded = EXIT_REASON_BASIC(reason) == EXIT_REASON_ENTRY_MSR_LOADING;
+    if (cpu->in_l2)
+        vmcs02_fetch_guest(cpu);
+    struct host_env h = {.v12 = &n->vmcs12, .left = loaded ? &n->image02 : &n->image01,
+                         .failed_entry = true, .reason = reason,
+                         .maxphyaddr = cpu->vm->facts.phys_bits};
     nested_run_l1(cpu);
     vmcs01_fetch_guest(cpu);
+    h.before = n->image01.guest_interruptibility;
     sync_failed_entry12(&n->vmcs12, reason, qualification);
     return resume_l1(cpu, &h);
 }

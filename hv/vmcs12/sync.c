@@ -217,7 +217,7 @@ static u32 nmi_blocking(const struct host_env *env)
     u32 blocked = env->left->guest_interruptibility & BLOCKING_BY_NMI;
 
     if (env->failed_entry)
-        return blocked;
+        return env->before & BLOCKING_BY_NMI;
     if (EXIT_REASON_BASIC(env->reason) == EXIT_REASON_EXCEPTION_NMI &&
         INTR_TYPE(env->intr_info) == INTR_NMI)
         return BLOCKING_BY_NMI;

@@ -40,10 +40,12 @@ enum vmx_abort {
 
 struct host_env {
     const struct vmcs_image *v12;
-    /* Where the state is that an exit leaves alone: vmcs02 as fetched after a true exit;
-     * vmcs01 (the same object as the output is fine) after a failed entry. */
+    /* Where the state is that an exit leaves alone: vmcs02 as fetched, after a true exit and after
+     * an entry that failed once it had loaded the guest state; vmcs01 (the same object as the
+     * output is fine) after an entry that failed before. */
     const struct vmcs_image *left;
-    bool failed_entry;
+    bool failed_entry;   /* NMI blocking is then as before the entry: */
+    u32 before;          /* L1's interruptibility at its VMLAUNCH or VMRESUME */
     u32 reason;     /* exit reason and interruption information: an NMI exit blocks NMIs */
     u32 intr_info;
     u64 pdpte[4];   /* used when host_needs_pdptes */
