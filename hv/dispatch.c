@@ -10,7 +10,7 @@ enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
 }
 
 const struct exit_row exit_rows_l1[EXIT_REASON_COUNT] = {
-    [EXIT_REASON_EXCEPTION_NMI]  = {nmi_exit, SNAP_INTR | SNAP_IDT},
+    [EXIT_REASON_EXCEPTION_NMI]  = {exception_exit, SNAP_INTR | SNAP_IDT},
     [EXIT_REASON_TRIPLE_FAULT]   = {emulate_triple_fault, 0},
     [EXIT_REASON_INIT]           = {emulate_init, 0},
     [EXIT_REASON_NMI_WINDOW]     = {nmi_window, 0},

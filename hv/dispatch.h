@@ -42,7 +42,7 @@ enum outcome emulate_triple_fault(struct cpu *cpu);
 /* emulate_cr.c */
 enum outcome emulate_cr_access(struct cpu *cpu);
 /* nmi.c */
-enum outcome nmi_exit(struct cpu *cpu);
+enum outcome exception_exit(struct cpu *cpu);
 enum outcome nmi_window(struct cpu *cpu);
 /* machine_check.c */
 enum outcome mc_met_entry(struct cpu *cpu);

@@ -189,9 +189,10 @@ static void exception_bitmap(void **state)
     }
 }
 
-static enum nmi_plan plan(bool in_l2, u32 pin12, u32 intr, u32 activity, bool planned)
+/* planned: bit 0 an event is planned, bit 1 a debug exception is pending. */
+static enum nmi_plan plan(bool in_l2, u32 pin12, u32 intr, u32 activity, u32 planned)
 {
-    struct nmi_facts f = {in_l2, pin12, intr, activity, planned};
+    struct nmi_facts f = {in_l2, pin12, intr, activity, planned & 1, planned & 2};
     return nmi_plan(&f);
 }
 
@@ -202,7 +203,7 @@ static void nmi_plans(void **state)
     const u32 exits = PIN_NMI_EXITING, virt = PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
 
     for (u32 intr = 0; intr < 16; intr++)
-        for (u32 planned = 0; planned < 2; planned++) {
+        for (u32 planned = 0; planned < 4; planned++) {
             bool blocked = intr & BLOCKING_BY_NMI;
             bool soon = planned || (intr & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
             enum nmi_plan plain = blocked || soon ? NMI_WINDOW : NMI_INJECT;

@@ -29,11 +29,18 @@ static void flush_l1(const struct cpu *cpu)
         vpid01_flush(cpu);
 }
 
-/* An NMI that waited for L2's window, or for L2 to leave, is due again in L1. */
-static void release_nmi(struct cpu *cpu)
+/* L1's, should L2 leave before its window opens. */
+void nested_hold_nmi(struct cpu *cpu)
+{
+    if (cpu->in_l2)
+        cpu->nested->nmi_held = true;
+}
+
+/* vmcs02's controls are its image's again, as the NMI's interval may have changed them. */
+void nested_release_nmi(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (!n->nmi_held)
+    if (!cpu->in_l2 || !n->nmi_held)
         return;
     n->nmi_held = false;
     cpu->percpu.nmi_pending = 1;
@@ -43,8 +50,7 @@ static void release_nmi(struct cpu *cpu)
 
 void nested_run_l1(struct cpu *cpu)
 {
-    if (cpu->in_l2)
-        release_nmi(cpu);
+    nested_release_nmi(cpu);
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
     cpu->rows = exit_rows_l1;
@@ -208,7 +214,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     return out;
 }
 
-/* ---- NMIs and machine checks that L0 caught ---------------------------------------------- */
+/* ---- events that L0 caught or makes up --------------------------------------------------- */
 
 void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
 {
@@ -220,30 +226,4 @@ void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
     if (any(planned.info, INTR_VALID))
         event_overtaken(&planned, &x);
     nested_reflect_made_up(cpu, &x);
-}
-
-bool nested_nmi(struct cpu *cpu)
-{
-    struct nmi_facts f = {
-        .in_l2 = true,
-        .pin12 = cpu->nested->vmcs12.pin_ctl,
-        .interruptibility = (u32)vmcs_read(ENC_guest_interruptibility),
-        .activity = (u32)vmcs_read(ENC_guest_activity_state),
-        .event_planned = any(vmcs_read(ENC_entry_intr_info), INTR_VALID),
-    };
-    switch (nmi_plan(&f)) {
-    case NMI_INJECT:
-        return true;
-    case NMI_WINDOW:
-        cpu->nested->nmi_held = true; /* L1's, should L2 leave before its window opens */
-        return true;
-    case NMI_REFLECT:
-        nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
-        break;
-    case NMI_HOLD:
-        cpu->nested->nmi_held = true;
-        break;
-    }
-    cpu->percpu.nmi_pending = 0;
-    return false;
 }

@@ -51,7 +51,8 @@ struct nested {
     u64 shadow_gates;          /* ... and that L1 has as well */
     u64 *msr_bitmap02;         /* one page: L0's map with L1's over it (bitmap02.c) */
     struct msr_open msr_open02; /* the words of it that L2 uses */
-    u64 *ones, *drop;          /* pages: all ones, read where nothing is; takes writes to nowhere */
+    u64 *ones, *drop;          /* pages: all ones, read where nothing is; takes writes to nowhere, ... */
+    bool dropping;             /* ... as the L2 that runs may make them */
     struct vmcs shadow;        /* the shadow VMCS that L1 reads and writes without an exit, ... */
     struct vmcs_image shown;   /* ... and what it held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;
@@ -109,6 +110,7 @@ enum outcome nested_vmlaunch(struct cpu *cpu);
 enum outcome nested_vmresume(struct cpu *cpu);
 /* vmcs02 as L1's VMCS12 and L1's registers want it, into want02. @pre vmcs01 is current */
 void nested_merge(struct cpu *cpu, const u64 pdpte[4]);
+void nested_forget_dropped(struct cpu *cpu); /* `drop` is all ones again */
 /* The CPU refused vmcs02 with VMfailValid `error` though our rules passed: unwound, logged as
  * a bug of ours, and given to L1 as the failure of its instruction. @pre in_l2 */
 enum outcome nested_entry_refused(struct cpu *cpu, u32 error);
@@ -120,8 +122,8 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error);
 enum outcome nested_reflect(struct cpu *cpu);
 /* The same for an exit that L0 makes up (an NMI it held): *x is the whole exit information. */
 enum outcome nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x);
-/* A VM entry that failed in its late checks: reason (bit 31 set) and qualification, then L1's
- * host state. @pre vmcs01 is current and L2 did not run, or vmcs02 is and the CPU refused. */
+/* A VM entry that failed in its late checks: reason (bit 31 set) and qualification, then L1's host
+ * state. @pre vmcs01 is current and L2 did not run, or vmcs02 is */
 enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification);
 
 /* vmcs02.c: images to and from the hardware. vmcs02_store writes only what changed.
@@ -142,19 +144,16 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 
 /* l2exit.c: every exit of L2. @pre in_l2, vmcs02 is current */
 enum outcome nested_l2_exit(struct cpu *cpu);
-
-/* The exit that an event caught in root mode would have been: `info` is its interruption
- * information, if any. What was about to be injected shows as IDT-vectoring.
- * @pre in_l2, vmcs02 is current */
+/* The exit that an event caught in root mode, or made by L0, would have been: `info` is its interruption
+ * information, if any. What was about to be injected shows as IDT-vectoring. @pre as above */
 void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info);
 
 /* Who runs. Each makes its VMCS current. */
 void nested_run_l1(struct cpu *cpu);
 void nested_run_l2(struct cpu *cpu);
-/* An NMI was caught in root mode while L2 runs. True when it is L2's: the caller injects it or
- * asks for the window; false when it became an exit to L1, or waits for one.
- * @pre in_l2, vmcs02 is current */
-bool nested_nmi(struct cpu *cpu) MUST_CHECK;
+/* An NMI that L0 caught waits, and is pending again when L2 leaves. Both do nothing while L1 runs. */
+void nested_hold_nmi(struct cpu *cpu);
+void nested_release_nmi(struct cpu *cpu);
 
 /* shadow.c: VMCS shadowing for L1. push: the working copy changed, or another VMCS12 (or none)
  * is current; pull: L1 may have written shadowed fields. */
@@ -179,9 +178,8 @@ bool nested_ve_delivered(struct cpu *cpu) MUST_CHECK;
 /* VMFUNC by L2. */
 enum outcome nested_vmfunc(struct cpu *cpu);
 
-/* state.c: everything nested about this processor as KVM's nested-state blob plus our tail.
- * save returns the length; at most NESTED_STATE_MAX. load takes such a blob on a processor
- * whose nested state is wiped and whose vmcs01 is L1's: NULL, or why it is refused. */
+/* state.c: everything nested about this processor as KVM's nested-state blob plus our tail. save
+ * returns the length. load takes a blob when the state is wiped: NULL, or why it is refused. */
 #define NESTED_STATE_MAX (5 * PAGE_SIZE)
 size_t nested_save(struct cpu *cpu, u8 *blob);
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length) MUST_CHECK;
@@ -196,5 +194,7 @@ void nested_stress(struct cpu *cpu);
  * @pre of reserve: vm->facts; of init: reserve agreed, vmcs01 is current and complete */
 const char *nested_reserve(struct cpu *cpu, u32 profile) MUST_CHECK;
 void nested_init(struct cpu *cpu);
+/* What CPUID tells of this processor that entry rules depend on. @pre vm->facts */
+struct check_cpuid nested_cpuid_facts(const struct cpu *cpu);
 
 #endif

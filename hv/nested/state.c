@@ -161,7 +161,8 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
         load_l2(cpu, t);
     else
         nested_shadow_push(cpu);
-    n->nmi_held = any(t->flags, TAIL_NMI_HELD);
+    if (any(t->flags, TAIL_NMI_HELD)) /* planned anew at the next entry */
+        cpu->percpu.nmi_pending = 1;
     n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
     return NULL;
 }

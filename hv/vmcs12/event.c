@@ -139,7 +139,8 @@ enum nmi_plan nmi_plan(const struct nmi_facts *f)
     bool virtual_nmis = exits && any(f->pin12, PIN_VIRTUAL_NMIS);
     bool blocked = any(f->interruptibility, BLOCKING_BY_NMI);
     /* One instruction, or one delivery, then it is open. */
-    bool soon = f->event_planned || any(f->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    bool soon = f->event_planned || f->debug_pending ||
+                any(f->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
 
     if (f->activity == ACTIVITY_WAIT_SIPI)
         return NMI_HOLD;

@@ -67,6 +67,9 @@ struct nmi_facts {
     u32 interruptibility; /* of the level that runs */
     u32 activity;         /* of the level that runs */
     bool event_planned;   /* the entry fields already hold an event */
+    bool debug_pending;   /* the pending-debug-exceptions field holds one: it is delivered first, and an
+                             entry that injects an NMI would drop it. SDM 3C 27.7.3 "Delivery of
+                             Pending Debug Exceptions after VM Entry" */
 };
 
 enum nmi_plan nmi_plan(const struct nmi_facts *f);
