@@ -13,7 +13,6 @@ enum outcome {
     ADVANCE, /* the instruction is done: complete it, then enter */
     INJECT,  /* deliver cpu->fault, then enter */
     REFLECT, /* the exit is L1's: hv/nested has made vmcs01 current; enter */
-    FATAL,   /* nothing can be done: dump and stop this CPU. Never for what a guest can cause */
 };
 
 struct exit_row {
@@ -21,8 +20,12 @@ struct exit_row {
     u32 snap; /* SNAP_* */
 };
 
-/* L1's exits. */
-extern const struct exit_row exit_rows_l1[EXIT_REASON_COUNT];
+/* A table has a row for every reason, and one more for numbers behind the last. */
+#define EXIT_ROWS (EXIT_REASON_COUNT + 1)
+
+/* L1's exits, and those of an L1 that had a VMX abort. */
+extern const struct exit_row exit_rows_l1[EXIT_ROWS];
+extern const struct exit_row exit_rows_dead[EXIT_ROWS];
 
 /* For handlers: INJECT with this exception. */
 enum outcome fault(struct cpu *cpu, u32 vector, u32 error);
@@ -50,6 +53,24 @@ enum outcome mc_met_entry(struct cpu *cpu);
 void mc_deliver(struct cpu *cpu);
 /* emulate_init.c */
 enum outcome emulate_init(struct cpu *cpu);
+/* refused.c */
+
+/* An exit of L1 that no control of vmcs01 asks for: the instruction is #UD, anything else is resumed. */
+enum outcome unwanted_in_l1(struct cpu *cpu);
+/* An exit of the level that runs was not asked for: one line in the log, once for each reason. */
+void tell_unwanted(struct cpu *cpu);
+/* The CPU refused to enter L1. `what` is the VM-instruction error, or the exit reason with bit 31
+ * set. A bug of ours, told in the log with the rule that vmcs01 breaks and its fields; L1's processor
+ * shuts down, which resets the machine. @pre vmcs01 is current */
+void l1_refused(struct cpu *cpu, u32 what) NORETURN;
+/* An EPT misconfiguration of EPT01: a bug of ours. */
+enum outcome ept01_misconfigured(struct cpu *cpu);
+/* L1's processor is in the shutdown that follows a VMX abort: neither an NMI nor an INIT ends it.
+ * @pre vmcs01 is current. SDM 3C 28.7 "VMX Aborts" */
+void l1_abort(struct cpu *cpu);
+/* stress=paranoid: the VMCS that is about to be entered breaks no rule of the CPU's own. */
+void judge_before_entry(struct cpu *cpu);
+
 /* emulate_task.c */
 enum outcome emulate_task_switch(struct cpu *cpu);
 /* Reports and resets the machine, as the platform does when a processor shuts down. */

@@ -165,7 +165,7 @@ enum outcome emulate_wrmsr(struct cpu *cpu)
 enum outcome emulate_ept_violation(struct cpu *cpu)
 {
     if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
-        return FATAL;
+        return fault(cpu, VEC_GP, 0);
     exit_retry(cpu);
     return RESUME;
 }

@@ -61,11 +61,11 @@ enum outcome emulate_cr_access(struct cpu *cpu)
 {
     u64 qual = cpu->exit.qual;
     if (qual_cr_type(qual) != CR_MOV_TO)
-        return FATAL; /* CLTS and LMSW write no bit that L0 owns */
+        return unwanted_in_l1(cpu); /* CLTS and LMSW write no bit that L0 owns */
     u64 v = reg_read(cpu, (enum reg)qual_cr_gpr(qual));
     if (!guest_is_64bit(cpu))
         v = (u32)v;
     if (qual_cr_number(qual) == 0)
         return write_cr0(cpu, v);
-    return qual_cr_number(qual) == 4 ? write_cr4(cpu, v) : FATAL;
+    return qual_cr_number(qual) == 4 ? write_cr4(cpu, v) : unwanted_in_l1(cpu);
 }

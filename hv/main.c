@@ -3,7 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
-#include "hv/arch/vmx_error.h"
+#include "hv/nested/judge.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
@@ -99,8 +99,6 @@ static void apply(struct cpu *cpu, enum outcome outcome)
     case RESUME:
     case REFLECT:
         return;
-    case FATAL:
-        panic("cannot go on after exit reason %x", cpu->exit.reason);
     }
 }
 
@@ -110,27 +108,22 @@ static void refused(struct cpu *cpu, enum vmx_enter how)
         panic("bug: VM entry without a current VMCS");
     u32 error = (u32)vmcs_read(ENC_vm_instruction_error);
     if (!cpu->in_l2)
-        panic("bug: VM entry refused: %s", vmx_error_text(error));
+        l1_refused(cpu, error);
     apply(cpu, nested_entry_refused(cpu, error));
-}
-
-static enum outcome unexpected(struct cpu *cpu)
-{
-    (void)cpu;
-    return FATAL;
 }
 
 static void handle_exit(struct cpu *cpu)
 {
-    static const struct exit_row none = {unexpected, SNAP_STEP | SNAP_QUAL};
     u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
-    const struct exit_row *row = &none;
+    const struct exit_row *row = &cpu->rows[EXIT_REASON_COUNT];
     cpu->exit.reason = reason;
     if (basic < EXIT_REASON_COUNT) {
         cpu->exits[cpu->in_l2][basic]++;
-        if (cpu->rows[basic].handle)
-            row = &cpu->rows[basic];
+        row = &cpu->rows[basic];
     }
+    if (__builtin_expect(any(reason, EXIT_REASON_ENTRY_FAIL), 0) && !cpu->in_l2 &&
+        basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
+        l1_refused(cpu, reason);
     exit_snapshot(cpu, row->snap);
     u32 at = cpu->last_at++ % LAST_EXITS;
     cpu->last[at].reason = reason;
@@ -141,6 +134,8 @@ static void handle_exit(struct cpu *cpu)
 static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
+        if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+            judge_before_entry(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
         if (how == VMX_ENTER_EXIT) {
             cpu->current->launched = 1;
@@ -148,7 +143,9 @@ static void NORETURN run(struct cpu *cpu)
             if (__builtin_expect(cpu->vm->stress, 0) && cpu->nested)
                 nested_stress(cpu);
         } else if (how == VMX_ENTER_NMI) {
-            if (cpu->percpu.mc_pending)
+            if (cpu->dead)
+                cpu->percpu.mc_pending = cpu->percpu.nmi_pending = 0;
+            else if (cpu->percpu.mc_pending)
                 mc_deliver(cpu);
             else
                 nmi_deliver(cpu);
@@ -170,7 +167,7 @@ static enum handoff_status prepare(struct cpu *cpu, struct handoff *h)
 {
     if (caps_read(&cpu->vm->facts))
         return HANDOFF_NO_VMX;
-    if (!ept01_init(cpu->vm) || !msr_l1_init(cpu->vm))
+    if (!judge_init(cpu) || !ept01_init(cpu->vm) || !msr_l1_init(cpu->vm))
         return HANDOFF_NO_MEMORY;
     const char *why = h->info.nested ? nested_reserve(cpu, h->info.profile) : NULL;
     if (!why)

@@ -94,6 +94,8 @@ static const struct row {
     [73] = {NEVER, 0, 0, 0},
     [74] = {NEVER, 0, 0, 0},
     [75] = {NEVER, 0, 0, 0},
+    [76] = {NEVER, 0, 0, 0},
+    [77] = {NEVER, 0, 0, 0},
 };
 
 static struct vmcs_image v12;

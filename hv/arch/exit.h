@@ -12,10 +12,14 @@
 enum exit_reason {
 #define EXIT(num, name, text) EXIT_REASON_##name = (num),
 #include "hv/arch/vmx_exit.def"
-    EXIT_REASON_COUNT = 76
+    EXIT_REASON_COUNT = 128 /* numbers that tables have a row for; those without a name are to come */
 };
 #define EXIT_REASON_BASIC(r)   ((u32)(r) & 0xffffu)
 #define EXIT_REASON_ENTRY_FAIL 0x80000000u
+
+/* True when the guest's instruction causes the exit, as opposed to an event, an access to memory or
+ * a VM entry: where nobody wants such an exit, the guest's processor does not have the instruction. */
+bool exit_by_instruction(u32 basic_reason);
 
 enum vmx_insn {
     INSN_VMXON = 1u << 0, INSN_VMXOFF = 1u << 1, INSN_VMCLEAR = 1u << 2, INSN_VMPTRLD = 1u << 3,

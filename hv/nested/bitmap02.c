@@ -40,16 +40,6 @@ bool bitmap02_l1_wants(const struct cpu *cpu, bool write)
     return msr_bitmap_hit((const u8 *)map12(cpu), (u32)cpu->regs.gpr[REG_RCX], write);
 }
 
-/* The access goes to the CPU, but is not new to it: a breakpoint on the instruction has been
- * there. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" (footnote on RF) */
-static void execute_again(struct cpu *cpu)
-{
-    exit_more(cpu, SNAP_STEP | SNAP_IDT);
-    if (any(vmcs_read(ENC_guest_dr7), DR7_ENABLED))
-        vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
-    exit_retry(cpu);
-}
-
 bool bitmap02_passes(struct cpu *cpu, bool write)
 {
     struct nested *n = cpu->nested;
@@ -57,6 +47,6 @@ bool bitmap02_passes(struct cpu *cpu, bool write)
     if (msr_bitmap_hit(cpu->vm->msr.bitmap, msr, write))
         return false;
     msr_bitmap_open(&n->msr_open02, n->msr_bitmap02, map01(cpu), map12(cpu), msr, write);
-    execute_again(cpu);
+    exit_execute_again(cpu);
     return true;
 }

@@ -238,6 +238,12 @@ static void tell_vmcs02(struct cpu *cpu)
     n->image02.ept_pointer = eptp02;
 }
 
+void ept02_start_over(struct cpu *cpu)
+{
+    cpu->nested->ept02->generation01 = cpu->vm->ept01.generation - 1; /* as if EPT01 had changed */
+    tell_vmcs02(cpu);
+}
+
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2)
 {
     struct ept02 *e = cpu->nested->ept02;

@@ -23,6 +23,10 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
  * @pre in_l2; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
+/* The CPU says that EPT02 is misconfigured, which is a bug of ours: all of it is made anew.
+ * @pre in_l2, vmcs02 is current */
+void ept02_start_over(struct cpu *cpu);
+
 /* INVEPT by L1, of one EPTP12 or of all: noted, and done when L2 next runs with it. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);

@@ -1,7 +1,7 @@
 /* The words of explain.h, from rules.def and vmx_error.def. */
 #include "hv/nested/explain.h"
+#include "hv/nested/judge.h"
 #include "hv/arch/vmx_error.h"
-#include "hv/vmx/insn.h"
 
 static bool is_broken(const struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
 {
@@ -12,10 +12,8 @@ static bool is_broken(const struct vmcs_image *v, const struct check_env *env, e
 
 /* The fields that decide the rule: those of which 0 or all ones would satisfy it. Found by trying,
  * so that no list has to say which rule reads what. */
-static void log_deciders(const struct cpu *cpu, const struct check_env *env, enum rule_id rule)
+static void log_deciders(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule)
 {
-    struct vmcs_image *trial = &cpu->nested->want02;
-    *trial = cpu->nested->vmcs12;
     for (u32 f = 0; f < F_COUNT; f++) {
         u64 value = vmcs12_get(trial, (enum vmcs_field)f);
         bool decides = false;
@@ -29,16 +27,23 @@ static void log_deciders(const struct cpu *cpu, const struct check_env *env, enu
     }
 }
 
+void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
+{
+    log_part("%s: SDM 3C %s \"%s\": %s", rule_name(rule), rule_section_number(rule),
+             rule_section_title(rule), rule_text(rule));
+    log_deciders(v, env, rule);
+}
+
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
 {
+    struct vmcs_image *trial = &cpu->nested->want02;
     if (cpu->vm->log.verbose == 0)
         return;
+    *trial = cpu->nested->vmcs12;
     log_begin();
-    log_part("VM entry refused (%s %u): %s: SDM 3C %s \"%s\": %s",
-             v->outcome == VERDICT_VMFAIL ? "error" : "exit reason", v->number & 0xffffu,
-             rule_name(v->rule), rule_section_number(v->rule), rule_section_title(v->rule),
-             rule_text(v->rule));
-    log_deciders(cpu, env, v->rule);
+    log_part("VM entry refused (%s %u): ", v->outcome == VERDICT_VMFAIL ? "error" : "exit reason",
+             v->number & 0xffffu);
+    explain_rule(trial, env, v->rule);
     log_end();
 }
 
@@ -51,10 +56,13 @@ void explain_fail(struct cpu *cpu, enum vmx_error error)
 
 void explain_refused(struct cpu *cpu, u32 what)
 {
-    struct nested *n = cpu->nested;
-    n->refused++;
-    log_line("bug: the CPU refused vmcs02 (%s %x) that our rules passed; given to L1",
+    if (cpu->nested->refused++ != 0 && cpu->vm->log.verbose < 2)
+        return;
+    log_begin();
+    log_part("bug: the CPU refused vmcs02 (%s %x) that our rules passed; given to L1: ",
              any(what, EXIT_REASON_ENTRY_FAIL) ? "exit reason" : "error", what);
+    judge_tell(cpu);
+    log_end();
     if (cpu->vm->log.verbose >= 2)
         vmcs_dump();
 }

@@ -35,7 +35,7 @@ static u64 debugctl_reserved(bool rtm)
     return ~(legal | (rtm ? BIT(15) : 0));
 }
 
-static struct check_cpuid cpuid_facts(const struct cpu *cpu)
+struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
 {
     u32 ebx7 = cpuid(7, 0).ebx, edx_ext = cpuid(0x80000001, 0).edx;
     bool rtm = any(ebx7, CPUID7_EBX_RTM);
@@ -93,7 +93,7 @@ const char *nested_reserve(struct cpu *cpu, u32 profile)
 void nested_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    struct check_cpuid facts = cpuid_facts(cpu);
+    struct check_cpuid facts = nested_cpuid_facts(cpu);
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;

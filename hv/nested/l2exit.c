@@ -16,8 +16,8 @@
 
 #define SNAP_ROUTE (SNAP_QUAL | SNAP_INTR)
 
-static const struct exit_row exit_rows_l2[EXIT_REASON_COUNT] = {
-    [0 ... EXIT_REASON_COUNT - 1] = {nested_l2_exit, SNAP_ROUTE},
+static const struct exit_row exit_rows_l2[EXIT_ROWS] = {
+    [0 ... EXIT_ROWS - 1] = {nested_l2_exit, SNAP_ROUTE},
 };
 
 /* L1 without VPID relies on the flush that every transition implies, for its own mappings as
@@ -123,6 +123,26 @@ static enum outcome fault_in_l2(struct cpu *cpu)
     return nested_reflect_made_up(cpu, &x);
 }
 
+/* An exit that vmcs12 does not ask for, of a reason that L0 has no control for. L1's page changed
+ * between the CPU's look at it and ours (a device, another processor): then nobody wants the exit any
+ * more. Or L2's processor has an instruction that L1's has not. What is left is a CPU that departs
+ * from the SDM, and L1 can make more of that exit than L0. */
+static enum outcome unwanted(struct cpu *cpu)
+{
+    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
+    struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
+    if (route_needs_bitmap(&e)) {
+        exit_execute_again(cpu);
+        return RESUME;
+    }
+    tell_unwanted(cpu);
+    if (reason == EXIT_REASON_SEAMCALL || reason == EXIT_REASON_TDCALL) {
+        fault(cpu, VEC_UD, 0);
+        return fault_in_l2(cpu);
+    }
+    return nested_reflect(cpu);
+}
+
 /* The same handler as for L1's exit of this reason, with the facts that its row names; what no
  * L1 exits for comes first. */
 static enum outcome l0_handles(struct cpu *cpu)
@@ -134,18 +154,22 @@ static enum outcome l0_handles(struct cpu *cpu)
     if ((reason == EXIT_REASON_RDMSR || write) && bitmap02_passes(cpu, write))
         return RESUME;
     const struct exit_row *row = &exit_rows_l1[reason];
-    if (!row->handle)
-        return FATAL;
+    if (!row->handle || row->handle == unwanted_in_l1)
+        return unwanted(cpu);
     exit_more(cpu, row->snap);
     enum outcome out = row->handle(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 
-/* EPT violations with EPT12 in use: EPT02's gap, or L1's. A misconfigured EPT02 is a bug. */
+/* EPT violations with EPT12 in use: EPT02's gap, or L1's. A misconfigured EPT02 is a bug of ours, mended
+ * by making EPT02 anew. */
 static enum outcome l0_looks(struct cpu *cpu)
 {
-    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION)
-        return FATAL;
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION) {
+        tell_unwanted(cpu);
+        ept02_start_over(cpu);
+        return RESUME;
+    }
     exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
     enum outcome out = ept02_violation(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
@@ -182,9 +206,9 @@ static enum outcome answer(struct cpu *cpu)
     case ROUTE_L0_FIRST:
         return l0_looks(cpu);
     case ROUTE_UNEXPECTED:
-        return FATAL;
+        return unwanted(cpu);
     }
-    return FATAL;
+    return unwanted(cpu);
 }
 
 /* L0 completed L2's instruction, and L1 wants an exit after each: on the CPU that comes before the

@@ -18,8 +18,8 @@ static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
     if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
         log_line("no memory at the VMCS region for the VMX-abort indicator");
     nested_run_l1(cpu);
-    vmcs_write(ENC_guest_activity_state, ACTIVITY_SHUTDOWN);
-    return RESUME;
+    l1_abort(cpu);
+    return REFLECT;
 }
 
 static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)

@@ -270,6 +270,8 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_ENQCMDS_PASID:
     case EXIT_REASON_BUS_LOCK:
     case EXIT_REASON_INSTRUCTION_TIMEOUT:
+    case EXIT_REASON_SEAMCALL: /* unconditional where the CPU has them, which L1 is not told */
+    case EXIT_REASON_TDCALL:
         return ROUTE_UNEXPECTED;
     }
     return ROUTE_UNEXPECTED;

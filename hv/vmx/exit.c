@@ -170,8 +170,12 @@ void inject_again(struct cpu *cpu)
         if (INTR_TYPE(e->idt_info) == INTR_NMI)
             vmcs_write(ENC_guest_interruptibility,
                        vmcs_read(ENC_guest_interruptibility) & ~(u64)BLOCKING_BY_NMI);
-        inject_event(cpu, e->idt_info & ~INTR_NMI_UNBLOCKING, e->idt_error,
-                     (u32)vmcs_read(ENC_exit_instruction_len));
+        /* In real mode the CPU may say that there is an error code, but none is pushed, and an
+         * entry must not ask for it. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
+        u32 drop = INTR_NMI_UNBLOCKING;
+        if (!any(vmcs_read(ENC_guest_cr0), CR0_PE))
+            drop |= INTR_ERROR_VALID;
+        inject_event(cpu, e->idt_info & ~drop, e->idt_error, (u32)vmcs_read(ENC_exit_instruction_len));
         return;
     }
     /* IRET had unblocked NMIs before it met the violation; it will be executed again.
@@ -186,6 +190,15 @@ void exit_retry(struct cpu *cpu)
 {
     exit_unpend_step();
     inject_again(cpu);
+}
+
+/* SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" (footnote on RF) */
+void exit_execute_again(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_STEP | SNAP_IDT);
+    if (any(vmcs_read(ENC_guest_dr7), DR7_ENABLED))
+        set_rf(cpu);
+    exit_retry(cpu);
 }
 
 u64 reg_read(struct cpu *cpu, enum reg r)

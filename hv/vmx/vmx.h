@@ -21,6 +21,7 @@
 #include "hv/vmx/regs.h"
 #include "boot/boot_info.h"
 
+struct check_cpu;
 struct nested;
 struct exit_row;
 
@@ -75,6 +76,7 @@ struct vm {
     u32 depth;    /* Nidus instances below this one */
     bool nested;  /* L1 is shown VMX */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
+    const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/judge.h) */
     u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
     u64 first_touches; /* of the hole's pages */
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, sorted, disjoint */
@@ -101,6 +103,8 @@ struct cpu {
     } fault; /* what outcome INJECT delivers */
     struct nested *nested; /* NULL when vm->nested is off */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
+    u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
+    bool dead;  /* L1 had a VMX abort: nothing but a reset ends that */
     u32 in_l2;
     u32 last_at;
     struct {
@@ -150,6 +154,9 @@ void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len);
 void inject_again(struct cpu *cpu);
 /* The same for an EPT violation that L0 resolved: the instruction, or the delivery, is done anew. */
 void exit_retry(struct cpu *cpu);
+/* The instruction exited, and nobody wants the exit any more: the CPU is to do it. It is not new to
+ * the CPU, so a breakpoint on it has been there. Reads what it needs. */
+void exit_execute_again(struct cpu *cpu);
 
 /* The instruction was not executed: no single step over it is pending, whatever the exit saved. */
 void exit_unpend_step(void);

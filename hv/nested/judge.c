@@ -1,0 +1,52 @@
+/* Contract in judge.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
+#include "hv/nested/judge.h"
+#include "hv/nested/explain.h"
+#include "hv/vmx/insn.h"
+
+bool judge_init(struct cpu *cpu)
+{
+    struct check_cpuid facts = nested_cpuid_facts(cpu);
+    struct check_cpu *judge = mem_pages(&cpu->vm->mem, (sizeof *judge + PAGE_SIZE - 1) / PAGE_SIZE);
+    if (judge)
+        check_cpu_init(judge, &cpu->vm->facts.vmx, &facts);
+    cpu->vm->judge = judge;
+    return judge != NULL;
+}
+
+/* Fields that the CPU lacks stay 0. */
+static void read_current(struct vmcs_image *v)
+{
+    *v = (struct vmcs_image){0};
+    for (u32 f = 0; f < F_COUNT; f++) {
+        u64 value;
+        if (vmread(vmcs12_desc((enum vmcs_field)f)->encoding, &value) == VMX_OK)
+            vmcs12_set(v, (enum vmcs_field)f, value);
+    }
+}
+
+static enum rule_id judge(struct cpu *cpu, struct vmcs_image *v, struct check_env *env)
+{
+    struct rule_set broken;
+    *env = (struct check_env){.cpu = cpu->vm->judge, .in_ia32e_mode = true,
+                              .current_vmptr = cpu->current->hpa.a};
+    read_current(v);
+    return check_entry(v, env, CHECK_ALL, &broken).rule;
+}
+
+enum rule_id judge_current(struct cpu *cpu)
+{
+    struct vmcs_image v;
+    struct check_env env;
+    return judge(cpu, &v, &env);
+}
+
+void judge_tell(struct cpu *cpu)
+{
+    struct vmcs_image v;
+    struct check_env env;
+    enum rule_id rule = judge(cpu, &v, &env);
+    if (rule == R_NONE)
+        log_part("no rule of ours is broken");
+    else
+        explain_rule(&v, &env, rule);
+}
