@@ -92,6 +92,10 @@ static const struct event_case cases[] = {
     {SELF, CASE("sti, window", L2_64, "\xfb\x90\xeb\xfe", BOUND, WINDOW)},
     {SELF, CASE("hlt wakes", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, BOUND, ACK)},
     {SELF, CASE("hlt wakes, l2 takes it", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, BOUND, EXT_OFF)},
+    /* An open window wakes HLT, and exits at once: SDM 3C 27.7.5 "Interrupt-Window Exiting and Virtual-Interrupt
+     * Delivery" */
+    {NOTHING, CASE("hlt window", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, WINDOW, SET(PREEMPTION_TIMER, 20000))},
+    {NOTHING, CASE("hlt, no window", L2_64, "", SET(GUEST_ACTIVITY, 1), WINDOW, SET(PREEMPTION_TIMER, 20000))},
     {SELF, CASE("behind injection", L2_64, LOOP, IF_ON, BOUND, INJECT(INTR_HARD_EXC | 6))},
     {SELF, CASE("blocked by mov ss", L2_64, "\x90\xeb\xfe", IF_ON, BOUND, SET(GUEST_INTERRUPTIBILITY, 2))},
     {TIMER, CASE("timer", L2_64, LOOP, IF_ON, BOUND)},

@@ -46,6 +46,21 @@ static const struct l2_case fields[] = {
     BOTH("cr3", "", GUEST_CR3, SET(CR3_TARGET0, 0)),
 };
 
+/* Whatever L2 writes to a virtual-APIC page that is nowhere, CR8 reads 15.
+ * SDM 3C 30.3 "Virtualizing CR8-Based TPR Accesses" */
+#define VAPIC(PA) OR(PROC_CTL, PROC_TPR_SHADOW), SET(VIRTUAL_APIC_ADDR, PA)
+#define WRITE_CR8 "\x44\x0f\x22\xc0" /* from RAX */
+#define READ_CR8 "\x44\x0f\x20\xc3"  /* into RBX */
+#define APIC_PAGE PROC2(PROC2_APIC_ACCESS), REG(RDX, L2_AT(P_APIC) + 0x80)
+static const struct l2_case vapic[] = {
+    CASE("cr8 read", L2_64, READ_CR8, VAPIC(HIGH)),
+    CASE("cr8 written 3", L2_64, WRITE_CR8 READ_CR8, VAPIC(HIGH), REG(RAX, 3)),
+    CASE("cr8 written 0 threshold 5", L2_64, WRITE_CR8 READ_CR8, VAPIC(HIGH), SET(TPR_THRESHOLD, 5), REG(RAX, 0)),
+    CASE("cr8 written 15", L2_64, WRITE_CR8 READ_CR8, VAPIC(HIGH), REG(RAX, 15)),
+    CASE("cr8 elsewhere", L2_64, READ_CR8, VAPIC(HOLE)),
+    CASE("tpr written 0", L2_64, "\x89\x02" READ_CR8, VAPIC(HOLE), APIC_PAGE, REG(RAX, 0)), /* mov [rdx], eax */
+};
+
 TEST_MAIN(vmx_nowhere)
 {
     vmx_begin();
@@ -56,6 +71,10 @@ TEST_MAIN(vmx_nowhere)
         for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {
             SetMem(arena(PG_IO_A), 3 * 4096, 0);
             l2_case_run(&fields[i]);
+        }
+        for (unsigned i = 0; i < sizeof vapic / sizeof *vapic; i++) {
+            l2_case_run(&vapic[i]);
+            gt_check(l2_seen_gpr[RBX] == 15, "%s: CR8 reads %lx", vapic[i].name, l2_seen_gpr[RBX]);
         }
     }
     vmx_end();

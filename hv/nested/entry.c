@@ -83,14 +83,17 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
 {
     const struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
-    hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
+    hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones), drop = mem_hpa(&cpu->vm->mem, n->drop);
     if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
         a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
-        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, mem_hpa(&cpu->vm->mem, n->drop));
+        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, drop);
+    a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
+    if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
+        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
     /* The CPU compares this address and never reads it, so a device's is as good as any. */
     if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
         a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
@@ -114,6 +117,12 @@ static void add_perf_global(struct merge_env *env)
     env->l1.perf_global_ctrl = vmcs_read(ENC_guest_perf_global_ctrl);
 }
 
+/* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
+void nested_forget_dropped(struct cpu *cpu)
+{
+    memset(cpu->nested->drop, 0xff, PAGE_SIZE);
+}
+
 void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 {
     struct nested *n = cpu->nested;
@@ -130,6 +139,9 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
+    n->dropping = env.addr.virtual_apic_nowhere || env.addr.posted_intr_desc.a == mem_hpa(&cpu->vm->mem, n->drop).a;
+    if (n->dropping)
+        nested_forget_dropped(cpu);
     bitmap02_merge(cpu);
     merge_vmcs02(&env, &n->want02);
 }
@@ -146,6 +158,20 @@ static enum outcome take_init(struct cpu *cpu)
     return REFLECT;
 }
 
+/*
+ * An interrupt-window exit wakes a processor that an entry put into HLT. Some CPUs do not exit from there,
+ * and the exit is the first thing to happen: so it is made here. What comes before it is left to the CPU.
+ * CAVEAT(bochs-hlt-window) SDM 3C 27.7.5 "Interrupt-Window Exiting and Virtual-Interrupt Delivery"
+ */
+static bool window_wakes(const struct vmcs_image *v)
+{
+    u32 first = CPU1_MONITOR_TRAP_FLAG | CPU1_NMI_WINDOW_EXITING;
+    bool timer = any(v->pin_ctl, PIN_PREEMPTION_TIMER) && v->preemption_timer_value == 0;
+    return v->guest_activity_state == ACTIVITY_HLT && any(v->cpu1_ctl, CPU1_INTR_WINDOW_EXITING) &&
+           any(v->guest_rflags, RFLAGS_IF) && !any(v->entry_intr_info, INTR_VALID) &&
+           v->guest_pending_dbg_exceptions == 0 && !any(v->cpu1_ctl, first) && !timer;
+}
+
 static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
 {
     struct nested *n = cpu->nested;
@@ -158,7 +184,13 @@ static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct che
     n->launching = insn == INSN_VMLAUNCH;
     n->entering = true;
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
-    return n->init_blocked ? take_init(cpu) : RESUME;
+    if (n->init_blocked)
+        return take_init(cpu);
+    if (__builtin_expect(window_wakes(&n->vmcs12), 0)) {
+        nested_reflect_event(cpu, EXIT_REASON_INTERRUPT_WINDOW, 0);
+        return REFLECT;
+    }
+    return RESUME;
 }
 
 /* ---- the two instructions --------------------------------------------------------------- */

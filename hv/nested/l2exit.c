@@ -196,8 +196,19 @@ static void charge_timer(struct cpu *cpu, u64 then)
     vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
 }
 
+/* L2 wrote to a virtual-APIC page where no memory is: it reads as all ones again, above every threshold. */
+static bool wrote_nowhere(struct cpu *cpu)
+{
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->dropping)
+        return false;
+    nested_forget_dropped(cpu);
+    return true;
+}
+
 static enum outcome answer(struct cpu *cpu)
 {
+    if (wrote_nowhere(cpu))
+        return RESUME;
     switch (route(cpu)) {
     case ROUTE_L1:
         return nested_reflect(cpu);

@@ -45,6 +45,8 @@ _Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row"
  * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
 #define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
 
+#define TPR_THRESHOLD_MAX 15u
+
 struct words {
     u32 pin, cpu1, cpu2, exit, entry;
 };
@@ -131,6 +133,15 @@ static u64 tsc_offset02(const struct merge_env *env)
     if (any(vmcs12_cpu2(v12), CPU2_USE_TSC_SCALING))
         own = (u64)(((__int128)(int64_t)own * (__int128)v12->tsc_multiplier) >> 48);
     return own + v12->tsc_offset;
+}
+
+/* Where no memory is behind the virtual-APIC page, whatever is written to it must be gone: with the
+ * highest threshold each write of a TPR below it exits, to L0. SDM 3C 30.1.2 "TPR Virtualization" */
+static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
+{
+    if (!any(cpu1, CPU1_USE_TPR_SHADOW))
+        return 0;
+    return env->addr.virtual_apic_nowhere ? TPR_THRESHOLD_MAX : env->v12->tpr_threshold;
 }
 
 /* Fewer targets in hardware mean more exits of L2's MOV to CR3, which L0 then does. */

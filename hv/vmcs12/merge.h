@@ -40,6 +40,7 @@ struct merge_addr {
     hpa_t io_bitmap_a, io_bitmap_b, msr_bitmap;
     hpa_t virtual_apic, apic_access, posted_intr_desc;
     hpa_t ve_info;
+    bool virtual_apic_nowhere; /* no memory of L1's is there: `virtual_apic` is a page of L0's, all ones */
     u64 ept_pointer; /* a whole EPTP, with its memory type, walk length and A/D bits */
 };
 
