@@ -1,7 +1,9 @@
 /*
  * Task switches. VMX has no native ones: the CPU checks gate, selector, descriptor type and new
  * limit, then exits, and L0 does the rest. Everything that can fault in the old task is tried
- * before the first byte changes; what faults later does so in the new one.
+ * before the first byte changes; what faults later does so in the new one. The new task's registers are
+ * worked out in cpu->st, struct task and struct task_state, then written to vmcs01 at once: there is no
+ * half of a task that a fault could leave there. What L1 could change meanwhile is read once.
  * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
  */
 #include "hv/emulate_task.h"
@@ -13,7 +15,10 @@
 enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 
 #define AR_TSS_32BIT    8u /* type bit: 32-bit TSS */
-#define DESC_BUSY       BIT(41)
+#define AR_TSS_AVAILABLE 1u
+#define AR_TSS_BUSY     3u
+#define DESC_TYPE_BYTE  5u
+#define DESC_BUSY       2u /* in that byte */
 #define DR7_LOCAL       0x155u /* LE, L0 to L3 */
 #define EFLAGS_LOADED   0x3f7fd5u
 #define EXTERNAL_EVENT  1u /* EXT in error codes */
@@ -100,6 +105,21 @@ static bool translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla
            task_fault(cpu, VEC_PF, cpu->fault.error);
 }
 
+/* The CPU found an available TSS (a busy one for IRET) that is present and long enough. L0 may find
+ * another one, as memory can change and what is no RAM reads as all ones: then the fault is due that the CPU would
+ * have raised. CAVEAT(task-descriptor-rom) */
+static bool descriptor_fits(struct cpu *cpu, const struct task_switch *s)
+{
+    u32 ar = descriptor_ar(s->descriptor), wanted = s->source == BY_IRET ? AR_TSS_BUSY : AR_TSS_AVAILABLE;
+    u32 error = s->selector & ~3u;
+    bool direct = s->source == BY_CALL || s->source == BY_JMP;
+    if ((ar & (AR_TYPE | AR_S) & ~AR_TSS_32BIT) != wanted)
+        return task_fault(cpu, direct ? VEC_GP : VEC_TS, error);
+    if (!any(ar, AR_P))
+        return task_fault(cpu, VEC_NP, error);
+    return descriptor_limit(s->descriptor) >= s->to->size - 1u || task_fault(cpu, VEC_TS, error);
+}
+
 static bool find_tsses(struct cpu *cpu, struct task_switch *s)
 {
     struct gla_span span;
@@ -109,9 +129,11 @@ static bool find_tsses(struct cpu *cpu, struct task_switch *s)
     if (!translate(cpu, s->descriptor_gla, sizeof s->descriptor, 0, &span))
         return false;
     span_read(cpu->vm, &span, &s->descriptor);
+    s->to = any(descriptor_ar(s->descriptor), AR_TSS_32BIT) ? &layout32 : &layout16;
+    if (!descriptor_fits(cpu, s))
+        return false;
     s->base = descriptor_base(s->descriptor);
     s->old_base = vmcs_read(ENC_guest_tr_base);
-    s->to = any(descriptor_ar(s->descriptor), AR_TSS_32BIT) ? &layout32 : &layout16;
     s->from = any(vmcs_read(ENC_guest_tr_ar), AR_TSS_32BIT) ? &layout32 : &layout16;
     if (vmcs_read(ENC_guest_tr_limit) < s->from->min_limit)
         return task_fault(cpu, VEC_TS, s->old_selector & ~3u);
@@ -132,12 +154,17 @@ static bool page_in(struct cpu *cpu, struct task_switch *s)
 
 /* ---- the switch ---------------------------------------------------------------------------- */
 
+/* The busy flag alone is written: the rest of the descriptor is L1's to change. */
 static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
 {
-    u64 d;
-    span_read(cpu->vm, span, &d);
-    d = busy ? d | DESC_BUSY : d & ~DESC_BUSY;
-    span_write(cpu->vm, span, &d);
+    u32 first = span->size[0];
+    gpa1_t at = DESC_TYPE_BYTE < first ? GPA1(span->at[0].a + DESC_TYPE_BYTE)
+                                       : GPA1(span->at[1].a + DESC_TYPE_BYTE - first);
+    u8 *byte = gpa1_map(cpu->vm, at);
+    if (byte && busy)
+        __atomic_or_fetch(byte, DESC_BUSY, __ATOMIC_SEQ_CST);
+    else if (byte)
+        __atomic_and_fetch(byte, (u8)~DESC_BUSY, __ATOMIC_SEQ_CST);
 }
 
 /* The instruction pointer that the old task resumes at: behind the instruction, or at it for
@@ -193,32 +220,28 @@ static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *
         t->eflags |= (u32)RFLAGS_NT;
 }
 
-static void load_registers(struct cpu *cpu, const struct task_switch *s, const struct task *t)
+/* What the new task's state is before anything of it can fault. */
+static void begin_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
 {
-    u32 ar = descriptor_ar(s->descriptor) | 2u; /* busy */
-    task_set_segment(SEG_TR, s->selector, s->base, descriptor_limit(s->descriptor), ar);
-    for (u32 i = 0; i < 8; i++)
-        reg_write(cpu, (enum reg)i, t->gpr[i]);
+    u32 ar = descriptor_ar(s->descriptor) | AR_TSS_BUSY;
+    n->seg[SEG_TR] = (struct task_segment){s->selector, s->base, descriptor_limit(s->descriptor), ar};
+    n->loads_cr3 = false;
     cpu->st.rip = t->eip;
     cpu->st.rflags = t->eflags;
     cpu->st.cr0 |= CR0_TS;
-    vmcs_write(ENC_guest_rip, t->eip);
-    vmcs_write(ENC_guest_rflags, t->eflags);
-    vmcs_write(ENC_guest_cr0, cpu->st.cr0);
-    vmcs_write(ENC_guest_dr7, vmcs_read(ENC_guest_dr7) & ~(u64)DR7_LOCAL);
-    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
-
+    cpu->st.rsp = t->gpr[REG_RSP];
     /* IRET ends NMI blocking, an NMI that came through a task gate begins it. */
     u32 blocking = cpu->st.interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     if (s->source == BY_IRET)
         blocking &= ~BLOCKING_BY_NMI;
     if (s->source == BY_GATE && INTR_TYPE(cpu->exit.idt_info) == INTR_NMI)
         blocking |= BLOCKING_BY_NMI;
-    vmcs_write(ENC_guest_interruptibility, blocking);
+    cpu->st.interruptibility = blocking;
+    task_forget_segments(cpu, t, n);
 }
 
 /* PAE: the four PDPTE registers come from memory, and a reserved bit in one is #GP.
- * SDM 3A 4.4.1 "PDPTE Registers" */
+ * CAVEAT(bochs-task-pdptes) SDM 3A 4.4.1 "PDPTE Registers" */
 static bool load_pdptes(struct cpu *cpu, u32 cr3)
 {
     u64 pdpte[4];
@@ -227,44 +250,44 @@ static bool load_pdptes(struct cpu *cpu, u32 cr3)
     for (u32 i = 0; i < 4; i++)
         if (!there || (any(pdpte[i], PTE_P) && any(pdpte[i], reserved)))
             return task_fault(cpu, VEC_GP, 0);
-    for (u32 i = 0; i < 4; i++)
-        vmcs_write(ENC_guest_pdptr0 + 2 * i, pdpte[i]);
+    memcpy(cpu->st.pdpte, pdpte, sizeof pdpte);
+    cpu->have |= SNAP_PDPTE;
     return true;
 }
 
 /* A 16-bit TSS has no CR3; without paging none is loaded. */
-static bool load_cr3(struct cpu *cpu, const struct task_switch *s, u32 cr3)
+static bool load_cr3(struct cpu *cpu, const struct task_switch *s, u32 cr3, struct task_state *n)
 {
     if (!s->to->cr3 || !any(cpu->st.cr0, CR0_PG) || cr3 == cpu->st.cr3)
         return true;
     if (any(cpu->st.cr4, CR4_PAE) && !load_pdptes(cpu, cr3))
         return false;
     cpu->st.cr3 = cr3;
-    vmcs_write(ENC_guest_cr3, cr3);
-    vpid01_flush(cpu);
+    n->loads_cr3 = true;
     return true;
 }
 
 /* ---- after the new task's segments are good ------------------------------------------------- */
 
 /* The error code of an exception goes onto the new task's stack, as wide as its TSS. */
-static bool push_error(struct cpu *cpu, const struct task_switch *s)
+static bool push_error(struct cpu *cpu, const struct task_switch *s, const struct task_state *n)
 {
     if (s->source != BY_GATE || !any(cpu->exit.idt_info, INTR_ERROR_VALID))
         return true;
-    u32 ar = (u32)vmcs_read(ENC_guest_ss_ar), limit = (u32)vmcs_read(ENC_guest_ss_limit);
+    const struct task_segment *ss = &n->seg[SEG_SS];
+    u32 ar = ss->ar, limit = ss->limit;
     u32 mask = any(ar, AR_DB) ? 0xffffffffu : 0xffffu, width = s->to->width;
-    u64 rsp = reg_read(cpu, REG_RSP);
+    u64 rsp = cpu->st.rsp;
     u32 at = ((u32)rsp - width) & mask, end = at + width - 1;
     bool down = any(ar, 4u); /* expand-down */
     struct gla_span span;
     if (end < at || end > mask || (down ? at <= limit : end > limit))
         return task_fault(cpu, VEC_SS, 0);
     u64 access = any(cpu->st.rflags, RFLAGS_VM) || ar_dpl(ar) == 3 ? PF_W : PF_W | WALK_SYSTEM;
-    if (!gla_translate(cpu, (u32)(vmcs_read(ENC_guest_ss_base) + at), width, access, &span))
+    if (!gla_translate(cpu, (u32)(ss->base + at), width, access, &span))
         return task_fault(cpu, VEC_PF, cpu->fault.error);
     span_write(cpu->vm, &span, &cpu->exit.idt_error);
-    reg_write(cpu, REG_RSP, (rsp & ~(u64)mask) | at);
+    cpu->st.rsp = (rsp & ~(u64)mask) | at;
     return true;
 }
 
@@ -277,15 +300,43 @@ static enum outcome debug_trap(struct cpu *cpu)
     return fault(cpu, VEC_DB, 0);
 }
 
-static enum outcome enter_task(struct cpu *cpu, const struct task_switch *s, const struct task *t)
+/* False: there is a fault for the new task, in cpu->fault. */
+static bool finish_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
 {
-    if (!load_cr3(cpu, s, t->cr3) || !task_load_segments(cpu, t) || !push_error(cpu, s))
-        return INJECT;
-    if (t->eip > vmcs_read(ENC_guest_cs_limit)) {
-        task_fault(cpu, VEC_GP, 0);
-        return INJECT;
+    if (!load_cr3(cpu, s, t->cr3, n) || !task_load_segments(cpu, t, n) || !push_error(cpu, s, n))
+        return false;
+    return t->eip <= n->seg[SEG_CS].limit || task_fault(cpu, VEC_GP, 0);
+}
+
+static void write_cr3_state(struct cpu *cpu)
+{
+    vmcs_write(ENC_guest_cr3, cpu->st.cr3);
+    for (u32 i = 0; any(cpu->st.cr4, CR4_PAE) && i < 4; i++)
+        vmcs_write(ENC_guest_pdptr0 + 2 * i, cpu->st.pdpte[i]);
+    vpid01_flush(cpu);
+}
+
+/* The new task in vmcs01, whole. */
+static void commit(struct cpu *cpu, const struct task *t, const struct task_state *n)
+{
+    for (u32 i = 0; i <= SEG_TR; i++) {
+        vmcs_write(ENC_guest_es_selector + 2 * i, n->seg[i].selector);
+        vmcs_write(ENC_guest_es_base + 2 * i, n->seg[i].base);
+        vmcs_write(ENC_guest_es_limit + 2 * i, n->seg[i].limit);
+        vmcs_write(ENC_guest_es_ar + 2 * i, n->seg[i].ar);
     }
-    return t->debug ? debug_trap(cpu) : RESUME;
+    for (u32 i = 0; i < 8; i++)
+        if (i != REG_RSP)
+            cpu->regs.gpr[i] = t->gpr[i];
+    vmcs_write(ENC_guest_rsp, cpu->st.rsp);
+    vmcs_write(ENC_guest_rip, cpu->st.rip);
+    vmcs_write(ENC_guest_rflags, cpu->st.rflags);
+    vmcs_write(ENC_guest_cr0, cpu->st.cr0);
+    vmcs_write(ENC_guest_dr7, vmcs_read(ENC_guest_dr7) & ~(u64)DR7_LOCAL);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    vmcs_write(ENC_guest_interruptibility, cpu->st.interruptibility);
+    if (n->loads_cr3)
+        write_cr3_state(cpu);
 }
 
 enum outcome emulate_task_switch(struct cpu *cpu)
@@ -296,6 +347,7 @@ enum outcome emulate_task_switch(struct cpu *cpu)
         .old_selector = (u16)vmcs_read(ENC_guest_tr_selector),
     };
     struct task t;
+    struct task_state n;
     if (!find_tsses(cpu, &s) || !page_in(cpu, &s))
         return INJECT;
 
@@ -307,6 +359,10 @@ enum outcome emulate_task_switch(struct cpu *cpu)
     read_new(cpu, &s, &t);
     if (s.source != BY_IRET)
         set_busy(cpu, &s.busy, true);
-    load_registers(cpu, &s, &t);
-    return enter_task(cpu, &s, &t);
+    begin_state(cpu, &s, &t, &n);
+    bool fits = finish_state(cpu, &s, &t, &n);
+    commit(cpu, &t, &n);
+    if (!fits)
+        return INJECT;
+    return t.debug ? debug_trap(cpu) : RESUME;
 }

@@ -15,21 +15,36 @@ struct task {
     bool debug; /* the T flag */
 };
 
+struct task_segment {
+    u16 selector;
+    u64 base;
+    u32 limit, ar;
+};
+
+/* What the new task's registers will be, beside those of struct task. It is a state that VM entry takes from
+ * the moment that task_forget_segments has been called, and is written to vmcs01 in one go, with or
+ * without a fault that the new task is to find. */
+#define SEG_LDTR 6u
+#define SEG_TR   7u
+struct task_state {
+    struct task_segment seg[SEG_TR + 1]; /* enum seg_number, then LDTR and TR */
+    bool loads_cr3;                      /* cpu->st.cr3, and with PAE cpu->st.pdpte */
+};
+
 /* A fault is raised in the new task once its registers are loaded: vector and error code as
  * in struct cpu's fault. False: there is one. */
 bool task_fault(struct cpu *cpu, u32 vector, u32 error);
 
+/* The segment registers as they are when none of the new task's descriptors has been read. In virtual-8086
+ * mode there are none to read, and the registers are complete. TR is left alone. */
+void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_state *n);
+
 /*
  * Loads LDTR and the segment registers of the new task, with the checks of SDM 3A 7.3 "Task
- * Switching". Registers that were not reached stay unusable, and the CPL is 3 until SS is good.
- * False: the fault to deliver is in cpu->fault; the guest's state can be entered all the same.
+ * Switching". Registers that were not reached stay as task_forget_segments made them.
+ * False: the fault to deliver is in cpu->fault.
  */
-bool task_load_segments(struct cpu *cpu, const struct task *t) MUST_CHECK;
-
-/* Writes one segment register of vmcs01; seg counts on from SEG_COUNT: LDTR, TR. */
-#define SEG_LDTR 6u
-#define SEG_TR   7u
-void task_set_segment(u32 seg, u16 selector, u64 base, u32 limit, u32 ar);
+bool task_load_segments(struct cpu *cpu, const struct task *t, struct task_state *n) MUST_CHECK;
 
 /* Base and limit of a descriptor as it lies in memory; its access rights as the VMCS wants. */
 u64 descriptor_base(u64 d);

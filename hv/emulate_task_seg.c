@@ -31,22 +31,20 @@ u32 descriptor_ar(u64 d)
     return (u32)bits(d, 55, 40) & 0xf0ffu;
 }
 
-void task_set_segment(u32 seg, u16 selector, u64 base, u32 limit, u32 ar)
+static void set(struct task_state *n, u32 seg, u16 selector, u64 base, u32 limit, u32 ar)
 {
-    vmcs_write(ENC_guest_es_selector + 2 * seg, selector);
-    vmcs_write(ENC_guest_es_base + 2 * seg, base);
-    vmcs_write(ENC_guest_es_limit + 2 * seg, limit);
-    vmcs_write(ENC_guest_es_ar + 2 * seg, ar);
+    n->seg[seg] = (struct task_segment){selector, base, limit, ar};
 }
 
 /* Where a selector's descriptor is. False: outside its table, or in an LDT that is not there. */
-static bool descriptor_at(u16 selector, u64 *gla)
+static bool descriptor_at(const struct task_state *n, u16 selector, u64 *gla)
 {
+    const struct task_segment *ldtr = &n->seg[SEG_LDTR];
     bool ldt = any(selector, TI);
-    if (ldt && any(vmcs_read(ENC_guest_ldtr_ar), AR_UNUSABLE))
+    if (ldt && any(ldtr->ar, AR_UNUSABLE))
         return false;
-    u64 limit = vmcs_read(ldt ? ENC_guest_ldtr_limit : ENC_guest_gdtr_limit);
-    *gla = vmcs_read(ldt ? ENC_guest_ldtr_base : ENC_guest_gdtr_base) + (selector & ~7u);
+    u64 limit = ldt ? ldtr->limit : vmcs_read(ENC_guest_gdtr_limit);
+    *gla = (ldt ? ldtr->base : vmcs_read(ENC_guest_gdtr_base)) + (selector & ~7u);
     return (selector | 7u) <= limit;
 }
 
@@ -61,10 +59,10 @@ static bool bad_task(struct cpu *cpu, u32 vector, u16 selector)
     return task_fault(cpu, vector, selector & SELECTOR_BITS);
 }
 
-static bool fetch(struct cpu *cpu, u16 selector, struct descriptor *out)
+static bool fetch(struct cpu *cpu, const struct task_state *n, u16 selector, struct descriptor *out)
 {
     u64 gla;
-    if (!descriptor_at(selector, &gla))
+    if (!descriptor_at(n, selector, &gla))
         return bad_task(cpu, VEC_TS, selector);
     if (!gla_translate(cpu, gla, sizeof out->d, WALK_SYSTEM, &out->span))
         return task_fault(cpu, VEC_PF, cpu->fault.error);
@@ -74,41 +72,40 @@ static bool fetch(struct cpu *cpu, u16 selector, struct descriptor *out)
 }
 
 /* Sets the accessed flag in memory and loads the register. */
-static bool take(struct cpu *cpu, u32 seg, u16 selector, struct descriptor *e)
+static bool take(struct cpu *cpu, struct task_state *n, u32 seg, u16 selector, struct descriptor *e)
 {
     u64 gla;
-    if (!any(e->d, DESC_ACCESSED) && descriptor_at(selector, &gla)) {
+    if (!any(e->d, DESC_ACCESSED) && descriptor_at(n, selector, &gla)) {
         if (!gla_translate(cpu, gla, sizeof e->d, WALK_SYSTEM | PF_W, &e->span))
             return task_fault(cpu, VEC_PF, cpu->fault.error);
         e->d |= DESC_ACCESSED;
         span_write(cpu->vm, &e->span, &e->d);
     }
-    task_set_segment(seg, selector, descriptor_base(e->d), descriptor_limit(e->d),
-                     descriptor_ar(e->d));
+    set(n, seg, selector, descriptor_base(e->d), descriptor_limit(e->d), descriptor_ar(e->d));
     return true;
 }
 
-static bool load_ldtr(struct cpu *cpu, u16 selector)
+static bool load_ldtr(struct cpu *cpu, struct task_state *n, u16 selector)
 {
     struct descriptor e;
     if (any(selector, TI))
         return bad_task(cpu, VEC_TS, selector);
     if (!any(selector, SELECTOR_BITS))
         return true;
-    if (!fetch(cpu, selector, &e))
+    if (!fetch(cpu, n, selector, &e))
         return false;
     if ((e.ar & (AR_TYPE | AR_S)) != AR_TYPE_LDT || !any(e.ar, AR_P))
         return bad_task(cpu, VEC_TS, selector);
-    task_set_segment(SEG_LDTR, selector, descriptor_base(e.d), descriptor_limit(e.d), e.ar);
+    set(n, SEG_LDTR, selector, descriptor_base(e.d), descriptor_limit(e.d), e.ar);
     return true;
 }
 
-static bool load_ss(struct cpu *cpu, u16 selector, u32 cpl)
+static bool load_ss(struct cpu *cpu, struct task_state *n, u16 selector, u32 cpl)
 {
     struct descriptor e;
     if (!any(selector, SELECTOR_BITS))
         return bad_task(cpu, VEC_TS, selector);
-    if (!fetch(cpu, selector, &e))
+    if (!fetch(cpu, n, selector, &e))
         return false;
     if (!any(e.ar, AR_S) || (e.ar & (AR_CODE | AR_RW)) != AR_RW)
         return bad_task(cpu, VEC_TS, selector);
@@ -116,15 +113,15 @@ static bool load_ss(struct cpu *cpu, u16 selector, u32 cpl)
         return bad_task(cpu, VEC_SS, selector);
     if (ar_dpl(e.ar) != cpl || (selector & 3u) != cpl)
         return bad_task(cpu, VEC_TS, selector);
-    return take(cpu, SEG_SS, selector, &e);
+    return take(cpu, n, SEG_SS, selector, &e);
 }
 
-static bool load_data(struct cpu *cpu, u32 seg, u16 selector, u32 cpl)
+static bool load_data(struct cpu *cpu, struct task_state *n, u32 seg, u16 selector, u32 cpl)
 {
     struct descriptor e;
     if (!any(selector, SELECTOR_BITS))
         return true;
-    if (!fetch(cpu, selector, &e))
+    if (!fetch(cpu, n, selector, &e))
         return false;
     bool code = any(e.ar, AR_CODE);
     if (!any(e.ar, AR_S) || (code && !any(e.ar, AR_RW)))
@@ -134,15 +131,15 @@ static bool load_data(struct cpu *cpu, u32 seg, u16 selector, u32 cpl)
         return bad_task(cpu, VEC_TS, selector);
     if (!any(e.ar, AR_P))
         return bad_task(cpu, VEC_NP, selector);
-    return take(cpu, seg, selector, &e);
+    return take(cpu, n, seg, selector, &e);
 }
 
-static bool load_cs(struct cpu *cpu, u16 selector, u32 cpl)
+static bool load_cs(struct cpu *cpu, struct task_state *n, u16 selector, u32 cpl)
 {
     struct descriptor e;
     if (!any(selector, SELECTOR_BITS))
         return bad_task(cpu, VEC_TS, selector);
-    if (!fetch(cpu, selector, &e))
+    if (!fetch(cpu, n, selector, &e))
         return false;
     if (!all(e.ar, AR_S | AR_CODE))
         return bad_task(cpu, VEC_TS, selector);
@@ -151,42 +148,44 @@ static bool load_cs(struct cpu *cpu, u16 selector, u32 cpl)
         return bad_task(cpu, VEC_TS, selector);
     if (!any(e.ar, AR_P))
         return bad_task(cpu, VEC_NP, selector);
-    return take(cpu, SEG_CS, selector, &e);
+    return take(cpu, n, SEG_CS, selector, &e);
 }
 
-/* A state that VM entry takes whatever happens next: data segments and LDTR unusable, a flat
- * code segment. The CPL is CS's RPL at once, as its selector shows in the next task switch and the emulator
- * wants DPL and RPL equal; a handler of the same CPL then has no stack. CAVEAT(task-bad-ss) */
-static void forget_segments(struct cpu *cpu, const struct task *t, u32 cpl)
+/* Outside virtual-8086 mode: data segments and LDTR unusable, a flat code segment. The CPL is CS's RPL at
+ * once, as its selector shows in the next task switch and the emulator wants DPL and RPL equal; a handler of the
+ * same CPL then has no stack. CAVEAT(task-bad-ss) */
+void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_state *n)
 {
+    bool v86 = any(t->eflags, RFLAGS_VM);
+    u32 dpl = (t->seg[SEG_CS] & 3u) << 5;
     for (u32 i = 0; i < SEG_COUNT; i++)
-        task_set_segment(i, t->seg[i], 0, 0, (u32)AR_UNUSABLE | cpl << 5);
-    task_set_segment(SEG_CS, t->seg[SEG_CS], 0, FLAT_LIMIT, AR_FLAT_CODE | cpl << 5);
-    task_set_segment(SEG_LDTR, t->ldt, 0, 0, (u32)AR_UNUSABLE);
-    cpu->st.ss_ar = (u32)AR_UNUSABLE | cpl << 5;
-    cpu->st.cs_ar = AR_FLAT_CODE;
+        if (v86)
+            set(n, i, t->seg[i], (u64)t->seg[i] << 4, V86_LIMIT, AR_V86);
+        else
+            set(n, i, t->seg[i], 0, 0, (u32)AR_UNUSABLE | dpl);
+    if (!v86)
+        set(n, SEG_CS, t->seg[SEG_CS], 0, FLAT_LIMIT, AR_FLAT_CODE | dpl);
+    set(n, SEG_LDTR, t->ldt, 0, 0, (u32)AR_UNUSABLE);
+    cpu->st.ss_ar = n->seg[SEG_SS].ar;
+    cpu->st.cs_ar = n->seg[SEG_CS].ar;
 }
 
-static bool load_v86(struct cpu *cpu, const struct task *t)
-{
-    for (u32 i = 0; i < SEG_COUNT; i++)
-        task_set_segment(i, t->seg[i], (u64)t->seg[i] << 4, V86_LIMIT, AR_V86);
-    return load_ldtr(cpu, t->ldt);
-}
-
-bool task_load_segments(struct cpu *cpu, const struct task *t)
+bool task_load_segments(struct cpu *cpu, const struct task *t, struct task_state *n)
 {
     static const u8 data[] = {SEG_DS, SEG_ES, SEG_FS, SEG_GS};
     u32 cpl = t->seg[SEG_CS] & 3u;
-    forget_segments(cpu, t, cpl);
-    if (any(t->eflags, RFLAGS_VM))
-        return load_v86(cpu, t);
-    if (!load_ldtr(cpu, t->ldt) || !load_ss(cpu, t->seg[SEG_SS], cpl))
+    if (!load_ldtr(cpu, n, t->ldt))
         return false;
-    cpu->st.ss_ar = (u32)vmcs_read(ENC_guest_ss_ar);
-    vmcs_write(ENC_guest_cs_ar, AR_FLAT_CODE | cpl << 5);
+    if (any(t->eflags, RFLAGS_VM))
+        return true;
+    if (!load_ss(cpu, n, t->seg[SEG_SS], cpl))
+        return false;
+    cpu->st.ss_ar = n->seg[SEG_SS].ar;
     for (u32 i = 0; i < ARRAY_LEN(data); i++)
-        if (!load_data(cpu, data[i], t->seg[data[i]], cpl))
+        if (!load_data(cpu, n, data[i], t->seg[data[i]], cpl))
             return false;
-    return load_cs(cpu, t->seg[SEG_CS], cpl);
+    if (!load_cs(cpu, n, t->seg[SEG_CS], cpl))
+        return false;
+    cpu->st.cs_ar = n->seg[SEG_CS].ar;
+    return true;
 }

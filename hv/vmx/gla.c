@@ -30,9 +30,11 @@ static struct paging_state paging_of(struct cpu *cpu)
         .ac = any(st->rflags, RFLAGS_AC), .page_1g = cpu->vm->facts.page_1g,
         .cpl = (u8)ar_dpl(st->ss_ar), .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
     };
-    if (any(p.cr0, CR0_PG) && any(p.cr4, CR4_PAE) && !any(p.efer, EFER_LMA))
+    if (any(p.cr0, CR0_PG) && any(p.cr4, CR4_PAE) && !any(p.efer, EFER_LMA)) {
+        exit_more(cpu, SNAP_PDPTE);
         for (u32 i = 0; i < 4; i++)
-            p.pdpte[i] = vmcs_read(ENC_guest_pdptr0 + 2 * i);
+            p.pdpte[i] = st->pdpte[i];
+    }
     return p;
 }
 

@@ -40,6 +40,7 @@ struct exit_state {
     u32 cs_ar, ss_ar;    /* SNAP_MODE */
     u64 cr0, cr3, cr4, efer;
     u64 rsp;             /* SNAP_RSP */
+    u64 pdpte[4];        /* SNAP_PDPTE; meaningful when the guest uses PAE paging */
 };
 
 /* Groups of what an exit can tell; a row of the dispatch table names those its handler needs. */
@@ -54,6 +55,7 @@ enum snap {
     SNAP_IO        = 1u << 7, /* io_rcx, io_rsi, io_rdi, io_rip */
     SNAP_MODE      = 1u << 8, /* cs_ar, ss_ar, cr0, cr3, cr4, efer */
     SNAP_RSP       = 1u << 9, /* rsp */
+    SNAP_PDPTE     = 1u << 10, /* pdpte */
 };
 
 /* Where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page (hv/vmx/msr_l1.h). */
