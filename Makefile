@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -208,6 +208,8 @@ bench-kvm: images payload
 xen: images payload
 	@tools/payload.sh xen
 	@tools/xen_test.py
+ends: images
+	@tools/ends_test.py
 refusals: images
 	@tools/refusals.py
 usb: images

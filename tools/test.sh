@@ -38,6 +38,7 @@ stage guest tools/guest_tests.py ${long:+--long}
 [ -z "$long" ] || stage depth-1 tools/guest_tests.py --depth 1 --out build/guest-depth-1
 stage depth-2 tools/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage ept01 tools/ept01_test.py
+stage ends tools/ends_test.py
 # t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at
 # every exit and drops EPT02 with it: a test of many violations runs for minutes.
 for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict tlb=eager}; do
