@@ -68,6 +68,9 @@ enum outcome ept01_misconfigured(struct cpu *cpu);
 /* L1's processor is in the shutdown that follows a VMX abort: neither an NMI nor an INIT ends it.
  * @pre vmcs01 is current. SDM 3C 28.7 "VMX Aborts" */
 void l1_abort(struct cpu *cpu);
+/* flush_audit.c: stress=paranoid: what an exit found, and whether the entry behind it may be made. */
+void flush_audit_exit(struct cpu *cpu);
+void flush_audit_entry(struct cpu *cpu);
 /* stress=paranoid: the VMCS that is about to be entered breaks no rule of the CPU's own. */
 void judge_before_entry(struct cpu *cpu);
 

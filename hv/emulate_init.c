@@ -74,5 +74,6 @@ enum outcome emulate_init(struct cpu *cpu)
     vmcs_write(ENC_guest_interruptibility, 0);
     vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
     vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    vpid01_flush(cpu); /* INIT invalidates the TLB */
     return RESUME;
 }

@@ -131,12 +131,22 @@ static void handle_exit(struct cpu *cpu)
     apply(cpu, row->handle(cpu));
 }
 
+static void before_entry(struct cpu *cpu)
+{
+    judge_before_entry(cpu);
+    if (cpu->current->launched)
+        flush_audit_entry(cpu);
+}
+
 static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
-        if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
-            judge_before_entry(cpu);
+        bool paranoid = __builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0);
+        if (paranoid)
+            before_entry(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (paranoid && how == VMX_ENTER_EXIT)
+            flush_audit_exit(cpu);
         if (how == VMX_ENTER_EXIT) {
             cpu->current->launched = 1;
             handle_exit(cpu);

@@ -17,6 +17,7 @@ struct percpu {
     bool (*short_exit)(struct percpu *); /* enter.asm: true when an exit of L1 is answered in full */
     u32 nmi_pending;               /* set by the root-mode NMI handler, cleared by the run loop */
     u32 mc_pending;                /* the same for #MC; enter.asm tests the two as one word */
+    u64 vpid_flushes, ept_flushes; /* INVVPIDs and INVEPTs that L0 has executed (hv/flush_audit.c) */
     u32 panicking;
     u32 id;
 };

@@ -98,8 +98,10 @@ static void put_leaf(const struct cpu *cpu, u16 node, unsigned i, u64 leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
     u64 *entry = &table_of(e, node)[i];
-    if (is_table(*entry, e->nodes[node].level))
+    if (is_table(*entry, e->nodes[node].level)) {
         ept02_free_tree(cpu, ept02_child(cpu, *entry));
+        e->owed = true;
+    }
     *entry = leaf;
     mark_filled(e, node, i);
 }
@@ -201,13 +203,12 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struc
         env.max_size = size < env.max_size ? size : env.max_size;
     }
     struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
-    e->freed = false;
     u16 in = map(cpu, node, w, &leaf);
     if (in == NO_NODE)
         ept02_reclaim(cpu, c);
     else if (line_fillable(e, in, w, leaf.entry))
         fill_line(cpu, in, w, &leaf, &leaf01);
-    if (e->freed) /* what was a table may soon be another */
+    if (e->owed) /* what was a table may soon be another */
         ept02_flush(cpu, c);
 }
 
@@ -244,20 +245,22 @@ void ept02_start_over(struct cpu *cpu)
     tell_vmcs02(cpu);
 }
 
-void ept02_forget(struct cpu *cpu, gpa2_t gpa2)
+void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu)
 {
     struct ept02 *e = cpu->nested->ept02;
-    for (u16 node = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer)->root;;) {
-        u8 level = e->nodes[node].level;
-        unsigned i = index_at(gpa2, level);
-        u64 entry = table_of(e, node)[i];
-        if (!is_table(entry, level)) {
-            ept02_drop_entry(cpu, node, i);
-            return;
-        }
-        node = ept02_child(cpu, entry);
+    struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
+    u16 node = c->root;
+    for (u64 entry;; node = ept02_child(cpu, entry)) {
         e->nodes[node].seen = 0;
+        entry = table_of(e, node)[index_at(gpa2, e->nodes[node].level)];
+        if (!is_table(entry, e->nodes[node].level))
+            break;
     }
+    ept02_drop_entry(cpu, node, index_at(gpa2, e->nodes[node].level));
+    if (by_cpu)
+        e->owed = false;
+    else if (e->owed)
+        ept02_flush(cpu, c);
 }
 
 enum outcome ept02_violation(struct cpu *cpu)
@@ -279,5 +282,5 @@ enum outcome ept02_violation(struct cpu *cpu)
     }
     cpu->nested->ept02->asked = a;
     cpu->nested->ept02->asking = c;
-    return ept12_refused(cpu, &w);
+    return ept12_refused(cpu, &w, true);
 }

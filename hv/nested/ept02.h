@@ -27,6 +27,9 @@ enum outcome ept02_violation(struct cpu *cpu);
  * @pre in_l2, vmcs02 is current */
 void ept02_start_over(struct cpu *cpu);
 
+/* stress=paranoid: a mapping was taken from EPT02 and the CPU not told. */
+bool ept02_flush_owed(const struct cpu *cpu);
+
 /* INVEPT by L1, of one EPTP12 or of all: noted, and done when L2 next runs with it. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);

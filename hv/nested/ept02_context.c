@@ -16,14 +16,20 @@ u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c)
 {
     ept_flush(cpu->vm, ept02_eptp(cpu, c));
+    cpu->nested->ept02->owed = false;
+}
+
+bool ept02_flush_owed(const struct cpu *cpu)
+{
+    return cpu->nested->ept02->owed;
 }
 
 static void drop_context(const struct cpu *cpu, struct ept02_context *c)
 {
     if (c->root == NO_NODE)
         return;
-    ept02_flush(cpu, c);
     ept02_free_tree(cpu, c->root);
+    ept02_flush(cpu, c);
     c->root = NO_NODE;
 }
 

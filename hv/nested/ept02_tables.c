@@ -28,7 +28,6 @@ static void give_back(struct ept02 *e, u16 node)
 {
     e->nodes[node].next_free = e->free;
     e->free = node;
-    e->freed = true;
 }
 
 void ept02_drop_entry(const struct cpu *cpu, u16 node, unsigned i)
@@ -37,6 +36,7 @@ void ept02_drop_entry(const struct cpu *cpu, u16 node, unsigned i)
     u64 *entry = &table_of(e, node)[i];
     if (is_table(*entry, e->nodes[node].level))
         ept02_free_tree(cpu, ept02_child(cpu, *entry));
+    e->owed |= any(*entry, EPT_RWX);
     *entry = EPT02_EMPTY;
     copy_of(e, node)[i] = 0;
 }

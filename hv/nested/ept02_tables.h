@@ -7,7 +7,7 @@
  * Invariants, while L2 may run:
  *  - a table in the free list is as a new one: all EPT02_EMPTY, no copies, nothing filled;
  *  - a line (eight entries) that is not in `filled` is as in a new one;
- *  - the CPU has nothing cached of a table that was given back.
+ *  - the CPU has nothing cached that was taken out of a table: nothing is `owed`.
  */
 #ifndef HV_NESTED_EPT02_TABLES_H
 #define HV_NESTED_EPT02_TABLES_H
@@ -54,7 +54,7 @@ struct ept02 {
     u64 *copies; /* EPT02_NODES pages: the EPT12 entries that each table was made from */
     struct ept02_node *nodes;
     u16 free;
-    bool freed;        /* a table was given back since this was last cleared */
+    bool owed;         /* what the CPU may have cached was taken out of a table: a flush is owed */
     u64 clock;
     u64 run;           /* from 1 on: counts the times that L2 gets to run with an EPTP12 */
     u64 generation01;  /* of EPT01, when the contexts were made */
@@ -121,9 +121,10 @@ void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
 /* L1 was asked and L2 is about to run again: what it will touch first is filled, if EPT12 has it
  * now. May drop contexts. */
 void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c);
-/* An EPT violation that L1 is told of drops all that would be used for its address.
+/* An EPT violation that L1 is told of drops all that would be used for its address. The CPU has dropped its
+ * own when it was the CPU that met the violation (by_cpu).
  * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
-void ept02_forget(struct cpu *cpu, gpa2_t gpa2);
+void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
 
@@ -132,7 +133,7 @@ void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12
 /* The same, and stores the flags that the access sets. */
 void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
 /* What becomes of an access that the walk forbids: #VE, or an exit to L1, whose reason stands in
- * cpu->exit for a violation. @pre in_l2, vmcs02 is current; SNAP_GPA */
-enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w);
+ * cpu->exit for a violation. by_cpu: as above. @pre in_l2, vmcs02 is current; SNAP_GPA */
+enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
 
 #endif

@@ -41,9 +41,9 @@ void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
     while (w->result == EPT_OK && !store_flags(cpu, w));
 }
 
-enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w)
+enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu)
 {
-    ept02_forget(cpu, GPA2(cpu->exit.gpa));
+    ept02_forget(cpu, GPA2(cpu->exit.gpa), by_cpu);
     if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;

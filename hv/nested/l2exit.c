@@ -53,6 +53,7 @@ void nested_run_l1(struct cpu *cpu)
     nested_release_nmi(cpu);
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
+    cpu->crossings++;
     cpu->rows = exit_rows_l1;
     flush_l1(cpu);
 }
@@ -61,6 +62,7 @@ void nested_run_l2(struct cpu *cpu)
 {
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
+    cpu->crossings++;
     cpu->rows = exit_rows_l2;
     flush_l1(cpu);
 }

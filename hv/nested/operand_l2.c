@@ -87,7 +87,7 @@ static enum outcome leave(struct cpu *cpu, const struct access *a)
     cpu->exit.gpa = a->gpa2.a;
     cpu->have |= SNAP_GLA | SNAP_GPA;
     if (a->stopped == EXIT_REASON_EPT_VIOLATION)
-        return ept12_refused(cpu, &a->walk);
+        return ept12_refused(cpu, &a->walk, false);
     cpu->exit.qual = a->qual;
     return nested_reflect(cpu);
 }

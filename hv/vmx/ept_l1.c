@@ -157,6 +157,7 @@ bool ept01_init(struct vm *vm)
 void ept_flush(const struct vm *vm, u64 eptp)
 {
     bool single = any(vm->facts.vmx.ept_vpid, EPT_CAP_INVEPT_SINGLE);
+    percpu()->ept_flushes++;
     if (invept(single ? INVEPT_SINGLE : INVEPT_ALL, eptp) != VMX_OK)
         panic("bug: INVEPT of EPTP %lx was refused", eptp);
 }

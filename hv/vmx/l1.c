@@ -132,6 +132,7 @@ void vpid01_flush(const struct cpu *cpu)
 void vpid_flush(const struct vm *vm, u16 vpid)
 {
     bool single = any(vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE);
+    percpu()->vpid_flushes++;
     if (invvpid(single ? INVVPID_SINGLE : INVVPID_ALL, vpid, 0) != VMX_OK)
         panic("bug: INVVPID of tag %u was refused", vpid);
 }

@@ -84,6 +84,16 @@ struct vm {
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, sorted, disjoint */
 };
 
+/* What linear addresses of a guest depend on, in its VMCS; and at the last exit (hv/flush_audit.c). */
+struct paging_seen {
+    u64 cr0, cr3, cr4, efer;
+};
+struct flush_audit {
+    struct paging_seen seen;
+    u64 vpid_flushes, ept_flushes;
+    u32 generation, crossings;
+};
+
 #define LAST_EXITS 16
 
 /* One processor. percpu is first: GS finds it. */
@@ -103,11 +113,13 @@ struct cpu {
         u32 vector, error;
         u64 address; /* of a #PF, or where the last translation of hv/vmx/gla.h stood */
     } fault; /* what outcome INJECT delivers */
+    struct flush_audit audit;
     struct nested *nested; /* NULL when vm->nested is off */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
     bool dead;  /* L1 had a VMX abort: nothing but a reset ends that */
     u32 in_l2;
+    u32 crossings; /* from L1 to L2 and back, for the audit */
     u32 last_at;
     struct {
         u32 reason;
