@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/arch/root_cr.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
@@ -67,15 +68,17 @@ static struct cpu *make_cpu(struct handoff *h)
     return cpu;
 }
 
-/* CR0 and CR4 of root mode: what VMX fixes, and the features that L0 uses in L1's name. */
 static enum handoff_status enter_vmx(struct cpu *cpu)
 {
-    const struct cpu_facts *f = &cpu->vm->facts;
-    u64 cr4 = read_cr4() | CR4_VMXE | (f->mce ? CR4_MCE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
-    if (!vmcs_alloc(&cpu->vmxon, &cpu->vm->mem, VMX_BASIC_REVISION(f->vmx.basic)))
+    const struct vmx_caps *c = &cpu->vm->facts.vmx;
+    struct cpuid one = cpuid(1, 0), seven = {0};
+    if (cpuid(0, 0).eax >= 7)
+        seven = cpuid(7, 0);
+    struct root_cpuid has = {one.ecx, one.edx, seven.ebx, seven.ecx};
+    if (!vmcs_alloc(&cpu->vmxon, &cpu->vm->mem, VMX_BASIC_REVISION(c->basic)))
         return HANDOFF_NO_MEMORY;
-    write_cr0(read_cr0() | CR0_NE);
-    write_cr4(cr4);
+    write_cr0(root_cr0(read_cr0(), c->cr0_fixed0, c->cr0_fixed1));
+    write_cr4(root_cr4(read_cr4(), &has, c->cr4_fixed0, c->cr4_fixed1));
     return vmxon(cpu->vmxon.hpa) == VMX_OK ? HANDOFF_OK : HANDOFF_VMXON;
 }
 

@@ -3,6 +3,7 @@
 #include "boot/boot_info.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
+#include "hv/arch/root_cr.h"
 #include "hv/core/percpu.h"
 #include "hv/core/trap.h"
 #include "hv/vmx/vmx.h"
@@ -34,7 +35,9 @@ void offsets(void)
     DEFINE(MSR_EFER, (int)MSR_IA32_EFER);
     DEFINE(EFER_NXE_BIT, (int)EFER_NXE);
     DEFINE(CR0_WP_BIT, (int)CR0_WP);
-    DEFINE(CR4_PGE_PCIDE_BITS, (int)(CR4_PGE | CR4_PCIDE));
+    DEFINE(CR4_SWITCH_BITS, (int)CR4_SWITCH);
+    DEFINE(DR7_RESET_BITS, (int)DR7_RESET);
+    DEFINE(PAGE_MASK, (int)~(PAGE_SIZE - 1));
 
     OFFSET(PERCPU, percpu, nmi_pending);
     OFFSET(PERCPU, percpu, self);
