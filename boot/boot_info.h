@@ -28,6 +28,11 @@ enum boot_profile {
 
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
+/* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on. Below
+ * each is a page that no address of L0's maps, so what overflows faults. */
+#define BOOT_IST_STACKS 4
+#define BOOT_IST_STRIDE (2 * PAGE_SIZE)
+
 /* One range of RAM (every UEFI memory type that is backed by memory), page aligned. */
 struct boot_range {
     u64 base, size;
@@ -39,6 +44,7 @@ struct boot_info {
     u64 core_hpa, core_size;     /* the core's image with bss, inside the region */
     u64 pool_hpa, pool_size;     /* free pages for the core, inside the region */
     u64 cr3_hpa;                 /* L0's page tables, built by boot/ */
+    u64 stacks_hpa;              /* see BOOT_IST_STRIDE */
     u64 physmap_va;              /* where L0 maps RAM: va = physmap_va + hpa */
     u32 log;                     /* enum boot_log */
     u32 verbose;                 /* 0..2 */

@@ -46,8 +46,7 @@ static struct cpu *make_cpu(struct handoff *h)
     struct mem mem = {info->physmap_va, info->pool_hpa, info->pool_hpa + info->pool_size};
     struct vm *vm = mem_pages(&mem, (sizeof *vm + PAGE_SIZE - 1) / PAGE_SIZE);
     struct cpu *cpu = mem_pages(&mem, (sizeof *cpu + PAGE_SIZE - 1) / PAGE_SIZE);
-    u8 *stacks = mem_pages(&mem, IST_COUNT * IST_STACK_PAGES);
-    if (!vm || !cpu || !stacks)
+    if (!vm || !cpu)
         return NULL;
     log_init(&vm->log, info->log, info->verbose);
     vm->hole = HPA(info->region_hpa);
@@ -64,7 +63,7 @@ static struct cpu *make_cpu(struct handoff *h)
     cpu->rows = exit_rows_l1;
     cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump,
                                    .short_exit = emulate_short};
-    desc_init(&cpu->desc, stacks, (u64)&cpu->percpu);
+    desc_init(&cpu->desc, mem_va(&vm->mem, HPA(info->stacks_hpa)), (u64)&cpu->percpu);
     return cpu;
 }
 
