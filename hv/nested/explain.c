@@ -31,9 +31,8 @@ static void log_deciders(const struct cpu *cpu, const struct check_env *env, enu
 
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
 {
-    if (cpu->vm->log.verbose == 0)
+    if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
         return;
-    log_begin();
     log_part("VM entry refused (%s %u): %s: SDM 3C %s \"%s\": %s",
              v->outcome == VERDICT_VMFAIL ? "error" : "exit reason", v->number & 0xffffu,
              rule_name(v->rule), rule_section_number(v->rule), rule_section_title(v->rule),
@@ -46,15 +45,18 @@ void explain_fail(struct cpu *cpu, enum vmx_error error)
 {
     if (cpu->vm->log.verbose == 0)
         return;
-    log_line("VMfail %u: %s", (u32)error, vmx_error_text(error));
+    log_rare(LOG_EXPLAIN, "VMfail %u: %s", (u32)error, vmx_error_text(error));
 }
 
 void explain_refused(struct cpu *cpu, u32 what)
 {
     struct nested *n = cpu->nested;
     n->refused++;
-    log_line("bug: the CPU refused vmcs02 (%s %x) that our rules passed; given to L1",
+    if (!log_rare_begin(LOG_BUG))
+        return;
+    log_part("bug: the CPU refused vmcs02 (%s %x) that our rules passed; given to L1",
              any(what, EXIT_REASON_ENTRY_FAIL) ? "exit reason" : "error", what);
+    log_end();
     if (cpu->vm->log.verbose >= 2)
         vmcs_dump();
 }
