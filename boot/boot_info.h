@@ -26,6 +26,14 @@ enum boot_profile {
 #define STRESS_FLUSH    (1u << 3)
 #define STRESS_EVICT    (1u << 4)
 
+/* What is done against attacks by speculation; boot/spec.h decides. */
+#define SPEC_L1D  (1u << 0) /* before each entry: the L1 data cache is flushed */
+#define SPEC_VERW (1u << 1) /* before each entry: the processor's buffers are */
+#define SPEC_IBPB (1u << 2) /* between L2 and L1: a barrier for indirect branches */
+#define SPEC_RSB  (1u << 3) /* behind each exit: the return stack is filled */
+#define SPEC_CTRL (1u << 4) /* IA32_SPEC_CTRL: L0 has a value of its own */
+#define SPEC_ALL  31u
+
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
 /* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on. Below
@@ -53,9 +61,9 @@ struct boot_info {
     u32 shadow;                  /* VMCS shadowing used for L1 when the CPU has it */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
+    u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 range_count;
-    u32 reserved;
     struct boot_range range[BOOT_MAX_RANGES];
 };
 

@@ -61,8 +61,8 @@ static struct cpu *make_cpu(struct handoff *h)
     vm->mem = mem;
     cpu->vm = vm;
     cpu->rows = exit_rows_l1;
-    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump,
-                                   .short_exit = emulate_short};
+    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump, .spec = info->spec,
+                                   .entry_spec = info->spec & (SPEC_L1D | SPEC_VERW | SPEC_CTRL)};
     desc_init(&cpu->desc, mem_va(&vm->mem, HPA(info->stacks_hpa)), (u64)&cpu->percpu);
     return cpu;
 }
@@ -194,12 +194,14 @@ u64 hv_entry(struct handoff *h)
     if (status != HANDOFF_OK)
         return status;
 
+    if (any(cpu->percpu.spec, SPEC_CTRL))
+        cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
     desc_load(&cpu->desc); /* no way back from here; panic works from here */
     if (!vmcs01_init(cpu, h))
         panic("cannot run: not enough memory");
     if (cpu->nested)
         nested_init(cpu);
-    vmcs_write(ENC_host_rip, (u64)vmx_exit_short); /* vmcs01 only: L2's exits take their row */
+    vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth, cpu->vm->ept01.eptp);
