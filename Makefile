@@ -16,7 +16,7 @@ PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c)
 CORE_SRC := $(wildcard hv/*.c hv/core/*.c hv/vmx/*.c hv/nested/*.c) $(PURE_SRC)
 CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c)
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c tables.c spec.c)
 BOOT_ASM := $(wildcard boot/*.asm)
 GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c guest-tests/bench_*.c)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
@@ -28,10 +28,12 @@ all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
+# No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
+RETPOLINE := -fno-jump-tables $(if $(findstring clang,$(shell $(CC) --version)),-mretpoline,-mindirect-branch=thunk)
 CORE_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
   -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-common -fno-pic -fno-pie -mcmodel=kernel \
   -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fomit-frame-pointer \
-  -ffunction-sections -fdata-sections $(WARN)
+  -ffunction-sections -fdata-sections $(RETPOLINE) $(WARN)
 CORE_OBJ := $(CORE_SRC:%.c=$(B)/core/%.o) $(CORE_ASM:%.asm=$(B)/core/%.asm.o)
 
 $(B)/core/%.o: %.c
@@ -65,7 +67,7 @@ size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
 	@find hv -name '*.[ch]' -o -name '*.asm' | xargs cat | awk '{ n++ } /^ *(\/\*|\*|;|$$)/ { c++ } \
-	  END { printf "hv/: %d lines, %d without comments and blank lines (limit 10000, tables aside)\n", n, n - c }'
+	  END { printf "hv/: %d lines, %d without comments and blank lines (limit 12000, tables aside)\n", n, n - c }'
 
 # ---- UEFI programs (GNU-EFI) ---------------------------------------------------------------
 EFI_LDS := /usr/lib/elf_x86_64_efi.lds

@@ -26,7 +26,20 @@ enum boot_profile {
 #define STRESS_FLUSH    (1u << 3)
 #define STRESS_EVICT    (1u << 4)
 
+/* What is done against attacks by speculation; boot/spec.h decides. */
+#define SPEC_L1D  (1u << 0) /* before each entry: the L1 data cache is flushed */
+#define SPEC_VERW (1u << 1) /* before each entry: the processor's buffers are */
+#define SPEC_IBPB (1u << 2) /* between L2 and L1: a barrier for indirect branches */
+#define SPEC_RSB  (1u << 3) /* behind each exit: the return stack is filled */
+#define SPEC_CTRL (1u << 4) /* IA32_SPEC_CTRL: L0 has a value of its own */
+#define SPEC_ALL  31u
+
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
+
+/* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on. Below
+ * each is a page that no address of L0's maps, so what overflows faults. */
+#define BOOT_IST_STACKS 4
+#define BOOT_IST_STRIDE (2 * PAGE_SIZE)
 
 /* One range of RAM (every UEFI memory type that is backed by memory), page aligned. */
 struct boot_range {
@@ -39,6 +52,7 @@ struct boot_info {
     u64 core_hpa, core_size;     /* the core's image with bss, inside the region */
     u64 pool_hpa, pool_size;     /* free pages for the core, inside the region */
     u64 cr3_hpa;                 /* L0's page tables, built by boot/ */
+    u64 stacks_hpa;              /* see BOOT_IST_STRIDE */
     u64 physmap_va;              /* where L0 maps RAM: va = physmap_va + hpa */
     u32 log;                     /* enum boot_log */
     u32 verbose;                 /* 0..2 */
@@ -47,9 +61,9 @@ struct boot_info {
     u32 shadow;                  /* VMCS shadowing used for L1 when the CPU has it */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
+    u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 range_count;
-    u32 reserved;
     struct boot_range range[BOOT_MAX_RANGES];
 };
 

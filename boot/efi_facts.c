@@ -50,8 +50,14 @@ void facts_read(struct facts *f)
     struct cpuid r = cpuid(1);
     *f = (struct facts){0};
     read_vendor(f);
+    know(f, FACT_CPUID_1_EAX, r.eax);
     know(f, FACT_CPUID_1_ECX, r.ecx);
     know(f, FACT_CPUID_1_EDX, r.edx);
+    if (cpuid(0).eax >= 7) {
+        r = cpuid(7);
+        know(f, FACT_CPUID_7_EBX, r.ebx);
+        know(f, FACT_CPUID_7_EDX, r.edx);
+    }
     if (cpuid(0x80000000).eax >= 0x80000001)
         know(f, FACT_CPUID_80000001_EDX, cpuid(0x80000001).edx);
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));

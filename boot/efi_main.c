@@ -13,6 +13,7 @@
 #include "boot/efi_facts.h"
 #include "boot/efi_launch.h"
 #include "boot/efi_options.h"
+#include "boot/spec.h"
 /* One text, not a table of pointers: nothing here needs relocation. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
@@ -25,6 +26,7 @@ static const char help[] =
     "  log=none|e9|com1|com2 verbose=0..2 where L0 writes after launch, and how much\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
     "  shadow=on|off tlb=default|strict|eager    how L0 works\r\n"
+    "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  stress=remerge|restore|paranoid|flush|evict[,...]   for tests";
 
 /* The one line of a refusal; hands the status through. */
@@ -77,6 +79,13 @@ static void say_check(const char *what, struct line *l)
     line_clear(l);
 }
 
+static void add_speculation(const struct facts *f, const struct options *o, struct line *l)
+{
+    struct spec_plan p = spec_plan(f, o->spec);
+    line_add(l, "speculation: ");
+    spec_describe(&p, l);
+}
+
 /* Tries the memory that a launch would take, and gives it back. */
 static const char *check_memory(void)
 {
@@ -105,6 +114,8 @@ static EFI_STATUS report(const struct facts *f, const struct cpus *cpus,
     say_check(too_many(cpus, o) ? "missing needed one processor: "
                                 : "found   needed one processor: ",
               &l);
+    add_speculation(f, o, &l);
+    say_check("", &l);
     const char *no_memory = check_memory();
     line_add_decimal(&l, REGION_SIZE >> 20);
     line_add(&l, " MiB in one piece");
@@ -118,12 +129,15 @@ static EFI_STATUS report(const struct facts *f, const struct cpus *cpus,
 }
 
 /* What the user should know before the switch: the options in force, and who can reach L0. */
-static void say_terms(const struct options *o, const struct cpus *cpus)
+static void say_terms(const struct facts *f, const struct options *o, const struct cpus *cpus)
 {
     struct line l;
     line_clear(&l);
     line_add(&l, "options: ");
     options_describe(o, &l);
+    console_say_line(&l);
+    line_clear(&l);
+    add_speculation(f, o, &l);
     console_say_line(&l);
     console_say("warning: no VT-d protection: devices that do DMA can reach L0's memory");
     if (cpus->count == 1)
@@ -154,7 +168,7 @@ static void say_launched(const struct region *r)
     console_say_line(&l);
 }
 
-static struct boot_info info_of(const struct options *o)
+static struct boot_info info_of(const struct facts *f, const struct options *o)
 {
     return (struct boot_info){
         .log = o->log,
@@ -164,6 +178,7 @@ static struct boot_info info_of(const struct options *o)
         .shadow = o->shadow,
         .stress = o->stress,
         .tlb = o->tlb,
+        .spec = spec_plan(f, o->spec).done,
         .cpu_count = 1,
     };
 }
@@ -174,11 +189,11 @@ static const char *start(const struct facts *f, const struct cpus *cpus,
 {
     static struct boot_info info;
     struct region region;
-    info = info_of(o);
+    info = info_of(f, o);
     const char *why = memory_prepare(&region, &info);
     if (why)
         return why;
-    say_terms(o, cpus);
+    say_terms(f, o, cpus);
     why = nidus_launch(&region, f);
     if (!why)
         say_launched(&region);

@@ -1,38 +1,17 @@
 /*
- * Lays out L0's region: the core's image, the page of the hand-off, its stack, L0's page tables,
- * and what is left as the core's pool. L0 maps three things: the core at its fixed address
- * with each section's own rights; RAM at PHYSMAP_VA, never executable, without the core's
- * image; and the pages of the hand-off at their physical address.
+ * Lays out L0's region: the core's image, the page of the hand-off, its stacks, L0's page tables
+ * (tables.c), and what is left as the core's pool.
  */
 #include <efi.h>
 #include <efilib.h>
 
 #include "boot/efi_memory.h"
 
-#define PHYSMAP_VA   0xffff800000000000ull
-#define STACK_SIZE   (16ull << 10)
-#define SIZE_4K      4096ull
-#define ALIGN_UP(v, a) (((v) + (a) - 1) & ~((a) - 1))
-
-#define PTE_PRESENT  1ull
-#define PTE_WRITABLE 2ull
-#define PTE_LARGE    0x80ull
-#define PTE_NO_EXEC  (1ull << 63)
-#define PTE_ADDRESS  0x000ffffffffff000ull
+#define STACK_SIZE (16ull << 10)
 
 extern const u8 core_blob[], core_blob_end[];
 extern u8 handoff_end[];
 u64 handoff(struct handoff *h);
-
-static u64 take(struct region *r, u64 bytes)
-{
-    u64 at = r->next;
-    r->next += ALIGN_UP(bytes, SIZE_4K);
-    if (r->next > r->base + r->size)
-        return 0;
-    SetMem((void *)at, r->next - at, 0);
-    return at;
-}
 
 /* ---- the region -------------------------------------------------------------------------- */
 
@@ -62,47 +41,6 @@ void memory_release(struct region *r)
 
 /* ---- page tables ------------------------------------------------------------------------- */
 
-/* The entry for va at the given level (1: 4 KiB), with the tables above it made as needed. */
-static u64 *entry_at(struct region *r, u64 cr3, u64 va, u32 level)
-{
-    u64 *table = (u64 *)cr3;
-    for (u32 l = 4;; l--) {
-        u64 *entry = &table[va >> (3 + 9 * l) & 511];
-        if (l == level)
-            return entry;
-        if (!*entry) {
-            u64 below = take(r, SIZE_4K);
-            if (!below)
-                return NULL;
-            *entry = below | PTE_PRESENT | PTE_WRITABLE;
-        }
-        table = (u64 *)(*entry & PTE_ADDRESS);
-    }
-}
-
-static u64 level_size(u32 level)
-{
-    return SIZE_4K << (9 * (level - 1));
-}
-
-/* Maps [pa, pa + size) at va in the largest pages that alignment allows. False: out of memory. */
-static bool map(struct region *r, u64 cr3, u64 va, u64 pa, u64 size, u64 flags, u32 top_level)
-{
-    while (size) {
-        u32 level = top_level;
-        while (level > 1 && ((va | pa) & (level_size(level) - 1) || size < level_size(level)))
-            level--;
-        u64 *entry = entry_at(r, cr3, va, level);
-        if (!entry)
-            return false;
-        *entry = pa | flags | PTE_PRESENT | (level > 1 ? PTE_LARGE : 0);
-        va += level_size(level);
-        pa += level_size(level);
-        size -= level_size(level);
-    }
-    return true;
-}
-
 static u32 largest_page(void)
 {
     u32 eax = 0x80000001, ebx, ecx = 0, edx;
@@ -110,41 +48,10 @@ static u32 largest_page(void)
     return edx & (1u << 26) ? 3 : 2;
 }
 
-/* RAM without the core's image: its text must have no second, writable address. */
-static bool map_ram(struct region *r, const struct boot_info *info)
+static bool build_tables(struct region *r, const struct core_header *core)
 {
-    u64 flags = PTE_WRITABLE | PTE_NO_EXEC, core_end = info->core_hpa + info->core_size;
-    u32 top = largest_page();
-    for (u32 i = 0; i < info->range_count; i++) {
-        u64 at = info->range[i].base, end = at + info->range[i].size;
-        if (info->core_hpa >= at && core_end <= end) {
-            if (!map(r, info->cr3_hpa, PHYSMAP_VA + at, at, info->core_hpa - at, flags, top))
-                return false;
-            at = core_end;
-        }
-        if (!map(r, info->cr3_hpa, PHYSMAP_VA + at, at, end - at, flags, top))
-            return false;
-    }
-    return true;
-}
-
-static bool map_core(struct region *r, const struct boot_info *info, const struct core_header *c)
-{
-    u64 cr3 = info->cr3_hpa, pa = info->core_hpa, va = c->base_va;
-    return map(r, cr3, va, pa, c->text_end, 0, 1) &&
-           map(r, cr3, va + c->text_end, pa + c->text_end, c->rodata_end - c->text_end, PTE_NO_EXEC,
-               1) &&
-           map(r, cr3, va + c->rodata_end, pa + c->rodata_end, c->end - c->rodata_end,
-               PTE_NO_EXEC | PTE_WRITABLE, 1);
-}
-
-/* The code of handoff.asm, and the page of struct handoff. */
-static bool map_handoff(struct region *r, u64 cr3)
-{
-    u64 code = (u64)handoff & ~(SIZE_4K - 1), code_end = ALIGN_UP((u64)handoff_end, SIZE_4K);
-    u64 data = (u64)r->handoff, size = ALIGN_UP(sizeof *r->handoff, SIZE_4K);
-    return map(r, cr3, code, code, code_end - code, 0, 1) &&
-           map(r, cr3, data, data, size, PTE_WRITABLE | PTE_NO_EXEC, 1);
+    struct shared_code code = {(u64)handoff & ~(SIZE_4K - 1), ALIGN_UP((u64)handoff_end, SIZE_4K)};
+    return tables_build(r, &r->handoff->info, core, code, largest_page());
 }
 
 /* ---- RAM, as the firmware's memory map tells it -------------------------------------------- */
@@ -252,10 +159,11 @@ static void capture_segments(struct handoff *h)
 static const char *fill(struct region *r, const struct boot_info *options)
 {
     const struct core_header *core = (const void *)core_blob;
-    u64 image = take(r, core->end);
-    r->handoff = (struct handoff *)take(r, sizeof *r->handoff);
-    u64 stack = take(r, STACK_SIZE), cr3 = take(r, SIZE_4K);
-    if (!image || !r->handoff || !stack || !cr3)
+    u64 image = region_take(r, core->end);
+    r->handoff = (struct handoff *)region_take(r, sizeof *r->handoff);
+    u64 stacks = region_take(r, BOOT_IST_STACKS * BOOT_IST_STRIDE + SIZE_4K + STACK_SIZE);
+    u64 cr3 = region_take(r, SIZE_4K);
+    if (!image || !r->handoff || !stacks || !cr3)
         return "not enough memory";
     CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
 
@@ -268,16 +176,17 @@ static const char *fill(struct region *r, const struct boot_info *options)
     info->core_hpa = image;
     info->core_size = ALIGN_UP(core->end, SIZE_4K);
     info->cr3_hpa = cr3;
+    info->stacks_hpa = stacks;
     info->physmap_va = PHYSMAP_VA;
     const char *why = collect_ranges(info);
     if (why)
         return why;
-    if (!map_core(r, info, core) || !map_handoff(r, cr3) || !map_ram(r, info))
+    if (!build_tables(r, core))
         return "not enough memory for page tables";
     info->pool_hpa = r->next;
     info->pool_size = r->base + r->size - r->next;
     h->l0_cr3 = cr3;
-    h->l0_stack = PHYSMAP_VA + stack + STACK_SIZE;
+    h->l0_stack = PHYSMAP_VA + stacks + BOOT_IST_STACKS * BOOT_IST_STRIDE + SIZE_4K + STACK_SIZE;
     h->l0_entry = core->entry_va;
     capture_segments(h);
     return NULL;

@@ -5,15 +5,9 @@
 #ifndef BOOT_EFI_MEMORY_H
 #define BOOT_EFI_MEMORY_H
 
-#include "boot/boot_info.h"
+#include "boot/tables.h"
 
 #define REGION_SIZE (16ull << 20)
-
-/* What the region holds, and how much of it is used so far. */
-struct region {
-    u64 base, size, next;
-    struct handoff *handoff; /* a page of the region, mapped alike on both sides */
-};
 
 /*
  * Reserves the region (EfiReservedMemoryType, 2 MiB aligned), copies the core there, builds

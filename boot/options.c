@@ -4,6 +4,7 @@
  */
 #include "boot/options.h"
 
+#include "boot/spec.h"
 #include "boot/words.h"
 
 enum kind { KIND_CHOICE, KIND_SET, KIND_FLAG, KIND_CHAIN };
@@ -16,7 +17,7 @@ struct key {
     u8 kind;
     u8 initial;
     u16 offset;
-    char value[5][12];
+    char value[8][12];
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -30,6 +31,7 @@ static const struct key keys[] = {
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
     {"stress",  KIND_SET,    0,                 AT(stress),   {"remerge", "restore", "paranoid", "flush", "evict"}},
+    {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),     {"auto", "full", "off", "l1d", "verw", "ibpb", "rsb", "specctrl"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
     {"help",    KIND_FLAG,   0,                 AT(help),     {""}},

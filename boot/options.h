@@ -21,6 +21,7 @@ struct options {
     u32 profile; /* enum boot_profile */
     u32 stress;  /* STRESS_* */
     u32 tlb;     /* enum boot_tlb */
+    u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
     u32 bsp_only;
     u32 check, help;
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty: none */

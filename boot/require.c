@@ -77,10 +77,14 @@ static const struct {
     u32 msr;
     char name[28];
 } sources[FACT_COUNT] = {
+    [FACT_CPUID_1_EAX]        = {0,     "CPUID.1:EAX"},
     [FACT_CPUID_1_ECX]        = {0,     "CPUID.1:ECX"},
     [FACT_CPUID_1_EDX]        = {0,     "CPUID.1:EDX"},
+    [FACT_CPUID_7_EBX]        = {0,     "CPUID.7.0:EBX"},
+    [FACT_CPUID_7_EDX]        = {0,     "CPUID.7.0:EDX"},
     [FACT_CPUID_80000001_EDX] = {0,     "CPUID.80000001H:EDX"},
     [FACT_CR4]                = {0,     "CR4"},
+    [FACT_ARCH_CAPABILITIES]  = {0x10a, "IA32_ARCH_CAPABILITIES"},
     [FACT_FEATURE_CONTROL]    = {FEATURE_CONTROL_MSR, "IA32_FEATURE_CONTROL"},
     [FACT_VMX_BASIC]          = {0x480, "IA32_VMX_BASIC"},
     [FACT_VMX_PINBASED]       = {0x481, "IA32_VMX_PINBASED_CTLS"},
@@ -112,6 +116,8 @@ static bool is_intel(const struct facts *f)
 u32 facts_msr(const struct facts *f, enum fact n)
 {
     bool exists = is_intel(f) && is_set(f, FACT_CPUID_1_ECX, 5);
+    if (n == FACT_ARCH_CAPABILITIES)
+        exists = is_intel(f) && is_set(f, FACT_CPUID_7_EDX, 29);
     if (n == FACT_VMX_PROCBASED2) /* SDM 3D A.3.3 "Secondary Processor-Based VM-Execution
                                      Controls" */
         exists = exists && is_set(f, FACT_VMX_PROCBASED, ALLOWED_1(31));

@@ -9,10 +9,14 @@
 
 /* Where a fact is read from. */
 enum fact {
+    FACT_CPUID_1_EAX,
     FACT_CPUID_1_ECX,
     FACT_CPUID_1_EDX,
+    FACT_CPUID_7_EBX,
+    FACT_CPUID_7_EDX,
     FACT_CPUID_80000001_EDX,
     FACT_CR4,
+    FACT_ARCH_CAPABILITIES,
     FACT_FEATURE_CONTROL,
     FACT_VMX_BASIC,
     FACT_VMX_PINBASED,

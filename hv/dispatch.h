@@ -32,7 +32,7 @@ enum outcome fault(struct cpu *cpu, u32 vector, u32 error);
 
 /* The handlers. emulate.c */
 enum outcome emulate_cpuid(struct cpu *cpu);
-/* percpu.short_exit: an exit of L1 that nothing is special about is answered at once, which today
+/* enter.asm asks it: an exit of L1 that nothing is special about is answered at once, which today
  * is CPUID of a leaf that L0 changes nothing in. False: nothing was done, take the row. */
 bool emulate_short(struct percpu *percpu);
 enum outcome emulate_xsetbv(struct cpu *cpu);

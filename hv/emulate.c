@@ -31,6 +31,7 @@ static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
     if (leaf == LEAF_HV_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
     if (leaf == LEAF_HV_EXITS && reason < EXIT_REASON_COUNT) {
+        reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];
         r.edx = (u32)(cpu->exits[from_l2][reason] >> 32);
     }
@@ -91,10 +92,9 @@ enum outcome emulate_cpuid(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* Leaves that cpuid_filter leaves alone: a table, as its look-up is the shortest. */
-static const bool plain_leaf[] = {
-    [0] = true, [2 ... 6] = true, [8 ... 0x13] = true, [0x15 ... 0x1f] = true,
-};
+/* Leaves below 32 that cpuid_filter leaves alone: all but 1, 7 and 0x14. A word and no table: what a
+ * guest chose indexes nothing. */
+#define PLAIN_LEAVES 0xffefff7du
 
 /* The same as emulate_cpuid and exit_advance for an instruction that has nothing special about
  * it: no interrupt shadow, no TF or RF, and RIP stays within its 4 GiB. CPUID exits more often
@@ -103,8 +103,8 @@ bool emulate_short(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
     u64 *gpr = cpu->regs.gpr, leaf = (u32)gpr[REG_RAX];
-    if (vmcs_read(ENC_exit_reason) != EXIT_REASON_CPUID || leaf >= ARRAY_LEN(plain_leaf) ||
-        !plain_leaf[leaf])
+    if (vmcs_read(ENC_exit_reason) != EXIT_REASON_CPUID || leaf >= 32 ||
+        !any(PLAIN_LEAVES >> leaf, 1))
         return false;
     u64 len = vmcs_read(ENC_exit_instruction_len), next = vmcs_read(ENC_guest_rip) + len;
     if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||

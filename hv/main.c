@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/arch/root_cr.h"
 #include "hv/nested/judge.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
@@ -45,8 +46,7 @@ static struct cpu *make_cpu(struct handoff *h)
     struct mem mem = {info->physmap_va, info->pool_hpa, info->pool_hpa + info->pool_size};
     struct vm *vm = mem_pages(&mem, (sizeof *vm + PAGE_SIZE - 1) / PAGE_SIZE);
     struct cpu *cpu = mem_pages(&mem, (sizeof *cpu + PAGE_SIZE - 1) / PAGE_SIZE);
-    u8 *stacks = mem_pages(&mem, IST_COUNT * IST_STACK_PAGES);
-    if (!vm || !cpu || !stacks)
+    if (!vm || !cpu)
         return NULL;
     log_init(&vm->log, info->log, info->verbose);
     vm->hole = HPA(info->region_hpa);
@@ -61,21 +61,23 @@ static struct cpu *make_cpu(struct handoff *h)
     vm->mem = mem;
     cpu->vm = vm;
     cpu->rows = exit_rows_l1;
-    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump,
-                                   .short_exit = emulate_short};
-    desc_init(&cpu->desc, stacks, (u64)&cpu->percpu);
+    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump, .spec = info->spec,
+                                   .entry_spec = info->spec & (SPEC_L1D | SPEC_VERW | SPEC_CTRL)};
+    desc_init(&cpu->desc, mem_va(&vm->mem, HPA(info->stacks_hpa)), (u64)&cpu->percpu);
     return cpu;
 }
 
-/* CR0 and CR4 of root mode: what VMX fixes, and the features that L0 uses in L1's name. */
 static enum handoff_status enter_vmx(struct cpu *cpu)
 {
-    const struct cpu_facts *f = &cpu->vm->facts;
-    u64 cr4 = read_cr4() | CR4_VMXE | (f->mce ? CR4_MCE : 0) | (f->xsave ? CR4_OSXSAVE : 0);
-    if (!vmcs_alloc(&cpu->vmxon, &cpu->vm->mem, VMX_BASIC_REVISION(f->vmx.basic)))
+    const struct vmx_caps *c = &cpu->vm->facts.vmx;
+    struct cpuid one = cpuid(1, 0), seven = {0};
+    if (cpuid(0, 0).eax >= 7)
+        seven = cpuid(7, 0);
+    struct root_cpuid has = {one.ecx, one.edx, seven.ebx, seven.ecx};
+    if (!vmcs_alloc(&cpu->vmxon, &cpu->vm->mem, VMX_BASIC_REVISION(c->basic)))
         return HANDOFF_NO_MEMORY;
-    write_cr0(read_cr0() | CR0_NE);
-    write_cr4(cr4);
+    write_cr0(root_cr0(read_cr0(), c->cr0_fixed0, c->cr0_fixed1));
+    write_cr4(root_cr4(read_cr4(), &has, c->cr4_fixed0, c->cr4_fixed1));
     return vmxon(cpu->vmxon.hpa) == VMX_OK ? HANDOFF_OK : HANDOFF_VMXON;
 }
 
@@ -199,12 +201,14 @@ u64 hv_entry(struct handoff *h)
     if (status != HANDOFF_OK)
         return status;
 
+    if (any(cpu->percpu.spec, SPEC_CTRL))
+        cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
     desc_load(&cpu->desc); /* no way back from here; panic works from here */
     if (!vmcs01_init(cpu, h))
         panic("cannot run: not enough memory");
     if (cpu->nested)
         nested_init(cpu);
-    vmcs_write(ENC_host_rip, (u64)vmx_exit_short); /* vmcs01 only: L2's exits take their row */
+    vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth, cpu->vm->ept01.eptp);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "boot/options.h"
+#include "boot/spec.h"
 #include "boot/words.h"
 
 static struct options o;
@@ -45,7 +46,7 @@ static void test_defaults(void **state)
     options_describe(&o, &l);
     assert_string_equal(
         l.text,
-        "log=none verbose=0 nested=on cpus=all profile=broadwell shadow=on tlb=default");
+        "log=none verbose=0 nested=on cpus=all profile=broadwell shadow=on tlb=default spec=auto");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -83,6 +84,14 @@ static void test_every_value(void **state)
         {"stress=paranoid", &o.stress, STRESS_PARANOID},
         {"stress=flush", &o.stress, STRESS_FLUSH},
         {"stress=evict", &o.stress, STRESS_EVICT},
+        {"spec=auto", &o.spec, SPEC_OPTION_AUTO},
+        {"spec=full", &o.spec, SPEC_OPTION_FULL},
+        {"spec=off", &o.spec, SPEC_OPTION_OFF},
+        {"spec=l1d", &o.spec, SPEC_L1D << SPEC_OPTION_SHIFT},
+        {"spec=verw", &o.spec, SPEC_VERW << SPEC_OPTION_SHIFT},
+        {"spec=ibpb", &o.spec, SPEC_IBPB << SPEC_OPTION_SHIFT},
+        {"spec=rsb", &o.spec, SPEC_RSB << SPEC_OPTION_SHIFT},
+        {"spec=auto,specctrl", &o.spec, SPEC_OPTION_AUTO | SPEC_CTRL << SPEC_OPTION_SHIFT},
         {"stress=evict,remerge", &o.stress, STRESS_EVICT | STRESS_REMERGE},
         {"check", &o.check, 1},
         {"help", &o.help, 1},
@@ -116,6 +125,7 @@ static void test_refused_words(void **state)
         {"verbose=3", "verbose=3: not one of 0, 1, 2"},
         {"stress=flush,",
          "stress=flush,: not a list of remerge, restore, paranoid, flush, evict"},
+        {"spec=auto,fish", "spec=auto,fish: not a list of auto, full, off, l1d, verw, ibpb, rsb, specctrl"},
         {"stress=", "stress=: not a list of remerge, restore, paranoid, flush, evict"},
         {"check=on", "an option that takes no value: \"check=on\""},
         {"chain", "chain=PATH is wanted, not \"chain\""},
@@ -301,7 +311,7 @@ static void test_command_wins(void **state)
     options_describe(&o, &l);
     assert_string_equal(l.text,
                         "log=e9 verbose=2 nested=on cpus=all profile=broadwell shadow=on "
-                        "tlb=default stress=flush");
+                        "tlb=default stress=flush spec=auto");
     assert_chain("\\b.efi");
 }
 

@@ -14,6 +14,7 @@ static u64 ram_read(void *ctx, u64 gpa, unsigned size)
     u64 v = 0;
     (void)ctx;
     assert_true(gpa + size <= sizeof ram);
+    assert_int_equal(gpa % size, 0); /* a locked access of it is not split */
     memcpy(&v, ram + gpa, size);
     return v;
 }
@@ -191,12 +192,58 @@ static void test_32bit(void **state)
     assert_true(r.user && r.write && r.fetch);
 }
 
+/* Somebody who changes the leaf, or an entry above it, before each of the first `changes` marks. */
+struct racer {
+    u64 at;
+    u32 changes, sets;
+};
+
+static u64 race_read(void *ctx, u64 gpa, unsigned size)
+{
+    (void)ctx;
+    return ram_read(NULL, gpa, size);
+}
+
+static bool race_set(void *ctx, u64 gpa, unsigned size, u64 old, u64 new)
+{
+    struct racer *r = ctx;
+    r->sets++;
+    if (gpa == r->at && r->changes) {
+        r->changes--;
+        put64(gpa, ram_read(NULL, gpa, 8) ^ BIT(9)); /* a bit that software may use */
+    }
+    return ram_set(NULL, gpa, size, old, new);
+}
+
+/* A walk begins anew when an entry changes under it, so often and no oftener. */
+static void test_race(void **state)
+{
+    static const u64 entries[] = {0x1008, 0x2008, 0x3008, 0x4008};
+    struct paging_state p = long_mode();
+    (void)state;
+    for (u32 i = 0; i < ARRAY_LEN(entries); i++)
+        for (u32 changes = 0; changes <= WALK_TRIES; changes++) {
+            build_4k(PTE_P | PTE_W, PTE_P | PTE_W, PTE_P | PTE_W, PTE_P | PTE_W);
+            struct racer racer = {.at = entries[i], .changes = changes};
+            struct walk_memory m = {&racer, race_read, race_set};
+            struct walk_result r = pagewalk(&p, &m, GLA, PF_W);
+            assert_int_equal(r.ok, changes < WALK_TRIES);
+            assert_true(racer.sets <= 4 + WALK_TRIES);
+            if (r.ok) {
+                assert_int_equal(r.gpa, 0x7abc);
+                assert_true(all(ram_read(NULL, 0x4008, 8), PTE_A | PTE_D));
+            } else {
+                assert_int_equal(r.error_code, PF_W); /* not present: software looks, and tries again */
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_4level_sizes), cmocka_unit_test(test_reserved_bits),
         cmocka_unit_test(test_absent_at_each_level), cmocka_unit_test(test_rights),
-        cmocka_unit_test(test_pae), cmocka_unit_test(test_32bit),
+        cmocka_unit_test(test_pae), cmocka_unit_test(test_32bit), cmocka_unit_test(test_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

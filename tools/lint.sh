@@ -134,6 +134,19 @@ limits() {
     grep -nE '^ {24,}(if|for|while|switch|do)\b' tests/*.[ch] | sed 's/$/  <- more than four levels/'
 }
 
+# ---- no branch of the core that a guest could have trained: retpolines alone ------------------------------------------
+indirect_branches() {
+    objdump -d --no-show-raw-insn build/core.elf | grep -E '^ffff.*\b(call|jmp|notrack)\b.*\*' | sed 's/$/  <- an indirect branch in the core/'
+}
+
+# ---- lines in the log: what a guest can cause is told sparsely -------------------------------------------------------
+# log_line is for the launch (main.c), for a panic and its dump (core/, main.c, vmcs.c), and for the reset that ends
+# the machine (emulate.c).
+log_lines() {
+    grep -nE '\blog_line\(' hv/*.c hv/*/*.c | grep -vE '^hv/(core/(log|trap)\.c|main\.c|vmx/vmcs\.c|emulate\.c:.*resetting the machine)' |
+        sed 's/$/  <- a line that a guest may cause is log_rare/'
+}
+
 # ---- words that must not stand in the tree --------------------------------------------------------------------------------
 words() {
     local unfinished='TO''DO|FIX''ME|X''XX' places='/wor''k/|/roo''t/|/home/[a-z]'
@@ -158,6 +171,8 @@ check "caveats" caveats
 check "reading order" reading_order
 check "sizes and nesting" limits
 check "words" words
+check "log lines" log_lines
+check "indirect branches" indirect_branches
 check "clang compiles the core" clang_too
 echo "lint: $passed passed, $failed failed"
 [ $failed = 0 ]

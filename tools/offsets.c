@@ -3,6 +3,7 @@
 #include "boot/boot_info.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
+#include "hv/arch/root_cr.h"
 #include "hv/core/percpu.h"
 #include "hv/core/trap.h"
 #include "hv/vmx/vmx.h"
@@ -10,11 +11,29 @@
 #define DEFINE(name, value)  __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 #define OFFSET(prefix, type, member) DEFINE(prefix##_##member, offsetof(struct type, member))
 
-_Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nmi_pending) + 4 &&
+_Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nmi_pending) + 2 &&
+                   offsetof(struct percpu, entry_spec) == offsetof(struct percpu, nmi_pending) + 4 &&
                    offsetof(struct percpu, nmi_pending) % 8 == 0,
-               "enter.asm tests both flags at once");
+               "enter.asm tests both flags and entry_spec at once");
 
 void offsets(void);
+void offsets_spec(void);
+
+void offsets_spec(void)
+{
+    DEFINE(SPEC_L1D_BIT, SPEC_L1D);
+    DEFINE(SPEC_VERW_BIT, SPEC_VERW);
+    DEFINE(SPEC_RSB_BIT, SPEC_RSB);
+    DEFINE(SPEC_CTRL_BIT, SPEC_CTRL);
+    DEFINE(MSR_SPEC_CTRL, (int)MSR_IA32_SPEC_CTRL);
+    DEFINE(MSR_FLUSH_CMD, (int)MSR_IA32_FLUSH_CMD);
+    DEFINE(SPEC_CTRL_ROOT, (int)SPEC_CTRL_IBRS);
+    DEFINE(FLUSH_CMD_L1D, 1);
+    DEFINE(RSB_ENTRIES, 32);
+    DEFINE(ENTRY_SIZE, (int)sizeof(u64));
+    DEFINE(DATA_SELECTOR, SEL_DATA);
+}
+
 void offsets(void)
 {
     OFFSET(HANDOFF, handoff, l0_cr3);
@@ -34,11 +53,14 @@ void offsets(void)
     DEFINE(MSR_EFER, (int)MSR_IA32_EFER);
     DEFINE(EFER_NXE_BIT, (int)EFER_NXE);
     DEFINE(CR0_WP_BIT, (int)CR0_WP);
-    DEFINE(CR4_PGE_PCIDE_BITS, (int)(CR4_PGE | CR4_PCIDE));
+    DEFINE(CR4_SWITCH_BITS, (int)CR4_SWITCH);
+    DEFINE(DR7_RESET_BITS, (int)DR7_RESET);
+    DEFINE(PAGE_MASK, (int)~(PAGE_SIZE - 1));
 
     OFFSET(PERCPU, percpu, nmi_pending);
     OFFSET(PERCPU, percpu, self);
-    OFFSET(PERCPU, percpu, short_exit);
+    OFFSET(PERCPU, percpu, spec);
+    OFFSET(PERCPU, percpu, guest_spec_ctrl);
     OFFSET(CPU, cpu, regs);
     DEFINE(TRAP_IRET_FRAME, offsetof(struct trap_frame, rip) - offsetof(struct trap_frame, vector));
 

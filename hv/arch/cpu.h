@@ -40,6 +40,7 @@
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE        BIT(22)
 #define CR4_CET        BIT(23)
+#define CR4_PKS        BIT(24)
 
 /* SDM 3A 2.2.1 "Extended Feature Enable Register" */
 #define EFER_SCE BIT(0)
@@ -72,6 +73,7 @@
 #define DR6_BT BIT(15)
 #define DR7_ENABLED 0xffull /* L0 to L3, G0 to G3 */
 #define DR7_GD BIT(13)
+#define DR7_RESET BIT(10)
 
 #define DEBUGCTL_LBR BIT(0)
 #define DEBUGCTL_BTF BIT(1)

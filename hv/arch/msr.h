@@ -8,11 +8,14 @@ enum msr {
     MSR_IA32_TSC                   = 0x10,
     MSR_IA32_APIC_BASE             = 0x1b,
     MSR_IA32_FEATURE_CONTROL       = 0x3a,
+    MSR_IA32_SPEC_CTRL             = 0x48,
+    MSR_IA32_PRED_CMD              = 0x49,
     MSR_IA32_BIOS_UPDT_TRIG        = 0x79,
     MSR_IA32_BIOS_SIGN_ID          = 0x8b,
     MSR_IA32_SMM_MONITOR_CTL       = 0x9b,
     MSR_IA32_SMBASE                = 0x9e,
     MSR_IA32_MTRRCAP               = 0xfe,
+    MSR_IA32_FLUSH_CMD             = 0x10b,
     MSR_IA32_SYSENTER_CS           = 0x174,
     MSR_IA32_SYSENTER_ESP          = 0x175,
     MSR_IA32_SYSENTER_EIP          = 0x176,
@@ -71,6 +74,9 @@ enum msr {
 #define FEATURE_CONTROL_LOCKED         BIT(0)
 #define FEATURE_CONTROL_VMX_IN_SMX     BIT(1)
 #define FEATURE_CONTROL_VMX_OUT_OF_SMX BIT(2)
+
+#define SPEC_CTRL_IBRS BIT(0)
+#define PRED_CMD_IBPB  BIT(0)
 
 #define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)

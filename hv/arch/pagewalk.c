@@ -112,68 +112,81 @@ static u64 leaf_base(const struct walker *w, unsigned level, u64 entry)
     return (entry & 0xffc00000u) | (bits(entry, 20, 13) << 32);
 }
 
-static struct walk_result at_leaf(const struct walker *w, unsigned level, struct rights r,
-                                  u64 at, u64 entry)
+/* False: the entry changed under us. The same for walk_once. */
+static bool at_leaf(const struct walker *w, unsigned level, struct rights r, u64 at, u64 entry,
+                    struct walk_result *out)
 {
     u32 why = forbidden(w, r, entry);
-    if (why != 0)
-        return fault(w, why);
+    if (why != 0) {
+        *out = fault(w, why);
+        return true;
+    }
     u64 want = entry | PTE_A | (any(w->access, PF_W) ? PTE_D : 0);
     if (want != entry && !w->m->set_flags(w->m->ctx, at, w->entry_size, entry, want))
-        return pagewalk(w->p, w->m, w->gla, w->access); /* changed under us: walk again */
+        return false;
     u64 mask = (1ull << (PAGE_SHIFT + w->index_bits * (level - 1))) - 1;
     u64 gpa = (leaf_base(w, level, entry) & ~mask) | (w->gla & mask);
-    return (struct walk_result){.ok = true, .gpa = gpa, .user = r.user, .write = r.write, .fetch = r.fetch};
+    *out = (struct walk_result){.ok = true, .gpa = gpa, .user = r.user, .write = r.write, .fetch = r.fetch};
+    return true;
 }
 
-static struct walk_result descend(const struct walker *w, u64 table, unsigned level,
-                                  struct rights r)
+static bool walk_once(const struct walker *w, u64 table, unsigned level, struct walk_result *out)
 {
+    struct rights r = {.user = true, .write = true, .fetch = true};
     for (;; level--) {
         unsigned shift = PAGE_SHIFT + w->index_bits * (level - 1);
         u64 index = (w->gla >> shift) & ((1u << w->index_bits) - 1);
         u64 at = table + index * w->entry_size;
         u64 entry = w->m->read(w->m->ctx, at, w->entry_size);
-        if (!any(entry, PTE_P))
-            return fault(w, 0);
         bool leaf = is_leaf(w, level, entry);
-        if (any(entry, reserved_bits(w, level, leaf)))
-            return fault(w, PF_P | PF_RSVD);
+        if (!any(entry, PTE_P) || any(entry, reserved_bits(w, level, leaf))) {
+            *out = fault(w, any(entry, PTE_P) ? PF_P | PF_RSVD : 0);
+            return true;
+        }
         r.user = r.user && any(entry, PTE_U);
         r.write = r.write && any(entry, PTE_W);
         r.fetch = r.fetch && !(w->nx_enabled && any(entry, PTE_NX));
         if (leaf)
-            return at_leaf(w, level, r, at, entry);
+            return at_leaf(w, level, r, at, entry, out);
         if (!any(entry, PTE_A) &&
-            !w->m->set_flags(w->m->ctx, at, w->entry_size, entry, entry | PTE_A)) {
-            level++; /* changed under us: read it again */
-            continue;
-        }
+            !w->m->set_flags(w->m->ctx, at, w->entry_size, entry, entry | PTE_A))
+            return false;
         table = w->entry_size == 8 ? entry & PTE_ADDR : entry & 0xfffff000u;
     }
+}
+
+/* Somebody who changes an entry between each look and the mark on it (another processor, a device) shall
+ * not hold L0. The page fault is a spurious one, for which software runs the instruction again.
+ * CAVEAT(walk-tries) */
+static struct walk_result descend(const struct walker *w, u64 table, unsigned level)
+{
+    struct walk_result out;
+    for (u32 i = 0; i < WALK_TRIES; i++)
+        if (walk_once(w, table, level, &out))
+            return out;
+    return fault(w, 0);
 }
 
 struct walk_result pagewalk(const struct paging_state *p, const struct walk_memory *m, u64 gla,
                             u64 access)
 {
     struct walker w = {.p = p, .m = m, .gla = gla, .access = access};
-    struct rights all_rights = {.user = true, .write = true, .fetch = true};
     if (!any(p->cr0, CR0_PG))
         return (struct walk_result){.ok = true, .gpa = gla & 0xffffffffu, .user = true, .write = true, .fetch = true};
     if (!any(p->cr4, CR4_PAE)) {
         w.entry_size = 4;
         w.index_bits = 10;
         w.gla &= 0xffffffffu;
-        return descend(&w, p->cr3 & 0xfffff000u, 2, all_rights);
+        return descend(&w, p->cr3 & 0xfffff000u, 2);
     }
     w.entry_size = 8;
     w.index_bits = 9;
     w.nx_enabled = any(p->efer, EFER_NXE);
     if (any(p->efer, EFER_LMA))
-        return descend(&w, p->cr3 & PTE_ADDR, 4, all_rights);
+        return descend(&w, p->cr3 & PTE_ADDR, 4);
     w.gla &= 0xffffffffu;
     u64 pdpte = p->pdpte[w.gla >> 30];
     if (!any(pdpte, PTE_P))
         return fault(&w, 0);
-    return descend(&w, pdpte & PTE_ADDR, 2, all_rights);
+    return descend(&w, pdpte & PTE_ADDR, 2);
 }

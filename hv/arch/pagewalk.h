@@ -23,13 +23,17 @@ struct paging_state {
     u8 maxphyaddr;
 };
 
-/* How memory at a guest-physical address is reached. `size` is 4 or 8 bytes. set_flags makes
- * the entry `old` into `new` if it still is `old` and says whether it did. */
+/* How memory at a guest-physical address is reached. `size` is 4 or 8 bytes, and gpa a multiple of it:
+ * no entry crosses a cache line, so a locked access is never split. set_flags makes the entry `old` into
+ * `new` if it still is `old` and says whether it did. */
 struct walk_memory {
     void *ctx;
     u64 (*read)(void *ctx, u64 gpa, unsigned size);
     bool (*set_flags)(void *ctx, u64 gpa, unsigned size, u64 old, u64 new);
 };
+
+/* How often a walk begins anew because an entry changed under it; also EPT12's (hv/nested/ept12.c). */
+#define WALK_TRIES 16u
 
 /* The access: PF_W and PF_I as in the page-fault error code; WALK_SYSTEM for the processor's
  * own access to a system structure (descriptor table, TSS), which is supervisor whatever

@@ -42,7 +42,7 @@ void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
     d->gdt[SEL_TSS / 8 + 1] = tss >> 32;
     d->tss.io_map_base = sizeof(struct tss);
     for (u32 i = 0; i < IST_COUNT; i++)
-        d->tss.ist[i] = (u64)stacks + (i + 1) * IST_STACK_PAGES * PAGE_SIZE;
+        d->tss.ist[i] = (u64)stacks + (i + 1) * BOOT_IST_STRIDE;
     for (u32 v = 0; v < TRAP_COUNT; v++)
         gate_set(&d->idt[v], trap_stubs[v], ist_of(v));
 }

@@ -5,6 +5,7 @@
 
 #include "hv/arch/types.h"
 #include "hv/core/trap.h"
+#include "boot/boot_info.h"
 
 #define SEL_CODE 0x08
 #define SEL_DATA 0x10
@@ -14,8 +15,7 @@
 #define IST_NMI   2
 #define IST_DF    3
 #define IST_MC    4
-#define IST_COUNT 4
-#define IST_STACK_PAGES 1
+#define IST_COUNT BOOT_IST_STACKS
 
 struct PACKED tss {
     u32 reserved0;
@@ -37,7 +37,7 @@ struct desc {
     struct gate idt[TRAP_COUNT] __attribute__((aligned(16)));
 };
 
-/* Fills *d; `stacks` is IST_COUNT * IST_STACK_PAGES pages, gs_base the struct percpu. */
+/* Fills *d; `stacks` is IST_COUNT times BOOT_IST_STRIDE, gs_base the struct percpu. */
 void desc_init(struct desc *d, u8 *stacks, u64 gs_base);
 
 /* Loads GDT, TR, IDT, segment registers and GS base on this CPU. Once per bring-up. */

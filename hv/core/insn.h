@@ -89,6 +89,15 @@ static inline u8 inb(u16 port)
     return v;
 }
 
+/* All ones when i < n, else 0, with no branch that a processor could predict: a guest's index, ANDed with
+ * it after the check, stays in its table in speculation too. */
+static inline u64 index_mask(u64 i, u64 n)
+{
+    u64 mask;
+    __asm__ volatile("cmp %2, %1\n sbb %0, %0" : "=r"(mask) : "r"(i), "r"(n) : "cc");
+    return mask;
+}
+
 static inline u64 read_cr0(void) { u64 v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline u64 read_cr2(void) { u64 v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
 static inline u64 read_cr3(void) { u64 v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); return v; }
@@ -99,6 +108,7 @@ static inline void read_breakpoints(u64 dr[4])
                      : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
 }
 
+static inline u64 read_dr7(void) { u64 v; __asm__ volatile("mov %%dr7, %0" : "=r"(v)); return v; }
 static inline u64 read_dr6(void) { u64 v; __asm__ volatile("mov %%dr6, %0" : "=r"(v)); return v; }
 static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory"); }
 static inline void write_cr2(u64 v) { __asm__ volatile("mov %0, %%cr2" : : "r"(v) : "memory"); }

@@ -3,6 +3,7 @@
 #include "hv/core/log.h"
 #include "hv/core/insn.h"
 #include "hv/core/percpu.h"
+#include "hv/arch/rare.h"
 #include "boot/boot_info.h"
 
 #include <stdarg.h>
@@ -15,6 +16,8 @@
 #define LSR_THR_EMPTY 0x20
 #define LCR_8N1 3
 #define UART_PATIENCE 100000u /* a port that never gets ready is not there */
+#define FIRST_TOLD 8u
+#define FIRST_EXPLAINED 256u /* an L1 in the making is refused often */
 
 void log_init(struct log *log, u32 kind, u32 verbose)
 {
@@ -26,21 +29,29 @@ void log_init(struct log *log, u32 kind, u32 verbose)
     log->verbose = verbose;
 }
 
-static void put(const struct log *log, char c)
+/* A UART that L1 switched off or stopped is waited for once, not for every character. */
+static bool is_ready(struct log *log)
 {
-    if (log->serial)
-        for (u32 i = 0; i < UART_PATIENCE && !(inb((u16)(log->port + UART_LSR)) & LSR_THR_EMPTY); i++)
-            ;
-    outb(log->port, (u8)c);
+    u32 patience = log->stuck ? 1 : UART_PATIENCE;
+    log->stuck = true;
+    for (u32 i = 0; i < patience && log->stuck; i++)
+        log->stuck = !(inb((u16)(log->port + UART_LSR)) & LSR_THR_EMPTY);
+    return !log->stuck;
 }
 
-static void put_string(const struct log *log, const char *s)
+static void put(struct log *log, char c)
+{
+    if (!log->serial || is_ready(log))
+        outb(log->port, (u8)c);
+}
+
+static void put_string(struct log *log, const char *s)
 {
     for (; *s; s++)
         put(log, *s);
 }
 
-static void put_number(const struct log *log, u64 v, u32 base, u32 width, char pad)
+static void put_number(struct log *log, u64 v, u32 base, u32 width, char pad)
 {
     char digits[20];
     u32 n = 0;
@@ -55,7 +66,7 @@ static void put_number(const struct log *log, u64 v, u32 base, u32 width, char p
 }
 
 /* One conversion, after its '%'. Returns the format behind it. */
-static const char *put_conversion(const struct log *log, const char *f, va_list *args)
+static const char *put_conversion(struct log *log, const char *f, va_list *args)
 {
     char pad = *f == '0' ? '0' : ' ';
     u32 width = 0;
@@ -76,7 +87,7 @@ static const char *put_conversion(const struct log *log, const char *f, va_list 
     return f + 1;
 }
 
-static void put_format(const struct log *log, const char *f, va_list *args)
+static void put_format(struct log *log, const char *f, va_list *args)
 {
     while (*f)
         if (*f == '%')
@@ -94,7 +105,7 @@ static void begin(struct log *log)
     put_string(log, "nidus: ");
 }
 
-static void end(const struct log *log)
+static void end(struct log *log)
 {
     if (log->serial)
         put(log, '\r');
@@ -119,6 +130,30 @@ void log_line(const char *format, ...)
     va_start(args, format);
     put_line(format, &args);
     va_end(args);
+}
+
+bool log_rare_begin(enum log_kind kind)
+{
+    struct log *log = percpu()->log;
+    u64 nth = ++log->count[kind], first = kind == LOG_EXPLAIN ? FIRST_EXPLAINED : FIRST_TOLD;
+    bool all = kind == LOG_EXPLAIN && log->verbose >= 2;
+    if (!log->port || !(all || rare_is_told(nth, first)))
+        return false;
+    log_begin();
+    if (nth >= first && !all)
+        log_part("[line %lu of its kind, most are left out] ", nth);
+    return true;
+}
+
+void log_rare(enum log_kind kind, const char *format, ...)
+{
+    va_list args;
+    if (!log_rare_begin(kind))
+        return;
+    va_start(args, format);
+    put_format(percpu()->log, format, &args);
+    va_end(args);
+    log_end();
 }
 
 void log_begin(void)

@@ -14,9 +14,11 @@ struct percpu {
     struct percpu *self;
     struct log *log;
     void (*dump)(struct percpu *); /* prints what is known of this CPU; panic calls it once */
-    bool (*short_exit)(struct percpu *); /* enter.asm: true when an exit of L1 is answered in full */
-    u32 nmi_pending;               /* set by the root-mode NMI handler, cleared by the run loop */
-    u32 mc_pending;                /* the same for #MC; enter.asm tests the two as one word */
+    u16 nmi_pending;               /* set by the root-mode NMI handler, cleared by the run loop */
+    u16 mc_pending;                /* the same for #MC */
+    u32 entry_spec;                /* what of `spec` is done before an entry; enter.asm tests the three as one word */
+    u32 spec;                      /* SPEC_* (boot/boot_info.h) */
+    u64 guest_spec_ctrl;           /* with SPEC_CTRL: the guest's IA32_SPEC_CTRL while L0 runs */
     u64 vpid_flushes, ept_flushes; /* INVVPIDs and INVEPTs that L0 has executed (hv/flush_audit.c) */
     u32 panicking;
     u32 id;

@@ -19,7 +19,7 @@ static void print_frame(const struct trap_frame *f)
 }
 
 /* IRET unblocks NMIs; the flag holds one more, as the CPU's own latch would. */
-static void defer(struct trap_frame *frame, u32 *flag)
+static void defer(struct trap_frame *frame, u16 *flag)
 {
     *flag = 1;
     for (u32 i = 0; i < ARRAY_LEN(enter_windows); i++)

@@ -269,14 +269,16 @@ enum outcome ept02_violation(struct cpu *cpu)
     struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
     struct start start = from_remembered(cpu, c, a.gpa2);
     struct ept_walk w;
-    ept12_walk(cpu, &start.from, &a, &w);
+    bool steady = ept12_walk(cpu, &start.from, &a, &w);
     if (w.result != EPT_OK && start.node != c->root) { /* by what EPT12 holds now? */
         start = from_root(c);
-        ept12_walk(cpu, &start.from, &a, &w);
+        steady = ept12_walk(cpu, &start.from, &a, &w);
     }
     if (w.result == EPT_OK) {
-        fill(cpu, c, start.node, &w, a.gpa2);
-        tell_vmcs02(cpu);
+        if (steady) {
+            fill(cpu, c, start.node, &w, a.gpa2);
+            tell_vmcs02(cpu);
+        }
         exit_retry(cpu);
         return RESUME;
     }

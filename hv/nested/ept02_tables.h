@@ -130,8 +130,9 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 
 /* Walks the EPT12 of vmcs12 for an access, from the entry that `from` names. */
 void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
-/* The same, and stores the flags that the access sets. */
-void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
+/* The same, and stores the flags that the access sets. False: an entry changed under each of WALK_TRIES
+ * walks; L2's instruction is to run again. */
+bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w) MUST_CHECK;
 /* What becomes of an access that the walk forbids: #VE, or an exit to L1, whose reason stands in
  * cpu->exit for a violation. by_cpu: as above. @pre in_l2, vmcs02 is current; SNAP_GPA */
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);

@@ -3,6 +3,7 @@
  * What a walk means is hv/ept's; what is made of it, ept02.c's.
  */
 #include "hv/nested/ept02_tables.h"
+#include "hv/arch/pagewalk.h"
 #include "hv/vmx/guestmem.h"
 
 static u64 fetch(void *ctx, gpa1_t at)
@@ -12,7 +13,8 @@ static u64 fetch(void *ctx, gpa1_t at)
     return entry ? *entry : ~0ull;
 }
 
-/* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. */
+/* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. An entry is
+ * aligned, as its table is a page and its index counts entries, so the locked access is never split. */
 static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 {
     for (unsigned i = 0; i < w->steps; i++) {
@@ -32,13 +34,15 @@ void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12
     ept_walk_from(&env, from, a->gpa2, a->qual, w);
 }
 
-/* As often as an entry changes under the walk; L1 cannot do that while L0 runs on its one CPU,
- * a device may. */
-void ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
+/* L1 cannot change an entry under the walk while L0 runs on its one CPU; a device may. */
+bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
 {
-    do
+    for (u32 i = 0; i < WALK_TRIES; i++) {
         ept12_look(cpu, from, a, w);
-    while (w->result == EPT_OK && !store_flags(cpu, w));
+        if (w->result != EPT_OK || store_flags(cpu, w))
+            return true;
+    }
+    return false;
 }
 
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu)

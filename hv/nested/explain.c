@@ -37,10 +37,9 @@ void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_i
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
 {
     struct vmcs_image *trial = &cpu->nested->want02;
-    if (cpu->vm->log.verbose == 0)
+    if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
         return;
     *trial = cpu->nested->vmcs12;
-    log_begin();
     log_part("VM entry refused (%s %u): ", v->outcome == VERDICT_VMFAIL ? "error" : "exit reason",
              v->number & 0xffffu);
     explain_rule(trial, env, v->rule);
@@ -51,14 +50,14 @@ void explain_fail(struct cpu *cpu, enum vmx_error error)
 {
     if (cpu->vm->log.verbose == 0)
         return;
-    log_line("VMfail %u: %s", (u32)error, vmx_error_text(error));
+    log_rare(LOG_EXPLAIN, "VMfail %u: %s", (u32)error, vmx_error_text(error));
 }
 
 void explain_refused(struct cpu *cpu, u32 what)
 {
-    if (cpu->nested->refused++ != 0 && cpu->vm->log.verbose < 2)
+    cpu->nested->refused++;
+    if (!log_rare_begin(LOG_BUG))
         return;
-    log_begin();
     log_part("bug: the CPU refused vmcs02 (%s %x) that our rules passed; given to L1: ",
              any(what, EXIT_REASON_ENTRY_FAIL) ? "exit reason" : "error", what);
     judge_tell(cpu);

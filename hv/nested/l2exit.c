@@ -51,6 +51,8 @@ void nested_release_nmi(struct cpu *cpu)
 void nested_run_l1(struct cpu *cpu)
 {
     nested_release_nmi(cpu);
+    if (cpu->in_l2 && any(cpu->percpu.spec, SPEC_IBPB)) /* to the predictors L1 and L2 are one */
+        wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
     cpu->crossings++;

@@ -8,9 +8,11 @@
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 
+#define RUN_AGAIN (~0u) /* EPT12 does not hold still */
+
 struct access {
     struct cpu *cpu;
-    u32 stopped; /* the exit that L1 gets in place of a fault, or 0 */
+    u32 stopped; /* the exit that L1 gets in place of a fault, or RUN_AGAIN, or 0 */
     u64 qual;    /* EXIT_REASON_APIC_ACCESS */
     gpa2_t gpa2; /* EXIT_REASON_EPT_VIOLATION: refused by ... */
     struct ept_walk walk;
@@ -26,7 +28,10 @@ static bool through_ept12(struct access *a, u64 gpa2, u64 qual, gpa1_t *at)
         return true;
     struct ept_from root = ept_from_root(v->ept_pointer);
     struct ept12_access access = {GPA2(gpa2), qual | QUAL_EPT_GLA_VALID};
-    ept12_walk(a->cpu, &root, &access, &a->walk);
+    if (!ept12_walk(a->cpu, &root, &access, &a->walk)) {
+        a->stopped = RUN_AGAIN;
+        return false;
+    }
     if (a->walk.result != EPT_OK) {
         a->stopped = EXIT_REASON_EPT_VIOLATION;
         a->gpa2 = GPA2(gpa2);
@@ -79,6 +84,8 @@ static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
  * These exits save RF = 1. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static enum outcome leave(struct cpu *cpu, const struct access *a)
 {
+    if (a->stopped == RUN_AGAIN)
+        return RESUME;
     exit_more(cpu, SNAP_STEP);
     vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
     exit_unpend_step();

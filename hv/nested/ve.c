@@ -6,6 +6,7 @@
 #include "hv/nested/ept02.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
 
 /* SDM 3C 26.5.7.2 "Virtualization-Exception Information" */
 struct ve_info {
@@ -45,6 +46,7 @@ enum outcome nested_vmfunc(struct cpu *cpu)
     u64 eptp12;
     if (function != 0 || !any(v->vmfunc_ctl, VMFUNC_EPTP_SWITCHING) || index >= EPTP_LIST_ENTRIES)
         return nested_reflect(cpu);
+    index &= (u32)index_mask(index, EPTP_LIST_ENTRIES);
     if (!gpa1_read(cpu->vm, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||
         !check_eptp(eptp12, &n->check_cpu))
         return nested_reflect(cpu);

@@ -25,7 +25,8 @@ static const struct vmcs_field_desc descs[F_COUNT] = {
 /* Run-time lookup: the bits that tell encodings apart, squeezed into 11, index a byte table.
  * Unowned slots say field 0; the comparison with the row's own encoding rejects those and
  * every encoding with a bit outside the squeezed ones. A collision of two fields would be
- * an overridden initializer, which does not compile. */
+ * an overridden initializer, which does not compile. Whatever L1 names, the slot lies in the table and
+ * what it holds is a field, before any comparison: speculation has nowhere else to go. */
 #define FIND_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
 static const u8 find_table[0x800] = {
 #define FIELD(enc, width, area, name, gate, to02, to12) [FIND_SLOT(enc)] = F_##name,

@@ -1,26 +1,27 @@
 ; enter.asm: the door to the guest. No decision is taken here and no VMCS field touched.
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
-; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (RBP and
-; R12 to R15 on the short way) still in place, and RSP does not change inside a window.
+; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (on the
+; short way) still in place, and RSP does not change inside a window. Speculation: spec.asm.
 bits 64
 default rel
 %include "offsets.inc"
 
-global vmx_enter_raw:function, vmx_exit:function, vmx_exit_short:function
-global enter_windows:data
+global vmx_enter_raw:function, enter_windows:data
+global vmx_exit:function, vmx_exit_short:function, vmx_exit_spec:function, vmx_exit_short_spec:function
+extern emulate_short, spec_enter, spec_leave, spec_exit
 
 section .text
 align 64
 ; enum vmx_enter vmx_enter(struct regs *regs, u64 launched), but for the registers that the C
 ; wrapper (regs.h) declares clobbered: all but RSP.
-; In: rdi = regs, rsi = 0: VMLAUNCH, else VMRESUME; its VMCS is current. Out: rax; flags clobbered.
+; In: rdi = regs, rsi = 0: VMLAUNCH, else VMRESUME; its VMCS is current. Out: rax.
 vmx_enter_raw:
         mov     [rdi + REGS_host_rsp], rsp
 window:
-        cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending
-        jne     entered_nmi
-        test    rsi, rsi                                ; MOV keeps the flags up to the JZ
+        cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending and entry_spec
+        jne     work
+go:     test    rsi, rsi                                ; MOV keeps the flags up to the JZ
         mov     rax, [rdi + REGS_rax]
         mov     rcx, [rdi + REGS_rcx]
         mov     rdx, [rdi + REGS_rdx]
@@ -41,14 +42,21 @@ window:
         jmp     window_end
 .launch:
         vmlaunch
+        jmp     window_end
+work:   call    spec_enter                              ; an NMI in there is seen here
+        cmp     dword [gs:PERCPU_nmi_pending], 0
+        je      go
+        jmp     entered_nmi
 window_end:                                             ; refused: CF = VMfailInvalid, else ZF
         mov     eax, ENTER_FAIL_VALID
         mov     ecx, ENTER_FAIL_INVALID
         cmovc   eax, ecx
-        ret
+        jmp     not_entered
 entered_nmi:
         mov     eax, ENTER_NMI
-        ret
+not_entered:
+        call    spec_leave
+        jmp     leave_door
 
 ; What C leaves alone, from the guest into struct regs.
 %macro SAVE_CALLEE_SAVED 0
@@ -81,19 +89,36 @@ vmx_exit:
         SAVE_CLOBBERED
 exited: SAVE_CALLEE_SAVED
         xor     eax, eax                                ; VMX_ENTER_EXIT
+leave_door:                                             ; no CALL since the exit is this RET's: this one is,
+        call    .over                                   ; or it would be predicted by what the guest left
+.stop:  lfence
+        jmp     .stop
+.over:  pop     rcx
+        lfence
         ret
+
+vmx_exit_spec:                                          ; HOST_RIP where spec_exit has something to do
+        SAVE_CLOBBERED
+        call    spec_exit
+        jmp     exited
+vmx_exit_short_spec:
+        SAVE_CLOBBERED
+        call    spec_exit
+        jmp     short_saved
 
 align 64
 ; HOST_RIP of vmcs01, as above. The short way in and out for exits that C answers at once.
 vmx_exit_short:
         SAVE_CLOBBERED
+short_saved:
         mov     rdi, [gs:PERCPU_self]
-        call    [gs:PERCPU_short_exit]
+        call    emulate_short
         test    al, al
         jz      exited
 short_window:
         cmp     qword [gs:PERCPU_nmi_pending], 0
-        jne     short_nmi
+        jne     short_work
+short_go:
         mov     rax, [gs:CPU_regs + REGS_rax]
         mov     rcx, [gs:CPU_regs + REGS_rcx]
         mov     rdx, [gs:CPU_regs + REGS_rdx]
@@ -105,6 +130,12 @@ short_window:
         mov     r10, [gs:CPU_regs + REGS_r10]
         mov     r11, [gs:CPU_regs + REGS_r11]
         vmresume
+        jmp     short_window_end
+short_work:
+        call    spec_enter
+        cmp     dword [gs:PERCPU_nmi_pending], 0
+        je      short_go
+        jmp     short_nmi
 short_window_end:
         SAVE_CALLEE_SAVED                               ; MOV keeps CF and ZF
         jmp     window_end

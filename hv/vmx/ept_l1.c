@@ -124,7 +124,7 @@ void ept01_rebuild(struct vm *vm)
 {
     reset(vm);
     if (!map_ahead(vm))
-        log_line("EPT01's pool is small; the rest is mapped on demand");
+        log_rare(LOG_EPT01, "EPT01's pool is small; the rest is mapped on demand");
 }
 
 static void read_mtrrs(struct mtrr_state *s, u32 phys_bits)

@@ -11,6 +11,7 @@ u64 gla_table_read(void *vm, u64 gpa, unsigned size)
     return v;
 }
 
+/* Cannot fault: RAM is mapped writable for L0, and the entry is aligned (pagewalk.h). */
 bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
 {
     void *entry = gpa1_map(vm, GPA1(gpa));

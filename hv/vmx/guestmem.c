@@ -1,6 +1,7 @@
 /* Translation of L1's physical addresses and bounded copies. Today RAM is identity; only
  * this file and EPT01 know. */
 #include "hv/vmx/guestmem.h"
+#include "hv/core/insn.h"
 #include "hv/core/lib.h"
 
 static bool in_hole(const struct vm *vm, gpa1_t gpa1)
@@ -16,12 +17,19 @@ static bool in_ram(const struct vm *vm, u64 a)
     return false;
 }
 
+/* A guest's address that speculation takes for RAM must not be L0's: a walk would read it for a table,
+ * and follow. What is no RAM at all is not mapped for L0. */
+static u64 not_in_hole(const struct vm *vm, u64 a)
+{
+    return a & ~index_mask(a - vm->hole.a, vm->hole_size);
+}
+
 struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1)
 {
     if (in_hole(vm, gpa1))
         return (struct gpa1_place){GPA1_SINK, HPA(vm->ept01.sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
     if (in_ram(vm, gpa1.a))
-        return (struct gpa1_place){GPA1_RAM, HPA(gpa1.a)};
+        return (struct gpa1_place){GPA1_RAM, HPA(not_in_hole(vm, gpa1.a))};
     return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
 }
 

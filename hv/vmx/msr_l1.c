@@ -178,11 +178,25 @@ static u64 saved_in_vmcs(u32 msr)
     }
 }
 
+/* IA32_SPEC_CTRL while L0 has a value of its own in it: the CPU judges L1's, and the next entry loads it. */
+static bool write_spec_ctrl(struct cpu *cpu, u64 v)
+{
+    bool ok = wrmsr_safe(MSR_IA32_SPEC_CTRL, v);
+    wrmsr(MSR_IA32_SPEC_CTRL, SPEC_CTRL_IBRS);
+    if (ok)
+        cpu->percpu.guest_spec_ctrl = v;
+    return ok;
+}
+
 bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v)
 {
     const struct msr_row *row = find(msr);
     if (row && (row->read || row->on & ON_READ))
         return row->read && row->read(cpu, msr, v);
+    if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL)) {
+        *v = cpu->percpu.guest_spec_ctrl;
+        return true;
+    }
     u64 field = saved_in_vmcs(msr);
     if (!field)
         return rdmsr_safe(msr, v);
@@ -223,6 +237,8 @@ bool msr_l1_write(struct cpu *cpu, u32 msr, u64 v)
         return row->write && row->write(cpu, msr, v);
     if (msr == MSR_IA32_EFER)
         return write_efer(cpu, v);
+    if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL))
+        return write_spec_ctrl(cpu, v);
     u64 field = saved_in_vmcs(msr);
     return field ? write_saved(field, msr, v) : wrmsr_safe(msr, v);
 }

@@ -28,17 +28,19 @@ enum vmx_enter {
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */
-/* HOST_RIP, not to be called: of any VMCS; of vmcs01, whose exits percpu.short_exit is asked about
- * first. What it answers costs no more registers saved than C clobbers. */
+/* HOST_RIP, not to be called: of any VMCS; of vmcs01, whose exits emulate_short is asked about
+ * first. What it answers costs no more registers saved than C clobbers. Then the same two where
+ * something is to be done behind each exit (spec.asm). */
 void vmx_exit(void);
 void vmx_exit_short(void);
+void vmx_exit_spec(void);
+void vmx_exit_short_spec(void);
 
 /*
  * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the
  * exit. The callee-saved registers are clobbered here rather than kept by the assembly: the run
  * loop has next to nothing in them.
- * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP vmx_exit or
- * vmx_exit_short, IF = 0
+ * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP one of the above, IF = 0
  */
 static inline enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
 {

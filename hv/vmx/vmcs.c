@@ -4,6 +4,7 @@
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
+#include "hv/core/lib.h"
 
 bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision)
 {
@@ -35,33 +36,52 @@ void vmcs_load(struct cpu *cpu, struct vmcs *v)
     cpu->current = v;
 }
 
+u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01)
+{
+    if (any(cpu->percpu.spec, SPEC_CTRL | SPEC_RSB))
+        return of_vmcs01 ? (u64)vmx_exit_short_spec : (u64)vmx_exit_spec;
+    return of_vmcs01 ? (u64)vmx_exit_short : (u64)vmx_exit;
+}
+
 /* SDM 3C 25.5 "Host-State Area" */
+u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FIELDS])
+{
+    const struct vmcs_host_field all[] = {
+        {ENC_host_cr0, read_cr0()},
+        {ENC_host_cr3, read_cr3()},
+        {ENC_host_cr4, read_cr4()},
+        {ENC_host_cs_selector, SEL_CODE},
+        {ENC_host_ss_selector, SEL_DATA},
+        {ENC_host_ds_selector, SEL_DATA},
+        {ENC_host_es_selector, SEL_DATA},
+        {ENC_host_fs_selector, 0},
+        {ENC_host_gs_selector, 0},
+        {ENC_host_tr_selector, SEL_TSS},
+        {ENC_host_fs_base, 0},
+        {ENC_host_gs_base, (u64)&cpu->percpu},
+        {ENC_host_tr_base, (u64)&cpu->desc.tss},
+        {ENC_host_gdtr_base, (u64)cpu->desc.gdt},
+        {ENC_host_idtr_base, (u64)cpu->desc.idt},
+        {ENC_host_sysenter_cs, 0},
+        {ENC_host_sysenter_esp, 0},
+        {ENC_host_sysenter_eip, 0},
+        {ENC_host_efer, HOST_EFER},
+        {ENC_host_pat, HOST_PAT},
+        {ENC_host_rsp, (u64)&cpu->regs},
+        {ENC_host_perf_global_ctrl, 0}, /* no counting, so no PEBS record, in root */
+    };
+    _Static_assert(sizeof all == VMCS_HOST_FIELDS * sizeof *all, "VMCS_HOST_FIELDS counts them");
+    memcpy(f, all, sizeof all);
+    return cpu->vm->facts.perf_global ? VMCS_HOST_FIELDS : VMCS_HOST_FIELDS - 1;
+}
+
 void vmcs_write_host(const struct cpu *cpu)
 {
-    vmcs_write(ENC_host_cr0, read_cr0());
-    vmcs_write(ENC_host_cr3, read_cr3());
-    vmcs_write(ENC_host_cr4, read_cr4());
-    vmcs_write(ENC_host_cs_selector, SEL_CODE);
-    vmcs_write(ENC_host_ss_selector, SEL_DATA);
-    vmcs_write(ENC_host_ds_selector, SEL_DATA);
-    vmcs_write(ENC_host_es_selector, SEL_DATA);
-    vmcs_write(ENC_host_fs_selector, 0);
-    vmcs_write(ENC_host_gs_selector, 0);
-    vmcs_write(ENC_host_tr_selector, SEL_TSS);
-    vmcs_write(ENC_host_fs_base, 0);
-    vmcs_write(ENC_host_gs_base, (u64)&cpu->percpu);
-    vmcs_write(ENC_host_tr_base, (u64)&cpu->desc.tss);
-    vmcs_write(ENC_host_gdtr_base, (u64)cpu->desc.gdt);
-    vmcs_write(ENC_host_idtr_base, (u64)cpu->desc.idt);
-    vmcs_write(ENC_host_sysenter_cs, 0);
-    vmcs_write(ENC_host_sysenter_esp, 0);
-    vmcs_write(ENC_host_sysenter_eip, 0);
-    vmcs_write(ENC_host_efer, HOST_EFER);
-    vmcs_write(ENC_host_pat, HOST_PAT);
-    if (cpu->vm->facts.perf_global)
-        vmcs_write(ENC_host_perf_global_ctrl, 0); /* no counting, so no PEBS record, in root */
-    vmcs_write(ENC_host_rsp, (u64)&cpu->regs);
-    vmcs_write(ENC_host_rip, (u64)vmx_exit);
+    struct vmcs_host_field f[VMCS_HOST_FIELDS];
+    u32 count = vmcs_host_state(cpu, f);
+    for (u32 i = 0; i < count; i++)
+        vmcs_write(f[i].encoding, f[i].value);
+    vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
 }
 
 const char *vmcs_field_name(u64 encoding)

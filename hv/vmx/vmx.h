@@ -23,6 +23,7 @@
 
 struct check_cpu;
 struct nested;
+struct paranoid;
 struct exit_row;
 
 /* A VMCS or VMXON region of ours, one page. */
@@ -115,6 +116,7 @@ struct cpu {
     } fault; /* what outcome INJECT delivers */
     struct flush_audit audit;
     struct nested *nested; /* NULL when vm->nested is off */
+    struct paranoid *paranoid; /* with stress=paranoid */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
     bool dead;  /* L1 had a VMX abort: nothing but a reset ends that */
@@ -141,7 +143,15 @@ bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
 void vmcs_clear(struct cpu *cpu, struct vmcs *v);
 /* VMPTRLD, skipped when it is current already. Drops cpu->have. */
 void vmcs_load(struct cpu *cpu, struct vmcs *v);
-/* Host-state area of the current VMCS and cpu: the same for vmcs01 and vmcs02. */
+/* What the host-state area of each VMCS is to hold, HOST_RIP apart. Returns how many fields. */
+#define VMCS_HOST_FIELDS 22u
+struct vmcs_host_field {
+    u64 encoding, value;
+};
+u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FIELDS]);
+/* HOST_RIP: vmcs01's exits may take the short way; L2's take their row. */
+u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01);
+/* Writes all of it to the current VMCS, HOST_RIP as for L2. */
 void vmcs_write_host(const struct cpu *cpu);
 /* A field's name; never NULL. */
 const char *vmcs_field_name(u64 encoding);

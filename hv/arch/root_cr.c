@@ -1,0 +1,20 @@
+/* SDM 3A 2.5 "Control Registers", SDM 3D A.8 "VMX-Fixed Bits in CR4" */
+#include "hv/arch/root_cr.h"
+
+u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
+{
+    u64 want = CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG | (now & (CR0_CD | CR0_NW));
+    return (want & fixed1) | fixed0;
+}
+
+/* OSXSAVE is for XSETBV in L1's name. L0 has no user pages, so SMEP, SMAP and UMIP cost nothing. */
+u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
+{
+    u64 want = (now & CR4_LA57) | CR4_PAE | CR4_VMXE;
+    want |= any(c->leaf1_edx, BIT(7)) ? CR4_MCE : 0;
+    want |= any(c->leaf1_ecx, BIT(26)) ? CR4_OSXSAVE : 0;
+    want |= any(c->leaf7_ebx, BIT(7)) ? CR4_SMEP : 0;
+    want |= any(c->leaf7_ebx, BIT(20)) ? CR4_SMAP : 0;
+    want |= any(c->leaf7_ecx, BIT(2)) ? CR4_UMIP : 0;
+    return (want & fixed1) | fixed0;
+}
