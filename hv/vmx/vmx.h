@@ -174,7 +174,7 @@ void vpid_flush(const struct vm *vm, u16 vpid);
 
 /* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
 #define CR0_MASK01 CR0_NE
-#define CR4_MASK01 (CR4_VMXE | CR4_SMXE)
+#define CR4_MASK01 (CR4_VMXE | ~CR4_KNOWN)
 
 /* L1's tag. 0 is for guests without VPID. */
 #define VPID01 1u
