@@ -155,6 +155,7 @@ enum outcome emulate_wrmsr(struct cpu *cpu)
 {
     if (!msr_l1_write(cpu, (u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
         return fault(cpu, VEC_GP, 0);
+    msr_l1_settle(cpu);
     return ADVANCE;
 }
 

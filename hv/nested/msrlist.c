@@ -18,12 +18,14 @@ static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
 
 static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
 {
-    for (u32 i = 0; i < count; i++) {
+    u32 failed = 0;
+    for (u32 i = 0; i < count && !failed; i++) {
         struct msr_entry e = entry_at(cpu, area, i);
         if (check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
-            return i + 1;
+            failed = i + 1;
     }
-    return 0;
+    msr_l1_settle(cpu);
+    return failed;
 }
 
 u32 nested_msr_load_entry(struct cpu *cpu)

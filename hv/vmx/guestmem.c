@@ -16,10 +16,13 @@ static bool in_ram(const struct vm *vm, u64 a)
     return false;
 }
 
+/* CAVEAT(apic-page-operand) */
 struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1)
 {
     if (in_hole(vm, gpa1))
         return (struct gpa1_place){GPA1_SINK, HPA(vm->ept01.sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
+    if ((gpa1.a & ~(PAGE_SIZE - 1)) == vm->apic_page.a)
+        return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
     if (in_ram(vm, gpa1.a))
         return (struct gpa1_place){GPA1_RAM, HPA(gpa1.a)};
     return (struct gpa1_place){GPA1_NOTHING, HPA(0)};

@@ -59,7 +59,10 @@ enum snap {
 struct msr_policy {
     u8 *bitmap;
     hpa_t bitmap_hpa;
+    u32 told[32], told_count; /* refused numbers that the log has named */
 };
+
+#define NO_APIC_PAGE (~0ull)
 
 /* One L1. */
 struct vm {
@@ -71,6 +74,7 @@ struct vm {
     struct log log;
     hpa_t hole;
     u64 hole_size;
+    gpa1_t apic_page; /* where the local APIC covers memory; NO_APIC_PAGE: nowhere */
     u32 range_count;
     u32 depth;    /* Nidus instances below this one */
     bool nested;  /* L1 is shown VMX */
