@@ -159,15 +159,6 @@ enum outcome emulate_wrmsr(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* The hole's first touch, or an address above RAM: mapped, and tried again. */
-enum outcome emulate_ept_violation(struct cpu *cpu)
-{
-    if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
-        return FATAL;
-    exit_retry(cpu);
-    return RESUME;
-}
-
 #define PORT_RESET   0xcf9
 #define RESET_ARM    0x02
 #define RESET_HARD   0x06
