@@ -8,6 +8,8 @@
 
 enum { ECX_VMX = 1 << 5, ECX_SMX = 1 << 6, ECX_OSXSAVE = 1 << 27 };
 #define ECX_HYPERVISOR (1u << 31)
+enum { ECX_DTES64 = 1 << 2, ECX_DS_CPL = 1 << 4, EDX_DS = 1 << 21 };
+#define ECX_OWNED (ECX_VMX | ECX_SMX | ECX_HYPERVISOR | ECX_DTES64 | ECX_DS_CPL)
 enum { LEAF7_EBX_PT = 1 << 25 };
 
 static void print_leaf(u32 leaf, u32 sub, struct gt_cpuid r)
@@ -20,8 +22,10 @@ static void sweep_leaf(u32 leaf, u32 subleaves)
     for (u32 sub = 0; sub < subleaves; sub++) {
         struct gt_cpuid r = gt_cpuid(leaf, sub);
 
-        if (leaf == 1)
-            r.ecx &= ~(ECX_VMX | ECX_SMX | ECX_HYPERVISOR);
+        if (leaf == 1) {
+            r.ecx &= ~ECX_OWNED;
+            r.edx &= ~(u32)EDX_DS;
+        }
         if (leaf == 7 && sub == 0)
             r.ebx &= ~(u32)LEAF7_EBX_PT;
         print_leaf(leaf, sub, r);
@@ -72,11 +76,29 @@ static void owned_bits(void)
     gt_line("1.0.ecx.vmx: %u", (one.ecx & ECX_VMX) != 0);
     gt_line("1.0.ecx.smx: %u", (one.ecx & ECX_SMX) != 0);
     gt_line("1.0.ecx.hypervisor: %u", (one.ecx & ECX_HYPERVISOR) != 0);
+    gt_line("1.0.ds: %u %u %u", (one.ecx & ECX_DTES64) != 0, (one.ecx & ECX_DS_CPL) != 0,
+            (one.edx & EDX_DS) != 0);
     gt_line("7.0.ebx.pt: %u", (seven.ebx & LEAF7_EBX_PT) != 0);
     for (u32 leaf = 0x40000000; leaf < 0x40000010; leaf++) {
         struct gt_cpuid r = gt_cpuid(leaf, 0);
         gt_line("hv.%x: %08x %08x %08x %08x", leaf, r.eax, r.ebx, r.ecx, r.edx);
     }
+}
+
+/* What Nidus has no rules for is not shown, on any model: hv/arch/cpuid_policy.def. */
+static void hidden(void)
+{
+    struct gt_cpuid one = gt_cpuid(1, 0), seven = gt_cpuid(7, 0), more = gt_cpuid(7, 1), xs = gt_cpuid(0xd, 1);
+
+    if (!gt_under_nidus())
+        return;
+    gt_check(!(one.ecx & (ECX_DTES64 | ECX_DS_CPL | ECX_SMX)) && !(one.edx & EDX_DS), "leaf 1");
+    gt_check(!(seven.ebx & (1u << 2 | 1u << 14 | LEAF7_EBX_PT)), "leaf 7 ebx");
+    gt_check(!(seven.ecx & (1u << 7 | 1u << 13 | 1u << 16 | 1u << 23 | 1u << 24 | 1u << 29 | 1u << 31)), "leaf 7 ecx");
+    gt_check(!(seven.edx & (1u << 5 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 30)), "leaf 7 edx");
+    gt_check(!(more.eax & (1u << 6 | 1u << 17 | 1u << 26)), "leaf 7.1 eax");
+    gt_check(!xs.ecx && !xs.edx, "leaf d.1");
+    gt_check((gt_cpuid(0x80000008, 0).eax & 0xff) <= 48, "address width");
 }
 
 static void osxsave_line(const char *when)
@@ -107,7 +129,7 @@ static void mirrors(void)
         GT_TRY("mov %0, %%cr4", : : "r"(cr4 ^ 1ul << bit) : GT_CLOBBERS);
         if (gt_exc.vector == GT_NONE)
             gt_line("cr4 bit %u: 1.ecx %x 7.ecx %x", bit,
-                    gt_cpuid(1, 0).ecx & ~(ECX_VMX | ECX_SMX | ECX_HYPERVISOR),
+                    gt_cpuid(1, 0).ecx & ~ECX_OWNED,
                     gt_cpuid(7, 0).ecx);
         gt_write_cr4(cr4);
     }
@@ -153,6 +175,7 @@ TEST_MAIN(cpuid)
     sweep();
     out_of_range();
     owned_bits();
+    hidden();
     mirrors();
     registers();
     user_mode();

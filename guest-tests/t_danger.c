@@ -132,8 +132,8 @@ static void mtrrs(void)
 {
     static const u64 defaults[] = {0xc06, 0xc00, 0x806, 0x406, 0x006,
                                    0,     0xc04, 0xc05, 0xc01, 0xc06};
-    u64 def = gt_rdmsr(MSR_IA32_MTRR_DEF_TYPE), base = gt_rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 18);
-    u64 mask = gt_rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 19);
+    u64 def = gt_rdmsr(MSR_IA32_MTRR_DEF_TYPE), base = gt_rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 14);
+    u64 mask = gt_rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 15);
     volatile u64 *words = gt_pages(1);
 
     for (unsigned i = 0; i < 512; i++)
@@ -148,20 +148,20 @@ static void mtrrs(void)
     gt_wrmsr(MSR_IA32_MTRR_DEF_TYPE, def);
     for (u64 type = 0; type < 8; type++) {
         const char *what =
-            write_msr(MSR_IA32_MTRR_PHYSBASE0 + 18, ((u64)words & ~0xffful) | type);
+            write_msr(MSR_IA32_MTRR_PHYSBASE0 + 14, ((u64)words & ~0xffful) | type);
 
         gt_line("mtrr type %lx: %s", type, what);
         if (gt_exc.vector != GT_NONE)
             continue;
-        gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 19, 0xfffffff800ul); /* one page, valid */
+        gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 15, 0xfffffff800ul); /* one page, valid */
         for (unsigned i = 0; i < 512; i++)
             words[i] = type ^ i;
         gt_cpuid(0, 0);
         check_memory("mtrr type", words, type);
-        gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 19, 0);
+        gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 15, 0);
     }
-    gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 18, base);
-    gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 19, mask);
+    gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 14, base);
+    gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + 15, mask);
 }
 
 /* Ranges of every size and place, the hole included; then the fixed ranges over the program's

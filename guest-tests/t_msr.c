@@ -2,7 +2,9 @@
  * MSRs: what RDMSR gives in every range worth looking at, and which bits WRMSR takes.
  * With ignore_bad_msrs=1 the emulator reads an unknown MSR as 0 and drops the write, so "ok 0"
  * may mean that there is none. Neighbours with the same answer share a line. MSRs that a
- * hypervisor may own (FEATURE_CONTROL, the VMX capabilities) stand on lines of their own.
+ * hypervisor may own (FEATURE_CONTROL, the VMX capabilities) stand on lines of their own, and so do
+ * ("unlisted") those that Nidus lets nobody reach (hv/arch/msr_policy.def): under it they are #GP,
+ * read or written, which is checked here.
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"
@@ -36,9 +38,34 @@ static bool ends_emulator(u32 msr)
     return msr == MSR_IA32_SMM_MONITOR_CTL;
 }
 
+enum access { HIDE, PASS, JUDGE, EMULATE };
+
+static const struct {
+    u32 first, last;
+    enum access read, write;
+} policy[] = {
+#define MSR(first, last, read, write, rule, reason) {first, last, read, write},
+#include "hv/arch/msr_policy.def"
+};
+
+static u32 variable_mtrrs; /* registers, two a range */
+static bool under_nidus;
+
+/* The number has no row that lets the access pass, or it is one of more MTRRs than there are. */
+static bool unlisted(u32 msr, bool write)
+{
+    if (msr >= MSR_IA32_MTRR_PHYSBASE0 + variable_mtrrs && msr < MSR_IA32_MTRR_PHYSBASE0 + 64)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(policy); i++)
+        if (msr >= policy[i].first && msr <= policy[i].last)
+            return (write ? policy[i].write : policy[i].read) == HIDE;
+    return true;
+}
+
 static bool stands_alone(u32 msr)
 {
     return msr == MSR_IA32_FEATURE_CONTROL || msr == MSR_IA32_SMM_MONITOR_CTL ||
+           msr == MSR_IA32_MISC_ENABLE ||
            (msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_EXIT_CTLS2);
 }
 
@@ -56,7 +83,11 @@ static struct answer read_msr(u32 msr)
 
 static void print_run(u32 first, u32 last, struct answer a)
 {
+    const char *read = unlisted(first, false) ? "unlisted" : "read";
     char text[48];
+
+    if (unlisted(first, false) && under_nidus)
+        gt_check(a.fault, "unlisted %x-%x: #GP", first, last);
 
     if (a.fault)
         gt_format(text, sizeof text, "%s(%lx)", gt_vector_name(13), 0ul);
@@ -65,9 +96,9 @@ static void print_run(u32 first, u32 last, struct answer a)
     else
         gt_format(text, sizeof text, "ok %lx", a.value);
     if (first == last)
-        gt_line("read.%x: %s", first, text);
+        gt_line("%s.%x: %s", read, first, text);
     else
-        gt_line("read.%x-%x: %s", first, last, text);
+        gt_line("%s.%x-%x: %s", read, first, last, text);
 }
 
 static bool same(struct answer a, struct answer b)
@@ -90,7 +121,8 @@ static void read_range(u32 from, u32 to)
             continue;
         }
         struct answer a = read_msr(msr);
-        if (open && (!same(a, run) || stands_alone(msr) || stands_alone(msr - 1))) {
+        if (open && (!same(a, run) || stands_alone(msr) || stands_alone(msr - 1) ||
+                     unlisted(msr, false) != unlisted(first, false))) {
             print_run(first, msr - 1, run);
             open = false;
         }
@@ -233,8 +265,8 @@ static void write_values(void)
     }
 }
 
-/* WRMSR of the value just read must succeed wherever RDMSR does, unless the MSR is read-only.
- */
+/* WRMSR of the value just read must succeed wherever RDMSR does, unless the MSR is read-only or
+ * not to be reached. */
 static void write_back(u32 from, u32 to)
 {
     u32 first = 0, refused = 0;
@@ -244,6 +276,10 @@ static void write_back(u32 from, u32 to)
 
         if (ends_emulator(msr) || is_volatile(msr) || stands_alone(msr))
             continue;
+        if (unlisted(msr, true)) {
+            gt_check(!under_nidus || !write_msr(msr, 0), "unlisted %x: write #GP", msr);
+            continue;
+        }
         a = read_msr(msr);
         if (!a.fault && !write_msr(msr, a.value)) {
             gt_line("back.%x: #GP", msr);
@@ -285,6 +321,8 @@ static void user_mode(void)
 
 TEST_MAIN(msr)
 {
+    variable_mtrrs = 2 * (u32)(gt_rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT);
+    under_nidus = gt_under_nidus();
     read_range(0, 0x1fff);
     read_range(0xc0000000, 0xc0001fff);
     read_range(0x40000000, 0x400001ff);

@@ -40,8 +40,9 @@ enum outcome emulate_invd(struct cpu *cpu);
 enum outcome emulate_undefined(struct cpu *cpu);
 enum outcome emulate_rdmsr(struct cpu *cpu);
 enum outcome emulate_wrmsr(struct cpu *cpu);
-enum outcome emulate_ept_violation(struct cpu *cpu);
 enum outcome emulate_triple_fault(struct cpu *cpu);
+/* emulate_ept.c: of L1, or of an L2 at an address that no EPT walk knows */
+enum outcome emulate_ept_violation(struct cpu *cpu);
 /* emulate_cr.c */
 enum outcome emulate_cr_access(struct cpu *cpu);
 /* nmi.c */

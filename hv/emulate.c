@@ -14,10 +14,8 @@
 #define EXITS_FROM_L2    0x80000000u
 
 #define CPUID1_ECX_VMX      BIT(5)
-#define CPUID1_ECX_SMX      BIT(6)
 #define CPUID1_ECX_OSXSAVE  BIT(27)
 #define CPUID1_ECX_HYPER    BIT(31)
-#define CPUID7_EBX_PT       BIT(25)
 #define CPUID7_ECX_OSPKE    BIT(4)
 #define CPUIDX_EDX_SYSCALL  BIT(11)
 
@@ -43,14 +41,14 @@ static u32 mirror(u32 word, u64 flag, bool set)
     return set ? word | (u32)flag : word & ~(u32)flag;
 }
 
-/* What CPUID tells of the machine, minus what L1 must not use, and with the bits that mirror
- * registers mirroring L1's. SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
-static void cpuid_filter(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
+/* Bits that mirror registers mirror L1's, and those that options decide.
+ * SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
+static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
 {
     switch (leaf) {
     case 1:
         exit_more(cpu, SNAP_MODE);
-        r->ecx = mirror(r->ecx & ~(u32)CPUID1_ECX_SMX, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
+        r->ecx = mirror(r->ecx, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
         r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(cpu->st.cr4, CR4_OSXSAVE));
         r->ecx |= (u32)CPUID1_ECX_HYPER;
         break;
@@ -58,11 +56,11 @@ static void cpuid_filter(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
         if (sub)
             break;
         exit_more(cpu, SNAP_MODE);
-        r->ebx &= ~(u32)CPUID7_EBX_PT;
         r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(cpu->st.cr4, CR4_PKE));
         break;
-    case 0x14: /* processor trace: hidden. CAVEAT(rtit-hidden) */
-        *r = (struct cpuid){0};
+    case 0xa: /* counters that would count in root are hidden */
+        if (!cpu->vm->facts.perf_global)
+            *r = (struct cpuid){0};
         break;
     case 0x80000001:
         /* Intel shows SYSCALL in 64-bit mode only, and L0 asked from there. */
@@ -74,16 +72,19 @@ static void cpuid_filter(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
     }
 }
 
+/* CAVEAT(cpuid-known) CAVEAT(rtit-hidden) */
 enum outcome emulate_cpuid(struct cpu *cpu)
 {
     u64 *gpr = cpu->regs.gpr;
+    const struct cpu_facts *f = &cpu->vm->facts;
     u32 leaf = (u32)gpr[REG_RAX], sub = (u32)gpr[REG_RCX];
     struct cpuid r;
     if (leaf - LEAF_HV < LEAF_HV_END - LEAF_HV) {
         r = cpuid_nidus(cpu, leaf, sub);
     } else {
-        r = cpuid(leaf, sub);
-        cpuid_filter(cpu, leaf, sub, &r);
+        leaf = cpuid_asked(leaf, f->leaf_basic, f->leaf_extended);
+        r = cpuid_shown(leaf, sub, cpuid(leaf, sub));
+        cpuid_adjust(cpu, leaf, sub, &r);
     }
     gpr[REG_RAX] = r.eax;
     gpr[REG_RBX] = r.ebx;
@@ -92,10 +93,6 @@ enum outcome emulate_cpuid(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* Leaves below 32 that cpuid_filter leaves alone: all but 1, 7 and 0x14. A word and no table: what a
- * guest chose indexes nothing. */
-#define PLAIN_LEAVES 0xffefff7du
-
 /* The same as emulate_cpuid and exit_advance for an instruction that has nothing special about
  * it: no interrupt shadow, no TF or RF, and RIP stays within its 4 GiB. CPUID exits more often
  * than anything else that L0 handles for L1. */
@@ -103,8 +100,8 @@ bool emulate_short(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
     u64 *gpr = cpu->regs.gpr, leaf = (u32)gpr[REG_RAX];
-    if (vmcs_read(ENC_exit_reason) != EXIT_REASON_CPUID || leaf >= 32 ||
-        !any(PLAIN_LEAVES >> leaf, 1))
+    if (vmcs_read(ENC_exit_reason) != EXIT_REASON_CPUID || leaf > 63 ||
+        !any(cpu->vm->facts.leaf_plain >> leaf, 1))
         return false;
     u64 len = vmcs_read(ENC_exit_instruction_len), next = vmcs_read(ENC_guest_rip) + len;
     if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
@@ -121,11 +118,12 @@ static u64 edx_eax(const struct cpu *cpu)
     return cpu->regs.gpr[REG_RDX] << 32 | (u32)cpu->regs.gpr[REG_RAX];
 }
 
-/* XCR0 is L1's; the CPU itself judges the value. A CPU checks CPL before it exits, the emulator
+/* XCR0 is L1's as far as CPUID shows its bits; the CPU itself judges the rest. A CPU checks CPL before it exits, the emulator
  * does not. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
 enum outcome emulate_xsetbv(struct cpu *cpu)
 {
-    if (guest_cpl(cpu) || !xsetbv_safe((u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
+    if (guest_cpl(cpu) || any(edx_eax(cpu), ~cpu->vm->facts.xcr0) ||
+        !xsetbv_safe((u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
         return fault(cpu, VEC_GP, 0);
     return ADVANCE;
 }
@@ -158,16 +156,8 @@ enum outcome emulate_wrmsr(struct cpu *cpu)
 {
     if (!msr_l1_write(cpu, (u32)cpu->regs.gpr[REG_RCX], edx_eax(cpu)))
         return fault(cpu, VEC_GP, 0);
+    msr_l1_settle(cpu);
     return ADVANCE;
-}
-
-/* The hole's first touch, or an address above RAM: mapped, and tried again. */
-enum outcome emulate_ept_violation(struct cpu *cpu)
-{
-    if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
-        return fault(cpu, VEC_GP, 0);
-    exit_retry(cpu);
-    return RESUME;
 }
 
 #define PORT_RESET   0xcf9

@@ -1,6 +1,6 @@
 /*
  * MOV to CR0 and CR4 where L0 owns a bit: CR0.NE, which VMX fixes; CR4.VMXE, which VMX fixes and
- * L1 sees as its own; CR4.SMXE, hidden. The write is judged whole, then only the read shadow is
+ * L1 sees as its own; the bits of CR4 that are hidden (CR4_KNOWN). The write is judged whole, then only the read shadow is
  * changed and the instruction executed again: with the owned bits equal to the shadow it no
  * longer exits, and the CPU does everything else.
  * CAVEAT(numeric-error) SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation"
@@ -12,8 +12,6 @@ static bool cr0_legal(struct cpu *cpu, u64 v)
 {
     const struct exit_state *st = &cpu->st;
     if (v >> 32 || (any(v, CR0_PG) && !any(v, CR0_PE)) || (any(v, CR0_NW) && !any(v, CR0_CD)))
-        return false;
-    if (!any(v, CR0_WP) && any(st->cr4, CR4_CET))
         return false;
     if (any(v, CR0_PG) && !any(st->cr0, CR0_PG) && any(st->efer, EFER_LME))
         return any(st->cr4, CR4_PAE) && !any(st->cs_ar, AR_L);
@@ -27,16 +25,14 @@ static bool cr4_legal(const struct cpu *cpu, u64 v)
 {
     const struct exit_state *st = &cpu->st;
     bool lma = any(st->efer, EFER_LMA);
-    u64 supported = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_SMXE;
+    u64 supported = cpu->vm->facts.vmx.cr4_fixed1 & CR4_KNOWN;
     if (!cpu->vm->shown)
         supported &= ~CR4_VMXE;
     if (any(v, ~supported))
         return false;
-    if (lma && (!any(v, CR4_PAE) || any(v ^ st->cr4, CR4_LA57)))
+    if (lma && !any(v, CR4_PAE))
         return false;
-    if (any(v, CR4_PCIDE) && !any(st->cr4, CR4_PCIDE) && (!lma || any(st->cr3, PAGE_SIZE - 1)))
-        return false;
-    return !any(v, CR4_CET) || any(st->cr0, CR0_WP);
+    return !any(v, CR4_PCIDE) || any(st->cr4, CR4_PCIDE) || (lma && !any(st->cr3, PAGE_SIZE - 1));
 }
 
 static enum outcome write_cr0(struct cpu *cpu, u64 v)

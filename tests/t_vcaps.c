@@ -281,6 +281,14 @@ static void cr4_of_a_newer_processor(void **state)
     hw.cr4_fixed1 |= CR4_UMIP | CR4_PKE;
     assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
     assert_int_equal(s.cr4_fixed1, hw.cr4_fixed1);
+
+    /* What has no rules is shown in no profile, the host's own included. */
+    hw.cr4_fixed1 |= CR4_LA57 | CR4_CET | BIT(24) | BIT(32);
+    impl.cr4 = CR4_KNOWN;
+    for (enum vmx_profile p = 0; p < PROFILE_COUNT; p++) {
+        assert_null(vcaps_derive(p, &hw, &impl, &s).why);
+        assert_int_equal(s.cr4_fixed1, bochs.cr4_fixed1 | CR4_UMIP | CR4_PKE);
+    }
 }
 
 /* Whatever is hidden: what is shown is possible, and no more than hardware and profile have. */
@@ -292,6 +300,7 @@ static void random_hiding(void **state)
         struct vmx_implemented impl = {
             .pin = (u32)rng_next(&g), .cpu1 = (u32)rng_next(&g), .cpu2 = (u32)rng_next(&g), .exit = (u32)rng_next(&g),
             .entry = (u32)rng_next(&g), .misc = rng_next(&g), .ept_vpid = rng_next(&g) | 0x4140, .vmfunc = rng_next(&g),
+            .cr4 = rng_next(&g) | CR4_VMXE,
         };
         enum vmx_profile p = (enum vmx_profile)(rng_next(&g) % PROFILE_COUNT);
         const struct vmx_caps *from = p == PROFILE_HOST ? &bochs : profile_caps(p);

@@ -41,6 +41,10 @@
 #define CR4_PKE        BIT(22)
 #define CR4_CET        BIT(23)
 #define CR4_PKS        BIT(24)
+/* What guests may set: the bits that Nidus has rules for. The rest is what CPUID does not show
+ * (hv/arch/cpuid_policy.def). */
+#define CR4_KNOWN (0xfffull | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | \
+                   CR4_SMAP | CR4_PKE)
 
 /* SDM 3A 2.2.1 "Extended Feature Enable Register" */
 #define EFER_SCE BIT(0)

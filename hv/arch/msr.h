@@ -30,6 +30,7 @@ enum msr {
     MSR_IA32_MTRR_FIX4K_F8000      = 0x26f,
     MSR_IA32_PAT                   = 0x277,
     MSR_IA32_MTRR_DEF_TYPE         = 0x2ff,
+    MSR_IA32_PERF_CAPABILITIES     = 0x345,
     MSR_IA32_PERF_GLOBAL_CTRL      = 0x38f,
     MSR_IA32_PEBS_ENABLE           = 0x3f1,
     MSR_IA32_VMX_BASIC             = 0x480,
@@ -90,6 +91,7 @@ enum msr {
 #define MTRR_DEF_TYPE_TYPE   0xffull
 #define MTRR_DEF_TYPE_FIX_EN BIT(10)
 #define MTRR_DEF_TYPE_EN     BIT(11)
+#define MTRR_PHYSBASE_TYPE   0xffull
 #define MTRR_PHYSMASK_VALID  BIT(11)
 
 /* IA32_VMX_BASIC, SDM 3D A.1 "Basic VMX Information" */

@@ -5,14 +5,10 @@
 #ifndef HV_CORE_INSN_H
 #define HV_CORE_INSN_H
 
-#include "hv/arch/types.h"
+#include "hv/arch/cpuid_policy.h"
 
 /* Registers the instruction at label 1 to go on at label 2 when it faults. */
 #define EX_TABLE ".pushsection .ex_table,\"a\"\n .balign 8\n .quad 1b, 2b\n .popsection\n"
-
-struct cpuid {
-    u32 eax, ebx, ecx, edx;
-};
 
 static inline struct cpuid cpuid(u32 leaf, u32 sub)
 {

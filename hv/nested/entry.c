@@ -128,6 +128,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     struct nested *n = cpu->nested;
     struct merge_env env = {.v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx,
                             .l0 = needs_of_l0};
+    env.l0.cr4_mask = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_KNOWN; /* hidden: L2's write is #GP */
     env.l1.cr0 = vmcs_read(ENC_guest_cr0);
     env.l1.dr7 = vmcs_read(ENC_guest_dr7);
     env.l1.debugctl = vmcs_read(ENC_guest_debugctl);

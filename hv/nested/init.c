@@ -1,53 +1,32 @@
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
  * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
 #include "hv/nested/ept02.h"
-#include "hv/core/insn.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/profile.h"
 #include "hv/vmx/insn.h"
 
-#define CPUID7_EBX_SGX BIT(2)
-#define CPUID7_EBX_RTM BIT(11)
-#define CPUIDX_EDX_NX  BIT(20)
-
-/* CAVEAT(no-nested-pml) */
+/* CAVEAT(no-nested-pml) CAVEAT(cpuid-known) */
 static struct vmx_implemented implemented(void)
 {
     struct vmx_implemented i = profile_everything();
     i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
+    i.cr4 = CR4_KNOWN;
     return i;
 }
 
-static u64 perf_global_reserved(void)
-{
-    struct cpuid leaf = cpuid(0xa, 0);
-    u32 version = leaf.eax & 0xff, general = (leaf.eax >> 8) & 0xff, fixed = leaf.edx & 0x1f;
-    if (version == 0)
-        return ~0ull;
-    return ~((BIT(general) - 1) | (version > 1 ? (BIT(fixed) - 1) << 32 : 0));
-}
-
-/* SDM 3B 18.4.1 "IA32_DEBUGCTL MSR" */
-static u64 debugctl_reserved(bool rtm)
-{
-    u64 legal = DEBUGCTL_LBR | DEBUGCTL_BTF | bits(~0ull, 8, 0) << 6;
-    return ~(legal | (rtm ? BIT(15) : 0));
-}
-
+/* SGX is hidden, so the interruptibility state has no bit for it. */
 struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
 {
-    u32 ebx7 = cpuid(7, 0).ebx, edx_ext = cpuid(0x80000001, 0).edx;
-    bool rtm = any(ebx7, CPUID7_EBX_RTM);
+    const struct cpu_facts *f = &cpu->vm->facts;
     return (struct check_cpuid){
-        .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
-        .linear_width = (u8)cpu->vm->facts.linear_bits,
-        .rtm = rtm,
-        .sgx = any(ebx7, CPUID7_EBX_SGX),
-        .efer_reserved = ~(EFER_SCE | EFER_LME | EFER_LMA |
-                           (any(edx_ext, CPUIDX_EDX_NX) ? EFER_NXE : 0)),
-        .debugctl_reserved = debugctl_reserved(rtm),
-        .perf_global_reserved = perf_global_reserved(),
+        .maxphyaddr = (u8)f->phys_bits,
+        .linear_width = (u8)f->linear_bits,
+        .rtm = f->rtm,
+        .sgx = false,
+        .efer_reserved = f->msr.efer_reserved,
+        .debugctl_reserved = f->msr.debugctl_reserved,
+        .perf_global_reserved = f->msr.perf_global_reserved,
         .nmi_needs_no_sti = true, /* CAVEAT(nmi-under-sti) */
     };
 }

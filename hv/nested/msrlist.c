@@ -26,13 +26,14 @@ static u32 area_limit(const struct cpu *cpu)
 
 static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
 {
-    u32 limit = area_limit(cpu);
-    for (u32 i = 0; i < count; i++) {
+    u32 failed = 0, limit = area_limit(cpu);
+    for (u32 i = 0; i < count && !failed; i++) {
         struct msr_entry e = entry_at(cpu, area, i);
         if (i >= limit || check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
-            return i + 1;
+            failed = i + 1;
     }
-    return 0;
+    msr_l1_settle(cpu);
+    return failed;
 }
 
 u32 nested_msr_load_entry(struct cpu *cpu)

@@ -67,7 +67,7 @@ void vmcs01_store_guest(struct cpu *cpu)
     cpu->cr0_shadow = v->guest_cr0;
     cpu->cr4_shadow = v->guest_cr4;
     v->guest_cr0 |= CR0_NE;
-    v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & ~CR4_SMXE;
+    v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & CR4_KNOWN;
     v->vmcs_link_pointer = vmcs_read(ENC_vmcs_link_pointer);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate))                                               \

@@ -9,6 +9,7 @@
 #define HV_VMCS12_CHECK_BREAK_H
 
 #include "hv/arch/cpu.h"
+#include "hv/arch/msr_value.h"
 #include "hv/arch/paging.h"
 #include "hv/vmcs12/check.h"
 
@@ -35,15 +36,6 @@ static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu
 static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
 {
     return (gla + cpu->linear_bias) & cpu->linear_reserved;
-}
-
-/* Not 0 when some byte of a PAT value is not a memory type: bits 7:3 set, or type 2 or 3.
- * SDM 3A 11.12.2 "IA32_PAT MSR" */
-static inline u64 pat_bad_bits(u64 pat)
-{
-    u64 type_bit1 = pat & 0x0202020202020202ull;
-    u64 type_bit2 = pat >> 1 & 0x0202020202020202ull;
-    return (pat & 0xf8f8f8f8f8f8f8f8ull) | (type_bit1 & ~type_bit2);
 }
 
 void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,

@@ -21,6 +21,7 @@ static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
     breaks(set, (must_be_1 & ~cr0) | (cr0 & ~cpu->cr0_may_be_1), R_guest_cr0);
     breaks(set, any(cr0, CR0_PG) && !any(cr0, CR0_PE), R_guest_cr0_pg_pe);
     breaks(set, (cpu->cr4_must_be_1 & ~cr4) | (cr4 & ~cpu->cr4_may_be_1), R_guest_cr4);
+    breaks(set, any(cr4, CR4_CET) && !any(cr0, CR0_WP), R_guest_cet);
     if (ia32e_guest(v))
         breaks(set, !any(cr0, CR0_PG) || !any(cr4, CR4_PAE), R_guest_ia32e_paging);
     else

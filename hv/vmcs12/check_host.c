@@ -13,6 +13,7 @@ static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
 
     breaks(set, (cpu->cr0_must_be_1 & ~cr0) | (cr0 & ~cpu->cr0_may_be_1), R_host_cr0);
     breaks(set, (cpu->cr4_must_be_1 & ~cr4) | (cr4 & ~cpu->cr4_may_be_1), R_host_cr4);
+    breaks(set, any(cr4, CR4_CET) && !any(cr0, CR0_WP), R_host_cet);
     breaks(set, any(v->host_cr3, cpu->phys_reserved), R_host_cr3);
     breaks(set,
            noncanonical(cpu, v->host_sysenter_esp) | noncanonical(cpu, v->host_sysenter_eip),

@@ -62,6 +62,7 @@ struct vmx_implemented profile_everything(void)
         .misc = MISC_ACTIVITIES | MISC_CR3_COUNT | VMX_MISC_ZERO_LEN_INJECT,
         .ept_vpid = 0x00000f0106334141ull,
         .vmfunc = VMFUNC_EPTP_SWITCHING,
+        .cr4 = ~0ull,
     };
 }
 
@@ -160,7 +161,7 @@ struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
     shown->cr0_fixed0 |= hw->cr0_fixed0;
     shown->cr0_fixed1 &= hw->cr0_fixed1;
     shown->cr4_fixed0 |= hw->cr4_fixed0;
-    shown->cr4_fixed1 = hw->cr4_fixed1; /* goes with CPUID's features, which are the processor's */
+    shown->cr4_fixed1 = hw->cr4_fixed1 & impl->cr4; /* as CPUID shows the processor's features */
     narrow_controls(from, hw, impl, shown);
     vcaps_close(shown);
     /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept. */

@@ -32,6 +32,7 @@ struct vmx_implemented {
     u64 misc;     /* activity states, CR3-target count, PT, zero-length injection */
     u64 ept_vpid; /* IA32_VMX_EPT_VPID_CAP */
     u64 vmfunc;
+    u64 cr4;      /* bits that may be 1 in CR4, VMXE at least */
 };
 
 /* Everything that VMCS revision 0x12 has fields for. */

@@ -7,7 +7,8 @@
 #define LEAF_FEATURES      1u
 #define LEAF_STRUCTURED    7u
 #define LEAF_XSTATE        0xdu
-#define LEAF_MAX           0u
+#define LEAF_PMU           0xau
+#define LEAF_EXTENDED      0x80000000u
 #define LEAF_EXT_FEATURES  0x80000001u
 #define LEAF_ADDRESS_SIZES 0x80000008u
 #define EPT_NEEDED (EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT)
@@ -38,25 +39,42 @@ static void read_vmx(struct vmx_caps *c)
         c->exit2 = rdmsr(MSR_IA32_VMX_EXIT_CTLS2);
 }
 
+static struct cpuid shown(const struct cpu_facts *f, u32 leaf, u32 sub)
+{
+    u32 asked = cpuid_asked(leaf, f->leaf_basic, f->leaf_extended);
+    return asked == leaf ? cpuid_shown(leaf, sub, cpuid(leaf, sub)) : (struct cpuid){0};
+}
+
+static u64 perf_capabilities(const struct cpuid *one)
+{
+    u64 v = 0;
+    return any(one->ecx, BIT(15)) && rdmsr_safe(MSR_IA32_PERF_CAPABILITIES, &v) ? v : 0;
+}
+
 static void read_cpuid(struct cpu_facts *f)
 {
-    u32 max = cpuid(LEAF_MAX, 0).eax;
-    struct cpuid base = cpuid(LEAF_FEATURES, 0), ext = cpuid(LEAF_EXT_FEATURES, 0), seven = {0}, xs = {0};
-    if (max >= LEAF_STRUCTURED)
-        seven = cpuid(LEAF_STRUCTURED, 0);
-    if (max >= LEAF_XSTATE)
-        xs = cpuid(LEAF_XSTATE, 1);
-    u32 sizes = cpuid(LEAF_ADDRESS_SIZES, 0).eax;
+    f->leaf_basic = cpuid(0, 0).eax;
+    f->leaf_extended = cpuid(LEAF_EXTENDED, 0).eax;
+    f->leaf_plain = cpuid_plain(f->leaf_basic);
+    struct cpuid base = shown(f, LEAF_FEATURES, 0), ext = shown(f, LEAF_EXT_FEATURES, 0);
+    struct cpuid seven = shown(f, LEAF_STRUCTURED, 0), xcr0 = shown(f, LEAF_XSTATE, 0);
+    struct cpuid xs = shown(f, LEAF_XSTATE, 1);
+    u32 sizes = shown(f, LEAF_ADDRESS_SIZES, 0).eax;
     f->phys_bits = sizes & 0xff;
     f->linear_bits = (sizes >> 8) & 0xff;
+    f->xcr0 = (u64)xcr0.edx << 32 | xcr0.eax;
+    f->xss = (u64)xs.edx << 32 | xs.ecx;
     f->mce = any(base.edx, BIT(7));
     f->xsave = any(base.ecx, BIT(26));
     f->page_1g = any(ext.edx, BIT(26));
     f->rdtscp = any(ext.edx, BIT(27));
+    f->rtm = any(seven.ebx, BIT(11));
     f->invpcid = any(seven.ebx, BIT(10));
     f->waitpkg = any(seven.ecx, BIT(5));
-    f->pconfig = any(seven.edx, BIT(18));
     f->xsaves = any(xs.eax, BIT(3));
+    struct msr_cpuid words = {base, seven, shown(f, LEAF_PMU, 0), ext, perf_capabilities(&base),
+                              f->phys_bits, f->linear_bits};
+    f->msr = msr_limits_of(&words);
 }
 
 const char *caps_read(struct cpu_facts *f)
@@ -70,6 +88,8 @@ const char *caps_read(struct cpu_facts *f)
     f->vpid = any(cpu2, CPU2_ENABLE_VPID) && all(ept_vpid, VPID_CAP_INVVPID | VPID_CAP_ALL);
     f->perf_global = any(vcaps_exit(&f->vmx).may_be_1, EXIT_LOAD_PERF_GLOBAL_CTRL) &&
                      any(vcaps_entry(&f->vmx).may_be_1, ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    if (!f->perf_global)
+        f->leaf_plain &= ~BIT(LEAF_PMU); /* counters are hidden */
     if ((rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT) > MTRR_VARIABLE_MAX)
         return "MTRRs: more variable ranges than EPT01 can follow";
     if (!any(vcaps_cpu1(&f->vmx).may_be_1, CPU1_USE_MSR_BITMAPS))

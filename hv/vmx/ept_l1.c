@@ -127,14 +127,20 @@ void ept01_rebuild(struct vm *vm)
         log_rare(LOG_EPT01, "EPT01's pool is small; the rest is mapped on demand");
 }
 
+/* As L1 is shown them: without SMM's ranges, and no wider than its addresses. */
 static void read_mtrrs(struct mtrr_state *s, u32 phys_bits)
 {
+    u64 shown = (BIT(phys_bits) - PAGE_SIZE) | MTRR_PHYSMASK_VALID | MTRR_PHYSBASE_TYPE;
     s->maxphyaddr = phys_bits;
-    s->cap = rdmsr(MSR_IA32_MTRRCAP);
+    s->cap = rdmsr(MSR_IA32_MTRRCAP) & (MTRRCAP_VCNT | MTRRCAP_FIX | MTRRCAP_WC);
     for (u32 msr = MSR_IA32_MTRR_PHYSBASE0; msr <= MSR_IA32_MTRR_DEF_TYPE; msr++) {
         u64 *reg = mtrr_reg(s, msr);
         if (reg)
             *reg = rdmsr(msr);
+    }
+    for (u32 i = 0; i < mtrr_variable_count(s); i++) {
+        s->base[i] &= shown;
+        s->mask[i] &= shown;
     }
 }
 

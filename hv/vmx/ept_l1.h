@@ -17,6 +17,7 @@ struct ept01 {
     hpa_t sink;
     u8 *pool; /* table pages, each used once until the next rebuild */
     u32 pool_pages, pool_used;
+    bool stale;     /* L1's MTRRs have changed since it was built */
     u32 generation; /* grows whenever a mapping changed or went away: EPT02s must follow */
 };
 

@@ -24,10 +24,13 @@ static u64 not_in_hole(const struct vm *vm, u64 a)
     return a & ~index_mask(a - vm->hole.a, vm->hole_size);
 }
 
+/* CAVEAT(apic-page-operand) */
 struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1)
 {
     if (in_hole(vm, gpa1))
         return (struct gpa1_place){GPA1_SINK, HPA(vm->ept01.sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
+    if ((gpa1.a & ~(PAGE_SIZE - 1)) == vm->apic_page.a)
+        return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
     if (in_ram(vm, gpa1.a))
         return (struct gpa1_place){GPA1_RAM, HPA(not_in_hole(vm, gpa1.a))};
     return (struct gpa1_place){GPA1_NOTHING, HPA(0)};

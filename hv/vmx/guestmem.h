@@ -1,7 +1,7 @@
 /*
  * L1's memory. gpa1_to_hpa takes every address that L1 hands over; the copies below are the
  * only way to touch what lies there. RAM is RAM; L0's region is the sink page; anything else
- * (a device, nothing at all) reads as all ones and drops writes, because L0 never touches
+ * (a device, the local APIC wherever it is now, nothing at all) reads as all ones and drops writes, because L0 never touches
  * MMIO for L1. Nothing else may assume that gpa1 equals hpa.
  */
 #ifndef HV_VMX_GUESTMEM_H

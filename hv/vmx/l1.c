@@ -38,13 +38,13 @@ static void write_segments(const struct handoff *h)
 static void write_registers(struct cpu *cpu, const struct handoff *h)
 {
     cpu->cr0_shadow = h->cr0;
-    cpu->cr4_shadow = h->cr4;
+    cpu->cr4_shadow = h->cr4 & CR4_KNOWN;
     vmcs_write(ENC_guest_cr0, h->cr0 | CR0_NE);
     vmcs_write(ENC_cr0_read_shadow, h->cr0);
     vmcs_write(ENC_cr0_guest_host_mask, CR0_MASK01);
     vmcs_write(ENC_guest_cr3, h->cr3);
-    vmcs_write(ENC_guest_cr4, h->cr4 | CR4_VMXE);
-    vmcs_write(ENC_cr4_read_shadow, h->cr4);
+    vmcs_write(ENC_guest_cr4, cpu->cr4_shadow | CR4_VMXE);
+    vmcs_write(ENC_cr4_read_shadow, cpu->cr4_shadow);
     vmcs_write(ENC_cr4_guest_host_mask, CR4_MASK01);
     vmcs_write(ENC_guest_dr7, h->dr7);
     vmcs_write(ENC_guest_rsp, h->rsp);
@@ -67,8 +67,7 @@ static u32 want_cpu2(const struct cpu_facts *f)
 {
     return CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST | (f->vpid ? CPU2_ENABLE_VPID : 0) |
            (f->rdtscp ? CPU2_ENABLE_RDTSCP : 0) | (f->invpcid ? CPU2_ENABLE_INVPCID : 0) |
-           (f->xsaves ? CPU2_ENABLE_XSAVES : 0) | (f->waitpkg ? CPU2_USER_WAIT_PAUSE : 0) |
-           (f->pconfig ? CPU2_ENABLE_PCONFIG : 0);
+           (f->xsaves ? CPU2_ENABLE_XSAVES : 0) | (f->waitpkg ? CPU2_USER_WAIT_PAUSE : 0);
 }
 
 static void write_controls(struct cpu *cpu, const struct handoff *h)

@@ -1,19 +1,9 @@
-/* The MSR policy of L1. An MSR without a row is L1's: inside the bitmap's ranges it does not
- * even exit, outside them the access is done in its name. */
+/* What L0 does for the rules of hv/arch/msr_policy.def. */
 #include "hv/vmx/msr_l1.h"
+#include "hv/arch/msr_policy.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
-
-enum msr_access { ON_READ = 1, ON_WRITE = 2, ON_BOTH = 3 };
-
-/* A row without a function answers #GP. */
-struct msr_row {
-    u32 first, last;
-    enum msr_access on;
-    bool (*read)(struct cpu *, u32 msr, u64 *v);
-    bool (*write)(struct cpu *, u32 msr, u64 v);
-};
 
 static bool read_zero(struct cpu *cpu, u32 msr, u64 *v)
 {
@@ -50,110 +40,146 @@ static bool read_vmx(struct cpu *cpu, u32 msr, u64 *v)
     return *v || msr < MSR_IA32_VMX_PROCBASED_CTLS2;
 }
 
-/* The local APIC's page must never cover L0's memory, which L0 itself would then not reach.
- * CAVEAT(apic-base-hole) */
-static bool write_apic_base(struct cpu *cpu, u32 msr, u64 v)
+/* Where the local APIC answers instead of memory. */
+static gpa1_t apic_page(u64 base)
 {
-    const struct vm *vm = cpu->vm;
-    u64 base = v & ~(PAGE_SIZE - 1);
-    if (base - vm->hole.a < vm->hole_size)
-        return false;
-    return wrmsr_safe(msr, v);
+    bool mapped = (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+    return GPA1(mapped ? base & ~(PAGE_SIZE - 1) : NO_APIC_PAGE);
 }
 
-/* The CPU's MTRRs and EPT01's memory types change together. SDM 3C 29.3.7.2 "Memory Type Used
- * for Translated Guest-Physical Addresses" */
+/* The local APIC's page must never cover L0's memory, which L0 itself would then not reach.
+ * CAVEAT(apic-base-hole) SDM 3A 11.4.4 "Local APIC Status and Location" */
+static bool write_apic_base(struct cpu *cpu, u32 msr, u64 v)
+{
+    struct vm *vm = cpu->vm;
+    u64 base = v & ~(PAGE_SIZE - 1);
+    if (any(v, vm->facts.msr.apic_base_reserved) || base - vm->hole.a < vm->hole_size)
+        return false;
+    if (!wrmsr_safe(msr, v))
+        return false;
+    vm->apic_page = apic_page(rdmsr(msr));
+    return true;
+}
+
+static bool read_mtrr(struct cpu *cpu, u32 msr, u64 *v)
+{
+    const u64 *reg = mtrr_reg(&cpu->vm->mtrr, msr);
+    if (!reg)
+        return false;
+    *v = *reg;
+    return true;
+}
+
+/* EPT01's memory types stand in for L1's MTRRs; the CPU's own, which L0's memory goes by, stay
+ * as they were. SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
 static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
 {
     struct vm *vm = cpu->vm;
     u64 *reg = mtrr_reg(&vm->mtrr, msr);
-    if (reg && !mtrr_write_legal(&vm->mtrr, msr, v))
+    if (!reg || !mtrr_write_legal(&vm->mtrr, msr, v))
         return false;
-    if (!wrmsr_safe(msr, v))
-        return false;
-    if (!reg || *reg == v) /* the row's range has numbers that are no MTRR */
-        return true;
+    bool enabled = any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN), changed = *reg != v;
     *reg = v;
-    ept01_rebuild(vm);
-    ept01_invalidate(vm);
+    /* While they are off, ranges make no difference. */
+    vm->ept01.stale |= changed && (enabled || any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN));
     return true;
 }
 
-/* Entry loads L1's value and exit loads 0, so that no counter runs, and no PEBS record is
- * written, in root; the exit does not save, so the field is the value: what the CPU kept of it,
- * as VM entry refuses reserved bits even where WRMSR drops them. */
+void msr_l1_settle(struct cpu *cpu)
+{
+    struct vm *vm = cpu->vm;
+    if (!vm->ept01.stale)
+        return;
+    vm->ept01.stale = false;
+    ept01_rebuild(vm);
+    ept01_invalidate(vm);
+}
+
+/* Entry loads L1's value and exit loads 0, so that no counter runs in root; the exit does not
+ * save, so the field is the value. CAVEAT(bochs-perf-global) */
 static bool write_perf_global(struct cpu *cpu, u32 msr, u64 v)
 {
-    if (!wrmsr_safe(msr, v))
+    u64 reserved = cpu->vm->facts.msr.perf_global_reserved;
+    (void)msr;
+    if (reserved == ~0ull || any(v, reserved))
         return false;
-    if (cpu->vm->facts.perf_global) {
-        vmcs_write(ENC_guest_perf_global_ctrl, rdmsr(msr));
-        wrmsr(msr, 0);
-    }
+    vmcs_write(ENC_guest_perf_global_ctrl, v);
     return true;
 }
 
 static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
 {
+    (void)msr;
+    if (cpu->vm->facts.msr.perf_global_reserved == ~0ull)
+        return false;
+    *v = vmcs_read(ENC_guest_perf_global_ctrl);
+    return true;
+}
+
+/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. */
+#define MCG_CAP_LMCE        BIT(27)
+#define PERF_CAP_LBR_FORMAT 0x3full /* all ones: architectural LBR */
+#define PERF_CAP_KNOWN      (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
+#define ARCH_CAPS_KNOWN     0x1f1ee9ffull /* not: control MSRs that the table has no row for */
+
+static bool read_mcg_cap(struct cpu *cpu, u32 msr, u64 *v)
+{
+    (void)cpu;
     if (!rdmsr_safe(msr, v))
         return false;
-    if (cpu->vm->facts.perf_global)
-        *v = vmcs_read(ENC_guest_perf_global_ctrl);
+    *v &= ~MCG_CAP_LMCE;
     return true;
 }
 
-/* Without the control above, PEBS could write in root by L1's address. CAVEAT(pebs) */
-static bool write_pebs_enable(struct cpu *cpu, u32 msr, u64 v)
+static bool read_perf_caps(struct cpu *cpu, u32 msr, u64 *v)
 {
-    if (v && !cpu->vm->facts.perf_global)
+    (void)cpu;
+    if (!rdmsr_safe(msr, v))
         return false;
-    return wrmsr_safe(msr, v);
-}
-
-#define ROW(first, last, on, rd, wr) {first, last, on, rd, wr}
-static const struct msr_row rows[] = {
-    ROW(MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, ON_WRITE, NULL, write_apic_base),
-    ROW(MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, ON_BOTH, read_feature_control, NULL),
-    ROW(MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, ON_WRITE, NULL, write_ignored),
-    ROW(MSR_IA32_SMM_MONITOR_CTL, MSR_IA32_SMM_MONITOR_CTL, ON_BOTH, read_zero, NULL),
-    ROW(MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_FIX4K_F8000, ON_WRITE, NULL, write_mtrr),
-    ROW(MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, ON_WRITE, NULL, write_mtrr),
-    ROW(MSR_IA32_PERF_GLOBAL_CTRL, MSR_IA32_PERF_GLOBAL_CTRL, ON_WRITE, read_perf_global, write_perf_global),
-    ROW(MSR_IA32_PEBS_ENABLE, MSR_IA32_PEBS_ENABLE, ON_WRITE, NULL, write_pebs_enable),
-    ROW(MSR_IA32_VMX_BASIC, MSR_IA32_VMX_EXIT_CTLS2, ON_BOTH, read_vmx, NULL),
-    ROW(MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_ADDR3_B, ON_BOTH, NULL, NULL),
-};
-
-static const struct msr_row *find(u32 msr)
-{
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++)
-        if (msr - rows[i].first <= rows[i].last - rows[i].first)
-            return &rows[i];
-    return NULL;
-}
-
-/* SDM 3C 25.6.9 "MSR-Bitmap Address": four bitmaps of 1 KiB, for reads and writes of the low
- * and the high range. No row is in the high one. */
-#define BITMAP_WRITE_LOW 2048u
-
-bool msr_l1_init(struct vm *vm)
-{
-    u8 *bitmap = mem_pages(&vm->mem, 1);
-    if (!bitmap)
-        return false;
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++)
-        for (u32 msr = rows[i].first; msr <= rows[i].last; msr++) {
-            if (rows[i].on & ON_READ)
-                bitmap[msr / 8] |= (u8)(1u << (msr % 8));
-            if (rows[i].on & ON_WRITE)
-                bitmap[BITMAP_WRITE_LOW + msr / 8] |= (u8)(1u << (msr % 8));
-        }
-    vm->msr.bitmap = bitmap;
-    vm->msr.bitmap_hpa = mem_hpa(&vm->mem, bitmap);
+    *v &= all(*v, PERF_CAP_LBR_FORMAT) ? PERF_CAP_KNOWN & ~PERF_CAP_LBR_FORMAT : PERF_CAP_KNOWN;
     return true;
 }
 
-/* MSRs that a VM exit replaced with L0's: L1's value is in vmcs01. */
+static bool read_arch_caps(struct cpu *cpu, u32 msr, u64 *v)
+{
+    (void)cpu;
+    if (!rdmsr_safe(msr, v))
+        return false;
+    *v &= ARCH_CAPS_KNOWN;
+    return true;
+}
+
+/* XD-disable would make bits of L0's own tables reserved, the CPUID limit would hide leaves that L0
+ * reads: what L1 writes there is dropped. CAVEAT(misc-enable) CAVEAT(pebs) */
+#define MISC_NO_BTS      BIT(11)
+#define MISC_NO_PEBS     BIT(12)
+#define MISC_CPUID_LIMIT BIT(22)
+#define MISC_XD_DISABLE  BIT(34)
+#define MISC_OURS        (MISC_NO_BTS | MISC_NO_PEBS | MISC_CPUID_LIMIT | MISC_XD_DISABLE)
+
+static bool read_misc_enable(struct cpu *cpu, u32 msr, u64 *v)
+{
+    (void)cpu;
+    if (!rdmsr_safe(msr, v))
+        return false;
+    *v |= MISC_NO_BTS | MISC_NO_PEBS;
+    return true;
+}
+
+static bool write_misc_enable(struct cpu *cpu, u32 msr, u64 v)
+{
+    u64 own;
+    (void)cpu;
+    return rdmsr_safe(msr, &own) && wrmsr_safe(msr, (v & ~MISC_OURS) | (own & MISC_OURS));
+}
+
+/* CAVEAT(bochs-xss) */
+static bool write_xss(struct cpu *cpu, u32 msr, u64 v)
+{
+    return !any(v, ~cpu->vm->facts.xss) && wrmsr_safe(msr, v);
+}
+
+/* MSRs that a VM exit replaced with L0's: the guest's value is in the VMCS. */
 static u64 saved_in_vmcs(u32 msr)
 {
     switch (msr) {
@@ -171,10 +197,8 @@ static u64 saved_in_vmcs(u32 msr)
         return ENC_guest_sysenter_eip;
     case MSR_IA32_FS_BASE:
         return ENC_guest_fs_base;
-    case MSR_IA32_GS_BASE:
-        return ENC_guest_gs_base;
     default:
-        return 0;
+        return ENC_guest_gs_base;
     }
 }
 
@@ -188,57 +212,113 @@ static bool write_spec_ctrl(struct cpu *cpu, u64 v)
     return ok;
 }
 
+static bool read_saved(struct cpu *cpu, u32 msr, u64 *v)
+{
+    (void)cpu;
+    *v = vmcs_read(saved_in_vmcs(msr));
+    return true;
+}
+
+/* LMA is read-only, LME cannot change while paging is on.
+ * SDM 3A 2.2.1 "Extended Feature Enable Register" */
+static bool efer_takes(struct cpu *cpu, u64 *v)
+{
+    u64 old = vmcs_read(ENC_guest_efer);
+    exit_more(cpu, SNAP_MODE);
+    if (any(*v ^ old, EFER_LME) && any(cpu->st.cr0, CR0_PG))
+        return false;
+    *v = (*v & ~EFER_LMA) | (old & EFER_LMA);
+    cpu->st.efer = *v;
+    return true;
+}
+
+static bool write_saved(struct cpu *cpu, u32 msr, u64 v)
+{
+    if (!msr_vmcs_legal(&cpu->vm->facts.msr, msr, v))
+        return false;
+    if (msr == MSR_IA32_EFER && !efer_takes(cpu, &v))
+        return false;
+    vmcs_write(saved_in_vmcs(msr), v);
+    return true;
+}
+
+/* No function: the CPU's register is used. */
+static const struct {
+    bool (*read)(struct cpu *, u32 msr, u64 *v);
+    bool (*write)(struct cpu *, u32 msr, u64 v);
+} rules[MSR_RULE_COUNT] = {
+    [MSR_RULE_apic_base]       = {NULL, write_apic_base},
+    [MSR_RULE_arch_caps]       = {read_arch_caps, NULL},
+    [MSR_RULE_feature_control] = {read_feature_control, NULL},
+    [MSR_RULE_ignored]         = {NULL, write_ignored},
+    [MSR_RULE_mcg_cap]         = {read_mcg_cap, NULL},
+    [MSR_RULE_misc_enable]     = {read_misc_enable, write_misc_enable},
+    [MSR_RULE_mtrr]            = {read_mtrr, write_mtrr},
+    [MSR_RULE_perf_caps]       = {read_perf_caps, NULL},
+    [MSR_RULE_perf_global]     = {read_perf_global, write_perf_global},
+    [MSR_RULE_vmcs]            = {read_saved, write_saved},
+    [MSR_RULE_vmx]             = {read_vmx, NULL},
+    [MSR_RULE_xss]             = {NULL, write_xss},
+    [MSR_RULE_zero]            = {read_zero, NULL},
+};
+
+/* Counters need a control that keeps them still in root. */
+static u32 hidden_rules(const struct vm *vm)
+{
+    return vm->facts.perf_global ? 0 : (u32)(BIT(MSR_RULE_pmu) | BIT(MSR_RULE_perf_global));
+}
+
+bool msr_l1_init(struct vm *vm)
+{
+    u8 *bitmap = mem_pages(&vm->mem, 1);
+    if (!bitmap)
+        return false;
+    msr_policy_bitmap(bitmap, hidden_rules(vm));
+    vm->msr.bitmap = bitmap;
+    vm->msr.bitmap_hpa = mem_hpa(&vm->mem, bitmap);
+    vm->apic_page = apic_page(rdmsr(MSR_IA32_APIC_BASE));
+    return true;
+}
+
+/* Each number once, and no more of them than there is room for. CAVEAT(msr-unlisted) */
+static void tell_refused(struct vm *vm, u32 msr)
+{
+    struct msr_policy *p = &vm->msr;
+    if (!vm->log.verbose || p->told_count == ARRAY_LEN(p->told))
+        return;
+    for (u32 i = 0; i < p->told_count; i++)
+        if (p->told[i] == msr)
+            return;
+    p->told[p->told_count++] = msr;
+    log_line("MSR %x has no row in the policy: #GP(0)", msr);
+}
+
+static const struct msr_row *find(struct vm *vm, u32 msr)
+{
+    const struct msr_row *row = msr_policy_row(msr);
+    if (!row)
+        tell_refused(vm, msr);
+    return row && !any(hidden_rules(vm), BIT(row->rule)) ? row : NULL;
+}
+
 bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v)
 {
-    const struct msr_row *row = find(msr);
-    if (row && (row->read || row->on & ON_READ))
-        return row->read && row->read(cpu, msr, v);
+    const struct msr_row *row = find(cpu->vm, msr);
+    if (!row || row->read == MSR_HIDE)
+        return false;
     if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL)) {
         *v = cpu->percpu.guest_spec_ctrl;
         return true;
     }
-    u64 field = saved_in_vmcs(msr);
-    if (!field)
-        return rdmsr_safe(msr, v);
-    *v = vmcs_read(field);
-    return true;
-}
-
-/* The CPU judges the value first: what it would refuse, it refuses here, and L0's own value
- * comes back at once. */
-static bool write_saved(u64 field, u32 msr, u64 v)
-{
-    u64 own = rdmsr(msr);
-    if (!wrmsr_safe(msr, v))
-        return false;
-    wrmsr(msr, own);
-    vmcs_write(field, v);
-    return true;
-}
-
-/* EFER: L0's value cannot be lent, as LME and NXE carry L0 itself. LMA is read-only, LME cannot
- * change while paging is on. SDM 3A 2.2.1 "Extended Feature Enable Register" */
-static bool write_efer(struct cpu *cpu, u64 v)
-{
-    u64 supported = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
-    u64 old = vmcs_read(ENC_guest_efer);
-    exit_more(cpu, SNAP_MODE);
-    if (any(v, ~supported) || (any(v ^ old, EFER_LME) && any(cpu->st.cr0, CR0_PG)))
-        return false;
-    cpu->st.efer = (v & ~EFER_LMA) | (old & EFER_LMA);
-    vmcs_write(ENC_guest_efer, cpu->st.efer);
-    return true;
+    return rules[row->rule].read ? rules[row->rule].read(cpu, msr, v) : rdmsr_safe(msr, v);
 }
 
 bool msr_l1_write(struct cpu *cpu, u32 msr, u64 v)
 {
-    const struct msr_row *row = find(msr);
-    if (row && (row->write || row->on & ON_WRITE))
-        return row->write && row->write(cpu, msr, v);
-    if (msr == MSR_IA32_EFER)
-        return write_efer(cpu, v);
+    const struct msr_row *row = find(cpu->vm, msr);
+    if (!row || row->write == MSR_HIDE)
+        return false;
     if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL))
         return write_spec_ctrl(cpu, v);
-    u64 field = saved_in_vmcs(msr);
-    return field ? write_saved(field, msr, v) : wrmsr_safe(msr, v);
+    return rules[row->rule].write ? rules[row->rule].write(cpu, msr, v) : wrmsr_safe(msr, v);
 }

@@ -63,7 +63,10 @@ enum snap {
 struct msr_policy {
     u8 *bitmap;
     hpa_t bitmap_hpa;
+    u32 told[32], told_count; /* refused numbers that the log has named */
 };
+
+#define NO_APIC_PAGE (~0ull)
 
 /* One L1. */
 struct vm {
@@ -75,6 +78,7 @@ struct vm {
     struct log log;
     hpa_t hole;
     u64 hole_size;
+    gpa1_t apic_page; /* where the local APIC covers memory; NO_APIC_PAGE: nowhere */
     u32 range_count;
     u32 depth;    /* Nidus instances below this one */
     bool nested;  /* L1 is shown VMX */
@@ -205,7 +209,7 @@ void vpid_flush(const struct vm *vm, u16 vpid);
 
 /* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
 #define CR0_MASK01 CR0_NE
-#define CR4_MASK01 (CR4_VMXE | CR4_SMXE)
+#define CR4_MASK01 (CR4_VMXE | ~CR4_KNOWN)
 
 /* L1's tag. 0 is for guests without VPID. */
 #define VPID01 1u

@@ -1,0 +1,47 @@
+/*
+ * Which RDMSR and WRMSR of a guest does what: the allow-list of msr_policy.def as data, and the
+ * MSR bitmap that follows from it. What L0 does for a rule is hv/vmx/msr_l1.c.
+ */
+#ifndef HV_ARCH_MSR_POLICY_H
+#define HV_ARCH_MSR_POLICY_H
+
+#include "hv/arch/bits.h"
+
+enum msr_action { MSR_PASS, MSR_JUDGE, MSR_EMULATE, MSR_HIDE };
+
+enum msr_rule {
+    MSR_RULE_plain, /* nothing but the action */
+    MSR_RULE_apic_base,
+    MSR_RULE_arch_caps,
+    MSR_RULE_feature_control,
+    MSR_RULE_ignored,
+    MSR_RULE_mcg_cap,
+    MSR_RULE_misc_enable,
+    MSR_RULE_mtrr,
+    MSR_RULE_perf_caps,
+    MSR_RULE_perf_global,
+    MSR_RULE_pmu, /* nothing but the action, where counters can be kept still in root */
+    MSR_RULE_vmcs,
+    MSR_RULE_vmx,
+    MSR_RULE_xss,
+    MSR_RULE_zero,
+    MSR_RULE_COUNT
+};
+
+struct msr_row {
+    u32 first, last;
+    u8 read, write; /* enum msr_action */
+    u8 rule;        /* enum msr_rule */
+};
+
+/* The row of an MSR, or NULL: then the access is #GP(0). */
+const struct msr_row *msr_policy_row(u32 msr);
+
+/* Row i of the table, in the order of numbers; NULL behind the last. */
+const struct msr_row *msr_policy_at(u32 i);
+
+/* Makes one page of MSR bitmaps: an access passes when its row says PASS and its rule is not in
+ * `hidden`, a set of BIT(enum msr_rule). SDM 3C 25.6.9 "MSR-Bitmap Address" */
+void msr_policy_bitmap(u8 bitmap[PAGE_SIZE], u32 hidden);
+
+#endif

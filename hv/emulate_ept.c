@@ -1,0 +1,58 @@
+/*
+ * EPT violations that are L0's: the hole's first touch, what lies above RAM, and addresses that L1
+ * is told cannot be. EPT01 walks 48 bits; where the CPU's own addresses are wider, paging lets more through,
+ * and L1's processor, which has 48, would have found a reserved bit set in a page table.
+ * SDM 3A 4.7 "Page-Fault Exceptions"
+ */
+#include "hv/dispatch.h"
+#include "hv/nested/nested.h"
+#include "hv/vmcs12/event.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+
+/* Where the address is a page table's, the exit does not tell what the access was. CAVEAT(wide-address) */
+static u32 reserved_bit_error(struct cpu *cpu)
+{
+    const struct exit_state *st = &cpu->st;
+    u64 access = any(cpu->exit.qual, QUAL_EPT_GLA_FINAL) ? cpu->exit.qual : 0;
+    bool tells_fetch = any(st->cr4, CR4_SMEP) || (any(st->cr4, CR4_PAE) && any(st->efer, EFER_NXE));
+    u64 error = PF_P | PF_RSVD | (any(access, QUAL_EPT_WRITE) ? PF_W : 0) | (guest_cpl(cpu) == 3 ? PF_U : 0);
+    return (u32)(tells_fetch && any(access, QUAL_EPT_FETCH) ? error | PF_I : error);
+}
+
+static enum outcome triple_fault(struct cpu *cpu)
+{
+    if (!cpu->in_l2)
+        return emulate_triple_fault(cpu);
+    nested_reflect_event(cpu, EXIT_REASON_TRIPLE_FAULT, 0);
+    return REFLECT;
+}
+
+/* The fault alone, or with the event whose delivery met it. */
+static enum outcome fault_of_access(struct cpu *cpu, u8 vector, u32 error)
+{
+    bool triple;
+    struct event first = event_interrupted(&cpu->exit), second = event_exception(vector, error, cpu->st.cr0);
+    struct event e = event_combine(&first, &second, cpu->st.cr0, &triple);
+    return triple ? triple_fault(cpu) : fault(cpu, INTR_VECTOR(e.info), e.error);
+}
+
+static enum outcome no_such_address(struct cpu *cpu)
+{
+    exit_more(cpu, SNAP_MODE | SNAP_GLA);
+    if (!any(cpu->exit.qual, QUAL_EPT_GLA_VALID))
+        return fault_of_access(cpu, VEC_GP, 0);
+    cpu->fault.address = cpu->exit.gla;
+    if (!cpu->in_l2) /* for L2 hv/nested does, unless L1 takes the exit */
+        write_cr2(cpu->exit.gla);
+    return fault_of_access(cpu, VEC_PF, reserved_bit_error(cpu));
+}
+
+/* Mapped, and tried again. */
+enum outcome emulate_ept_violation(struct cpu *cpu)
+{
+    if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
+        return no_such_address(cpu);
+    exit_retry(cpu);
+    return RESUME;
+}
