@@ -139,6 +139,19 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -o $@
 
+# ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
+# The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
+MACH_SRC := $(wildcard tests/machine/*.c) \
+  $(filter-out $(PURE_SRC) $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+MACH_INC := -Itests/machine/fake $(INC)
+$(B)/host/mach/%.o: %.c
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
+
+$(B)/host/tests/t_transition.o: HOST_CFLAGS += -include tests/machine/fake.h
+$(B)/unit/t_transition: $(MACH_SRC:%.c=$(B)/host/mach/%.o)
+
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 	$(Q)CC=$(HOSTCC) tools/unit.sh $(B) $(UNIT_BIN)
 
@@ -155,6 +168,13 @@ $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined $(INC) -MMD -MP -c $< -o $@
 
+$(B)/fuzz/mach/%.o: %.c
+	$(call say,FUZZCC,$<)
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
+
+$(B)/fuzz/tests/fuzz/f_transition.o: FUZZ_CFLAGS += -include tests/machine/fake.h
+$(B)/fuzz/f_transition: $(MACH_SRC:%.c=$(B)/fuzz/mach/%.o)
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined $^ -lcmocka -o $@
 .PRECIOUS: $(B)/fuzz/%.o
@@ -163,7 +183,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(UNIT_SRC:tests/%.c=$(B)/cov/%)
+COV_BIN := $(patsubst tests/%.c,$(B)/cov/%,$(filter-out tests/t_transition.c,$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@

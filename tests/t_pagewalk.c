@@ -171,6 +171,19 @@ static void test_pae(void **state)
     assert_int_equal(pagewalk(&p, &mem, BIT(30) | BIT(21) | BIT(12), 0).error_code, PF_P | PF_RSVD);
 }
 
+/* With MAXPHYADDR 52 no address bit is reserved. SDM 3A 4.5 "4-Level Paging and 5-Level Paging" */
+static void test_widest_address(void **state)
+{
+    struct paging_state p = long_mode();
+    (void)state;
+    build_4k(PTE_P, PTE_P, PTE_P, PTE_P | BIT(51));
+    assert_int_equal(pagewalk(&p, &mem, GLA, 0).error_code, PF_P | PF_RSVD);
+    p.maxphyaddr = 52;
+    struct walk_result r = pagewalk(&p, &mem, GLA, 0);
+    assert_true(r.ok);
+    assert_int_equal(r.gpa, BIT(51) | 0x7abc);
+}
+
 static void test_32bit(void **state)
 {
     struct paging_state p = {.cr0 = CR0_PE | CR0_PG, .cr3 = 0x1000, .maxphyaddr = 36};
@@ -243,7 +256,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_4level_sizes), cmocka_unit_test(test_reserved_bits),
         cmocka_unit_test(test_absent_at_each_level), cmocka_unit_test(test_rights),
-        cmocka_unit_test(test_pae), cmocka_unit_test(test_32bit), cmocka_unit_test(test_race),
+        cmocka_unit_test(test_pae), cmocka_unit_test(test_widest_address),
+        cmocka_unit_test(test_32bit), cmocka_unit_test(test_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

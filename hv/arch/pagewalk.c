@@ -45,9 +45,7 @@ static u64 reserved_bits(const struct walker *w, unsigned level, bool leaf)
         unsigned held = w->p->maxphyaddr < 40 ? w->p->maxphyaddr - 32u : 8;
         return large ? BIT(21) | ((0xffull >> held) << (held + 13)) : 0;
     }
-    u64 rsvd = bits(~0ull, 51, w->p->maxphyaddr) << w->p->maxphyaddr;
-    if (w->p->maxphyaddr >= 52)
-        rsvd = 0;
+    u64 rsvd = (BIT(52) - 1) & (~0ull << w->p->maxphyaddr);
     if (!any(w->p->efer, EFER_LMA))
         rsvd |= bits(~0ull, 62, 52) << 52;
     if (!w->nx_enabled)

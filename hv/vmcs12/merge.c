@@ -178,6 +178,21 @@ static u64 kept_efer(const struct merge_env *env)
     return pick(changed, mode, env->l1.efer);
 }
 
+/* While STI, MOV SS or HLT holds a trap back, VM entry wants BS to follow TF and BTF. L1's field agrees with the BTF of
+ * VMCS12, which is not what L2 runs with when the entry leaves IA32_DEBUGCTL alone. CAVEAT(pending-bs-btf-left)
+ * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+static u64 pending_debug(const struct merge_env *env)
+{
+    const struct vmcs_image *v12 = env->v12;
+    bool held = any(v12->guest_interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
+                v12->guest_activity_state == ACTIVITY_HLT;
+    bool step = any(v12->guest_rflags, RFLAGS_TF) && !any(env->l1.debugctl, DEBUGCTL_BTF);
+
+    if (!held || loads(v12, ENTRY_LOAD_DEBUG_CONTROLS))
+        return v12->guest_pending_dbg_exceptions;
+    return pick(PENDING_DBG_BS, step ? PENDING_DBG_BS : 0, v12->guest_pending_dbg_exceptions);
+}
+
 bool merge_needs_pdptes(const struct vmcs_image *v12)
 {
     return any(v12->guest_cr0, CR0_PG) && any(v12->guest_cr4, CR4_PAE) &&

@@ -140,16 +140,19 @@ static void set_rf(struct cpu *cpu)
 }
 
 /*
- * No step over the instruction is pending: it has not been executed. By the SDM the exit saved
- * none (under MOV-SS blocking apart); the emulator saves BS, and the next entry would trap early.
- * CAVEAT(bochs-violation-step), SDM 3C 28.3.4 "Saving Non-Register State"
+ * No step over the instruction is pending: it has not been executed. By the SDM the exit saved none, the emulator saves
+ * BS, and the next entry would trap early. CAVEAT(bochs-violation-step). Under blocking by MOV SS the step over that is
+ * held back, and with STI's the entry wants BS as TF and BTF say, so there they decide whatever the exit saved.
+ * SDM 3C 28.3.4 "Saving Non-Register State", SDM 3C 27.3.1.5 "Checks on Guest Non-Register State"
  */
 void exit_unpend_step(void)
 {
-    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
-    if (any(pending, PENDING_DBG_BS) &&
-        !any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_MOV_SS))
-        vmcs_write(ENC_guest_pending_dbg_exceptions, pending & ~(u64)PENDING_DBG_BS);
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions), wanted = pending & ~(u64)PENDING_DBG_BS;
+    if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) &&
+        any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) && !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF))
+        wanted |= PENDING_DBG_BS;
+    if (wanted != pending)
+        vmcs_write(ENC_guest_pending_dbg_exceptions, wanted);
 }
 
 void inject_exception(struct cpu *cpu, u32 vector, u32 error)

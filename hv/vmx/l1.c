@@ -100,7 +100,7 @@ static void write_controls(struct cpu *cpu, const struct handoff *h)
     vmcs_write(ENC_ept_pointer, vm->ept01.eptp);
     if (vm->facts.vpid)
         vmcs_write(ENC_vpid, VPID01);
-    if (vm->facts.xsaves)
+    if (vcaps_gate(c, GATE_XSAVES))
         vmcs_write(ENC_xss_exit_bitmap, 0);
     if (vm->facts.perf_global)
         vmcs_write(ENC_guest_perf_global_ctrl, rdmsr(MSR_IA32_PERF_GLOBAL_CTRL));

@@ -1,0 +1,220 @@
+/* A processor made of memory. Contract in machine.h; the instructions in fake.h. */
+#include "tests/machine/machine.h"
+#include "tests/valid.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct machine machine;
+
+/* ---- VMX ---------------------------------------------------------------------------------- */
+
+static struct machine_vmcs *slot_of(u64 hpa)
+{
+    struct machine_vmcs *free_slot = NULL;
+    for (u32 i = 0; i < VMCS_SLOTS; i++) {
+        if (machine.vmcs[i].hpa == hpa)
+            return &machine.vmcs[i];
+        if (!machine.vmcs[i].hpa && !free_slot)
+            free_slot = &machine.vmcs[i];
+    }
+    if (!free_slot)
+        machine_bug("more VMCSs than L0 has");
+    free_slot->hpa = hpa;
+    return free_slot;
+}
+
+static bool revision_fits(hpa_t region)
+{
+    u32 revision;
+    memcpy(&revision, machine.ram + region.a, sizeof revision);
+    return (revision & ~VMCS_SHADOW_INDICATOR) == machine.rules.revision;
+}
+
+enum vmx_status vmxon(hpa_t region)
+{
+    return revision_fits(region) ? VMX_OK : VMX_FAIL_INVALID;
+}
+
+enum vmx_status vmxoff(void)
+{
+    return VMX_OK;
+}
+
+enum vmx_status vmclear(hpa_t region)
+{
+    struct machine_vmcs *s = slot_of(region.a);
+    s->launched = false;
+    if (machine.current == s)
+        machine.current = NULL;
+    return VMX_OK;
+}
+
+enum vmx_status vmptrld(hpa_t region)
+{
+    if (!revision_fits(region))
+        return VMX_FAIL_VALID;
+    machine.current = slot_of(region.a);
+    return VMX_OK;
+}
+
+enum vmx_status vmread(u64 field, u64 *v)
+{
+    if (!machine.current)
+        return VMX_FAIL_INVALID;
+    return vmcs12_read(&machine.current->v, &machine.caps, field, v) ? VMX_FAIL_VALID : VMX_OK;
+}
+
+enum vmx_status vmwrite(u64 field, u64 v)
+{
+    if (!machine.current)
+        return VMX_FAIL_INVALID;
+    return vmcs12_write(&machine.current->v, &machine.caps, field, v) ? VMX_FAIL_VALID : VMX_OK;
+}
+
+u64 vmcs_read(u64 field)
+{
+    u64 v;
+    if (vmread(field, &v) != VMX_OK)
+        vmcs_read_refused(field);
+    return v;
+}
+
+void vmcs_write(u64 field, u64 v)
+{
+    if (vmwrite(field, v) != VMX_OK)
+        vmcs_write_refused(field, v);
+}
+
+enum vmx_status invept(enum invept_type type, u64 eptp)
+{
+    if (type == INVEPT_SINGLE && !check_eptp(eptp, &machine.rules))
+        machine_bug("INVEPT of EPTP %llx", (unsigned long long)eptp);
+    return VMX_OK;
+}
+
+enum vmx_status invvpid(enum invvpid_type type, u16 vpid, u64 gla)
+{
+    (void)gla;
+    if (type != INVVPID_ALL && vpid == 0)
+        machine_bug("INVVPID of tag 0");
+    return VMX_OK;
+}
+
+/* ---- the entry: the processor's own checks, and L0's invariants ------------------------------ */
+
+static bool ram_read(u64 a, void *to, size_t n)
+{
+    if (a > RAM_SIZE - n)
+        return false;
+    memcpy(to, machine.ram + a, n);
+    return true;
+}
+
+static struct check_env env_of(const struct machine_vmcs *s)
+{
+    struct check_env env = {.cpu = &machine.rules, .in_ia32e_mode = true, .current_vmptr = s->hpa};
+    u32 needs = check_needs(&s->v, &machine.rules);
+    env.vtpr_valid = any(needs, NEED_VTPR) && ram_read(s->v.virtual_apic_addr + 0x80, &env.vtpr, 1);
+    env.link_valid = any(needs, NEED_LINK);
+    if (env.link_valid && !ram_read(s->v.vmcs_link_pointer, &env.link_header, 4))
+        env.link_header = ~0u;
+    return env;
+}
+
+enum rule_id machine_guest_rule(const struct vmcs_image *v)
+{
+    struct machine_vmcs s = {.hpa = 1, .v = *v};
+    struct check_env env = env_of(&s);
+    struct rule_set broken;
+    return check_entry(v, &env, CHECK_GUEST, &broken).rule;
+}
+
+static const char *who(void)
+{
+    return machine.cpu->in_l2 ? "vmcs02" : "vmcs01";
+}
+
+/* What L0 believes of its own VMCS, and what is never L1's to say. */
+static void invariants(void)
+{
+    const struct nested *n = machine.cpu->nested;
+    const struct vmcs_image *v = &machine.current->v;
+
+    if (machine.current->hpa != (machine.cpu->in_l2 ? n->vmcs02.hpa.a : machine.cpu->vmcs01.hpa.a))
+        machine_bug("%s is not current", who());
+    if (v->exit_msr_load_count || v->exit_msr_store_count || v->entry_msr_load_count)
+        machine_bug("%s has MSR lists", who());
+    if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
+        machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
+    if (!machine.cpu->in_l2)
+        return;
+#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) && v->name != n->base02.name) \
+        machine_bug("vmcs02: %s is not L0's", #name);                                              \
+    if (AREA_##area != AREA_RO && n->entering && any(n->hw_gates, BIT(GATE_##gate)) &&             \
+        !n->vmcs12.entry_msr_load_count && v->name != n->want02.name)                              \
+        machine_bug("vmcs02: %s is not what was merged", #name);
+#include "hv/vmcs12/fields.def"
+}
+
+static void refuse(const struct machine_vmcs *s, enum rule_id rule)
+{
+    const struct nested *n = machine.cpu->nested;
+    machine_bug("%s is refused: %s (after exit %x of %u, vmcs12 %s): %s", who(), rule_name(rule), s->v.exit_reason,
+                machine.cpu->exit.reason, n->entering ? "just merged" : "older", rule_text(rule));
+}
+
+enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
+{
+    struct machine_vmcs *s = machine.current;
+    struct rule_set broken;
+
+    (void)regs;
+    if (!s)
+        return VMX_ENTER_FAIL_INVALID;
+    machine.cpu = cpu_of(percpu());
+    if (percpu()->nmi_pending || percpu()->mc_pending)
+        return VMX_ENTER_NMI;
+    if (s->launched != (launched != 0))
+        machine_bug("%s: launch state", who());
+    if (!machine.cpu->in_l2 && s->v.guest_activity_state == ACTIVITY_SHUTDOWN)
+        machine_end(); /* a VMX abort: this processor is done with */
+    struct check_env env = env_of(s);
+    struct verdict v = check_entry(&s->v, &env, CHECK_ALL, &broken);
+    if (v.rule != R_NONE)
+        refuse(s, v.rule);
+    invariants();
+    s->launched = true;
+    machine.entries[machine.cpu->in_l2 != 0]++;
+    return machine.play(&machine);
+}
+
+/* SDM 3C 28.2 "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
+enum vmx_enter machine_exit(u32 reason)
+{
+    struct vmcs_image *v = &machine.current->v;
+
+    v->exit_reason = reason;
+    v->entry_intr_info &= ~INTR_VALID;
+    v->entry_ctl &= ~(u32)ENTRY_IA32E_MODE_GUEST;
+    v->entry_ctl |= any(v->guest_efer, EFER_LMA) ? ENTRY_IA32E_MODE_GUEST : 0;
+    machine.tsc += 1000;
+    return VMX_ENTER_EXIT;
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+void machine_end(void)
+{
+    longjmp(machine.end, 1);
+}
+
+void machine_bug(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(machine.bug, sizeof machine.bug, format, args);
+    va_end(args);
+    machine_end();
+}

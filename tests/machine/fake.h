@@ -1,0 +1,57 @@
+/*
+ * The instructions of hv/vmx/insn.h as functions of a processor made of memory (cpu.c). The Makefile includes this
+ * file ahead of every source of the core that it compiles for the host, and tests/machine/fake stands before the
+ * tree's root in the search for headers, so the two insn.h, GS and the door of hv/vmx/regs.h are replaced and all
+ * else is what the product is made of.
+ */
+#ifndef TESTS_MACHINE_FAKE_H
+#define TESTS_MACHINE_FAKE_H
+
+#define HV_VMX_INSN_H
+#define HV_CORE_PERCPU_H
+
+#include "hv/arch/bits.h"
+
+/* hv/core/percpu.h */
+struct log;
+struct percpu {
+    struct percpu *self;
+    struct log *log;
+    void (*dump)(struct percpu *);
+    bool (*short_exit)(struct percpu *);
+    u32 nmi_pending;
+    u32 mc_pending;
+    u32 panicking;
+    u32 id;
+};
+struct percpu *percpu(void);
+
+/* hv/vmx/insn.h */
+enum vmx_status { VMX_OK = 0, VMX_FAIL_INVALID = 1, VMX_FAIL_VALID = 2 };
+enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
+enum invvpid_type {
+    INVVPID_ADDRESS = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2, INVVPID_SINGLE_KEEP_GLOBAL = 3,
+};
+struct vmx_descriptor {
+    u64 lo, hi;
+};
+enum vmx_status vmxon(hpa_t region) MUST_CHECK;
+enum vmx_status vmxoff(void) MUST_CHECK;
+enum vmx_status vmclear(hpa_t region) MUST_CHECK;
+enum vmx_status vmptrld(hpa_t region) MUST_CHECK;
+enum vmx_status vmread(u64 field, u64 *v) MUST_CHECK;
+enum vmx_status vmwrite(u64 field, u64 v) MUST_CHECK;
+enum vmx_status invept(enum invept_type type, u64 eptp) MUST_CHECK;
+enum vmx_status invvpid(enum invvpid_type type, u16 vpid, u64 gla) MUST_CHECK;
+void vmcs_read_refused(u64 field) __attribute__((noreturn, cold));
+void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
+u64 vmcs_read(u64 field);
+void vmcs_write(u64 field, u64 v);
+
+/* hv/vmx/regs.h, its door left out */
+#define vmx_enter(regs, launched) vmx_enter_by_assembly(regs, launched)
+#include "hv/vmx/regs.h"
+#undef vmx_enter
+enum vmx_enter vmx_enter(struct regs *regs, u64 launched);
+
+#endif

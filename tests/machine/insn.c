@@ -1,0 +1,214 @@
+/* The instructions that are not VMX's, and the parts of hv/core that are nothing but instructions. Contract in
+ * machine.h and in the headers of the core. */
+#include "tests/machine/machine.h"
+#include "hv/core/insn.h"
+#include "hv/core/log.h"
+#include "hv/vmx/regs.h"
+#include <stdio.h>
+#include <string.h>
+
+#define PORT_RESET 0xcf9
+
+struct percpu *percpu(void)
+{
+    return machine.gs;
+}
+
+/* ---- CPUID and MSRs ------------------------------------------------------------------------- */
+
+struct cpuid cpuid(u32 leaf, u32 sub)
+{
+    const struct check_cpuid *f = &machine.facts;
+
+    (void)sub;
+    switch (leaf) {
+    case 0:
+        return (struct cpuid){.eax = 0xd};
+    case 1:
+        return (struct cpuid){.ecx = 1u << 5 | 1u << 26, .edx = 1u << 7};
+    case 7:
+        return (struct cpuid){.ebx = 1u << 10 | (f->sgx ? 1u << 2 : 0) | (f->rtm ? 1u << 11 : 0)};
+    case 0xa:
+        return (struct cpuid){.eax = 4 | 4 << 8, .edx = 3};
+    case 0xd:
+        return (struct cpuid){.eax = 1u << 3};
+    case 0x80000001:
+        return (struct cpuid){.edx = 1u << 20 | 1u << 26 | 1u << 27};
+    case 0x80000008:
+        return (struct cpuid){.eax = (u32)f->maxphyaddr | (u32)f->linear_width << 8};
+    default:
+        return (struct cpuid){0};
+    }
+}
+
+void cpuid_gpr(u64 gpr[4], u64 leaf)
+{
+    struct cpuid r = cpuid((u32)leaf, (u32)gpr[1]);
+    gpr[0] = r.eax;
+    gpr[1] = r.ecx;
+    gpr[2] = r.edx;
+    gpr[3] = r.ebx;
+}
+
+static u64 *msr_at(u32 msr)
+{
+    switch (msr) {
+    case MSR_IA32_PAT:
+        return &machine.msr_pat;
+    case MSR_IA32_EFER:
+        return &machine.msr_efer;
+    case MSR_IA32_DEBUGCTL:
+        return &machine.msr_debugctl;
+    case MSR_IA32_PERF_GLOBAL_CTRL:
+        return &machine.msr_perf;
+    case MSR_IA32_SYSENTER_CS:
+    case MSR_IA32_SYSENTER_ESP:
+    case MSR_IA32_SYSENTER_EIP:
+        return &machine.msr_sysenter[msr - MSR_IA32_SYSENTER_CS];
+    default:
+        return NULL;
+    }
+}
+
+u64 rdmsr(u32 msr)
+{
+    const u64 *words = &machine.caps.basic, *at = msr_at(msr);
+
+    if (msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_EXIT_CTLS2)
+        return words[msr - MSR_IA32_VMX_BASIC];
+    if (msr == MSR_IA32_MTRRCAP)
+        return 8;
+    return at ? *at : 0;
+}
+
+bool rdmsr_safe(u32 msr, u64 *v)
+{
+    *v = rdmsr(msr);
+    return true;
+}
+
+static bool canonical(u64 v)
+{
+    return ((v + machine.rules.linear_bias) & machine.rules.linear_reserved) == 0;
+}
+
+static bool pat_legal(u64 pat)
+{
+    for (u32 i = 0; i < 8; i++, pat >>= 8)
+        if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
+            return false;
+    return true;
+}
+
+bool wrmsr_safe(u32 msr, u64 v)
+{
+    u64 *at = msr_at(msr);
+
+    if ((msr == MSR_IA32_PAT && !pat_legal(v)) ||
+        (msr == MSR_IA32_DEBUGCTL && any(v, machine.facts.debugctl_reserved)) ||
+        (msr == MSR_IA32_PERF_GLOBAL_CTRL && any(v, machine.facts.perf_global_reserved)) ||
+        ((msr == MSR_IA32_SYSENTER_ESP || msr == MSR_IA32_SYSENTER_EIP) && !canonical(v)))
+        return false;
+    if (at)
+        *at = v;
+    return true;
+}
+
+void wrmsr(u32 msr, u64 v)
+{
+    if (!wrmsr_safe(msr, v))
+        machine_bug("WRMSR of %x in root operation would be #GP", msr);
+}
+
+bool xsetbv_safe(u32 index, u64 v)
+{
+    return index == 0 && (v & 1);
+}
+
+u64 rdtsc(void)
+{
+    return machine.tsc += 7;
+}
+
+void outb(u16 port, u8 v)
+{
+    (void)v;
+    if (port == PORT_RESET)
+        machine_end();
+}
+
+u8 inb(u16 port)
+{
+    (void)port;
+    return 0;
+}
+
+u64 read_cr0(void) { return machine.cr0; }
+u64 read_cr2(void) { return machine.cr2; }
+u64 read_cr3(void) { return machine.cr3; }
+u64 read_cr4(void) { return machine.cr4; }
+u64 read_dr6(void) { return 0xffff0ff0; }
+void write_cr0(u64 v) { machine.cr0 = v; }
+void write_cr2(u64 v) { machine.cr2 = v; }
+void write_cr3(u64 v) { machine.cr3 = v; }
+void write_cr4(u64 v) { machine.cr4 = v; }
+void write_dr6(u64 v) { (void)v; }
+void wbinvd(void) {}
+
+void read_breakpoints(u64 dr[4])
+{
+    memset(dr, 0, 4 * sizeof *dr);
+}
+
+/* ---- hv/core and the assembly ------------------------------------------------------------------ */
+
+void vmx_exit(void) {}
+void vmx_exit_short(void) {}
+
+void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
+{
+    (void)stacks;
+    d->gs_base = gs_base;
+    machine.gs = (struct percpu *)gs_base;
+}
+
+void desc_load(struct desc *d)
+{
+    (void)d;
+}
+
+void log_init(struct log *log, u32 kind, u32 verbose)
+{
+    (void)kind;
+    log->verbose = verbose;
+}
+
+void log_line(const char *format, ...)
+{
+    char text[300];
+    va_list args;
+    if (strncmp(format, "bug", 3) != 0)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    machine_bug("%s", text);
+}
+
+void log_begin(void) {}
+void log_end(void) {}
+
+void log_part(const char *format, ...)
+{
+    (void)format;
+}
+
+void panic(const char *format, ...)
+{
+    char text[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    machine_bug("panic: %s", text);
+}

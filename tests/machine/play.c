@@ -1,0 +1,296 @@
+/* L1: its VMX instructions, its registers, its pages. Contract in play.h. */
+#include "tests/machine/play.h"
+#include "tests/valid.h"
+#include <string.h>
+
+#define VMXON_PAGE  0x50000u
+#define VMCS_PAGE   0x60000u /* and the next three */
+#define OPERAND     0x6000u
+#define VMCS_PAGES  4u
+
+static struct play_input input;
+static bool enter_next; /* L1 has just made a VMCS: most often it enters with it */
+
+u8 play_byte(void)
+{
+    if (input.left == 0)
+        return 0;
+    input.left--;
+    return *input.at++;
+}
+
+u64 play_number(unsigned size)
+{
+    u64 v = 0;
+    while (size--)
+        v = v << 8 | play_byte();
+    return v;
+}
+
+u64 play_edgy(void)
+{
+    u8 how = play_byte();
+    switch (how & 7) {
+    case 0:
+        return BIT(how >> 2 & 63);
+    case 1:
+        return ~0ull >> (how >> 2 & 63);
+    case 2:
+        return play_byte();
+    case 3:
+        return ~0ull << (how >> 2 & 63);
+    case 4:
+        return play_number(2) << 12;
+    case 5:
+        return play_number(4);
+    default:
+        return play_number(8);
+    }
+}
+
+u64 play_bits(u64 may)
+{
+    return play_number(8) & may;
+}
+
+void play_edit(struct vmcs_image *v, enum vmcs_field f)
+{
+    u8 how = play_byte();
+    u64 was = vmcs12_get(v, f);
+    vmcs12_set(v, f, how & 0x80 ? play_edgy() : was ^ BIT(how & 63));
+}
+
+/* ---- instructions of L1: their exits ------------------------------------------------------------ */
+
+static enum vmx_enter with_memory_operand(u32 reason, u64 value)
+{
+    struct vmcs_image *v = &machine.current->v;
+    memcpy(machine.ram + OPERAND, &value, sizeof value);
+    v->exit_qualification = OPERAND;
+    bool mode64 = any(v->guest_efer, EFER_LMA);
+    v->exit_instruction_info = 3u << 15 | (mode64 ? 2u : 1u) << 7 | BIT(22) | BIT(27); /* DS:[address] */
+    v->exit_instruction_len = 4;
+    return machine_exit(reason);
+}
+
+static enum vmx_enter vmwrite_exit(u64 encoding, u64 value)
+{
+    struct vmcs_image *v = &machine.current->v;
+    machine.cpu->regs.gpr[REG_RAX] = value;
+    machine.cpu->regs.gpr[REG_RCX] = encoding;
+    v->exit_instruction_info = BIT(10) | (u32)REG_RAX << 3 | (u32)REG_RCX << 28;
+    v->exit_instruction_len = 3;
+    return machine_exit(EXIT_REASON_VMWRITE);
+}
+
+/* A write that the bitmaps let pass goes to the shadow VMCS, past L0. */
+static enum vmx_enter l1_vmwrite(void)
+{
+    const struct nested *n = machine.cpu->nested;
+    enum vmcs_field f = (enum vmcs_field)(play_byte() % F_COUNT);
+    u64 encoding = vmcs12_desc(f)->encoding, value = play_edgy();
+    if (n->shadow_on && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
+        for (u32 i = 0; i < VMCS_SLOTS; i++)
+            if (machine.vmcs[i].hpa == n->shadow.hpa.a) {
+                vmcs12_set(&machine.vmcs[i].v, f, value);
+                machine.current->v.exit_instruction_len = 2;
+                return machine_exit(EXIT_REASON_CPUID);
+            }
+    return vmwrite_exit(encoding, value);
+}
+
+/* ---- what L1 does without an exit ---------------------------------------------------------------- */
+
+static u32 within(u32 word, struct ctl_range r)
+{
+    return (word | r.must_be_1) & r.may_be_1;
+}
+
+/* Control words keep to what L1 is shown more often than not. */
+static void fit_controls(struct vmcs_image *v)
+{
+    const struct vmx_caps *c = &machine.cpu->nested->caps;
+    v->pin_ctl = within(v->pin_ctl, vcaps_pin(c));
+    v->cpu1_ctl = within(v->cpu1_ctl, vcaps_cpu1(c));
+    v->cpu2_ctl = within(v->cpu2_ctl, vcaps_cpu2(c));
+    v->exit_ctl = within(v->exit_ctl, vcaps_exit(c));
+    v->entry_ctl = within(v->entry_ctl, vcaps_entry(c));
+}
+
+/* What rules tie together: each alone is refused, so an edit of one field would never pass. */
+static void tie(struct vmcs_image *v, u8 what)
+{
+    if (what & 1) {
+        v->guest_rflags |= RFLAGS_TF | RFLAGS_IF;
+        v->guest_interruptibility = what & 2 ? BLOCKING_BY_STI : BLOCKING_BY_MOV_SS;
+        v->guest_debugctl = what & 4 ? DEBUGCTL_BTF : 0;
+        v->guest_pending_dbg_exceptions = what & 4 ? 0 : PENDING_DBG_BS;
+    }
+    if (what & 8) {
+        v->pin_ctl |= PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
+        v->guest_interruptibility |= what & 16 ? BLOCKING_BY_NMI : 0;
+    }
+    if (what & 32)
+        v->entry_intr_info = INTR_VALID | (u32)play_number(2) | (what & 64 ? INTR_ERROR_VALID : 0);
+    if (what & 128)
+        v->guest_activity_state = 1;
+}
+
+/* A valid VMCS of some mode with a few edits, written into L1's page as L1 may. The entry's MSR-load area is left
+ * out: what it loads is no field of the merge. */
+static void build(u32 page)
+{
+    static struct valid t;
+    u8 head = play_byte(), edits = play_byte();
+    valid_build(&t, (enum valid_base)(head % BASE_COUNT), CPU_E5_2683_V4);
+    t.v.revision = VMCS12_REVISION;
+    t.v.host_cr3 = head % BASE_COUNT == BASE_P32 ? 0x3000 : 0x1000;
+    t.v.virtual_apic_addr = 0x90000;
+    if (edits & 0x40) {
+        t.v.exit_ctl |= EXIT_LOAD_PAT | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_SAVE_EFER;
+        t.v.entry_ctl |= ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+    }
+    if (edits & 0x20)
+        tie(&t.v, play_byte());
+    for (u32 i = edits & 7; i > 0; i--)
+        play_edit(&t.v, (enum vmcs_field)(play_byte() % F_COUNT));
+    if (edits & 0x18)
+        fit_controls(&t.v);
+    t.v.entry_msr_load_count = 0;
+    t.v.launch_state = edits & 0x80 ? LAUNCH_LAUNCHED : LAUNCH_CLEAR;
+    vmcs12_store_page(&t.v, machine.ram + VMCS_PAGE + page * PAGE_SIZE);
+}
+
+/* Registers of L1 that no exit guards. The mode stays; what the processor would refuse is not done. */
+static void l1_registers(void)
+{
+    struct vmcs_image *v = &machine.current->v;
+    u8 what = play_byte();
+    if (what & 1)
+        v->guest_debugctl = play_bits(~machine.facts.debugctl_reserved);
+    if (what & 2)
+        v->guest_dr7 = 0x400 | play_bits(0xffff23ff);
+    if (what & 4)
+        v->guest_efer ^= play_bits(EFER_SCE | EFER_NXE);
+    if (what & 8)
+        v->guest_pat = 0x0606040404010000 ^ play_bits(0x0101010101010101);
+    if (what & 16)
+        v->guest_cr0 ^= play_bits(CR0_CD | CR0_TS | CR0_WP | CR0_AM | CR0_MP | CR0_EM);
+    if (what & 32)
+        v->guest_rflags ^= play_bits(RFLAGS_IF | RFLAGS_TF | RFLAGS_AC);
+    if ((what & 64) && any(machine.cpu->vm->facts.vmx.exit, (u64)EXIT_LOAD_PERF_GLOBAL_CTRL << 32))
+        v->guest_perf_global_ctrl = play_bits(~machine.facts.perf_global_reserved);
+    if ((what & 128) && any(v->guest_rflags, RFLAGS_IF) && v->guest_interruptibility == 0 &&
+        !any(v->guest_rflags, RFLAGS_TF))
+        v->guest_interruptibility = BLOCKING_BY_STI;
+}
+
+/* L1 starts over: 64-bit, or 32-bit with PAE, flat, its own tables; as after code that repairs everything. */
+static void l1_repairs(bool mode64)
+{
+    struct vmcs_image *v = &machine.current->v;
+    v->guest_cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP;
+    v->guest_cr3 = mode64 ? 0x1000 : 0x3000;
+    v->guest_cr4 = CR4_PAE | CR4_VMXE;
+    v->guest_efer = mode64 ? EFER_LME | EFER_LMA : 0;
+    v->entry_ctl &= ~(u32)ENTRY_IA32E_MODE_GUEST;
+    v->entry_ctl |= mode64 ? ENTRY_IA32E_MODE_GUEST : 0;
+    v->guest_pdptr0 = v->guest_pdptr1 = v->guest_pdptr2 = v->guest_pdptr3 = 0x5001;
+    v->guest_cs_selector = 8;
+    v->guest_cs_ar = ar_pack(mode64 ? 0xa09b : 0xc09b);
+    v->guest_rflags = 2;
+    v->guest_rip = 0x100000;
+    v->guest_ds_ar = ar_pack(0xc093);
+    v->guest_ds_selector = 0x10;
+    v->guest_ds_base = 0;
+    v->guest_ds_limit = 0xffffffff;
+    v->guest_interruptibility = 0;
+}
+
+static enum vmx_enter step_l1(struct machine *m)
+{
+    struct vmcs_image *v = &m->current->v;
+    u8 op = play_byte();
+    u32 page = op >> 4 & 3;
+    v->exit_instruction_len = 3;
+    if (enter_next && op & 0x80) {
+        enter_next = false;
+        return machine_exit(m->cpu->nested->vmcs12.launch_state == LAUNCH_CLEAR ? EXIT_REASON_VMLAUNCH
+                                                                                : EXIT_REASON_VMRESUME);
+    }
+    switch (op & 15) {
+    case 0: case 1: case 2:
+        build(page);
+        enter_next = true;
+        return with_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+    case 3: case 4:
+        return machine_exit(EXIT_REASON_VMLAUNCH);
+    case 5: case 6: case 7:
+        return machine_exit(EXIT_REASON_VMRESUME);
+    case 8: case 9:
+        return l1_vmwrite();
+    case 10:
+        return with_memory_operand(EXIT_REASON_VMCLEAR, VMCS_PAGE + page * PAGE_SIZE);
+    case 11:
+        return with_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+    case 12:
+        l1_registers();
+        return machine_exit(EXIT_REASON_CPUID);
+    case 13:
+        l1_repairs(op & 0x30);
+        return machine_exit(EXIT_REASON_CPUID);
+    case 14:
+        percpu()->nmi_pending = 1;
+        return machine_exit(EXIT_REASON_CPUID);
+    default:
+        m->ram[0x2000 + (op >> 4 & 1) * 0x1000 + (play_byte() & 31)] ^= play_byte();
+        return machine_exit(EXIT_REASON_INVD);
+    }
+}
+
+/* The processor opens an NMI window of L0's before anything else happens. */
+static bool window_open(const struct vmcs_image *v)
+{
+    return any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING) && !any(v->entry_intr_info, INTR_VALID) &&
+           !any(v->guest_interruptibility, BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS | BLOCKING_BY_STI);
+}
+
+static enum vmx_enter play_l1(struct machine *m)
+{
+    struct vmcs_image *v = &m->current->v;
+    /* The event of the entry is delivered, and what blocked is over after an instruction. */
+    v->guest_interruptibility &= ~(u32)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    v->guest_pending_dbg_exceptions = 0;
+    v->guest_activity_state = ACTIVITY_ACTIVE;
+    if (window_open(v))
+        return machine_exit(EXIT_REASON_NMI_WINDOW);
+    if (!m->cpu->nested->vmxon)
+        return with_memory_operand(EXIT_REASON_VMXON, VMXON_PAGE);
+    return step_l1(m);
+}
+
+static enum vmx_enter step(struct machine *m)
+{
+    if (input.left == 0)
+        machine_end();
+    return m->cpu->in_l2 ? play_l2(m) : play_l1(m);
+}
+
+const char *play(const u8 *bytes, size_t size)
+{
+    static const u32 stress[4] = {0, STRESS_PARANOID, STRESS_RESTORE | STRESS_PARANOID, STRESS_REMERGE};
+    const u32 revision = VMCS12_REVISION;
+
+    input = (struct play_input){bytes, size};
+    enter_next = false;
+    if (!machine_reset_to((enum machine_model)(play_byte() % MODEL_COUNT)))
+        return "";
+    machine.play = step;
+    memcpy(machine.ram + VMXON_PAGE, &revision, sizeof revision);
+    for (u32 i = 0; i < VMCS_PAGES; i++)
+        memcpy(machine.ram + VMCS_PAGE + i * PAGE_SIZE, &revision, sizeof revision);
+    u8 options = play_byte();
+    if (!machine_run(options & 3, options >> 2 & 1, stress[options >> 3 & 3]))
+        return machine.bug[0] && strstr(machine.bug, "not start") ? "" : machine.bug;
+    return machine.bug;
+}

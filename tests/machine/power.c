@@ -1,0 +1,163 @@
+/* The models, and power on: RAM, the processor's registers, the handoff that boot/ would have made. */
+#include "tests/machine/machine.h"
+#include "tests/valid.h"
+#include "hv/vmcs12/profile.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define L0_CR3     (REGION + 0x1000)
+#define POOL       (REGION + 0x10000)
+
+u64 hv_entry(struct handoff *h);
+
+static const char *const names[MODEL_COUNT] = {"bochs", "i7-5600U", "e5-2683v4", "e5 without VPID",
+                                               "e5 without PERF_GLOBAL_CTRL", "spartan",
+                                               "e5 without TRUE words", "newer"};
+
+const char *machine_model_name(enum machine_model model)
+{
+    return names[model];
+}
+
+static void forbid(u64 *word, u64 *true_word, u32 bits_gone)
+{
+    *word &= ~((u64)bits_gone << 32);
+    if (true_word)
+        *true_word &= ~((u64)bits_gone << 32);
+}
+
+/* No activity states, no timer, no monitor trap flag, no shadowing, no zero-length injection. */
+static void make_spartan(struct vmx_caps *c)
+{
+    c->misc &= ~(VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI |
+                 VMX_MISC_ZERO_LEN_INJECT | VMX_MISC_WRITE_ANY_FIELD);
+    forbid(&c->pin, &c->true_pin, PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS);
+    forbid(&c->cpu1, &c->true_cpu1, CPU1_MONITOR_TRAP_FLAG);
+    forbid(&c->cpu2, NULL, CPU2_VMCS_SHADOWING | CPU2_ENABLE_VMFUNC | CPU2_EPT_VIOLATION_VE);
+}
+
+/* Every control, every bit of CR4, wider addresses, error codes with any vector. */
+static void make_newer(struct vmx_caps *c)
+{
+    u64 all_may = ~0ull << 32;
+    c->basic |= VMX_BASIC_ANY_ERRCODE;
+    c->pin |= 0xffull << 32;
+    c->true_pin |= 0xffull << 32;
+    c->cpu1 |= all_may;
+    c->true_cpu1 |= all_may;
+    c->cpu2 |= 0x7fffffffull << 32;
+    c->exit |= all_may;
+    c->true_exit |= all_may;
+    c->entry |= 0xffffffull << 32;
+    c->true_entry |= 0xffffffull << 32;
+    c->misc |= VMX_MISC_ZERO_LEN_INJECT;
+    c->cr4_fixed1 = 0x3ff77ff & ~CR4_CET; /* CET's rules are not in the table */
+    c->ept_vpid |= EPT_CAP_WALK_5 | EPT_CAP_ADV_EXIT_INFO | EPT_CAP_SSS;
+}
+
+static void adjust(enum machine_model model, struct vmx_caps *c, struct check_cpuid *f)
+{
+    switch (model) {
+    case MODEL_NO_VPID:
+        forbid(&c->cpu2, NULL, CPU2_ENABLE_VPID);
+        break;
+    case MODEL_NO_PERF:
+        forbid(&c->exit, &c->true_exit, EXIT_LOAD_PERF_GLOBAL_CTRL);
+        forbid(&c->entry, &c->true_entry, ENTRY_LOAD_PERF_GLOBAL_CTRL);
+        break;
+    case MODEL_SPARTAN:
+        make_spartan(c);
+        break;
+    case MODEL_NO_TRUE:
+        c->basic &= ~VMX_BASIC_TRUE_CTLS;
+        c->true_pin = c->true_cpu1 = c->true_exit = c->true_entry = 0;
+        break;
+    case MODEL_NEWER:
+        make_newer(c);
+        f->linear_width = 57;
+        f->maxphyaddr = 52;
+        f->sgx = f->rtm = true;
+        break;
+    default:
+        break;
+    }
+    vcaps_close(c);
+}
+
+/* L1's tables: long mode at 0x1000 (four pages of 1 GiB), PAE at 0x2000 and 0x3000. */
+static void fill_tables(u8 *ram)
+{
+    u64 *pml4 = (u64 *)(ram + 0x1000), *pdpt = (u64 *)(ram + 0x4000), *pd = (u64 *)(ram + 0x5000);
+    pml4[0] = 0x4003;
+    for (u64 i = 0; i < 4; i++) {
+        pdpt[i] = i << 30 | 0x83;
+        ((u64 *)(ram + 0x2000))[i] = ((u64 *)(ram + 0x3000))[i] = 0x5001;
+    }
+    for (u64 i = 0; i < 512; i++)
+        pd[i] = i << 21 | 0x83;
+}
+
+bool machine_reset_to(enum machine_model model)
+{
+    static const u8 base[MODEL_COUNT] = {CPU_BOCHS, CPU_I7_5600U, CPU_E5_2683_V4, CPU_E5_2683_V4,
+                                         CPU_E5_2683_V4, CPU_E5_2683_V4, CPU_E5_2683_V4, CPU_E5_2683_V4};
+    static struct valid t;
+    struct machine *m = &machine;
+    u8 *ram = m->ram ? m->ram : aligned_alloc(PAGE_SIZE, RAM_SIZE);
+
+    memset(m, 0, sizeof *m);
+    m->ram = ram;
+    memset(ram, 0, L1_RAM);
+    valid_build(&t, BASE_LONG, (enum valid_cpu)base[model]);
+    m->caps = t.caps;
+    m->facts = t.cpuid;
+    m->facts.debugctl_reserved = ~(0x7fc3ull | (model == MODEL_NEWER ? BIT(15) : 0));
+    m->facts.perf_global_reserved = ~0x70000000full;
+    adjust(model, &m->caps, &m->facts);
+    check_cpu_init(&m->rules, &m->caps, &m->facts);
+    m->cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP;
+    m->cr4 = CR4_PAE | CR4_VMXE;
+    m->cr3 = L0_CR3;
+    m->msr_efer = EFER_LME | EFER_LMA | EFER_NXE;
+    m->msr_pat = 0x0007040600070406;
+    fill_tables(ram);
+    return !vcaps_impossible(&m->caps);
+}
+
+static struct handoff_seg segment(u16 selector, u32 ar)
+{
+    return (struct handoff_seg){.limit = 0xffffffff, .ar = ar, .selector = selector};
+}
+
+static void fill_handoff(struct handoff *h)
+{
+    *h = (struct handoff){.rip = 0x100000, .rsp = 0x9000, .rflags = 2, .cr0 = machine.cr0, .cr3 = 0x1000,
+                          .cr4 = machine.cr4, .efer = machine.msr_efer, .dr7 = 0x400};
+    h->gdtr = (struct handoff_dtr){.limit = 0xff, .base = 0x8000};
+    h->idtr = (struct handoff_dtr){.limit = 0xfff, .base = 0x9000};
+    for (u32 i = HANDOFF_ES; i <= HANDOFF_GS; i++)
+        h->seg[i] = segment(0x10, 0xc093);
+    h->seg[HANDOFF_CS] = segment(8, 0xa09b);
+    h->seg[HANDOFF_LDTR] = (struct handoff_seg){.ar = AR_UNUSABLE};
+    h->seg[HANDOFF_TR] = (struct handoff_seg){.limit = 0x67, .ar = 0x8b, .selector = 0x18};
+}
+
+bool machine_run(u32 profile, u32 shadow, u32 stress)
+{
+    static struct handoff h;
+
+    fill_handoff(&h);
+    memset(machine.ram + REGION, 0, 0x10000);
+    h.info = (struct boot_info){.region_hpa = REGION, .region_size = RAM_SIZE - REGION, .pool_hpa = POOL,
+                                .pool_size = RAM_SIZE - POOL, .cr3_hpa = L0_CR3,
+                                .physmap_va = (u64)machine.ram, .nested = 1, .profile = profile,
+                                .shadow = shadow, .stress = stress, .cpu_count = 1, .range_count = 2,
+                                .range = {{0, L1_RAM}, {REGION, RAM_SIZE - REGION}}};
+    if (setjmp(machine.end))
+        return true;
+    u64 status = hv_entry(&h);
+    if (status != HANDOFF_OK)
+        snprintf(machine.bug, sizeof machine.bug, "L0 did not start: %llu %s", (unsigned long long)status, h.why);
+    return false;
+}
