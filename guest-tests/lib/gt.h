@@ -54,6 +54,8 @@ const char *gt_args(void);
 void gt_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void gt_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void gt_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* From now on gt_line gives its text to take instead of printing it; NULL ends that. gt_fail prints. */
+void gt_lines_to(void (*take)(const char *text));
 /* Formats into buf (always terminated); returns the length. */
 size_t gt_format(char *buf, size_t size, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -168,6 +170,7 @@ void gt_gate_default(unsigned vector); /* the library's stub again; access 0x8e,
 void *gt_pages(size_t count);
 void *gt_pages_aligned(size_t count, u64 align);
 void *gt_low_pages(size_t count);
+void gt_zero_pages(void *at, size_t pages);
 
 /*
  * Page tables of the test's own: the first 4 GiB identity-mapped with 2 MiB pages, user,

@@ -24,7 +24,7 @@ static u64 rand_state;
 static char args[512];
 
 /* SetMem takes five instructions a byte, and the pool has 16 MiB in every test of every boot. */
-static void zero_pages(u64 at, size_t pages)
+void gt_zero_pages(void *at, size_t pages)
 {
     size_t words = pages * 512;
 
@@ -37,7 +37,7 @@ static bool pool_open(struct pool *p, u64 max, size_t pages)
 
     if (BS->AllocatePages(AllocateMaxAddress, EfiLoaderData, pages, &at) != EFI_SUCCESS)
         return false;
-    zero_pages(at, pages);
+    gt_zero_pages((void *)at, pages);
     *p = (struct pool){at, at, at + pages * 4096};
     return true;
 }

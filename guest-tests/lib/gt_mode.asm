@@ -247,7 +247,7 @@ EXPORT real
         mov     ds, ax
         mov     es, ax
         mov     sp, [blk.stack16]
-        lidt    [blk.ivt]
+        o32 lidt [blk.ivt]
 run16:  push    word AT(done16)
         push    word [blk.snippet]
         LOAD_IN 0, 0

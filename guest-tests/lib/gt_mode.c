@@ -93,6 +93,17 @@ u64 *gt_mode_idt(void)
     return (u64 *)(u64)(block->base + IDT_AT);
 }
 
+const void *gt_mode_ivt(void)
+{
+    return (const void *)(u64)(block->base + IVT_AT);
+}
+
+void gt_mode_use_ivt(u32 at)
+{
+    block->ivt[0] = (0x100 * 4 - 1) | at << 16;
+    block->ivt[1] = at >> 16;
+}
+
 void gt_mode_default_gates(void)
 {
     u64 *idt = gt_mode_idt();
@@ -146,8 +157,7 @@ static void build_block(void)
     b->idt32[0] = (GT_MODE_GATES * 8 - 1) | (b->base + IDT_AT)
                                                 << 16; /* limit, base: six bytes */
     b->idt32[1] = (b->base + IDT_AT) >> 16;
-    b->ivt[0] = (0x100 * 4 - 1) | (b->base + IVT_AT) << 16;
-    b->ivt[1] = (b->base + IVT_AT) >> 16;
+    gt_mode_use_ivt(b->base + IVT_AT);
 }
 
 void gt_mode_prepare(void)

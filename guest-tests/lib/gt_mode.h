@@ -62,6 +62,8 @@ u32 gt_mode_base(void);
 u32 gt_mode_offset(const char *label);
 u64 *gt_mode_idt(void);
 void gt_mode_default_gates(void);
+const void *gt_mode_ivt(void);      /* real mode's table, 1 KiB */
+void gt_mode_use_ivt(u32 at);       /* another place for it, with what it holds */
 u32 gt_mode_cr3(enum gt_mode mode); /* of the two paged modes */
 void *gt_mode_segment(void);        /* a further 64 KiB segment below 1 MiB */
 

@@ -119,11 +119,22 @@ void gt_raw(const char *text)
         gt_outb(PORT_E9, (u8)*text++);
 }
 
+static void (*taker)(const char *text);
+
+void gt_lines_to(void (*take)(const char *text))
+{
+    taker = take;
+}
+
 static void line_v(const char *lead, const char *fmt, va_list ap)
 {
     char text[LINE_MAX];
 
     gt_format_v(text, sizeof text, fmt, ap);
+    if (taker != NULL && lead[0] == 0) {
+        taker(text);
+        return;
+    }
     gt_raw(lead);
     gt_raw(gt_name);
     gt_raw(".");

@@ -121,8 +121,11 @@ void l1_unexpected(const struct l1_trap *t) GT_HIDDEN;
 
 void vmx_begin(void); /* CR4.VMXE on, FEATURE_CONTROL locked with VMX on, not yet in VMX operation */
 void vmx_end(void);
+/* The common library's processor state for a while, outside VMX operation; l1_state_restore() ends that. */
+void vmx_leave(void);
 bool vmx_on(void);    /* VMXON with the region of PG_VMXON; prints FAIL when refused */
 void vmx_off(void);   /* VMXOFF if vmx_on() was done */
+void vmx_is_on(bool on); /* for a program that executes VMXON and VMXOFF itself */
 bool vmx_has2(u32 proc2_bits); /* all of them allowed in the secondary controls */
 u64 vmx_option(const char *key, u64 dflt); /* key=NUMBER in the load options */
 

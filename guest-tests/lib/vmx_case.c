@@ -84,8 +84,7 @@ void l2_apply(const struct vmx_set *set, size_t n)
     }
 }
 
-/* Exit information that a failed entry must leave alone starts as a sentinel. */
-static u64 initial(int i)
+u64 l2_initial(int i)
 {
     bool info = VMX_KIND(vmx_field[i].enc) == KIND_READ_ONLY && i != VI_INSN_ERROR;
 
@@ -103,7 +102,7 @@ void l2_write_fields(void)
 {
     for (int i = 0; i < VMX_FIELDS; i++) {
         if (l2_present[i])
-            vmx_vmwrite(vmx_field[i].enc, initial(i));
+            vmx_vmwrite(vmx_field[i].enc, l2_initial(i));
     }
 }
 
@@ -315,7 +314,7 @@ const char *l2_one_word(const char *name)
     return word;
 }
 
-void l2_report(const char *name)
+const char *l2_text(void)
 {
     u64 flags = l2_seen_rflags & FLAGS_ARITH;
 
@@ -335,7 +334,14 @@ void l2_report(const char *name)
         say_registers();
     if (!(l2.flags & NO_MEM))
         say_memory();
-    gt_line("%s.%s: %s", l2_mode_name[l2.mode], l2_one_word(name), line);
+    return line;
+}
+
+void l2_report(const char *name)
+{
+    const char *text = l2_text();
+
+    gt_line("%s.%s: %s", l2_mode_name[l2.mode], l2_one_word(name), text);
 }
 
 void l2_case_run(const struct l2_case *c)

@@ -81,7 +81,7 @@ static bool arena_claim(void)
     gt_firmware_leave();
     if (got != EFI_SUCCESS && *magic != ARENA_MAGIC)
         return false;
-    SetMem(arena(0), ARENA_PAGES * 4096, 0);
+    gt_zero_pages(arena(0), ARENA_PAGES);
     *magic = ARENA_MAGIC;
     return true;
 }
@@ -242,10 +242,8 @@ void vmx_begin(void)
     drain_interrupts();
 }
 
-void vmx_end(void)
+void vmx_leave(void)
 {
-    vmx_off();
-    env.active = false;
     gt_lgdt(env.gdtr);
     gt_lidt(env.idtr);
     load_segments(GT_CODE64, GT_DATA);
@@ -254,6 +252,13 @@ void vmx_end(void)
     gt_write_cr0(env.cr0);
     gt_write_cr3(env.cr3);
     gt_load_tr();
+}
+
+void vmx_end(void)
+{
+    vmx_off();
+    env.active = false;
+    vmx_leave();
     *lapic_timer() = env.lvt_timer;
     gt_outb(PIC1_MASK, env.pic1);
     gt_outb(PIC2_MASK, env.pic2);
@@ -276,6 +281,11 @@ void vmx_off(void)
         return;
     env.in_vmx = false;
     vmx_vmxoff();
+}
+
+void vmx_is_on(bool on)
+{
+    env.in_vmx = on;
 }
 
 bool vmx_has2(u32 proc2_bits)

@@ -25,7 +25,7 @@ static void build_data(unsigned page, u64 word)
 {
     u8 *at = arena(page);
 
-    SetMem(at, 4096, 0);
+    gt_zero_pages(at, 1);
     *(u64 *)at = word;
     CopyMem(at + FETCH_AT, (void *)"\x0f\x01\xc1", 3);
 }
@@ -37,7 +37,7 @@ static void build(void)
     u64 *pml4 = arena(PG_E_PML4), *pdpt = arena(PG_E_PDPT), *pd0 = arena(PG_E_PD0), *pd1 = arena(PG_E_PD1);
     u64 *pt1 = arena(PG_E_PT1);
 
-    SetMem(arena(PG_E_PML4), (PG_DATA_A - PG_E_PML4) * 4096, 0);
+    gt_zero_pages(arena(PG_E_PML4), PG_DATA_A - PG_E_PML4);
     build_data(PG_DATA_A, WORD_A);
     build_data(PG_DATA_B, WORD_B);
     mark ^= E_IGNORED;

@@ -150,7 +150,7 @@ static void build_pristine(bool wide)
 {
     u8 *t = arena(PG_L2_PRISTINE);
 
-    SetMem(t, L2_PAGES * 4096, 0);
+    gt_zero_pages(t, L2_PAGES);
     for (unsigned v = 0; v < 256; v++)
         CopyMem(t + P_HANDLERS * 4096 + v * 16, (void *)"\x90\x0f\x01\xc1", 4);
     build_gdt((u64 *)(t + P_GDT * 4096), wide);

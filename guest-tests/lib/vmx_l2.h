@@ -107,6 +107,8 @@ void l2_init(void);
 void l2_world(enum l2_mode mode);  /* window, tables and image for the mode: a valid VMCS */
 void l2_code(const char *code, size_t len);
 void l2_apply(const struct vmx_set *set, size_t n);
+/* What a field is written with: the image, and a sentinel for exit information that a failed entry must leave alone. */
+u64 l2_initial(int i);
 void l2_write(void);               /* VMCLEAR, VMPTRLD and every field of the image */
 void l2_write_fields(void);        /* the image into whatever VMCS is current */
 enum l2_outcome { L2_EXIT, L2_VMFAIL } l2_enter(bool resume); /* enters, reads everything back */
@@ -114,6 +116,7 @@ enum l2_outcome { L2_EXIT, L2_VMFAIL } l2_enter(bool resume); /* enters, reads e
  * qualification and the two addresses are read back, and L1's state is left as the exit loaded it:
  * l1_state_restore() when done. */
 void l2_again(u64 rip);
+const char *l2_text(void);         /* the last entry's outcome in words, as l2_report() prints it; a static buffer */
 void l2_report(const char *name);
 const char *l2_one_word(const char *name); /* spaces as underscores; one static buffer */
 void l2_case_run(const struct l2_case *c);

@@ -15,7 +15,7 @@ static u64 below(u64 n)
     return gt_rand() % n;
 }
 
-static u64 edge(void)
+u64 vmx_random_edge(void)
 {
     static const u64 edges[] = {
         0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0xfffff,
@@ -30,10 +30,10 @@ static u64 edge(void)
 static u64 bent(u64 v)
 {
     switch (below(8)) {
-    case 0: return edge();
+    case 0: return vmx_random_edge();
     case 1: return v + 1;
     case 2: return v - 1;
-    case 3: return v | edge();
+    case 3: return v | vmx_random_edge();
     case 4: return gt_rand();
     case 5: return v ^ 1ul << below(64) ^ 1ul << below(64);
     default: return v ^ 1ul << below(64);
@@ -130,7 +130,7 @@ static bool eligible(int i)
     return l2_present[i] && gate && !perf && VMX_KIND(vmx_field[i].enc) != KIND_READ_ONLY && i != VI_EXECUTIVE_VMCS_PTR;
 }
 
-static int pick_field(void)
+int vmx_random_field(void)
 {
     u64 dice = below(100);
     u32 kind = dice < HOST_PERCENT ? KIND_HOST : dice < HOST_PERCENT + CONTROL_PERCENT ? KIND_CONTROL : KIND_GUEST;
@@ -142,10 +142,8 @@ static int pick_field(void)
     return i;
 }
 
-static u64 new_value(int i)
+static u64 new_value(int i, u64 v)
 {
-    u64 v = l2.f[i];
-
     if (is_address(i))
         return address(i == VI_VMCS_LINK_PTR ? ARENA_AT(PG_VMCS_B) : v);
     switch (VMX_KIND(vmx_field[i].enc)) {
@@ -153,6 +151,11 @@ static u64 new_value(int i)
     case KIND_CONTROL: return control_value(i, v);
     default: return guest_value(i, v);
     }
+}
+
+u64 vmx_random_value(int i, u64 v)
+{
+    return new_value(i, v) & width_mask(i);
 }
 
 /* What a case may read beside its VMCS: lists of harmless MSRs, pages with and without a revision. */
@@ -175,7 +178,7 @@ static void prepare_memory(void)
 
 /* Combinations where the emulator is known to depart: CAVEAT(bochs-pending-bs), a single-step trap pending
  * must agree with TF while STI or MOV SS blocks; CAVEAT(bochs-hlt-injection), few events may wake from HLT. */
-static void agree(void)
+void vmx_random_agree(void)
 {
     u64 event = l2.f[VI_ENTRY_INTR_INFO] & 0x7ff;
     bool wakes = (event & 0x700) == INTR_EXTERNAL || event == (INTR_NMI | 2) || event == (INTR_HARD_EXC | 1) ||
@@ -195,11 +198,11 @@ static void mutate(u64 number, char *name, size_t room)
     size_t n = gt_format(name, room, "case%lu", number);
 
     for (u64 k = 0; k < fields; k++) {
-        int i = pick_field();
+        int i = vmx_random_field();
 
         if (i == VI_VMCS_LINK_PTR && k > 0)
             continue;
-        l2.f[i] = new_value(i) & width_mask(i);
+        l2.f[i] = vmx_random_value(i, l2.f[i]);
         n += gt_format(name + n, room - n, "_%s=%lx", vmx_field[i].name, l2.f[i]);
         if (i == VI_VMCS_LINK_PTR)
             return; /* two broken rules of the guest state, and which one the qualification names is open */
@@ -221,7 +224,7 @@ static void run(u64 seed, u64 number)
     l2_code("\x90\x50\x58", below(2) ? 3 : 0);
     prepare_memory();
     mutate(number, name, sizeof name);
-    agree();
+    vmx_random_agree();
     l2_write();
     l2_enter(false);
     if ((l2_seen[VI_EXIT_REASON] & 0xffff) == REASON_TIMER)

@@ -11,4 +11,10 @@
  */
 void vmx_random(u64 seed, u64 first, u64 count);
 
+/* Its dice, for other generators. All draw from gt_rand(). */
+u64 vmx_random_edge(void);              /* a value at a boundary */
+int vmx_random_field(void);             /* a field that an entry may be tried with; mostly controls and guest state */
+u64 vmx_random_value(int i, u64 v);     /* another value for it, which bare emulator and test program survive */
+void vmx_random_agree(void);            /* takes from the image l2 what the emulator is known to judge wrongly */
+
 #endif
