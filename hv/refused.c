@@ -41,7 +41,7 @@ void tell_unwanted(struct cpu *cpu)
         return;
     *told |= BIT(reason % 64);
     exit_more(cpu, SNAP_STEP | SNAP_QUAL);
-    log_line("bug: unwanted exit of L%u, reason %x, qualification %lx, at rip %lx", cpu->in_l2 ? 2 : 1,
+    log_rare(LOG_EXIT, "bug: unwanted exit of L%u, reason %x, qualification %lx, at rip %lx", cpu->in_l2 ? 2 : 1,
              cpu->exit.reason, cpu->exit.qual, cpu->st.rip);
 }
 

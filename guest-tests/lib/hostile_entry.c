@@ -8,7 +8,7 @@ enum {
     TIMER_LIMIT = 200000,
     ROUNDS = 4,
     HASHED_PAGES = 4,
-    CR0_LOADED = 0x8005002f, /* not ET, NW, CD and the reserved ones: SDM 3C 28.5.1 */
+    CR0_LOADED = 0x8005002f, /* not ET, NW, CD and the reserved ones */
     ERR_LAUNCH_NOT_CLEAR = 4,
     ERR_RESUME_NOT_LAUNCHED = 5,
 };

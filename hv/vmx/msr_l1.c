@@ -290,7 +290,7 @@ static void tell_refused(struct vm *vm, u32 msr)
         if (p->told[i] == msr)
             return;
     p->told[p->told_count++] = msr;
-    log_line("MSR %x has no row in the policy: #GP(0)", msr);
+    log_rare(LOG_MSR, "MSR %x has no row in the policy: #GP(0)", msr);
 }
 
 static const struct msr_row *find(struct vm *vm, u32 msr)

@@ -1,0 +1,44 @@
+/* What is read of a guest when it stops: the groups of facts that an exit can tell, and the guest state beside
+ * them. struct cpu (vmx.h) has one of each; exit.c fills them. */
+#ifndef HV_VMX_SNAP_H
+#define HV_VMX_SNAP_H
+
+#include "hv/arch/types.h"
+
+/* Guest state that handlers need, from the current VMCS (vmcs01 or vmcs02). A member is valid
+ * when its group is in cpu->have. */
+struct exit_state {
+    u64 rip, rflags;     /* SNAP_STEP */
+    u32 interruptibility;
+    u32 cs_ar, ss_ar;    /* SNAP_MODE */
+    u64 cr0, cr3, cr4, efer;
+    u64 rsp;             /* SNAP_RSP */
+    u64 pdpte[4];        /* SNAP_PDPTE; meaningful when the guest uses PAE paging */
+};
+
+/* Groups of what an exit can tell; a row of the dispatch table names those its handler needs. */
+enum snap {
+    SNAP_STEP      = 1u << 0, /* insn_len, rip, rflags, interruptibility: to complete an instruction */
+    SNAP_QUAL      = 1u << 1, /* qual */
+    SNAP_INSN_INFO = 1u << 2, /* insn_info */
+    SNAP_GLA       = 1u << 3, /* gla */
+    SNAP_GPA       = 1u << 4, /* gpa */
+    SNAP_INTR      = 1u << 5, /* intr_info, intr_error */
+    SNAP_IDT       = 1u << 6, /* idt_info, idt_error: the exit came during event delivery */
+    SNAP_IO        = 1u << 7, /* io_rcx, io_rsi, io_rdi, io_rip */
+    SNAP_MODE      = 1u << 8, /* cs_ar, ss_ar, cr0, cr3, cr4, efer */
+    SNAP_RSP       = 1u << 9, /* rsp */
+    SNAP_PDPTE     = 1u << 10, /* pdpte */
+};
+
+/* What linear addresses of a guest depend on, in its VMCS; and at the last exit (hv/flush_audit.c). */
+struct paging_seen {
+    u64 cr0, cr3, cr4, efer;
+};
+struct flush_audit {
+    struct paging_seen seen;
+    u64 vpid_flushes, ept_flushes;
+    u32 generation, crossings;
+};
+
+#endif
