@@ -10,6 +10,15 @@
 /* Registers the instruction at label 1 to go on at label 2 when it faults. */
 #define EX_TABLE ".pushsection .ex_table,\"a\"\n .balign 8\n .quad 1b, 2b\n .popsection\n"
 
+/* What GS holds: percpu.h. */
+struct percpu;
+static inline struct percpu *percpu(void)
+{
+    struct percpu *p;
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(p));
+    return p;
+}
+
 static inline struct cpuid cpuid(u32 leaf, u32 sub)
 {
     struct cpuid r;

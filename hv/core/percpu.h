@@ -24,11 +24,4 @@ struct percpu {
     u32 id;
 };
 
-static inline struct percpu *percpu(void)
-{
-    struct percpu *p;
-    __asm__ volatile("mov %%gs:0, %0" : "=r"(p));
-    return p;
-}
-
 #endif

@@ -8,23 +8,8 @@
 #define TESTS_MACHINE_FAKE_H
 
 #define HV_VMX_INSN_H
-#define HV_CORE_PERCPU_H
 
 #include "hv/arch/bits.h"
-
-/* hv/core/percpu.h */
-struct log;
-struct percpu {
-    struct percpu *self;
-    struct log *log;
-    void (*dump)(struct percpu *);
-    bool (*short_exit)(struct percpu *);
-    u32 nmi_pending;
-    u32 mc_pending;
-    u32 panicking;
-    u32 id;
-};
-struct percpu *percpu(void);
 
 /* hv/vmx/insn.h */
 enum vmx_status { VMX_OK = 0, VMX_FAIL_INVALID = 1, VMX_FAIL_VALID = 2 };

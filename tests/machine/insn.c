@@ -164,6 +164,8 @@ void read_breakpoints(u64 dr[4])
 
 void vmx_exit(void) {}
 void vmx_exit_short(void) {}
+void vmx_exit_spec(void) {}
+void vmx_exit_short_spec(void) {}
 
 void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
 {
@@ -195,12 +197,31 @@ void log_line(const char *format, ...)
     machine_bug("%s", text);
 }
 
-void log_begin(void) {}
-void log_end(void) {}
+void log_rare(enum log_kind kind, const char *format, ...)
+{
+    (void)kind;
+    (void)format;
+}
 
+bool log_rare_begin(enum log_kind kind)
+{
+    return kind == LOG_BUG;
+}
+
+void log_begin(void) {}
+
+void log_end(void)
+{
+    fputc('\n', stderr);
+}
+
+/* What is told of a bug in parts goes to standard error: machine_bug says that there is one. */
 void log_part(const char *format, ...)
 {
-    (void)format;
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
 }
 
 void panic(const char *format, ...)

@@ -7,6 +7,7 @@
 #define TESTS_MACHINE_MACHINE_H
 
 #include "tests/machine/fake.h"
+#include "hv/core/insn.h"
 #include "hv/nested/nested.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,11 +2,10 @@
 #ifndef TESTS_MACHINE_FAKE_INSN_H
 #define TESTS_MACHINE_FAKE_INSN_H
 
-#include "hv/arch/types.h"
+#include "hv/arch/cpuid_policy.h"
 
-struct cpuid {
-    u32 eax, ebx, ecx, edx;
-};
+struct percpu;
+struct percpu *percpu(void);
 struct cpuid cpuid(u32 leaf, u32 sub);
 void cpuid_gpr(u64 gpr[4], u64 leaf);
 u64 rdmsr(u32 msr);
@@ -14,6 +13,11 @@ void wrmsr(u32 msr, u64 v);
 bool rdmsr_safe(u32 msr, u64 *v) MUST_CHECK;
 bool wrmsr_safe(u32 msr, u64 v) MUST_CHECK;
 bool xsetbv_safe(u32 index, u64 v) MUST_CHECK;
+static inline u64 index_mask(u64 i, u64 n)
+{
+    return i < n ? ~0ull : 0;
+}
+
 u64 rdtsc(void);
 void outb(u16 port, u8 v);
 u8 inb(u16 port);
