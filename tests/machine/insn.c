@@ -5,6 +5,7 @@
 #include "hv/core/log.h"
 #include "hv/vmx/regs.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PORT_RESET 0xcf9
@@ -177,6 +178,12 @@ void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
 void desc_load(struct desc *d)
 {
     (void)d;
+}
+
+void cpu_shut_down(void)
+{
+    machine_bug("L0 shut down");
+    abort();
 }
 
 void log_init(struct log *log, u32 kind, u32 verbose)
