@@ -4,7 +4,8 @@
  */
 #include "hv/vmcs12/check_break.h"
 
-/* MSRs that no MSR list of this model may name: the microcode update trigger and signature. */
+/* MSRs that no MSR list of this model may name: the microcode update trigger and signature.
+ * CAVEAT(msr-list-signature) */
 static bool model_specific(u32 index)
 {
     return index == MSR_IA32_BIOS_UPDT_TRIG || index == MSR_IA32_BIOS_SIGN_ID;

@@ -164,7 +164,8 @@ struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
     shown->cr4_fixed1 = hw->cr4_fixed1 & impl->cr4; /* as CPUID shows the processor's features */
     narrow_controls(from, hw, impl, shown);
     vcaps_close(shown);
-    /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept. */
+    /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept.
+     * CAVEAT(vmcs-enum) */
     if (p == PROFILE_HOST)
         shown->vmcs_enum = highest_index(shown);
     why = vcaps_impossible(shown);

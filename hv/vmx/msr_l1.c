@@ -19,7 +19,7 @@ static bool write_ignored(struct cpu *cpu, u32 msr, u64 v)
 }
 
 /* Locked: with VMX on outside SMX, or with VMX off as some firmware leaves it. WRMSR of a locked
- * FEATURE_CONTROL is #GP. CAVEAT(nested-off) SDM 3C 24.7 "Enabling and Entering VMX Operation" */
+ * FEATURE_CONTROL is #GP. CAVEAT(nested-off) CAVEAT(feature-control-locked) SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 static bool read_feature_control(struct cpu *cpu, u32 msr, u64 *v)
 {
     (void)msr;
