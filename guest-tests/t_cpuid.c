@@ -92,13 +92,13 @@ static void hidden(void)
 
     if (!gt_under_nidus())
         return;
-    gt_check(!(one.ecx & (ECX_DTES64 | ECX_DS_CPL | ECX_SMX)) && !(one.edx & EDX_DS), "leaf 1");
-    gt_check(!(seven.ebx & (1u << 2 | 1u << 14 | LEAF7_EBX_PT)), "leaf 7 ebx");
-    gt_check(!(seven.ecx & (1u << 7 | 1u << 13 | 1u << 16 | 1u << 23 | 1u << 24 | 1u << 29 | 1u << 31)), "leaf 7 ecx");
-    gt_check(!(seven.edx & (1u << 5 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 30)), "leaf 7 edx");
-    gt_check(!(more.eax & (1u << 6 | 1u << 17 | 1u << 26)), "leaf 7.1 eax");
-    gt_check(!xs.ecx && !xs.edx, "leaf d.1");
-    gt_check((gt_cpuid(0x80000008, 0).eax & 0xff) <= 48, "address width");
+    gt_check(!(one.ecx & (ECX_DTES64 | ECX_DS_CPL | ECX_SMX)) && !(one.edx & EDX_DS), "leaf 1: hidden");
+    gt_check(!(seven.ebx & (1u << 2 | 1u << 14 | LEAF7_EBX_PT)), "leaf 7 ebx: hidden");
+    gt_check(!(seven.ecx & (1u << 7 | 1u << 13 | 1u << 16 | 1u << 23 | 1u << 24 | 1u << 29 | 1u << 31)), "leaf 7 ecx: hidden");
+    gt_check(!(seven.edx & (1u << 5 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 30)), "leaf 7 edx: hidden");
+    gt_check(!(more.eax & (1u << 6 | 1u << 17 | 1u << 26)), "leaf 7.1 eax: hidden");
+    gt_check(!xs.ecx && !xs.edx, "leaf d.1: hidden");
+    gt_check((gt_cpuid(0x80000008, 0).eax & 0xff) <= 48, "address width: at most 48");
 }
 
 static void osxsave_line(const char *when)

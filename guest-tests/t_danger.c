@@ -1,6 +1,6 @@
 /*
  * The MSRs by which L1 could reach L0 or change memory under it: APIC_BASE, MTRRs, DS_AREA,
- * microcode update, SMM monitor, performance counters. What L1 may do works as on the bare CPU;
+ * microcode update, SMM monitor, performance counters, and what a guest must not reach. What L1 may do works as on the bare CPU;
  * what aims at Nidus's memory is contained. Lines about that memory are the same bare, where
  * there is none: they say that the program lives on.
  */
@@ -79,7 +79,7 @@ static void apic_base_on_hole(void)
  * be written. */
 static void stores_into_hole(void)
 {
-    static const u32 areas[] = {MSR_IA32_DS_AREA, MSR_IA32_RTIT_OUTPUT_BASE,
+    static const u32 areas[] = {MSR_IA32_DS_AREA, MSR_IA32_RTIT_OUTPUT_BASE, 0x17d0,
                                 MSR_IA32_BIOS_UPDT_TRIG};
     u64 old;
 
@@ -99,6 +99,37 @@ static void stores_into_hole(void)
     gt_line("perf_global_ctrl: %s", write_msr(MSR_IA32_PERF_GLOBAL_CTRL, 3));
     gt_line("perf_global_ctrl: %s", write_msr(MSR_IA32_PERF_GLOBAL_CTRL, 0));
     gt_line("pebs_enable 0: %s", write_msr(MSR_IA32_PEBS_ENABLE, 0));
+}
+
+/* What would act in root mode, or by a physical address, is out of reach; what would change L0's own
+ * tables and leaves does not get to the CPU. */
+static void out_of_reach(void)
+{
+    static const struct {
+        u32 msr;
+        u64 v;
+    } rows[] = {
+        {0x33, 1ul << 29},  /* TEST_CTRL: split locks fault */
+        {0x17d1, 1},        /* HW_FEEDBACK_CONFIG; its pointer is above */
+        {0x14ce, 1},        /* LBR_CTL */
+        {0x982, 2},         /* TME_ACTIVATE */
+        {MSR_IA32_XSS, 1u << 8}, /* processor trace by XRSTORS */
+        {MSR_IA32_XSS, 1u << 11},
+        {0x6a2, 1},         /* S_CET */
+        {0xd90, 1},         /* BNDCFGS */
+        {0x1f2, 0x6},       /* SMRR_PHYSBASE */
+        {0x150, 1ul << 63}, /* core voltage */
+    };
+    u64 misc = gt_rdmsr(MSR_IA32_MISC_ENABLE);
+    u32 leaves = gt_cpuid(0, 0).eax, extended = gt_cpuid(0x80000001, 0).edx;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && gt_under_nidus(); i++) {
+        write_msr(rows[i].msr, rows[i].v);
+        gt_check(gt_exc.vector == VEC_GP, "msr %x=%lx: #GP", rows[i].msr, rows[i].v);
+    }
+    gt_line("misc_enable: %s", write_msr(MSR_IA32_MISC_ENABLE, misc | 1ul << 34 | 1ul << 22));
+    gt_line("misc_enable: leaves %u nx %u", gt_cpuid(0, 0).eax == leaves, gt_cpuid(0x80000001, 0).edx == extended);
+    write_msr(MSR_IA32_MISC_ENABLE, misc);
 }
 
 /* CAVEAT(emulator-msr-9b): on the bare emulator the line is the SDM's, not a measurement. */
@@ -225,6 +256,7 @@ TEST_MAIN(danger)
     apic_base_on_hole();
     gt_device_give();
     stores_into_hole();
+    out_of_reach();
     smm_monitor();
     mtrrs();
     mtrrs_at_random();

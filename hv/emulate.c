@@ -47,16 +47,13 @@ static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
 {
     switch (leaf) {
     case 1:
-        exit_more(cpu, SNAP_MODE);
         r->ecx = mirror(r->ecx, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
-        r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(cpu->st.cr4, CR4_OSXSAVE));
+        r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(vmcs_read(ENC_guest_cr4), CR4_OSXSAVE));
         r->ecx |= (u32)CPUID1_ECX_HYPER;
         break;
     case 7:
-        if (sub)
-            break;
-        exit_more(cpu, SNAP_MODE);
-        r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(cpu->st.cr4, CR4_PKE));
+        if (!sub)
+            r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(vmcs_read(ENC_guest_cr4), CR4_PKE));
         break;
     case 0xa: /* counters that would count in root are hidden */
         if (!cpu->vm->facts.perf_global)

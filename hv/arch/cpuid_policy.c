@@ -12,12 +12,13 @@ static const struct row rows[] = {
 #include "hv/arch/cpuid_policy.def"
 };
 
-static struct cpuid mask_of(u32 leaf, u32 sub)
+static const struct cpuid *mask_of(u32 leaf, u32 sub)
 {
+    static const struct cpuid nothing;
     for (u32 i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].leaf == leaf && sub - rows[i].first <= rows[i].last - rows[i].first)
-            return rows[i].mask;
-    return (struct cpuid){0};
+            return &rows[i].mask;
+    return &nothing;
 }
 
 static u32 at_most(u32 v, u32 limit)
@@ -34,25 +35,27 @@ u32 cpuid_asked(u32 leaf, u32 basic, u32 extended)
 }
 
 /* Highest leaves and subleaves, and widths: no wider than what the rules here know. */
-static void limit_numbers(u32 leaf, u32 sub, struct cpuid *r)
+static u32 limited_eax(u32 leaf, u32 sub, u32 eax)
 {
-    if (leaf == 0)
-        r->eax = at_most(r->eax, CPUID_LAST_LEAF);
-    if (leaf == 7 && sub == 0)
-        r->eax = at_most(r->eax, 2);
-    if (leaf == CPUID_EXTENDED)
-        r->eax = at_most(r->eax, CPUID_LAST_EXT);
-    if (leaf == CPUID_LAST_EXT)
-        r->eax = at_most(r->eax & 0xff, CPUID_PHYS_BITS) | at_most(r->eax >> 8 & 0xff, 48) << 8;
+    switch (leaf) {
+    case 0:
+        return at_most(eax, CPUID_LAST_LEAF);
+    case 7:
+        return sub ? eax : at_most(eax, 2);
+    case CPUID_EXTENDED:
+        return at_most(eax, CPUID_LAST_EXT);
+    case CPUID_LAST_EXT:
+        return at_most(eax & 0xff, CPUID_PHYS_BITS) | at_most(eax >> 8 & 0xff, 48) << 8;
+    default:
+        return eax;
+    }
 }
 
 struct cpuid cpuid_shown(u32 leaf, u32 sub, struct cpuid native)
 {
-    struct cpuid mask = mask_of(leaf, sub);
-    struct cpuid r = {native.eax & mask.eax, native.ebx & mask.ebx, native.ecx & mask.ecx,
-                      native.edx & mask.edx};
-    limit_numbers(leaf, sub, &r);
-    return r;
+    const struct cpuid *mask = mask_of(leaf, sub);
+    return (struct cpuid){limited_eax(leaf, sub, native.eax & mask->eax), native.ebx & mask->ebx,
+                          native.ecx & mask->ecx, native.edx & mask->edx};
 }
 
 u64 cpuid_plain(u32 basic)
