@@ -6,6 +6,7 @@
 #include "hv/arch/root_cr.h"
 #include "hv/nested/judge.h"
 #include "hv/nested/nested.h"
+#include "hv/paranoid.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/core/insn.h"
@@ -140,6 +141,14 @@ static void before_entry(struct cpu *cpu)
         flush_audit_entry(cpu);
 }
 
+static void stress(struct cpu *cpu)
+{
+    if (cpu->nested)
+        nested_stress(cpu);
+    if (any(cpu->vm->stress, STRESS_PARANOID))
+        paranoid_check(cpu);
+}
+
 static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
@@ -152,8 +161,8 @@ static void NORETURN run(struct cpu *cpu)
         if (how == VMX_ENTER_EXIT) {
             cpu->current->launched = 1;
             handle_exit(cpu);
-            if (__builtin_expect(cpu->vm->stress, 0) && cpu->nested)
-                nested_stress(cpu);
+            if (__builtin_expect(cpu->vm->stress, 0))
+                stress(cpu);
         } else if (how == VMX_ENTER_NMI) {
             if (cpu->dead)
                 cpu->percpu.mc_pending = cpu->percpu.nmi_pending = 0;
@@ -209,6 +218,8 @@ u64 hv_entry(struct handoff *h)
     if (cpu->nested)
         nested_init(cpu);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
+    if (any(cpu->vm->stress, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
+        panic("cannot run: not enough memory");
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth, cpu->vm->ept01.eptp);
