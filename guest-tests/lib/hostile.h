@@ -75,7 +75,7 @@ void h_words(const char *text);      /* into the hash, once per step */
 void h_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* for the trace only */
 void h_announce(void);               /* the notes so far, before something that may end the machine */
 void h_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-u64 h_plain(u64 address);            /* an address of the hole as one that is the same in both runs */
+u64 h_plain(u64 address);            /* an address in the hole's first two pages, as one that is the same in both runs */
 
 /* hostile_model.c: what L1 knows of its VMX, and the ways that keep it true. */
 void h_model_reset(void);
