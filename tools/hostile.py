@@ -15,6 +15,7 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu
+from transcript import EMULATOR_LINE
 
 NIDUS = "nested=on profile=host log=none"
 BATCH = 8                   # trials of one boot
@@ -46,7 +47,7 @@ class Boots:
         finally:
             m.stop()
         parts = m.output("e9").decode("latin-1").split("RUN \\t_hostile.efi")[1:]
-        return [[l for l in p.splitlines()[1:] if not l.startswith(("START", "STATUS", "ALIVE", "CHAIN", "nidus:"))] for p in parts]
+        return [[l for l in p.splitlines()[1:] if not l.startswith(("START", "STATUS", "ALIVE", "CHAIN", "nidus:")) and not EMULATOR_LINE.match(l)] for p in parts]
 
     def watch(self, m):
         """To the end of the chain, of the machine, or of its patience: a program that works says something."""

@@ -15,6 +15,8 @@ enum {
     REASON_APIC_ACCESS = 44,
 };
 
+#define AR_DPL 0x60ul
+
 static bool open_end; /* nobody knows what L2 did: the timer ended it, or it read VMCS bytes, which are the processor's affair */
 
 static u32 list_msr(bool legal)
@@ -53,15 +55,35 @@ static void lists(void)
 /* Pages that a VMCS names, where no memory is or where Nidus lies. */
 static void pages_anywhere(void)
 {
-    static const u8 fields[] = {VI_MSR_BITMAP, VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR, VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,
-                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_VMCS_LINK_PTR, VI_IO_BITMAP_A, VI_EPT_POINTER};
+    static const struct {
+        u8 field;
+        u32 proc, proc2; /* what makes the processor use it */
+    } fields[] = {
+        {VI_MSR_BITMAP, PROC_MSR_BITMAPS, 0}, {VI_VIRTUAL_APIC_ADDR, PROC_TPR_SHADOW, 0}, {VI_APIC_ACCESS_ADDR, 0, PROC2_APIC_ACCESS},
+        {VI_VIRT_EXCEPTION_INFO, 0, PROC2_EPT_VE}, {VI_EPTP_LIST_ADDR, 0, PROC2_VMFUNC}, {VI_VMREAD_BITMAP, 0, PROC2_SHADOW},
+        {VI_VMWRITE_BITMAP, 0, PROC2_SHADOW}, {VI_VMCS_LINK_PTR, 0, 0}, {VI_IO_BITMAP_A, PROC_IO_BITMAPS, 0}, {VI_EPT_POINTER, 0, PROC2_EPT},
+    };
     static const u64 places[] = {H_NOWHERE, H_TOP, H_GAP, 0x10000000000, ~0ul};
-    u8 i = fields[h_below(sizeof fields)];
+    unsigned k = (unsigned)h_below(sizeof fields / sizeof *fields);
+    u8 i = fields[k].field;
     u64 at = places[h_below(sizeof places / sizeof *places)];
 
     l2.f[i] = h_chance(25) ? h.hole.base + 4096 : at;
     if (i == VI_EPT_POINTER)
         l2.f[i] |= EPTP_WALK4_WB;
+    if (h_chance(70)) {
+        l2.f[VI_PROC_CTL] |= fields[k].proc;
+        l2.f[VI_PROC2_CTL] |= fields[k].proc2;
+        l2.f[VI_VM_FUNCTION_CTL] = i == VI_EPTP_LIST_ADDR;
+        if (i == VI_VIRTUAL_APIC_ADDR)
+            l2.f[VI_PROC_CTL] &= ~(u64)(PROC_CR8_LOAD | PROC_CR8_STORE);
+        if (i == VI_VIRTUAL_APIC_ADDR && l2.mode == L2_64) { /* CR8 written and read there */
+            l2_code("\x44\x0f\x22\xc3\x44\x0f\x20\xc1", 8);
+            l2.gpr[RBX] = h_below(16);
+        }
+        if (i == VI_IO_BITMAP_A)
+            l2.f[VI_PROC_CTL] &= ~(u64)PROC_UNCOND_IO;
+    }
     h_note(" %s=%lx", vmx_field[i].name, h_plain(l2.f[i]));
 }
 
@@ -149,6 +171,8 @@ static void agree(void)
         l2.f[VI_PROC2_CTL] &= ~(u64)(PROC2_UNRESTRICTED | PROC2_EPT_VE);
     if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED && l2.f[VI_ENTRY_CTL] & ENTRY_IA32E)
         l2.f[VI_GUEST_CR0] |= CR0_PG; /* CAVEAT(bochs-ia32e-unpaged) */
+    if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED) /* CAVEAT(bochs-cs-ss-dpl) */
+        l2.f[VI_GUEST_SS_AR] = (l2.f[VI_GUEST_SS_AR] & ~AR_DPL) | (l2.f[VI_GUEST_CS_AR] & AR_DPL);
     addresses();
     if (l2.f[VI_PREEMPTION_TIMER] == 0 || l2.f[VI_PREEMPTION_TIMER] > TIMER_LIMIT)
         l2.f[VI_PREEMPTION_TIMER] = TIMER_LIMIT;

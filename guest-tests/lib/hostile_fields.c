@@ -103,6 +103,8 @@ static void wrote(struct h_vmcs *v, const struct access *a, u64 value)
         v->f[a->field] = value & h_field_mask(a->field);
     h_check(vmx_vmread(a->enc, &now) == VMX_OK, "vmread of what was written: %lx", a->enc);
     h_check(v->tainted || now == in_model(v, a), "vmwrite %lx: reads %lx, due %lx", a->enc, now, in_model(v, a));
+    now = vmx_get(vmx_field[a->field].enc);
+    h_check(v->tainted || now == v->f[a->field], "vmwrite %lx: the field is %lx, due %lx", a->enc, now, v->f[a->field]);
 }
 
 static void write(const struct access *a)

@@ -27,7 +27,7 @@ static const struct snippet {
     C("mov_cr0", "\x0f\x22\xc6"), C("from_cr0", "\x0f\x20\xc1"), C("mov_cr3", "\x0f\x22\xdd"),
     C("from_cr3", "\x0f\x20\xd9"), C("mov_cr4", "\x0f\x22\xe7"), C("from_cr4", "\x0f\x20\xe1"),
     C("clts", "\x0f\x06"), C("smsw", "\x0f\x01\xe0"), C64("mov_cr8", "\x44\x0f\x22\xc0"),
-    C64("from_cr8", "\x44\x0f\x20\xc1"), C("from_dr7", "\x0f\x21\xf9"), C("from_dr6", "\x0f\x21\xf1"),
+    C64("from_cr8", "\x44\x0f\x20\xc1"), C64("cr8_twice", "\x44\x0f\x22\xc3\x44\x0f\x20\xc1"), C("from_dr7", "\x0f\x21\xf9"), C("from_dr6", "\x0f\x21\xf1"),
     C("mov_dr0", "\x0f\x23\xc3"), C("mov_dr6", "\x0f\x23\xf0"), C("rdmsr", "\x0f\x32"), C("wrmsr", "\x0f\x30"),
     C("in", "\xec"), C("out", "\xee"), C("in_d", "\xed"), C("out_imm", "\xe6\x80"), C("ins", "\x6c"), C("outs", "\x6e"),
     C("rep_outs", "\xb1\x03\xf3\x6e"), C("cpuid", "\x0f\xa2"), C("xsetbv", "\x0f\x01\xd1"), C("xgetbv", "\x0f\x01\xd0\x31\xc0\x31\xd2"),
