@@ -38,6 +38,7 @@ enum {
     PG_H_CANARY = ARENA_PAGES - 6,
     H_CANARIES = 4,
     LIST_ENTRIES = 256,
+    H_TIMER = 200000, /* what bounds every stay in L2 */
 };
 
 enum h_revision { H_BAD, H_GOOD, H_SHADOW };
@@ -135,6 +136,7 @@ void h_step_launch_bad(void);
 void h_step_access(void);   /* hostile_fields.c: VMREAD, VMWRITE */
 void h_step_poke(void);     /* VMCS bytes in memory */
 void h_step_entry(void);    /* hostile_entry.c */
+void h_image(void);         /* hostile_image.c: l2, for a step's first entry */
 void h_step_register(void); /* hostile_l1.c: CRs, DRs, XCR0 */
 void h_step_msr(void);
 void h_step_tables(void);   /* descriptor tables and page tables anywhere */
