@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -199,6 +199,10 @@ planted:
 	$(Q)tests/planted.sh
 planted-guest: images
 	$(Q)tests/planted_guest.sh $(NAMES)
+
+# A hostile L1 again: SEED=n STEPS=m; without a seed the 20 of `make test`.
+hostile: images
+	@tools/hostile.py $(or $(SEED),1) --seeds $(or $(SEEDS),$(if $(SEED),1,20)) --steps $(or $(STEPS),2000) $(if $(ONLY),--only $(ONLY))
 
 # ---- the machine: everything below boots the emulator --------------------------------------
 setup-run:

@@ -48,6 +48,8 @@ done
 [ -z "$long" ] || stage planted-guest make -s --no-print-directory planted-guest
 [ -z "$long" ] || stage stress=restore tools/guest_tests.py --with stress=restore --out build/guest-restore \
     t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
+# 1,000 further seeds: some hours.
+[ -z "$long" ] || stage hostile tools/hostile.py 1001 --seeds "${HOSTILE_SEEDS:-1000}" --steps 10000
 stage linux tools/linux_test.py
 stage kvm tools/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/payload.sh qemu && stage kvm-qemu tools/kvm_test.py qemu; }

@@ -38,6 +38,7 @@ enum {
     PG_H_CANARY = ARENA_PAGES - 6,
     H_CANARIES = 4,
     LIST_ENTRIES = 256,
+    H_TIMER = 200000, /* what bounds every stay in L2 */
 };
 
 enum h_revision { H_BAD, H_GOOD, H_SHADOW };
@@ -75,7 +76,7 @@ void h_words(const char *text);      /* into the hash, once per step */
 void h_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* for the trace only */
 void h_announce(void);               /* the notes so far, before something that may end the machine */
 void h_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-u64 h_plain(u64 address);            /* an address of the hole as one that is the same in both runs */
+u64 h_plain(u64 address);            /* an address in the hole's first two pages, as one that is the same in both runs */
 
 /* hostile_model.c: what L1 knows of its VMX, and the ways that keep it true. */
 void h_model_reset(void);
@@ -135,6 +136,7 @@ void h_step_launch_bad(void);
 void h_step_access(void);   /* hostile_fields.c: VMREAD, VMWRITE */
 void h_step_poke(void);     /* VMCS bytes in memory */
 void h_step_entry(void);    /* hostile_entry.c */
+void h_image(void);         /* hostile_image.c: l2, for a step's first entry */
 void h_step_register(void); /* hostile_l1.c: CRs, DRs, XCR0 */
 void h_step_msr(void);
 void h_step_tables(void);   /* descriptor tables and page tables anywhere */

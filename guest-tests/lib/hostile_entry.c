@@ -1,184 +1,20 @@
 /*
- * Entries: a valid image, bent or not, written over whatever the current VMCS holds; what is seen after the entry, and
- * after a few further ones, is recorded, and compared with what the SDM lets an entry and an exit change.
+ * Entries: the image of hostile_image.c written over whatever the current VMCS holds; what is seen after the entry, and after
+ * a few further ones, is recorded, and compared with what the SDM lets an entry and an exit change.
  */
 #include "guest-tests/lib/hostile.h"
 
 enum {
-    TIMER_LIMIT = 200000,
     ROUNDS = 4,
     HASHED_PAGES = 4,
-    CR0_LOADED = 0x8005002f, /* not ET, NW, CD and the reserved ones */
+    CR0_LOADED = 0x8005002f, /* not ET, NW, CD and the reserved ones. SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
     ERR_LAUNCH_NOT_CLEAR = 4,
     ERR_RESUME_NOT_LAUNCHED = 5,
+    REASON_GUEST_STATE = 33,
+    REASON_APIC_ACCESS = 44,
 };
 
-static bool timed_out;
-
-static u32 list_msr(bool legal)
-{
-    static const u32 good[] = {MSR_KERNEL_GS_BASE, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
-                               MSR_SYSENTER_EIP, MSR_PAT};
-    static const u32 bad[] = {MSR_FS_BASE, MSR_GS_BASE, 0x802, MSR_VMX_MISC, MSR_FEATURE_CONTROL, 0x8ff};
-
-    return legal ? good[h_below(sizeof good / sizeof *good)] : bad[h_below(sizeof bad / sizeof *bad)];
-}
-
-/* An element that cannot be loaded is a refused entry in the entry's list, and the end of L1 in the exit's two. */
-static void lists(void)
-{
-    for (unsigned page = PG_ENTRY_LOAD; page <= PG_EXIT_LOAD; page++) {
-        u64 *list = arena(page);
-
-        for (unsigned i = 0; i < 3; i++) {
-            list[2 * i] = list_msr(page != PG_ENTRY_LOAD || h_chance(80));
-            list[2 * i + 1] = list[2 * i] == MSR_PAT ? 0x0007040600070406 ^ h_below(2) << 24 : 0x1000 + h_below(0x7000);
-        }
-        if (page == PG_ENTRY_LOAD && h_chance(10))
-            list[2 * h_below(3)] |= 1ul << (32 + h_below(32));
-        if (page == PG_ENTRY_LOAD && h_chance(10))
-            list[1] = 0x8000000000000000;
-    }
-    if (h_chance(60))
-        return;
-    l2.f[VI_ENTRY_MSR_LOAD_COUNT] = h_below(4);
-    l2.f[VI_EXIT_MSR_STORE_COUNT] = h_below(4);
-    l2.f[VI_EXIT_MSR_LOAD_COUNT] = h_below(4);
-    if (h_chance(10))
-        l2.f[VI_ENTRY_MSR_LOAD_ADDR] = h_chance(50) ? H_NOWHERE : H_GAP;
-}
-
-/* Pages that a VMCS names, where no memory is or where Nidus lies. */
-static void pages_anywhere(void)
-{
-    static const u8 fields[] = {VI_MSR_BITMAP, VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR, VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,
-                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_VMCS_LINK_PTR, VI_IO_BITMAP_A, VI_EPT_POINTER};
-    static const u64 places[] = {H_NOWHERE, H_TOP, H_GAP, 0x10000000000, ~0ul};
-    u8 i = fields[h_below(sizeof fields)];
-    u64 at = places[h_below(sizeof places / sizeof *places)];
-
-    l2.f[i] = h_chance(25) ? h.hole.base + 4096 : at;
-    if (i == VI_EPT_POINTER)
-        l2.f[i] |= EPTP_WALK4_WB;
-    h_note(" %s=%lx", vmx_field[i].name, h_plain(l2.f[i]));
-}
-
-static void inject(void)
-{
-    static const u32 types[] = {INTR_EXTERNAL, INTR_NMI, INTR_HARD_EXC, INTR_HARD_EXC, INTR_SOFT_INT, INTR_PRIV_SOFT, INTR_SOFT_EXC, INTR_RESERVED};
-    u32 type = types[h_below(8)], vector = (u32)(type == INTR_NMI && h_chance(80) ? 2 : type == INTR_HARD_EXC ? h_below(32) : h_below(256));
-
-    if (h_chance(70))
-        return;
-    if (type == INTR_SOFT_EXC && h_chance(80))
-        vector = 3 + (u32)h_below(2);
-    l2.f[VI_ENTRY_INTR_INFO] = INTR_VALID | type | vector;
-    if (type == INTR_HARD_EXC && (0x227d00 >> vector & 1) != h_chance(10))
-        l2.f[VI_ENTRY_INTR_INFO] |= INTR_ERROR_CODE;
-    l2.f[VI_ENTRY_INTR_ERROR] = h_chance(80) ? h_below(0x8000) : vmx_random_edge() & 0xffffffff;
-    l2.f[VI_ENTRY_INSN_LEN] = h_chance(90) ? 1 + h_below(15) : h_below(20);
-    h_note(" inject %lx", l2.f[VI_ENTRY_INTR_INFO]);
-}
-
-/* The random-VMCS generator's changes, and controls that make L2's own instructions take another way. */
-static void bend(void)
-{
-    static const u32 proc[] = {PROC_TPR_SHADOW, PROC_MSR_BITMAPS, PROC_CR3_LOAD, PROC_CR3_STORE, PROC_CR8_LOAD, PROC_CR8_STORE, PROC_MOV_DR,
-                               PROC_INVLPG, PROC_RDTSC, PROC_RDPMC, PROC_PAUSE, PROC_HLT, PROC_TSC_OFFSET, PROC_NMI_WINDOW, PROC_INTR_WINDOW};
-    static const u32 proc2[] = {PROC2_APIC_ACCESS, PROC2_DESC_TABLE, PROC2_VPID, PROC2_WBINVD, PROC2_INVPCID, PROC2_RDRAND, PROC2_SHADOW,
-                                PROC2_UNRESTRICTED, PROC2_EPT_VE, PROC2_VMFUNC};
-
-    for (u64 k = h_below(3); k > 0; k--)
-        l2.f[VI_PROC_CTL] ^= proc[h_below(sizeof proc / sizeof *proc)];
-    for (u64 k = h_below(3); k > 0; k--)
-        l2.f[VI_PROC2_CTL] ^= proc2[h_below(sizeof proc2 / sizeof *proc2)];
-    if (h_chance(25))
-        l2.f[VI_EXCEPTION_BITMAP] ^= 1ul << h_below(32);
-    if (h_chance(10))
-        l2.f[VI_CR0_MASK] = vmx_random_edge();
-    if (h_chance(10))
-        l2.f[VI_CR4_MASK] = vmx_random_edge() & ~(CR4_PAE | CR4_PSE);
-    if (h_chance(20))
-        l2.f[VI_EXIT_CTL] ^= h_chance(50) ? EXIT_LOAD_PAT : EXIT_LOAD_EFER;
-    if (h_chance(20))
-        l2.f[VI_EXIT_CTL] ^= h_chance(50) ? EXIT_SAVE_PAT : EXIT_SAVE_TIMER;
-    for (u64 k = h_chance(45) ? 1 + h_below(2) : 0; k > 0; k--) {
-        int i = vmx_random_field();
-
-        l2.f[i] = vmx_random_value(i, l2.f[i]);
-        h_note(" %s=%lx", vmx_field[i].name, l2.f[i]);
-    }
-}
-
-/* Pages that a VMCS may name: not one whose bytes only the processor understands, nor the tables that it would write in. */
-static void addresses(void)
-{
-    static const u8 fields[] = {VI_MSR_BITMAP, VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR, VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,
-                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_IO_BITMAP_A, VI_IO_BITMAP_B, VI_ENTRY_MSR_LOAD_ADDR};
-    const int link = h_region(l2.f[VI_VMCS_LINK_PTR]);
-    u64 eptp = l2.f[VI_EPT_POINTER];
-
-    for (unsigned k = 0; k < sizeof fields; k++) {
-        u64 *at = &l2.f[fields[k]], page = (*at - ARENA) >> 12;
-
-        if (page < ARENA_PAGES && (page < PG_IO_A || (page > PG_SCRATCH && page != PG_H_EMPTY)))
-            *at = ARENA_AT(PG_SCRATCH) | (*at & 0xfff);
-    }
-    if ((eptp & E_ADDR) - ARENA < ARENA_PAGES * 4096 && (eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
-        l2.f[VI_EPT_POINTER] = ARENA_AT(PG_H_EMPTY) | (eptp & 0xfff);
-    if ((eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
-        l2.f[VI_EPT_POINTER] &= ~(u64)EPTP_AD_ON; /* CAVEAT(bochs-ept-walk-read) */
-    if (l2.f[VI_PROC2_CTL] & PROC2_SHADOW && link != H_NONE && (h.vmcs[link].tainted || h.vmcs[link].unsure))
-        l2.f[VI_VMCS_LINK_PTR] = ~0ul;
-}
-
-/* What would end the emulator, or L1: see vmx_random.c, which leaves the same out. */
-static void agree(void)
-{
-    bool ept = l2.f[VI_PROC2_CTL] & PROC2_EPT;
-
-    vmx_random_agree();
-    l2.f[VI_EXIT_MSR_STORE_ADDR] = l2.f[VI_EXIT_MSR_STORE_COUNT] ? ARENA_AT(PG_EXIT_STORE) : l2.f[VI_EXIT_MSR_STORE_ADDR];
-    l2.f[VI_EXIT_MSR_LOAD_ADDR] = l2.f[VI_EXIT_MSR_LOAD_COUNT] ? ARENA_AT(PG_EXIT_LOAD) : l2.f[VI_EXIT_MSR_LOAD_ADDR];
-    l2.f[VI_PIN_CTL] |= PIN_TIMER;
-    if (l2.f[VI_ENTRY_INTR_INFO] >> 8 == (INTR_VALID | INTR_OTHER) >> 8)
-        l2.f[VI_ENTRY_INTR_INFO] ^= 0x100; /* CAVEAT(bochs-inject-other) */
-    if (!ept)
-        l2.f[VI_PROC2_CTL] &= ~(u64)(PROC2_UNRESTRICTED | PROC2_EPT_VE);
-    if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED && l2.f[VI_ENTRY_CTL] & ENTRY_IA32E)
-        l2.f[VI_GUEST_CR0] |= CR0_PG; /* CAVEAT(bochs-ia32e-unpaged) */
-    addresses();
-    if (l2.f[VI_PREEMPTION_TIMER] == 0 || l2.f[VI_PREEMPTION_TIMER] > TIMER_LIMIT)
-        l2.f[VI_PREEMPTION_TIMER] = TIMER_LIMIT;
-}
-
-static void image(void)
-{
-    static const u8 wide[] = {L2_64, L2_64, L2_64_R3, L2_COMPAT, L2_COMPAT_R3};
-    static const u8 narrow[] = {L2_PAE, L2_32, L2_32_R3, L2_16, L2_V86};
-    /* The window is built anew when the width changes, which takes long: not at every entry. */
-    enum l2_mode mode = h_group(32) & 1 ? narrow[h_below(5)] : wide[h_below(5)];
-
-    if (h_chance(35)) {
-        h_ept_image(mode);
-    } else {
-        l2_world(mode);
-        l2.f[VI_PROC_CTL] |= PROC_SECONDARY;
-        l2.f[VI_EPT_POINTER] = ARENA_AT(PG_H_EMPTY) | EPTP_WALK4_WB;
-    }
-    l2.f[VI_PREEMPTION_TIMER] = TIMER_LIMIT;
-    l2.f[VI_VPID] = h_below(3);
-    l2.f[VI_EPTP_LIST_ADDR] = ARENA_AT(PG_H_EMPTY);
-    l2.f[VI_VIRT_EXCEPTION_INFO] = ARENA_AT(PG_SCRATCH);
-    h_note(" %s", l2_mode_name[mode]);
-    bend();
-    h_l2_program();
-    lists();
-    inject();
-    if (h_chance(12))
-        pages_anywhere();
-    agree();
-}
+static bool open_end; /* nobody knows what L2 did: the timer ended it, or it read VMCS bytes, which are the processor's affair */
 
 /* The image into the current VMCS: what is known to be there already is not written. */
 static void store(struct h_vmcs *v)
@@ -267,7 +103,7 @@ static void see_memory(void)
         h_see("list", list[2 * i + 1]);
 }
 
-/* After the timer's exit nobody knows what L2 had done: MSRs and registers that L2 shares with L1 are put right. */
+/* MSRs and registers that L2 shares with L1 are put right. */
 static void settle(struct h_vmcs *v)
 {
     v->unsure = true;
@@ -278,6 +114,17 @@ static void settle(struct h_vmcs *v)
     gt_write_dr6(0xffff0ff0);
     gt_write_cr8(0);
     gt_write_cr2(0);
+    gt_zero_pages(arena(PG_VAPIC), 1);
+    gt_zero_pages(arena(PG_SCRATCH), 2);
+}
+
+/* CAVEAT(bochs-fault-exit-rf); and which of two broken rules of the guest state the qualification names is open. */
+static void unspecified(u32 reason)
+{
+    if (reason == REASON_EXCEPTION || reason == REASON_APIC_ACCESS || reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
+        l2_seen[VI_GUEST_RFLAGS] = (l2_seen[VI_GUEST_RFLAGS] & ~FLAG_RF) | (l2.f[VI_GUEST_RFLAGS] & FLAG_RF);
+    if (reason == (REASON_ENTRY_FAILED | REASON_GUEST_STATE) && l2.f[VI_VMCS_LINK_PTR] != ~0ul)
+        l2_seen[VI_EXIT_QUALIFICATION] = 0;
 }
 
 static void outcome(struct h_vmcs *v, enum l2_outcome how)
@@ -285,7 +132,9 @@ static void outcome(struct h_vmcs *v, enum l2_outcome how)
     u32 reason = (u32)l2_seen[VI_EXIT_REASON];
     bool failed = how == L2_EXIT && reason & REASON_ENTRY_FAILED;
 
-    timed_out = how == L2_EXIT && reason == REASON_TIMER;
+    const u64 kept = h.hash;
+
+    open_end = how == L2_EXIT && (reason == REASON_TIMER || h_l2_touches_vmcs());
     if (how == L2_VMFAIL || failed)
         nothing_changed(v, how == L2_VMFAIL);
     else
@@ -296,12 +145,15 @@ static void outcome(struct h_vmcs *v, enum l2_outcome how)
     }
     if (how == L2_EXIT)
         host_loaded();
-    l2.flags = NO_MEM | (timed_out ? NO_REGS | NO_FIELDS : 0);
+    l2.flags = NO_MEM | (reason == REASON_TIMER ? NO_REGS | NO_FIELDS : 0);
+    unspecified(reason);
     l2_seen[VI_GUEST_PHYSICAL_ADDR] = h_plain(l2_seen[VI_GUEST_PHYSICAL_ADDR]);
     h_words(l2_text());
-    if (timed_out)
+    if (open_end) {
         settle(v);
-    else if (how == L2_EXIT)
+        h.hash = kept;
+    }
+    if (how == L2_EXIT && !open_end)
         see_memory();
 }
 
@@ -319,7 +171,7 @@ static bool go_on(struct h_vmcs *v)
         l2.f[i] = v->f[i];
     l2.f[VI_GUEST_RIP] = rip;
     l2.f[VI_GUEST_INTERRUPTIBILITY] &= ~3ul;
-    l2.f[VI_PREEMPTION_TIMER] = TIMER_LIMIT;
+    l2.f[VI_PREEMPTION_TIMER] = H_TIMER;
     for (unsigned i = 0; i < 16; i++)
         l2.gpr[i] = l2_seen_gpr[i];
     return true;
@@ -339,7 +191,7 @@ static void rounds(struct h_vmcs *v)
         if (how == L2_EXIT && !(l2_seen[VI_EXIT_REASON] & REASON_ENTRY_FAILED))
             v->launch = H_LAUNCHED;
         outcome(v, how);
-        if (how == L2_VMFAIL || timed_out || !go_on(v))
+        if (how == L2_VMFAIL || open_end || !go_on(v))
             break;
         store(v);
     }
@@ -351,7 +203,7 @@ void h_step_entry(void)
     void *hole = (void *)(h.hole.base + 4096);
 
     h_ordinary();
-    image();
+    h_image();
     h_announce();
     h_copy_page(arena(PG_H_KEPT), hole);
     gt_zero_pages(hole, 1);

@@ -9,11 +9,14 @@ enum {
     VEC_UD = 6,
     VEC_GP = 13,
     ICR_LOW = 0x300,
+    APIC_ID = 0x20,
     SVR = 0xf0,
     SVR_ENABLE = 0x100,
-    NMI_TO_SELF = 1 << 18 | 1 << 14 | 4 << 8,
+    ICR_HIGH = 0x310,
+    NMI_ASSERT = 1 << 14 | 4 << 8, /* to a named processor: the shorthand "self" is for fixed interrupts only */
     LAPIC = 0xfee00000,
     KEPT_WORDS = 512,
+    MSR_VMX_VMCS_ENUM = 0x48a, /* the emulator tells more than there is */
 };
 #define CR4_SMEP (1ul << 20)
 #define CR4_SMAP (1ul << 21)
@@ -53,6 +56,13 @@ void h_step_register(void)
 
     h_begin(&c);
     c.frame.gpr[RDX] = register_value(kind);
+    if (kind == 3 && !h_plain_mode(&c)) {
+        c.frame.cs = SEL_CODE64_R3; /* without a REX prefix it is a MOV to CR0 */
+        c.frame.ss = c.frame.ds = c.frame.es = c.frame.fs = c.frame.gs = SEL_DATA_R3;
+        c.frame.rip = L1_CODE_AT;
+    }
+    if (kind == 0 && !h_plain_mode(&c))
+        c.frame.gpr[RDX] |= CR0_PG; /* from compatibility mode, leaving long mode is legal */
     h_append(&c, moves[kind].code, moves[kind].len);
     h_note(" = %lx", c.frame.gpr[RDX]);
     h_run(&c, moves[kind].name, unknown);
@@ -81,7 +91,9 @@ static u32 msr_number(void)
         MSR_FS_BASE, MSR_GS_BASE, MSR_PAT, MSR_EFER64, MSR_FEATURE_CONTROL, 0x802, 0x830, 0x8ff, 0x17a, 0x179, 0xfe, 0x277, 0x200, 0x201,
     };
 
-    return h_chance(75) ? numbers[h_below(sizeof numbers / sizeof *numbers)] : 0x481 + (u32)h_below(15);
+    u32 capability = 0x481 + (u32)h_below(15);
+
+    return h_chance(75) || capability == MSR_VMX_VMCS_ENUM ? numbers[h_below(sizeof numbers / sizeof *numbers)] : capability;
 }
 
 static u64 msr_value(u32 msr)
@@ -148,7 +160,7 @@ void h_copy_page(void *to, const void *from)
 }
 
 /* An event that comes back by its gate, wherever the tables are. */
-static void event(const char *name)
+static void event(const char *name, bool whole)
 {
     static const struct {
         const char *code;
@@ -159,7 +171,7 @@ static void event(const char *name)
     struct h_expect e = h_fault(events[k].vector, 0);
 
     h_begin(&c);
-    e.known = h_plain_mode(&c) || k < 3;
+    e.known = h_plain_mode(&c) && (whole || k != 3);
     h_append(&c, events[k].code, events[k].len);
     h_run(&c, name, e);
 }
@@ -177,19 +189,19 @@ void h_step_tables(void)
     if (kind == 0) {
         h_copy_page((void *)page, arena(PG_L1_DESC + 1));
         gt_lidt((struct gt_table_register){0xfff, seen_at});
-        event("idt in the hole");
+        event("idt in the hole", true);
     } else if (kind == 1) {
         h_copy_page((void *)page, gdt);
         gt_lgdt((struct gt_table_register){L1_GDT_SIZE - 1, seen_at});
-        event("gdt in the hole");
+        event("gdt in the hole", true);
     } else if (kind == 2) {
         h_copy_page((void *)page, arena(PG_L1_TABLES));
         gt_write_cr3(seen_at);
-        event("pml4 in the hole");
+        event("pml4 in the hole", true);
         gt_write_cr3(ARENA_AT(PG_L1_TABLES));
     } else if (kind == 3) {
         gt_lidt((struct gt_table_register){(u16)(0xf0 + h_below(0xf10)), ARENA_AT(PG_L1_DESC + 1)});
-        event("short idt");
+        event("short idt", false);
     } else {
         /* L1's own page table shows no memory, Nidus's, a device's: read and written there. */
         volatile u64 *at = (volatile u64 *)SPECIAL_AT(SP_RW2);
@@ -214,8 +226,9 @@ void h_step_nmi(void)
     u64 before = l1_nmis, count = 1 + h_below(4);
 
     *svr = was | SVR_ENABLE;
+    *(volatile u32 *)(u64)(LAPIC + ICR_HIGH) = *(volatile u32 *)(u64)(LAPIC + APIC_ID) & 0xff000000;
     for (u64 i = 0; i < count; i++) {
-        *icr = NMI_TO_SELF;
+        *icr = NMI_ASSERT;
         __asm__ volatile("nop\n\tnop" : : : "memory");
     }
     h_see("nmis", l1_nmis - before);
@@ -228,7 +241,7 @@ void h_step_nmi(void)
         c.frame.rip = L1_CODE_AT;
         c.frame.ss = c.frame.ds = c.frame.es = c.frame.fs = c.frame.gs = SEL_DATA;
         c.frame.gpr[RBX] = LAPIC + ICR_LOW;
-        c.frame.gpr[RAX] = NMI_TO_SELF;
+        c.frame.gpr[RAX] = NMI_ASSERT;
         h_append(&c, "\x89\x03\x90\x0f\xa2\x90", 6); /* and CPUID behind it, which exits */
         l1_run(&c.frame, (const char *)c.byte, c.len);
         h_see("vector", l1_trap.vector);

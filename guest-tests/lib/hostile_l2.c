@@ -8,8 +8,8 @@ enum { ANY, LONG_ONLY, SHORT_ONLY, CODE_ROOM = 96, SAFE_PORT = 0x80, PTE_RWU = 7
 
 /*
  * Safe in every decoding: no immediate whose length depends on the operand size but where the mode is given. Ports are
- * 0x80 only. MWAIT and MONITOR sleep for good on the emulator unless they exit, which the image sees to. RDTSC, RDRAND
- * and RDPMC clear what they read. No RDTSCP for that reason's sake; no MOV to CR0 that clears PE or PG: CAVEAT(bochs-cr0-fixed).
+ * 0x80 only. MWAIT and MONITOR sleep for good on the emulator unless they exit, which the image sees to. RDTSC
+ * is followed by what clears the time, in every operand size. No MOV to CR0 that clears PE or PG: CAVEAT(bochs-cr0-fixed).
  */
 static const struct snippet {
     const char *name, *code;
@@ -27,13 +27,13 @@ static const struct snippet {
     C("mov_cr0", "\x0f\x22\xc6"), C("from_cr0", "\x0f\x20\xc1"), C("mov_cr3", "\x0f\x22\xdd"),
     C("from_cr3", "\x0f\x20\xd9"), C("mov_cr4", "\x0f\x22\xe7"), C("from_cr4", "\x0f\x20\xe1"),
     C("clts", "\x0f\x06"), C("smsw", "\x0f\x01\xe0"), C64("mov_cr8", "\x44\x0f\x22\xc0"),
-    C64("from_cr8", "\x44\x0f\x20\xc1"), C("from_dr7", "\x0f\x21\xf9"), C("from_dr6", "\x0f\x21\xf1"),
+    C64("from_cr8", "\x44\x0f\x20\xc1"), C64("cr8_twice", "\x44\x0f\x22\xc3\x44\x0f\x20\xc1"), C("from_dr7", "\x0f\x21\xf9"), C("from_dr6", "\x0f\x21\xf1"),
     C("mov_dr0", "\x0f\x23\xc3"), C("mov_dr6", "\x0f\x23\xf0"), C("rdmsr", "\x0f\x32"), C("wrmsr", "\x0f\x30"),
     C("in", "\xec"), C("out", "\xee"), C("in_d", "\xed"), C("out_imm", "\xe6\x80"), C("ins", "\x6c"), C("outs", "\x6e"),
     C("rep_outs", "\xb1\x03\xf3\x6e"), C("cpuid", "\x0f\xa2"), C("xsetbv", "\x0f\x01\xd1"), C("xgetbv", "\x0f\x01\xd0\x31\xc0\x31\xd2"),
     C("invd", "\x0f\x08"), C("wbinvd", "\x0f\x09"), C("invlpg", "\x0f\x01\x3b"), C("hlt", "\xf4"), C("pause", "\xf3\x90"),
-    C("monitor", "\x0f\x01\xc8"), C("mwait", "\x0f\x01\xc9"), C("rdtsc", "\x0f\x31\x31\xc0\x31\xd2"),
-    C("rdpmc", "\x0f\x33\x31\xc0\x31\xd2"), C("lgdt", "\x0f\x01\x13"), C("lidt", "\x0f\x01\x1b"), C("sgdt", "\x0f\x01\x03"),
+    C("monitor", "\x0f\x01\xc8"), C("mwait", "\x0f\x01\xc9"), C("rdtsc", "\x0f\x31\x31\xc0\x66\x31\xc0\x31\xd2\x66\x31\xd2"),
+    C("rdpmc", "\x0f\x33"), C("lgdt", "\x0f\x01\x13"), C("lidt", "\x0f\x01\x1b"), C("sgdt", "\x0f\x01\x03"),
     C("sidt", "\x0f\x01\x0b"), C("lldt", "\x0f\x00\xd2"), C("ltr", "\x0f\x00\xda"), C("sldt", "\x0f\x00\xc0"),
     C("str", "\x0f\x00\xc8"), C("far_jump", "\xff\x2b"), C("far_call", "\xff\x1b"), C("iret", "\xcf"), C64("iretq", "\x48\xcf"),
     C("sysenter", "\x0f\x34"), C("syscall", "\x0f\x05"), C("sysexit", "\x0f\x35"), C64("sysret", "\x48\x0f\x07"),
@@ -187,6 +187,7 @@ void h_ept_image(enum l2_mode mode)
     bool ad = h_chance(50), split = h_chance(50);
 
     ept_world(mode, ad ? EPTP_AD_ON : 0);
+    ((u64 *)arena(PG_L2_TABLES + 1))[2] |= 1ul << 63; /* all low memory shows there: no code of anybody's */
     if (split)
         ept_split();
     for (u64 k = h_below(4); k > 0; k--) {

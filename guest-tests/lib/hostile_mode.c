@@ -63,6 +63,8 @@ static void snippet(void)
     gt_mode_use_ivt(gt_mode_base() + (u32)((u8 *)gt_mode_ivt() - (u8 *)(u64)gt_mode_base()));
 }
 
+static enum gt_mode task_mode;
+
 /* One thing is wrong with the switch. Before its commit the old task gets the exception, behind it the new one, by task
  * gates in any case. */
 static void bend_task(void)
@@ -83,9 +85,9 @@ static void bend_task(void)
     case 6: *gdt = (*gdt & ~0xfffful) | h_below(0x70); break;
     case 7: gt_task.target = h_chance(50) ? sel : GT_TASK_GATE; break;
     case 8: gt_task.new32->ss = sel; break;
-    default: /* a CR3 whose page-directory-pointer entries are bad, for PAE paging; perhaps a virtual-8086 task */
-        gt_task.new32->cr3 = gt_task.other_cr3 = (u32)ARENA_AT(PG_H_KEPT);
-        SetMem(arena(PG_H_KEPT), 32, 0xff);
+    default: /* a virtual-8086 task. A CR3 that cannot be loaded is left out: with PAE paging it is the end of the machine. */
+        if (task_mode != GT_MODE_PAE)
+            gt_task.new32->cr3 = gt_task.other_cr3 = (u32)ARENA_AT(PG_H_EMPTY);
         gt_task.new32->eflags |= h_chance(50) ? (u32)FLAG_VM : 0;
         break;
     }
@@ -103,7 +105,8 @@ static void task(void)
     static const u8 modes[] = {GT_MODE_PROTECTED, GT_MODE_PAE, GT_MODE_PAE};
 
     gt_lines_to(h_words);
-    gt_task_run(&cases[h_below(2)], (enum gt_mode)modes[h_below(3)], false, false);
+    task_mode = (enum gt_mode)modes[h_below(3)];
+    gt_task_run(&cases[h_below(2)], task_mode, false, false);
     gt_lines_to(NULL);
 }
 

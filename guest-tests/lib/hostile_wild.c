@@ -97,7 +97,7 @@ static void must_refuse(void)
         u64 v;
     } bad[] = {
         {VI_GUEST_PENDING_DEBUG, true, 1ul << 40}, /* CAVEAT(bochs-pending-debug-high) */
-        {VI_GUEST_RIP, true, 1ul << 47},           /* CAVEAT(bochs-rip-canonical) */
+        {VI_GUEST_RIP, true, 1ul << 48},           /* CAVEAT(bochs-rip-canonical) */
         {VI_GUEST_DEBUGCTL, true, 1ul << 63},      /* CAVEAT(bochs-debugctl) */
         {VI_ENTRY_INTR_INFO, false, INTR_VALID | INTR_OTHER | 5},
         {VI_ENTRY_CTL, false, ENTRY_SMM},          /* CAVEAT(bochs-entry-smm) */
