@@ -11,16 +11,22 @@
 #define PIN_NMI_INTERVAL  (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 #define NMI_BLOCKED (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS | BLOCKING_BY_STI)
 
-static void interval(bool on)
+/* L2 gets back the words that were merged, in which virtual NMIs may be L1's own. An NMI that waits while L2 runs is L1's
+ * should L2 leave before its window opens. */
+static void interval(struct cpu *cpu, bool on)
 {
-    u64 pin = vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
-    u64 cpu1 = vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
+    struct nested *n = cpu->nested;
+    u64 pin = cpu->in_l2 ? n->image02.pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
+    u64 cpu1 = cpu->in_l2 ? n->image02.cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
     vmcs_write(ENC_pin_ctl, on ? pin | PIN_NMI_INTERVAL : pin);
     vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
+    if (cpu->in_l2)
+        n->nmi_held = on;
 }
 
 void nmi_deliver(struct cpu *cpu)
 {
+    interval(cpu, false); /* one that waits is the same NMI: decided anew */
     if (cpu->in_l2 && !nested_nmi(cpu))
         return;
     u64 blocking = vmcs_read(ENC_guest_interruptibility);
@@ -28,12 +34,10 @@ void nmi_deliver(struct cpu *cpu)
     /* A debug trap comes before the NMI, and an entry that injects an NMI would drop it.
      * SDM 3C 27.7.3 "Delivery of Pending Debug Exceptions after VM Entry" */
     u64 debug = vmcs_read(ENC_guest_pending_dbg_exceptions);
-    if (any(blocking, NMI_BLOCKED) || planned || debug) {
-        interval(true);
-    } else {
-        interval(false);
+    if (any(blocking, NMI_BLOCKED) || planned || debug)
+        interval(cpu, true);
+    else
         inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
-    }
     cpu->percpu.nmi_pending = 0;
 }
 
@@ -46,9 +50,10 @@ enum outcome nmi_exit(struct cpu *cpu)
     return RESUME;
 }
 
+/* Asked again now that nothing blocks: an NMI that met L2 may be an exit to L1. */
 enum outcome nmi_window(struct cpu *cpu)
 {
-    interval(false);
-    inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
+    interval(cpu, false);
+    cpu->percpu.nmi_pending = 1;
     return RESUME;
 }

@@ -232,10 +232,8 @@ bool nested_nmi(struct cpu *cpu)
     };
     switch (nmi_plan(&f)) {
     case NMI_INJECT:
-        return true;
     case NMI_WINDOW:
-        cpu->nested->nmi_held = true; /* L1's, should L2 leave before its window opens */
-        return true;
+        return true; /* hv/nmi.c finds the same, and that a debug trap comes first */
     case NMI_REFLECT:
         nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
         break;
