@@ -116,7 +116,7 @@ static void nmi_waits_its_turn(void **state)
 
 /* An NMI finds L0 at work for an L2 that cannot take it yet. When its window opens it is L2's, and L1 gets none when L2
  * leaves; or an exit to L1 when VMCS12 exits on NMIs. */
-static bool nmi_exits12;
+static bool nmi_exits12, leaves_early, mtf12, timer12;
 static u32 step;
 
 static void write_vmcs12(struct machine *m, enum valid_base base)
@@ -127,6 +127,10 @@ static void write_vmcs12(struct machine *m, enum valid_base base)
     t.v.guest_cr3 = base == BASE_PAE_PLAIN ? 0x2020 : t.v.guest_cr3;
     t.v.guest_rflags |= RFLAGS_IF;
     t.v.pin_ctl |= nmi_exits12 ? PIN_NMI_EXITING : 0;
+    t.v.pin_ctl |= timer12 ? PIN_PREEMPTION_TIMER : 0;
+    t.v.preemption_timer_value = 1000;
+    t.v.msr_bitmap_addr = 0x80000;
+    t.v.cpu1_ctl |= CPU1_USE_MSR_BITMAPS | (mtf12 ? CPU1_MONITOR_TRAP_FLAG : 0);
     vmcs12_store_page(&t.v, m->ram + 0x60000);
     *(u32 *)(m->ram + 0x50000) = VMCS12_REVISION;
 }
@@ -162,9 +166,15 @@ static enum vmx_enter nmi_for_l2(struct machine *m)
         return machine_exit(EXIT_REASON_EPT_VIOLATION);
     case 4:
         assert_true(in_l2 && !injects && any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING));
+        if (leaves_early)
+            return machine_exit(EXIT_REASON_VMCALL);
         v->guest_interruptibility = 0;
         return machine_exit(EXIT_REASON_NMI_WINDOW);
     case 5:
+        if (leaves_early) { /* it was the processor's NMI, and L1 runs */
+            assert_true(!in_l2 && injects);
+            machine_end();
+        }
         assert_int_equal(in_l2, !nmi_exits12);
         assert_int_equal(injects, !nmi_exits12);
         if (nmi_exits12) {
@@ -182,15 +192,63 @@ static enum vmx_enter nmi_for_l2(struct machine *m)
 static void nmi_goes_to_one(void **state)
 {
     (void)state;
-    for (u32 i = 0; i < 2; i++) {
-        nmi_exits12 = i;
+    for (u32 i = 0; i < 3; i++) {
+        nmi_exits12 = i == 1;
+        leaves_early = i == 2;
         step = 0;
         assert_true(machine_reset_to(MODEL_E5));
         machine.play = nmi_for_l2;
         assert_true(machine_run(PROFILE_E5_2683_V4, 0, 0));
         assert_string_equal(machine.bug, "");
-        assert_int_equal(step, nmi_exits12 ? 6 : 7);
+        assert_int_equal(step, i == 0 ? 7 : 6);
     }
+}
+
+/* ---- an instruction that L0 carries out for L2 ------------------------------------------------------ */
+
+/* RDMSR of what only L0 intercepts. With the monitor trap flag of VMCS12 an exit to L1 follows it, RIP behind it; the
+ * preemption timer runs on. SDM 3C 26.5.2 "Monitor Trap Flag", SDM 3C 26.5.1 "VMX-Preemption Timer" */
+static enum vmx_enter rdmsr_of_l2(struct machine *m)
+{
+    struct vmcs_image *v = &m->current->v;
+    const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
+    if (step == 0)
+        write_vmcs12(m, BASE_PLAIN);
+    if (step < 3)
+        return up_to_launch(step++);
+    if (step++ == 3) {
+        assert_true(m->cpu->in_l2);
+        m->cpu->regs.gpr[REG_RCX] = MSR_IA32_VMX_BASIC;
+        v->exit_instruction_len = 2;
+        enum vmx_enter how = machine_exit(EXIT_REASON_RDMSR);
+        m->tsc = (m->tsc | 31) - 7; /* the next reading is the last of its step of 32 */
+        return how;
+    }
+    assert_int_equal(m->cpu->in_l2, !mtf12);
+    assert_int_equal(mtf12 ? v12->guest_rip : v->guest_rip, 0x1236);
+    assert_int_equal(m->cpu->regs.gpr[REG_RAX], (u32)m->cpu->nested->caps.basic);
+    if (mtf12)
+        assert_int_equal(v12->exit_reason, EXIT_REASON_MONITOR_TRAP_FLAG);
+    else
+        assert_int_equal(v->preemption_timer_value, 999);
+    machine_end();
+}
+
+static void l0_carries_out(void **state)
+{
+    (void)state;
+    nmi_exits12 = false;
+    timer12 = true;
+    for (u32 i = 0; i < 2; i++) {
+        mtf12 = i;
+        step = 0;
+        assert_true(machine_reset_to(MODEL_E5));
+        machine.play = rdmsr_of_l2;
+        assert_true(machine_run(PROFILE_E5_2683_V4, 0, 0));
+        assert_string_equal(machine.bug, "");
+        assert_int_equal(step, 5);
+    }
+    mtf12 = timer12 = false;
 }
 
 /* ---- PDPTEs of an L2 without EPT ---------------------------------------------------------------- */
@@ -290,6 +348,7 @@ int main(void)
         cmocka_unit_test(stress_shows_nowhere),
         cmocka_unit_test(nmi_waits_its_turn),
         cmocka_unit_test(nmi_goes_to_one),
+        cmocka_unit_test(l0_carries_out),
         cmocka_unit_test(pdptes_at_cr3),
         cmocka_unit_test(short_way_is_the_long_one),
     };
