@@ -1,7 +1,7 @@
 /*
  * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is completed, how an event that
- * an exit cut short is delivered again, where L1's MSR accesses exit, what WRMSR of EFER refuses. The rows are the
- * SDM's sentences; whole runs are t_transition.c's.
+ * an exit cut short is delivered again, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The
+ * rows are the SDM's sentences; whole runs are t_transition.c's.
  */
 #include "tests/machine/machine.h"
 #include "hv/vmcs12/profile.h"
@@ -159,6 +159,25 @@ static void efer_is_judged(void **state)
     on_machine(efer_rows);
 }
 
+/* A VPID of L1's keeps its tag, no other has it, and neither L0's nor L1's own is among them. */
+static void tag_rows(struct machine *m, struct vmcs_image *v)
+{
+    (void)v;
+    u16 first = nested_vpid02(m->cpu, 5);
+    for (u16 vpid = 6; vpid < 5 + VPID02_COUNT; vpid++) {
+        u16 tag = nested_vpid02(m->cpu, vpid);
+        assert_true(tag >= VPID02_FIRST && tag < VPID02_FIRST + VPID02_COUNT && tag != first);
+        assert_int_equal(nested_vpid02(m->cpu, vpid), tag);
+    }
+    assert_int_equal(nested_vpid02(m->cpu, 5), first);
+}
+
+static void vpids_have_tags(void **state)
+{
+    (void)state;
+    on_machine(tag_rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(msr_accesses_exit),
         cmocka_unit_test(owned_bits),
         cmocka_unit_test(efer_is_judged),
+        cmocka_unit_test(vpids_have_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
