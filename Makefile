@@ -23,7 +23,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/t_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
 
@@ -149,8 +149,9 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-$(B)/host/tests/t_transition.o: HOST_CFLAGS += -include tests/machine/fake.h
-$(B)/unit/t_transition: $(MACH_SRC:%.c=$(B)/host/mach/%.o)
+MACH_UNIT := t_transition t_hardware
+$(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -include tests/machine/fake.h
+$(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 	$(Q)CC=$(HOSTCC) tools/unit.sh $(B) $(UNIT_BIN)
@@ -183,7 +184,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/%.c,$(B)/cov/%,$(filter-out tests/t_transition.c,$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
@@ -195,10 +196,13 @@ cov: $(COV_BIN)
 	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
-planted:
+planted: $(B)/core.bin
 	$(Q)tests/planted.sh
 planted-guest: images
 	$(Q)tests/planted_guest.sh $(NAMES)
+# The same over all of hv/, by host tests and guest tests: docs/mutants.md.
+mutants: images $(UNIT_BIN)
+	$(Q)tests/mutants.py $(NAMES)
 
 # A hostile L1 again: SEED=n STEPS=m; without a seed the 20 of `make test`.
 hostile: images

@@ -42,6 +42,7 @@ static bool note_step(struct gt_frame *f)
 BLOB(nop, "nop\nnop\nnop");
 BLOB(cpuid, "nop\ncpuid\nnop");
 BLOB(cpuid_twice, "cpuid\ncpuid\nnop");
+BLOB(cpuid_plain, "xor %eax, %eax\ncpuid\nnop"); /* a leaf that a hypervisor may answer on a short way */
 BLOB(rdmsr, "rdmsr\nnop\nwrmsr\nnop");
 BLOB(wrmsr, "wrmsr\nwrmsr\nnop");
 BLOB(xsetbv, "mov %ebx, %ecx\nxgetbv\nxsetbv\nnop");
@@ -145,7 +146,7 @@ static void step_rows(const struct row *rows, size_t count, unsigned cpl, bool c
 static void single_step(void)
 {
     const struct row any[] = {
-        ROW(nop),         ROW(cpuid),       ROW(cpuid_twice),  ROW(rdmsr),
+        ROW(nop),         ROW(cpuid),       ROW(cpuid_twice),  ROW(cpuid_plain), ROW(rdmsr),
         ROW(wrmsr),       ROW(xsetbv),      ROW(wbinvd),       ROW(getsec),
         ROW(vmcall),      ROW(fault),       ROW(movss_cpuid),  ROW(movss_nop),
         ROW(movss_rdmsr), ROW(movss_movss), ROW(movss_int3),   ROW(movss_icebp),

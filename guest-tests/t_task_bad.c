@@ -215,6 +215,17 @@ STATE(user_ds_kernel, (gt_task.new32->cs = GT_UCODE32 | 3, gt_task.new32->ss = G
                        gt_task.new32->ds = GT_DATA))
 STATE(eip_wild, (SPARE(0, 0xffff, 0x9b, 0x4), gt_task.new32->cs = GT_TASK_SPARE,
                  gt_task.new32->eip = 0x10000))
+/* The last descriptor of the LDT, whole and cut: the GDT's own, seen through an LDT. */
+#define LDT_UPTO(LAST)                                                                         \
+    (SPARE((u32)(u64)gt_gdt, GT_DATA + (LAST), 0x82, 0), gt_task.new32->ldt = GT_TASK_SPARE,   \
+     gt_task.new32->ds = GT_DATA | 4)
+STATE(ds_ldt_whole, LDT_UPTO(7))
+STATE(ds_ldt_cut, LDT_UPTO(6))
+/* The exception that the old task raised goes to a task that cannot be loaded: contributory and contributory make #DF. */
+STATE(gp_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
+                  gt_mode_idt()[13] = gt_task_gate(GT_TASK_NEW)))
+STATE(ud_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
+                  gt_mode_idt()[6] = gt_task_gate(GT_TASK_NEW)))
 STATE(t_bit_and_cs, (gt_task.new32->debug_trap = 1, gt_task.new32->cs = GT_DATA))
 
 #define JMP  "jmp", gt_mode_task_jmp32, gt_mode_task_jmp16
@@ -273,6 +284,9 @@ static const struct gt_task_case behind[] = {
     BEHIND(ds_null),        BEHIND(ldt_data),        BEHIND(ldt_ti),
     BEHIND(ldt_beyond),     BEHIND(ldt_absent),      BEHIND(user_ss_kernel),
     BEHIND(user_ds_kernel), BEHIND(eip_wild),        BEHIND(t_bit_and_cs),
+    BEHIND(ds_ldt_whole),   BEHIND(ds_ldt_cut),
+    {"gp to bad task", "gp", gt_mode_task_gp32, gt_mode_task_gp16, NEW(ud), gp_to_bad},
+    {"ud to bad task", "ud", gt_mode_task_ud32, gt_mode_task_ud16, NEW(ud), ud_to_bad},
 };
 
 /* The new TSS lies where nothing is mapped: #PF before anything was changed. */

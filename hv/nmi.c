@@ -14,14 +14,17 @@
 
 #define PIN_NMI_INTERVAL (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 
-/* Outside the interval a level's controls are its own: L1 has none of these, L2 those of vmcs02's image. */
-static void interval(const struct cpu *cpu, bool on)
+/* L2 gets back the words that were merged, in which virtual NMIs may be L1's own. An NMI that waits while L2 runs is L1's
+ * should L2 leave before its window opens. */
+static void interval(struct cpu *cpu, bool on)
 {
-    const struct vmcs_image *own = cpu->in_l2 ? &cpu->nested->image02 : NULL;
-    u64 pin = own ? own->pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
-    u64 cpu1 = own ? own->cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
+    struct nested *n = cpu->nested;
+    u64 pin = cpu->in_l2 ? n->image02.pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
+    u64 cpu1 = cpu->in_l2 ? n->image02.cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
     vmcs_write(ENC_pin_ctl, on ? pin | PIN_NMI_INTERVAL : pin);
     vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
+    if (cpu->in_l2)
+        n->nmi_held = on;
 }
 
 static enum nmi_plan plan(const struct cpu *cpu)
@@ -40,14 +43,13 @@ static enum nmi_plan plan(const struct cpu *cpu)
 void nmi_deliver(struct cpu *cpu)
 {
     cpu->percpu.nmi_pending = 0;
+    interval(cpu, false); /* one that waits is the same NMI: decided anew */
     switch (plan(cpu)) {
     case NMI_INJECT:
-        interval(cpu, false);
         inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
         return;
     case NMI_WINDOW:
         interval(cpu, true);
-        nested_hold_nmi(cpu);
         return;
     case NMI_REFLECT:
         nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
@@ -74,11 +76,10 @@ enum outcome exception_exit(struct cpu *cpu)
     return RESUME;
 }
 
-/* The NMI that waited is pending again, and planned anew at the entry. */
+/* Asked again now that nothing blocks: an NMI that met L2 may be an exit to L1. */
 enum outcome nmi_window(struct cpu *cpu)
 {
     interval(cpu, false);
-    nested_release_nmi(cpu);
     cpu->percpu.nmi_pending = 1;
     return RESUME;
 }

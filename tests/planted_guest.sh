@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # planted_guest.sh [NAME...]: plants one bug at a time in a copy of the tree, boots one guest test on it, and demands
 # that the named line of the transcript is not the bare machine's (or, for the word "dead", that the test does not
-# end). tests/planted_guest.list has the bugs; HACKING.md tells what each would have done. Needs `make images`.
+# end); a bug that leaves the core's image as it is fails too. tests/planted_guest.list has the bugs; HACKING.md tells
+# what each would have done. Needs `make images`.
 # The last line counts: N passed, M failed.
 set -u
 cd "$(dirname "$0")/.."
@@ -39,6 +40,9 @@ plant() { # NAME FILE SED TEST LINE
         failed=$((failed + 1))
     elif ! make -s -C "$copy" images >"$copy/log" 2>&1; then
         echo "FAIL  $1: does not build: $(grep -m1 error "$copy/log")"
+        failed=$((failed + 1))
+    elif cmp -s "$copy/build/core.bin" build/core.bin; then
+        echo "FAIL  $1: the core's image is the same"
         failed=$((failed + 1))
     elif run nidus "$4"; judge "$4" "$5"; then
         echo "ok    $1: $4: $5"

@@ -262,6 +262,7 @@ def main():
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
                    help="more options for nidus.efi, for every test of this run (stress=restore)")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
+    p.add_argument("--limit", metavar="SECONDS", help="when to call a test hung, in place of the manifest's word")
     p.add_argument("-j", type=int, default=2, help="boots at once")
     a = p.parse_args()
     signal.signal(signal.SIGTERM, emu.raise_on_term)
@@ -275,6 +276,7 @@ def main():
         tests = shallow(tests)
     for t in tests:
         t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
+        t.options["limit"] = a.limit or t.limit()
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
     boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:

@@ -46,6 +46,7 @@ for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict t
         t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
 done
 [ -z "$long" ] || stage planted-guest make -s --no-print-directory planted-guest
+[ -z "$long" ] || stage mutants make -s --no-print-directory mutants
 [ -z "$long" ] || stage stress=restore tools/guest_tests.py --with stress=restore --out build/guest-restore \
     t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
 # 1,000 further seeds: some hours.

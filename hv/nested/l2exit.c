@@ -37,7 +37,7 @@ void nested_hold_nmi(struct cpu *cpu)
 }
 
 /* vmcs02's controls are its image's again, as the NMI's interval may have changed them. */
-void nested_release_nmi(struct cpu *cpu)
+static void release_nmi(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (!cpu->in_l2 || !n->nmi_held)
@@ -50,7 +50,7 @@ void nested_release_nmi(struct cpu *cpu)
 
 void nested_run_l1(struct cpu *cpu)
 {
-    nested_release_nmi(cpu);
+    release_nmi(cpu);
     if (cpu->in_l2 && any(cpu->percpu.spec, SPEC_IBPB)) /* to the predictors L1 and L2 are one */
         wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
     vmcs_load(cpu, &cpu->vmcs01);

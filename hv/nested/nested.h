@@ -151,9 +151,8 @@ void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info);
 /* Who runs. Each makes its VMCS current. */
 void nested_run_l1(struct cpu *cpu);
 void nested_run_l2(struct cpu *cpu);
-/* An NMI that L0 caught waits, and is pending again when L2 leaves. Both do nothing while L1 runs. */
+/* An NMI that L0 caught waits, and is pending again when L2 leaves. Does nothing while L1 runs. */
 void nested_hold_nmi(struct cpu *cpu);
-void nested_release_nmi(struct cpu *cpu);
 
 /* shadow.c: VMCS shadowing for L1. push: the working copy changed, or another VMCS12 (or none)
  * is current; pull: L1 may have written shadowed fields. */

@@ -131,8 +131,9 @@ static void load_l2(struct cpu *cpu, const struct tail *t)
 void nested_wipe(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    n->nmi_held = false; /* the blob has it: L1 is not to get it as well */
     nested_run_l1(cpu);
-    n->vmxon = n->launching = n->entering = n->nmi_held = n->init_blocked = false;
+    n->vmxon = n->launching = n->entering = n->init_blocked = false;
     n->current = GPA1(NO_VMCS12);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
     n->settled = 0;
@@ -161,8 +162,8 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
         load_l2(cpu, t);
     else
         nested_shadow_push(cpu);
-    if (any(t->flags, TAIL_NMI_HELD)) /* planned anew at the next entry */
-        cpu->percpu.nmi_pending = 1;
+    if (any(t->flags, TAIL_NMI_HELD))
+        cpu->percpu.nmi_pending = 1; /* asked anew: its window is in no field of the blob */
     n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
     return NULL;
 }

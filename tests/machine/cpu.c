@@ -158,6 +158,26 @@ static void invariants(void)
 #include "hv/vmcs12/fields.def"
 }
 
+/* What the guest enters with, and VMCS12 where L0's copy of it is whole: while L2 runs L1 writes nothing behind L0's
+ * back. The timer counts with the TSC, which L0's own work moves. */
+static void trace(const struct vmcs_image *v)
+{
+    const struct nested *n = machine.cpu->nested;
+    u64 h = machine.trace + machine.cpu->in_l2;
+#define MIX(x) h = (h ^ (u64)(x)) * 0x100000001b3ull
+#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
+    if (AREA_##area == AREA_GUEST && F_##name != F_preemption_timer_value)                         \
+        MIX(v->name);                                                                              \
+    if (machine.cpu->in_l2 && F_##name != F_preemption_timer_value)                                \
+        MIX(n->vmcs12.name);
+#include "hv/vmcs12/fields.def"
+    MIX(v->entry_intr_info);
+    MIX(any(v->entry_intr_info, INTR_ERROR_VALID) ? v->entry_exception_error_code : 0);
+    MIX(v->cr0_read_shadow);
+    MIX(v->cr4_read_shadow);
+    machine.trace = h ^ h >> 29;
+}
+
 static void refuse(const struct machine_vmcs *s, enum rule_id rule)
 {
     const struct nested *n = machine.cpu->nested;
@@ -185,6 +205,7 @@ enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
     if (v.rule != R_NONE)
         refuse(s, v.rule);
     invariants();
+    trace(&s->v);
     s->launched = true;
     machine.entries[machine.cpu->in_l2 != 0]++;
     return machine.play(&machine);

@@ -43,6 +43,7 @@ struct machine {
     struct cpu *cpu;
     enum vmx_enter (*play)(struct machine *m); /* at each entry that the processor accepts: run the guest */
     u64 entries[2];
+    u64 trace; /* of all that guests could have seen at each entry, times apart */
     jmp_buf end;
     char bug[512]; /* what L0 did wrong, or "" */
 };

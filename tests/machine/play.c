@@ -62,7 +62,7 @@ void play_edit(struct vmcs_image *v, enum vmcs_field f)
 
 /* ---- instructions of L1: their exits ------------------------------------------------------------ */
 
-static enum vmx_enter with_memory_operand(u32 reason, u64 value)
+enum vmx_enter play_memory_operand(u32 reason, u64 value)
 {
     struct vmcs_image *v = &machine.current->v;
     memcpy(machine.ram + OPERAND, &value, sizeof value);
@@ -117,6 +117,14 @@ static void fit_controls(struct vmcs_image *v)
     v->entry_ctl = within(v->entry_ctl, vcaps_entry(c));
 }
 
+/* An event that some state takes: an interrupt, an NMI, exceptions with and without error code, INT n, an MTF exit. */
+static u32 play_event(void)
+{
+    static const u32 events[] = {0x80000020, 0x80000202, 0x80000306, 0x80000b0d, 0x80000303, 0x80000700, 0x80000480};
+    u8 choice = play_byte();
+    return choice & 0x80 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
+}
+
 /* What rules tie together: each alone is refused, so an edit of one field would never pass. */
 static void tie(struct vmcs_image *v, u8 what)
 {
@@ -131,7 +139,7 @@ static void tie(struct vmcs_image *v, u8 what)
         v->guest_interruptibility |= what & 16 ? BLOCKING_BY_NMI : 0;
     }
     if (what & 32)
-        v->entry_intr_info = INTR_VALID | (u32)play_number(2) | (what & 64 ? INTR_ERROR_VALID : 0);
+        v->entry_intr_info = play_event();
     if (what & 128)
         v->guest_activity_state = 1;
 }
@@ -146,6 +154,7 @@ static void build(u32 page)
     t.v.revision = VMCS12_REVISION;
     t.v.host_cr3 = head % BASE_COUNT == BASE_P32 ? 0x3000 : 0x1000;
     t.v.virtual_apic_addr = 0x90000;
+    t.v.entry_instruction_len = 2;
     if (edits & 0x40) {
         t.v.exit_ctl |= EXIT_LOAD_PAT | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_SAVE_EFER;
         t.v.entry_ctl |= ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
@@ -222,7 +231,7 @@ static enum vmx_enter step_l1(struct machine *m)
     case 0: case 1: case 2:
         build(page);
         enter_next = true;
-        return with_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
     case 3: case 4:
         return machine_exit(EXIT_REASON_VMLAUNCH);
     case 5: case 6: case 7:
@@ -230,9 +239,9 @@ static enum vmx_enter step_l1(struct machine *m)
     case 8: case 9:
         return l1_vmwrite();
     case 10:
-        return with_memory_operand(EXIT_REASON_VMCLEAR, VMCS_PAGE + page * PAGE_SIZE);
+        return play_memory_operand(EXIT_REASON_VMCLEAR, VMCS_PAGE + page * PAGE_SIZE);
     case 11:
-        return with_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
     case 12:
         l1_registers();
         return machine_exit(EXIT_REASON_CPUID);
@@ -265,7 +274,7 @@ static enum vmx_enter play_l1(struct machine *m)
     if (window_open(v))
         return machine_exit(EXIT_REASON_NMI_WINDOW);
     if (!m->cpu->nested->vmxon)
-        return with_memory_operand(EXIT_REASON_VMXON, VMXON_PAGE);
+        return play_memory_operand(EXIT_REASON_VMXON, VMXON_PAGE);
     return step_l1(m);
 }
 

@@ -24,6 +24,9 @@ u64 play_edgy(void);
 /* Any bits of `may`. */
 u64 play_bits(u64 may);
 
+/* The exit of an instruction of L1 whose memory operand, 8 bytes, holds the value. */
+enum vmx_enter play_memory_operand(u32 reason, u64 value);
+
 /* One field of an image: a bit flipped, or another number. */
 void play_edit(struct vmcs_image *v, enum vmcs_field f);
 

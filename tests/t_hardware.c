@@ -1,0 +1,192 @@
+/*
+ * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is completed, how an event that
+ * an exit cut short is delivered again, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The
+ * rows are the SDM's sentences; whole runs are t_transition.c's.
+ */
+#include "tests/machine/machine.h"
+#include "hv/vmcs12/profile.h"
+#include "hv/vmx/msr_l1.h"
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void (*body)(struct machine *m, struct vmcs_image *v);
+
+static enum vmx_enter at_first_entry(struct machine *m)
+{
+    body(m, &m->current->v);
+    machine_end();
+}
+
+/* L0 is up, vmcs01 is current, L1 is about to run. */
+static void on_machine(void (*what)(struct machine *m, struct vmcs_image *v))
+{
+    body = what;
+    assert_true(machine_reset_to(MODEL_E5));
+    machine.play = at_first_entry;
+    assert_true(machine_run(PROFILE_HOST, 0, 0));
+    assert_string_equal(machine.bug, "");
+}
+
+/* SDM 3B 18.3.1.4 "Single-Step Exception Condition": BS becomes pending when TF is set and BTF is not. RF is cleared, and
+ * what STI or MOV SS blocked is over. */
+static void advance_rows(struct machine *m, struct vmcs_image *v)
+{
+    for (u32 i = 0; i < 64; i++) {
+        bool tf = i & 1, btf = i & 2, rf = i & 4;
+        v->guest_rflags = RFLAGS_FIXED | RFLAGS_IF | (tf ? RFLAGS_TF : 0) | (rf ? RFLAGS_RF : 0);
+        v->guest_debugctl = (btf ? DEBUGCTL_BTF : 0) | (i & 32 ? DEBUGCTL_LBR : 0);
+        v->guest_interruptibility = (i >> 3 & 3) | BLOCKING_BY_NMI;
+        v->guest_pending_dbg_exceptions = 0;
+        v->guest_rip = 0x1000;
+        v->exit_instruction_len = 3;
+        exit_snapshot(m->cpu, 0);
+        exit_advance(m->cpu);
+        assert_int_equal(v->guest_rip, 0x1003);
+        assert_int_equal(v->guest_pending_dbg_exceptions, tf && !btf ? PENDING_DBG_BS : 0);
+        assert_int_equal(v->guest_interruptibility, BLOCKING_BY_NMI);
+        assert_int_equal(v->guest_rflags & RFLAGS_RF, 0);
+        assert_int_equal(v->guest_rflags & RFLAGS_TF, tf ? RFLAGS_TF : 0);
+    }
+}
+
+static void instructions_are_completed(void **state)
+{
+    (void)state;
+    on_machine(advance_rows);
+}
+
+/* An NMI whose delivery was cut short was not taken: it must not find itself blocked. Nothing else unblocks. */
+static void again_rows(struct machine *m, struct vmcs_image *v)
+{
+    static const u32 events[] = {INTR_VALID | 0x20, INTR_VALID | INTR_NMI << 8 | VEC_NMI,
+                                 INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD,
+                                 INTR_VALID | INTR_SW_INTERRUPT << 8 | 0x80, 0};
+    for (u32 i = 0; i < ARRAY_LEN(events); i++) {
+        v->entry_intr_info = 0;
+        v->idt_vectoring_info = events[i];
+        v->exit_instruction_len = 2;
+        v->guest_interruptibility = BLOCKING_BY_NMI;
+        v->exit_qualification = 0;
+        exit_snapshot(m->cpu, SNAP_IDT | SNAP_QUAL);
+        exit_retry(m->cpu);
+        assert_int_equal(v->entry_intr_info, events[i]);
+        assert_int_equal(v->guest_interruptibility,
+                         INTR_TYPE(events[i]) == INTR_NMI && events[i] ? 0 : BLOCKING_BY_NMI);
+        if (INTR_TYPE(events[i]) == INTR_SW_INTERRUPT)
+            assert_int_equal(v->entry_instruction_len, 2);
+    }
+}
+
+static void events_are_delivered_again(void **state)
+{
+    (void)state;
+    on_machine(again_rows);
+}
+
+/* Four bitmaps of 1 KiB: reads of low and high MSRs, writes of low and high MSRs. SDM 3C 25.6.9 "MSR-Bitmap Address" */
+static bool exits(const struct machine *m, u32 msr, bool write)
+{
+    const u8 *map = m->cpu->vm->msr.bitmap + (write ? 2048 : 0);
+    return map[msr / 8] & 1u << (msr % 8);
+}
+
+static void map_rows(struct machine *m, struct vmcs_image *v)
+{
+    static const struct {
+        u32 msr;
+        bool read, write;
+    } rows[] = {
+        {MSR_IA32_APIC_BASE, false, true},       {MSR_IA32_FEATURE_CONTROL, true, true},
+        {MSR_IA32_BIOS_UPDT_TRIG, false, true},  {MSR_IA32_SMM_MONITOR_CTL, true, true},
+        {MSR_IA32_MTRR_PHYSBASE0, false, true},  {MSR_IA32_MTRR_DEF_TYPE, false, true},
+        {MSR_IA32_PEBS_ENABLE, false, true},     {MSR_IA32_VMX_BASIC, true, true},
+        {MSR_IA32_VMX_EXIT_CTLS2, true, true},   {MSR_IA32_RTIT_OUTPUT_BASE, true, true},
+    };
+    assert_int_equal(v->msr_bitmap_addr, m->cpu->vm->msr.bitmap_hpa.a);
+    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].read)
+            assert_true(exits(m, rows[i].msr, false));
+        assert_true(exits(m, rows[i].msr, true) == rows[i].write);
+    }
+}
+
+static void msr_accesses_exit(void **state)
+{
+    (void)state;
+    on_machine(map_rows);
+}
+
+/* What VMX fixes and what is hidden is L0's, with L1's own value in the read shadow. SDM 3C 24.8 "Restrictions on VMX
+ * Operation" */
+static void owned_rows(struct machine *m, struct vmcs_image *v)
+{
+    assert_int_equal(v->cr0_guest_host_mask, CR0_NE);
+    assert_int_equal(v->cr4_guest_host_mask, CR4_VMXE | CR4_SMXE);
+    assert_int_equal(v->cr0_read_shadow, CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP);
+    assert_int_equal(v->cr4_read_shadow, CR4_PAE | CR4_VMXE);
+    (void)m;
+    assert_true(any(v->guest_cr0, CR0_NE) && any(v->guest_cr4, CR4_VMXE) && !any(v->guest_cr4, CR4_SMXE));
+}
+
+static void owned_bits(void **state)
+{
+    (void)state;
+    on_machine(owned_rows);
+}
+
+/* SDM 3A 2.2.1 "Extended Feature Enable Register": LMA is read-only, LME cannot change while paging is on. */
+static void efer_rows(struct machine *m, struct vmcs_image *v)
+{
+    u64 long_mode = EFER_LME | EFER_LMA;
+    v->guest_efer = long_mode;
+    exit_snapshot(m->cpu, 0);
+    assert_false(msr_l1_write(m->cpu, MSR_IA32_EFER, 0));
+    assert_false(msr_l1_write(m->cpu, MSR_IA32_EFER, long_mode | BIT(1)));
+    assert_int_equal(v->guest_efer, long_mode);
+    assert_true(msr_l1_write(m->cpu, MSR_IA32_EFER, EFER_LME | EFER_SCE));
+    assert_int_equal(v->guest_efer, long_mode | EFER_SCE);
+    v->guest_cr0 &= ~CR0_PG;
+    v->guest_efer = 0;
+    exit_snapshot(m->cpu, 0);
+    assert_true(msr_l1_write(m->cpu, MSR_IA32_EFER, EFER_LME | EFER_LMA));
+    assert_int_equal(v->guest_efer, EFER_LME);
+}
+
+static void efer_is_judged(void **state)
+{
+    (void)state;
+    on_machine(efer_rows);
+}
+
+/* A VPID of L1's keeps its tag, no other has it, and neither L0's nor L1's own is among them. */
+static void tag_rows(struct machine *m, struct vmcs_image *v)
+{
+    (void)v;
+    u16 first = nested_vpid02(m->cpu, 5);
+    for (u16 vpid = 6; vpid < 5 + VPID02_COUNT; vpid++) {
+        u16 tag = nested_vpid02(m->cpu, vpid);
+        assert_true(tag >= VPID02_FIRST && tag < VPID02_FIRST + VPID02_COUNT && tag != first);
+        assert_int_equal(nested_vpid02(m->cpu, vpid), tag);
+    }
+    assert_int_equal(nested_vpid02(m->cpu, 5), first);
+}
+
+static void vpids_have_tags(void **state)
+{
+    (void)state;
+    on_machine(tag_rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(instructions_are_completed),
+        cmocka_unit_test(events_are_delivered_again),
+        cmocka_unit_test(msr_accesses_exit),
+        cmocka_unit_test(owned_bits),
+        cmocka_unit_test(efer_is_judged),
+        cmocka_unit_test(vpids_have_tags),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
