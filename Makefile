@@ -142,7 +142,7 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 # ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
 # The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
 MACH_SRC := $(wildcard tests/machine/*.c) \
-  $(filter-out $(PURE_SRC) $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+  $(filter-out $(PURE_SRC) hv/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
 MACH_INC := -Itests/machine/fake $(INC)
 $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)
@@ -150,7 +150,7 @@ $(B)/host/mach/%.o: %.c
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
 MACH_UNIT := t_transition t_hardware
-$(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -include tests/machine/fake.h
+$(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
@@ -174,7 +174,7 @@ $(B)/fuzz/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-$(B)/fuzz/tests/fuzz/f_transition.o: FUZZ_CFLAGS += -include tests/machine/fake.h
+$(B)/fuzz/tests/fuzz/f_transition.o: FUZZ_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(B)/fuzz/f_transition: $(MACH_SRC:%.c=$(B)/fuzz/mach/%.o)
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined $^ -lcmocka -o $@

@@ -2,10 +2,19 @@
 #include "hv/nested/judge.h"
 #include "hv/nested/explain.h"
 #include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
 
+#define LEAF_ADDRESS_SIZES 0x80000008u
+#define CPUID7_EBX_SGX     BIT(2)
+
+/* L1 may be shown less: narrower addresses, no SGX. */
 bool judge_init(struct cpu *cpu)
 {
     struct check_cpuid facts = nested_cpuid_facts(cpu);
+    u32 sizes = cpuid(LEAF_ADDRESS_SIZES, 0).eax;
+    facts.maxphyaddr = (u8)sizes;
+    facts.linear_width = (u8)(sizes >> 8);
+    facts.sgx = any(cpuid(7, 0).ebx, CPUID7_EBX_SGX);
     struct check_cpu *judge = mem_pages(&cpu->vm->mem, (sizeof *judge + PAGE_SIZE - 1) / PAGE_SIZE);
     if (judge)
         check_cpu_init(judge, &cpu->vm->facts.vmx, &facts);

@@ -165,7 +165,6 @@ static void build(u32 page)
         play_edit(&t.v, (enum vmcs_field)(play_byte() % F_COUNT));
     if (edits & 0x18)
         fit_controls(&t.v);
-    t.v.entry_msr_load_count = 0;
     t.v.launch_state = edits & 0x80 ? LAUNCH_LAUNCHED : LAUNCH_CLEAR;
     vmcs12_store_page(&t.v, machine.ram + VMCS_PAGE + page * PAGE_SIZE);
 }
