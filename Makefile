@@ -61,8 +61,9 @@ $(B)/core.elf: linker.ld $(CORE_OBJ)
 $(B)/core.bin: $(B)/core.elf
 	$(Q)objcopy -O binary $< $@
 
-# The bar of the walking skeleton was 64 KiB; the nested core has more room. Tables (.def) are not counted.
-CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),192,64)
+# The bar of the walking skeleton was 64 KiB, that of the nested core 192. Retpolines, the allow-lists of MSRs and CPUID,
+# the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more.
+CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),208,64)
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'

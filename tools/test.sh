@@ -39,6 +39,8 @@ stage guest tools/guest_tests.py ${long:+--long}
 stage depth-2 tools/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage ept01 tools/ept01_test.py
 stage ends tools/ends_test.py
+stage paranoid tools/guest_tests.py --with stress=paranoid --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
+    t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_ept_event t_ept_vpid
 # t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at
 # every exit and drops EPT02 with it: a test of many violations runs for minutes.
 for extra in ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict tlb=eager}; do
