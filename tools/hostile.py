@@ -158,7 +158,7 @@ def cut(boots, seed, steps, last):
     keep, parts = [s for s in steps if s < last], 2
 
     def wrong(trials):
-        return [bool(differences(a, b)) for a, b in boots.both([arguments(seed, t + [last]) for t in trials])]
+        return [bool(differences(a, b)) for a, b in boots.both([arguments(seed, t + [last], 1) for t in trials])]
 
     if wrong([[]])[0]:
         return [last]
@@ -167,7 +167,7 @@ def cut(boots, seed, steps, last):
         size = -(-len(keep) // parts)
         pieces = [keep[i:i + size] for i in range(0, len(keep), size)]
         trials = [p for p in pieces if parts > 1] + [[s for s in keep if s not in set(p)] for p in pieces]
-        trials = [t for t in trials if len(t) < len(keep) and len(arguments(seed, t + [last])) < ARGUMENT_ROOM]
+        trials = [t for t in trials if len(t) < len(keep) and len(arguments(seed, t + [last], 1)) < ARGUMENT_ROOM]
         for i in range(0, len(trials), BATCH):
             hit = next((t for t, bad in zip(trials[i:i + BATCH], wrong(trials[i:i + BATCH])) if bad), None)
             if hit is not None:
