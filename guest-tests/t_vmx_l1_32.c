@@ -165,6 +165,7 @@ static void operands(void)
     STEP("read 16", VMREAD, 5, V_GUEST_ES_SEL, 0);
     STEP("read bad field", VMREAD, 5, 0x6fff, 0);
     STEP("read memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04", S + 0x20, V_GUEST_RIP, 0);
+    STEP("read unshadowed memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04", S + 0x20, V_TSC_OFFSET, 0);
     STEP("write memory reads 4", "\x0f\x79\x08", S, V_GUEST_RIP, 0);
     STEP("read it back", VMREAD, 5, V_GUEST_RIP, 0);
     STEP("sib", "\x0f\xc7\x7c\x98\x08\x8b\x44\x98\x08", S, 0, 4);
