@@ -125,9 +125,9 @@ static void bend(void)
 static void addresses(void)
 {
     static const u8 fields[] = {VI_MSR_BITMAP, VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR, VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,
-                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_IO_BITMAP_A, VI_IO_BITMAP_B, VI_ENTRY_MSR_LOAD_ADDR};
+                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_IO_BITMAP_A, VI_IO_BITMAP_B};
     const int link = h_region(l2.f[VI_VMCS_LINK_PTR]);
-    u64 eptp = l2.f[VI_EPT_POINTER];
+    u64 eptp = l2.f[VI_EPT_POINTER], *list = &l2.f[VI_ENTRY_MSR_LOAD_ADDR];
 
     for (unsigned k = 0; k < sizeof fields; k++) {
         u64 *at = &l2.f[fields[k]], page = (*at - ARENA) >> 12;
@@ -135,6 +135,8 @@ static void addresses(void)
         if (page < ARENA_PAGES && (page < PG_IO_A || (page > PG_SCRATCH && page != PG_H_EMPTY)))
             *at = ARENA_AT(PG_SCRATCH) | (*at & 0xfff);
     }
+    if ((*list - ARENA) >> 12 < ARENA_PAGES) /* not any bytes for MSR numbers: CAVEAT msr-unlisted */
+        *list = ARENA_AT(PG_ENTRY_LOAD) | (*list & 0xfff);
     if ((eptp & E_ADDR) - ARENA < ARENA_PAGES * 4096 && (eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
         l2.f[VI_EPT_POINTER] = ARENA_AT(PG_H_EMPTY) | (eptp & 0xfff);
     if ((eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
@@ -161,8 +163,7 @@ static void agree(void)
     if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED) /* CAVEAT(bochs-cs-ss-dpl) */
         l2.f[VI_GUEST_SS_AR] = (l2.f[VI_GUEST_SS_AR] & ~AR_DPL) | (l2.f[VI_GUEST_CS_AR] & AR_DPL);
     addresses();
-    if (l2.f[VI_PREEMPTION_TIMER] == 0 || l2.f[VI_PREEMPTION_TIMER] > H_TIMER)
-        l2.f[VI_PREEMPTION_TIMER] = H_TIMER;
+    l2.f[VI_PREEMPTION_TIMER] = H_TIMER; /* a shorter one runs out in a hypervisor's work */
 }
 
 void h_image(void)
