@@ -134,45 +134,54 @@ static void handle_exit(struct cpu *cpu)
     apply(cpu, row->handle(cpu));
 }
 
-static void before_entry(struct cpu *cpu)
+/* The entry did not lead to an exit. */
+static void not_entered(struct cpu *cpu, enum vmx_enter how)
 {
-    judge_before_entry(cpu);
-    if (cpu->current->launched)
-        flush_audit_entry(cpu);
-}
-
-static void stress(struct cpu *cpu)
-{
-    if (cpu->nested)
-        nested_stress(cpu);
-    if (any(cpu->vm->stress, STRESS_PARANOID))
-        paranoid_check(cpu);
+    if (how != VMX_ENTER_NMI)
+        refused(cpu, how);
+    else if (cpu->dead)
+        cpu->percpu.mc_pending = cpu->percpu.nmi_pending = 0;
+    else if (cpu->percpu.mc_pending)
+        mc_deliver(cpu);
+    else
+        nmi_deliver(cpu);
 }
 
 static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
-        bool paranoid = __builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0);
-        if (paranoid)
-            before_entry(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
-        if (paranoid && how == VMX_ENTER_EXIT)
-            flush_audit_exit(cpu);
-        if (how == VMX_ENTER_EXIT) {
-            cpu->current->launched = 1;
-            handle_exit(cpu);
-            if (__builtin_expect(cpu->vm->stress, 0))
-                stress(cpu);
-        } else if (how == VMX_ENTER_NMI) {
-            if (cpu->dead)
-                cpu->percpu.mc_pending = cpu->percpu.nmi_pending = 0;
-            else if (cpu->percpu.mc_pending)
-                mc_deliver(cpu);
-            else
-                nmi_deliver(cpu);
-        } else {
-            refused(cpu, how);
+        if (__builtin_expect(how != VMX_ENTER_EXIT, 0)) {
+            not_entered(cpu, how);
+            continue;
         }
+        cpu->current->launched = 1;
+        handle_exit(cpu);
+    }
+}
+
+/* The same with stress=. */
+static void NORETURN run_stressed(struct cpu *cpu)
+{
+    bool paranoid = any(cpu->vm->stress, STRESS_PARANOID);
+    for (;;) {
+        if (paranoid)
+            judge_before_entry(cpu);
+        if (paranoid && cpu->current->launched)
+            flush_audit_entry(cpu);
+        enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (how != VMX_ENTER_EXIT) {
+            not_entered(cpu, how);
+            continue;
+        }
+        cpu->current->launched = 1;
+        if (paranoid)
+            flush_audit_exit(cpu);
+        handle_exit(cpu);
+        if (cpu->nested)
+            nested_stress(cpu);
+        if (paranoid)
+            paranoid_check(cpu);
     }
 }
 
@@ -223,5 +232,7 @@ u64 hv_entry(struct handoff *h)
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
              cpu->vm->depth, cpu->vm->ept01.eptp);
+    if (cpu->vm->stress)
+        run_stressed(cpu);
     run(cpu);
 }

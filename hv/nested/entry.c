@@ -79,21 +79,41 @@ static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
     return p.kind == GPA1_NOTHING ? nothing : p.hpa;
 }
 
+/* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
+void nested_forget_dropped(struct cpu *cpu)
+{
+    memset(cpu->nested->drop, 0xff, PAGE_SIZE);
+}
+
+/* The pages that the CPU writes for L2. */
+static void fill_written(struct cpu *cpu, struct merge_addr *a)
+{
+    struct nested *n = cpu->nested;
+    const struct vmcs_image *v = &n->vmcs12;
+    hpa_t drop = mem_hpa(&cpu->vm->mem, n->drop);
+    if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
+        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, drop);
+    if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
+        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
+    a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
+    n->dropping = a->virtual_apic_nowhere || a->posted_intr_desc.a == drop.a;
+    if (n->dropping)
+        nested_forget_dropped(cpu);
+}
+
 static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
 {
-    const struct nested *n = cpu->nested;
+    struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
-    hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones), drop = mem_hpa(&cpu->vm->mem, n->drop);
     if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
+        hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
         a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
-    if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
-        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, drop);
-    a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
-    if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
-        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
+    n->dropping = false;
+    if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
+        fill_written(cpu, a);
     /* The CPU compares this address and never reads it, so a device's is as good as any. */
     if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
         a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
@@ -117,12 +137,6 @@ static void add_perf_global(struct merge_env *env)
     env->l1.perf_global_ctrl = vmcs_read(ENC_guest_perf_global_ctrl);
 }
 
-/* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
-void nested_forget_dropped(struct cpu *cpu)
-{
-    memset(cpu->nested->drop, 0xff, PAGE_SIZE);
-}
-
 void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 {
     struct nested *n = cpu->nested;
@@ -140,9 +154,6 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
-    n->dropping = env.addr.virtual_apic_nowhere || env.addr.posted_intr_desc.a == mem_hpa(&cpu->vm->mem, n->drop).a;
-    if (n->dropping)
-        nested_forget_dropped(cpu);
     bitmap02_merge(cpu);
     merge_vmcs02(&env, &n->want02);
 }

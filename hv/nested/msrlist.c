@@ -39,13 +39,13 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
 u32 nested_msr_load_entry(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
-    return load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
+    return v->entry_msr_load_count == 0 ? 0 : load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
 }
 
 u32 nested_msr_load_exit(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
-    return load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
+    return v->exit_msr_load_count == 0 ? 0 : load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
 }
 
 /* The time-stamp counter is that of the exit, not of L0's work since then. */
@@ -61,8 +61,8 @@ static bool read_for_store(struct cpu *cpu, struct msr_entry *e)
 u32 nested_msr_store(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
-    u32 limit = area_limit(cpu);
-    for (u32 i = 0; i < v->exit_msr_store_count; i++) {
+    u32 count = v->exit_msr_store_count;
+    for (u32 i = 0, limit = count == 0 ? 0 : area_limit(cpu); i < count; i++) {
         struct msr_entry e = entry_at(cpu, v->exit_msr_store_addr, i);
         if (i >= limit || check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !read_for_store(cpu, &e))
             return i + 1;
