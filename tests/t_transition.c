@@ -5,6 +5,7 @@
  */
 #include "tests/machine/play.h"
 #include "hv/vmcs12/profile.h"
+#include "hv/vmx/msr_l1.h"
 #include "tests/rng.h"
 #include "tests/valid.h"
 #include <stdint.h>
@@ -341,6 +342,31 @@ static void short_way_is_the_long_one(void **state)
     assert_true(short_ways > 0);
 }
 
+/* ---- what L1 may do to the processor's own mitigations --------------------------------------------- */
+
+static enum vmx_enter mitigations(struct machine *m)
+{
+    const u64 doitm = 1 << 12, energy_filtering = 1 << 11, fb_clear_ctrl = 1 << 18, fb_clear_dis = 8;
+    u64 v;
+    m->msr_arch_caps = ~0ull;
+    assert_true(msr_l1_read(m->cpu, MSR_IA32_ARCH_CAPABILITIES, &v));
+    assert_int_equal(v & (doitm | energy_filtering | fb_clear_ctrl), doitm);
+    assert_true(msr_l1_write(m->cpu, MSR_IA32_MCU_OPT_CTRL, 1));
+    assert_false(msr_l1_write(m->cpu, MSR_IA32_MCU_OPT_CTRL, 1 | fb_clear_dis));
+    assert_int_equal(m->msr_mcu_opt, 1);
+    machine_end();
+}
+
+static void mitigations_stay(void **state)
+{
+    (void)state;
+    assert_true(machine_reset_to(MODEL_E5));
+    machine.play = mitigations;
+    assert_true(machine_run(PROFILE_HOST, 0, 0));
+    assert_string_equal(machine.bug, "");
+    assert_int_equal(machine.msr_mcu_opt, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +377,7 @@ int main(void)
         cmocka_unit_test(l0_carries_out),
         cmocka_unit_test(pdptes_at_cr3),
         cmocka_unit_test(short_way_is_the_long_one),
+        cmocka_unit_test(mitigations_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

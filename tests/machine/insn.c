@@ -63,6 +63,10 @@ static u64 *msr_at(u32 msr)
         return &machine.msr_debugctl;
     case MSR_IA32_PERF_GLOBAL_CTRL:
         return &machine.msr_perf;
+    case MSR_IA32_ARCH_CAPABILITIES:
+        return &machine.msr_arch_caps;
+    case MSR_IA32_MCU_OPT_CTRL:
+        return &machine.msr_mcu_opt;
     case MSR_IA32_SYSENTER_CS:
     case MSR_IA32_SYSENTER_ESP:
     case MSR_IA32_SYSENTER_EIP:

@@ -37,6 +37,7 @@ struct machine {
     struct check_cpu rules;
     struct machine_vmcs vmcs[VMCS_SLOTS], *current;
     u64 cr0, cr2, cr3, cr4, tsc, msr_efer, msr_pat, msr_debugctl, msr_perf, msr_sysenter[3];
+    u64 msr_arch_caps, msr_mcu_opt;
     u8 *ram;
     /* the run */
     struct percpu *gs;
