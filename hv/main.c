@@ -124,8 +124,9 @@ static void handle_exit(struct cpu *cpu)
         cpu->exits[cpu->in_l2][basic]++;
         row = &cpu->rows[basic];
     }
-    if (__builtin_expect(any(reason, EXIT_REASON_ENTRY_FAIL), 0) && !cpu->in_l2 &&
-        basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
+    if (__builtin_expect(!any(reason, EXIT_REASON_ENTRY_FAIL), 1))
+        cpu->current->launched = 1; /* an entry that failed leaves that as it was */
+    else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
     exit_snapshot(cpu, row->snap);
     u32 at = cpu->last_at++ % LAST_EXITS;
@@ -159,7 +160,6 @@ static void NORETURN run(struct cpu *cpu)
         if (paranoid && how == VMX_ENTER_EXIT)
             flush_audit_exit(cpu);
         if (how == VMX_ENTER_EXIT) {
-            cpu->current->launched = 1;
             handle_exit(cpu);
             if (__builtin_expect(cpu->vm->stress, 0))
                 stress(cpu);

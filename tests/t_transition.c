@@ -342,6 +342,43 @@ static void short_way_is_the_long_one(void **state)
     assert_true(short_ways > 0);
 }
 
+/* ---- a machine check stops a VMLAUNCH ------------------------------------------------------------- */
+
+/* Neither VMCS12 nor vmcs02 is launched then, and L1's next VMLAUNCH is good.
+ * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
+static enum vmx_enter stopped_launch(struct machine *m)
+{
+    const struct nested *n = m->cpu->nested;
+    if (step == 0)
+        write_vmcs12(m, BASE_PLAIN);
+    if (step < 3)
+        return up_to_launch(step++);
+    if (step++ == 3) {
+        assert_true(m->cpu->in_l2 && !m->launched);
+        return machine_exit(EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
+    }
+    if (step == 5) {
+        assert_true(!m->cpu->in_l2);
+        assert_int_equal(n->vmcs12.exit_reason, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
+        assert_int_equal(n->vmcs12.launch_state, LAUNCH_CLEAR);
+        return up_to_launch(2);
+    }
+    assert_true(m->cpu->in_l2);
+    assert_int_equal(n->vmcs12.launch_state, LAUNCH_LAUNCHED);
+    machine_end();
+}
+
+static void launch_stopped(void **state)
+{
+    (void)state;
+    step = 0;
+    assert_true(machine_reset_to(MODEL_E5));
+    machine.play = stopped_launch;
+    assert_true(machine_run(PROFILE_E5_2683_V4, 0, 0));
+    assert_string_equal(machine.bug, "");
+    assert_int_equal(step, 6);
+}
+
 /* ---- what L1 may do to the processor's own mitigations --------------------------------------------- */
 
 static enum vmx_enter mitigations(struct machine *m)
@@ -377,6 +414,7 @@ int main(void)
         cmocka_unit_test(l0_carries_out),
         cmocka_unit_test(pdptes_at_cr3),
         cmocka_unit_test(short_way_is_the_long_one),
+        cmocka_unit_test(launch_stopped),
         cmocka_unit_test(mitigations_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

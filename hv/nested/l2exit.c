@@ -241,11 +241,11 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     u64 then = cpu->nested->exit_tsc = rdtsc();
     if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
         return mc_met_entry(cpu);
-    cpu->nested->entering = false;
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
         explain_refused(cpu, reason);
         return nested_entry_failed(cpu, reason, cpu->exit.qual);
     }
+    cpu->nested->entering = false;
     enum outcome out = answer(cpu);
     charge_timer(cpu, then);
     if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))

@@ -43,6 +43,7 @@ struct machine {
     struct percpu *gs;
     struct cpu *cpu;
     enum vmx_enter (*play)(struct machine *m); /* at each entry that the processor accepts: run the guest */
+    bool launched; /* of the VMCS, before the entry under way */
     u64 entries[2];
     u64 trace; /* of all that guests could have seen at each entry, times apart */
     jmp_buf end;
