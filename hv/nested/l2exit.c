@@ -172,6 +172,8 @@ static enum outcome l0_looks(struct cpu *cpu)
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION) {
         tell_unwanted(cpu);
         ept02_start_over(cpu);
+        exit_more(cpu, SNAP_IDT);
+        exit_retry(cpu);
         return RESUME;
     }
     exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
