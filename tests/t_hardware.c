@@ -135,6 +135,29 @@ static void owned_bits(void **state)
     on_machine(owned_rows);
 }
 
+/* A write that is let pass runs again, beyond a breakpoint at it: the exit saved RF = 0. SDM 3C 28.3.3 "Saving RIP, RSP,
+ * RFLAGS, and SSP" */
+static void owned_write_rows(struct machine *m, struct vmcs_image *v)
+{
+    for (u32 i = 0; i < 4; i++) {
+        bool cr4 = i & 1, breakpoint = i & 2;
+        v->guest_dr7 = DR7_RESET | (breakpoint ? 1 : 0);
+        v->guest_rflags = RFLAGS_FIXED;
+        v->exit_qualification = cr4 ? 4 : 0;
+        m->cpu->regs.gpr[REG_RAX] = cr4 ? v->guest_cr4 & ~CR4_VMXE : v->guest_cr0 & ~CR0_NE;
+        exit_snapshot(m->cpu, SNAP_STEP | SNAP_QUAL | SNAP_MODE);
+        assert_int_equal(emulate_cr_access(m->cpu), RESUME);
+        assert_false(cr4 ? any(v->cr4_read_shadow, CR4_VMXE) : any(v->cr0_read_shadow, CR0_NE));
+        assert_int_equal(any(v->guest_rflags, RFLAGS_RF), breakpoint);
+    }
+}
+
+static void owned_write_runs_again(void **state)
+{
+    (void)state;
+    on_machine(owned_write_rows);
+}
+
 /* SDM 3A 2.2.1 "Extended Feature Enable Register": LMA is read-only, LME cannot change while paging is on. */
 static void efer_rows(struct machine *m, struct vmcs_image *v)
 {
@@ -185,6 +208,7 @@ int main(void)
         cmocka_unit_test(events_are_delivered_again),
         cmocka_unit_test(msr_accesses_exit),
         cmocka_unit_test(owned_bits),
+        cmocka_unit_test(owned_write_runs_again),
         cmocka_unit_test(efer_is_judged),
         cmocka_unit_test(vpids_have_tags),
     };
