@@ -5,10 +5,14 @@
  */
 #include "tests/machine/machine.h"
 #include "hv/vmcs12/profile.h"
+#include "hv/vmx/gla.h"
 #include "hv/vmx/msr_l1.h"
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#define TABLES 0x100000ull /* one page for each level */
+#define USER_PAGE 7u
 
 static void (*body)(struct machine *m, struct vmcs_image *v);
 
@@ -201,6 +205,32 @@ static void vpids_have_tags(void **state)
     on_machine(tag_rows);
 }
 
+/* Operands in memory obey the keys of user pages by L1's PKRU. SDM 3A 4.6.2 "Protection Keys" */
+static void key_rows(struct machine *m, struct vmcs_image *v)
+{
+    struct gla_span span;
+    for (u64 level = 0; level < 4; level++) /* all of key 1, at linear address 0 */
+        *(u64 *)(m->ram + TABLES + level * PAGE_SIZE) = (TABLES + (level + 1) * PAGE_SIZE) | USER_PAGE | 1ull << 59;
+    v->guest_cr3 = TABLES;
+    v->guest_efer = EFER_LMA | EFER_LME;
+    for (u32 i = 0; i < 8; i++) {
+        bool pke = i & 1, write = i & 2, only_write = i & 4;
+        m->pkru = only_write ? 2 << 2 : 1 << 2;
+        v->guest_cr4 = CR4_PAE | CR4_VMXE | (pke ? CR4_PKE : 0);
+        exit_snapshot(m->cpu, 0);
+        bool ok = gla_translate(m->cpu, 0x18, 8, write ? PF_W : 0, &span);
+        assert_int_equal(ok, !pke || (only_write && !write));
+        if (!ok)
+            assert_int_equal(m->cpu->fault.error, PF_P | PF_PK | (write ? PF_W : 0));
+    }
+}
+
+static void keys_are_obeyed(void **state)
+{
+    (void)state;
+    on_machine(key_rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +241,7 @@ int main(void)
         cmocka_unit_test(owned_write_runs_again),
         cmocka_unit_test(efer_is_judged),
         cmocka_unit_test(vpids_have_tags),
+        cmocka_unit_test(keys_are_obeyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

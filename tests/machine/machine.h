@@ -38,6 +38,7 @@ struct machine {
     struct machine_vmcs vmcs[VMCS_SLOTS], *current;
     u64 cr0, cr2, cr3, cr4, tsc, msr_efer, msr_pat, msr_debugctl, msr_perf, msr_sysenter[3];
     u64 msr_arch_caps, msr_mcu_opt;
+    u32 pkru;
     u8 *ram;
     /* the run */
     struct percpu *gs;
