@@ -36,6 +36,7 @@ static bool read_vmx(struct cpu *cpu, u32 msr, u64 *v)
     if (!shown || at >= sizeof *shown / sizeof(u64))
         return false;
     const u64 *words = &shown->basic;
+    at &= (u32)index_mask(at, sizeof *shown / sizeof(u64));
     *v = words[at];
     return *v || msr < MSR_IA32_VMX_PROCBASED_CTLS2;
 }
