@@ -60,8 +60,12 @@ void nested_run_l1(struct cpu *cpu)
     flush_l1(cpu);
 }
 
+/* A VM entry sets NMI blocking anew: an NMI that L1 could not take may be an exit of L2's, or L2's.
+ * SDM 3C 27.3.2.5 "Updating Non-Register State" */
 void nested_run_l2(struct cpu *cpu)
 {
+    if (__builtin_expect(cpu->nmi_waits, 0))
+        (void)nmi_window(cpu); /* asked anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
