@@ -144,7 +144,7 @@ static void before_entry(struct cpu *cpu)
 
 static void stress(struct cpu *cpu)
 {
-    if (cpu->nested)
+    if (cpu->nested && !cpu->dead) /* a restored state would run again */
         nested_stress(cpu);
     if (any(cpu->vm->stress, STRESS_PARANOID))
         paranoid_check(cpu);
