@@ -117,7 +117,7 @@ static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. */
+/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. CAVEAT(cpuid-known) */
 #define MCG_CAP_LMCE        BIT(27)
 #define PERF_CAP_LBR_FORMAT 0x3full /* all ones: architectural LBR */
 #define PERF_CAP_KNOWN      (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
