@@ -15,6 +15,7 @@
 #define RDCL_NO              (1ull << 0)
 #define SKIP_L1DFL_VMENTRY   (1ull << 3)
 #define MDS_NO               (1ull << 5)
+#define TSX_CTRL             (1ull << 7)
 #define TAA_NO               (1ull << 8)
 #define STALE_DATA_NO        (7ull << 13) /* SBDR_SSDP_NO, FBSDP_NO, PSDP_NO */
 #define FB_CLEAR             (1ull << 17)
@@ -43,12 +44,13 @@ static bool needs_l1d(const struct facts *f)
     return !(caps & (RDCL_NO | SKIP_L1DFL_VMENTRY)) && !listed(no_l1tf, ARRAY_LEN(no_l1tf), f);
 }
 
-/* MDS, TAA, stale data of MMIO, register-file data: VERW is the answer to each. */
+/* MDS, TAA, stale data of MMIO, register-file data: VERW is the answer to each. What IA32_TSX_CTRL has turned
+ * off, L1 can turn on again. */
 static bool needs_verw(const struct facts *f)
 {
     u64 caps = f->value[FACT_ARCH_CAPABILITIES];
     bool mds = !(caps & MDS_NO) && !listed(no_mds, ARRAY_LEN(no_mds), f);
-    bool taa = (f->value[FACT_CPUID_7_EBX] & HAS_RTM) && !(caps & TAA_NO);
+    bool tsx = (f->value[FACT_CPUID_7_EBX] & HAS_RTM) || (caps & TSX_CTRL), taa = tsx && !(caps & TAA_NO);
     bool mmio = (caps & FB_CLEAR) && (caps & STALE_DATA_NO) != STALE_DATA_NO;
     bool rfds = (caps & RFDS_CLEAR) && !(caps & RFDS_NO);
     return mds || taa || mmio || rfds;

@@ -112,9 +112,8 @@ static bool descriptor_fits(struct cpu *cpu, const struct task_switch *s)
 {
     u32 ar = descriptor_ar(s->descriptor), wanted = s->source == BY_IRET ? AR_TSS_BUSY : AR_TSS_AVAILABLE;
     u32 error = s->selector & ~3u;
-    bool direct = s->source == BY_CALL || s->source == BY_JMP;
     if ((ar & (AR_TYPE | AR_S) & ~AR_TSS_32BIT) != wanted)
-        return task_fault(cpu, direct ? VEC_GP : VEC_TS, error);
+        return task_fault(cpu, s->source == BY_IRET ? VEC_TS : VEC_GP, error);
     if (!any(ar, AR_P))
         return task_fault(cpu, VEC_NP, error);
     return descriptor_limit(s->descriptor) >= s->to->size - 1u || task_fault(cpu, VEC_TS, error);

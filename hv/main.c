@@ -178,7 +178,7 @@ static void NORETURN run_stressed(struct cpu *cpu)
         if (paranoid)
             flush_audit_exit(cpu);
         handle_exit(cpu);
-        if (cpu->nested)
+        if (cpu->nested && !cpu->dead)
             nested_stress(cpu);
         if (paranoid)
             paranoid_check(cpu);

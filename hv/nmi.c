@@ -25,6 +25,8 @@ static void interval(struct cpu *cpu, bool on)
     vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
     if (cpu->in_l2)
         n->nmi_held = on;
+    else
+        cpu->nmi_waits = on;
 }
 
 static enum nmi_plan plan(const struct cpu *cpu)

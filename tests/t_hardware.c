@@ -5,10 +5,14 @@
  */
 #include "tests/machine/machine.h"
 #include "hv/vmcs12/profile.h"
+#include "hv/vmx/gla.h"
 #include "hv/vmx/msr_l1.h"
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#define TABLES 0x100000ull /* one page for each level */
+#define USER_PAGE 7u
 
 static void (*body)(struct machine *m, struct vmcs_image *v);
 
@@ -135,6 +139,29 @@ static void owned_bits(void **state)
     on_machine(owned_rows);
 }
 
+/* A write that is let pass runs again, beyond a breakpoint at it: the exit saved RF = 0. SDM 3C 28.3.3 "Saving RIP, RSP,
+ * RFLAGS, and SSP" */
+static void owned_write_rows(struct machine *m, struct vmcs_image *v)
+{
+    for (u32 i = 0; i < 4; i++) {
+        bool cr4 = i & 1, breakpoint = i & 2;
+        v->guest_dr7 = DR7_RESET | (breakpoint ? 1 : 0);
+        v->guest_rflags = RFLAGS_FIXED;
+        v->exit_qualification = cr4 ? 4 : 0;
+        m->cpu->regs.gpr[REG_RAX] = cr4 ? v->guest_cr4 & ~CR4_VMXE : v->guest_cr0 & ~CR0_NE;
+        exit_snapshot(m->cpu, SNAP_STEP | SNAP_QUAL | SNAP_MODE);
+        assert_int_equal(emulate_cr_access(m->cpu), RESUME);
+        assert_false(cr4 ? any(v->cr4_read_shadow, CR4_VMXE) : any(v->cr0_read_shadow, CR0_NE));
+        assert_int_equal(any(v->guest_rflags, RFLAGS_RF), breakpoint);
+    }
+}
+
+static void owned_write_runs_again(void **state)
+{
+    (void)state;
+    on_machine(owned_write_rows);
+}
+
 /* SDM 3A 2.2.1 "Extended Feature Enable Register": LMA is read-only, LME cannot change while paging is on. */
 static void efer_rows(struct machine *m, struct vmcs_image *v)
 {
@@ -178,6 +205,106 @@ static void vpids_have_tags(void **state)
     on_machine(tag_rows);
 }
 
+/* Operands in memory obey the keys of user pages by L1's PKRU. SDM 3A 4.6.2 "Protection Keys" */
+static void key_rows(struct machine *m, struct vmcs_image *v)
+{
+    struct gla_span span;
+    for (u64 level = 0; level < 4; level++) /* all of key 1, at linear address 0 */
+        *(u64 *)(m->ram + TABLES + level * PAGE_SIZE) = (TABLES + (level + 1) * PAGE_SIZE) | USER_PAGE | 1ull << 59;
+    v->guest_cr3 = TABLES;
+    v->guest_efer = EFER_LMA | EFER_LME;
+    for (u32 i = 0; i < 8; i++) {
+        bool pke = i & 1, write = i & 2, only_write = i & 4;
+        m->pkru = only_write ? 2 << 2 : 1 << 2;
+        v->guest_cr4 = CR4_PAE | CR4_VMXE | (pke ? CR4_PKE : 0);
+        exit_snapshot(m->cpu, 0);
+        bool ok = gla_translate(m->cpu, 0x18, 8, write ? PF_W : 0, &span);
+        assert_int_equal(ok, !pke || (only_write && !write));
+        if (!ok)
+            assert_int_equal(m->cpu->fault.error, PF_P | PF_PK | (write ? PF_W : 0));
+    }
+}
+
+static void keys_are_obeyed(void **state)
+{
+    (void)state;
+    on_machine(key_rows);
+}
+
+/* What L1 may do to the processor's own mitigations: not what L0's VERW rests on. CAVEAT(speculation) */
+static void mitigation_rows(struct machine *m, struct vmcs_image *vmcs)
+{
+    const u64 doitm = 1 << 12, energy_filtering = 1 << 11, fb_clear_ctrl = 1 << 18, fb_clear_dis = 8;
+    u64 v;
+    (void)vmcs;
+    m->msr_arch_caps = ~0ull;
+    assert_true(msr_l1_read(m->cpu, MSR_IA32_ARCH_CAPABILITIES, &v));
+    assert_int_equal(v & (doitm | energy_filtering | fb_clear_ctrl), doitm);
+    assert_true(msr_l1_write(m->cpu, MSR_IA32_MCU_OPT_CTRL, 1));
+    assert_false(msr_l1_write(m->cpu, MSR_IA32_MCU_OPT_CTRL, 1 | fb_clear_dis));
+    assert_int_equal(m->msr_mcu_opt, 1);
+}
+
+static void mitigations_stay(void **state)
+{
+    (void)state;
+    on_machine(mitigation_rows);
+}
+
+/* ---- the short way of CPUID ------------------------------------------------------------------ */
+
+static u32 short_ways;
+
+/* One CPUID of L1 in a state of its own: what the short way did, the row would have done as well. */
+static void one_cpuid(struct machine *m, u32 state)
+{
+    static const u32 leaves[] = {0, 1, 2, 7, 0xb, 0xd, 0x14, 0x1f, 0x20, 0x40000000, 0x80000001};
+    struct vmcs_image *v = &m->current->v, before, after;
+    struct cpu *cpu = m->cpu;
+
+    v->guest_rflags = RFLAGS_FIXED | RFLAGS_IF | (state & 1 ? RFLAGS_TF : 0) | (state & 2 ? RFLAGS_RF : 0);
+    v->guest_debugctl = state & 4 ? DEBUGCTL_BTF : 0;
+    v->guest_interruptibility = state >> 3 & 3;
+    v->guest_pending_dbg_exceptions = 0;
+    v->guest_rip = state & 32 ? 0xffffffff : 0x100000;
+    v->guest_efer = state & 64 ? EFER_LMA | EFER_LME : 0;
+    v->exit_instruction_len = 2;
+    v->exit_reason = state & 128 ? EXIT_REASON_INVD : EXIT_REASON_CPUID;
+    cpu->regs.gpr[REG_RAX] = leaves[state >> 8];
+    cpu->regs.gpr[REG_RCX] = 0;
+    struct regs regs = cpu->regs, regs_after;
+    before = *v;
+    if (!emulate_short(&cpu->percpu)) {
+        assert_memory_equal(&before, v, sizeof before);
+        return;
+    }
+    assert_true(before.exit_reason == EXIT_REASON_CPUID);
+    short_ways++;
+    after = *v;
+    regs_after = cpu->regs;
+    *v = before;
+    cpu->regs = regs;
+    exit_snapshot(cpu, SNAP_STEP);
+    assert_int_equal(emulate_cpuid(cpu), ADVANCE);
+    exit_advance(cpu);
+    assert_memory_equal(v, &after, sizeof after);
+    assert_memory_equal(&cpu->regs, &regs_after, sizeof regs_after);
+}
+
+static void all_cpuids(struct machine *m, struct vmcs_image *v)
+{
+    (void)v;
+    for (u32 state = 0; state < 11u << 8; state++)
+        one_cpuid(m, state);
+}
+
+static void short_way_is_the_long_one(void **state)
+{
+    (void)state;
+    on_machine(all_cpuids);
+    assert_true(short_ways > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,8 +312,12 @@ int main(void)
         cmocka_unit_test(events_are_delivered_again),
         cmocka_unit_test(msr_accesses_exit),
         cmocka_unit_test(owned_bits),
+        cmocka_unit_test(owned_write_runs_again),
         cmocka_unit_test(efer_is_judged),
         cmocka_unit_test(vpids_have_tags),
+        cmocka_unit_test(keys_are_obeyed),
+        cmocka_unit_test(mitigations_stay),
+        cmocka_unit_test(short_way_is_the_long_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,11 @@
 static const u64 cr0_fixed0 = CR0_PE | CR0_NE | CR0_PG, cr0_fixed1 = 0xffffffff;
 static const struct root_cpuid none = {0}, every = {~0u, ~0u, ~0u, ~0u};
 
-/* Whatever the firmware left on: CET, PKS, LASS, FRED, UINTR, LAM, PKE, PCIDE, SMXE, TSD, DE... */
+/* Whatever the firmware left on: CET, PKS, LASS, FRED, UINTR, LAM, PCIDE, SMXE, TSD, DE... */
 static void test_cr4_white_list(void **state)
 {
-    const u64 ours = CR4_PAE | CR4_MCE | CR4_VMXE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_UMIP;
+    const u64 ours = CR4_PAE | CR4_MCE | CR4_VMXE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_UMIP |
+                     CR4_PKE;
     (void)state;
     assert_int_equal(root_cr4(~0ull & ~CR4_LA57, &every, CR4_VMXE, ~0ull), ours);
     assert_int_equal(root_cr4(0, &every, CR4_VMXE, ~0ull), ours);
@@ -27,7 +28,7 @@ static void test_cr4_each(void **state)
     } row[] = {
         {{.leaf1_edx = 1u << 7}, CR4_MCE},  {{.leaf1_ecx = 1u << 26}, CR4_OSXSAVE},
         {{.leaf7_ebx = 1u << 7}, CR4_SMEP}, {{.leaf7_ebx = 1u << 20}, CR4_SMAP},
-        {{.leaf7_ecx = 1u << 2}, CR4_UMIP},
+        {{.leaf7_ecx = 1u << 2}, CR4_UMIP}, {{.leaf7_ecx = 1u << 3}, CR4_PKE},
     };
     (void)state;
     for (u32 i = 0; i < ARRAY_LEN(row); i++) {

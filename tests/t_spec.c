@@ -34,6 +34,8 @@ static const struct model models[] = {
      "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
     {"Cascade Lake without TSX, not told of MMIO", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0x2b, SPEC_IBPB | SPEC_CTRL,
      "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
+    {"Cascade Lake, TSX turned off by IA32_TSX_CTRL", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0xab,
+     SPEC_VERW | SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
     {"Ice Lake-SP: stale data of MMIO", 0x606a6, RTM, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0x2016b | 1ull << 17,
      SPEC_VERW | SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
     {"Alder Lake: register-file data of its E-cores", 0x90672, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS,

@@ -74,8 +74,7 @@ static struct {
     {BLOCKING_BY_STI, 0, false},
     {BLOCKING_BY_MOV_SS, 0, false},
     {BLOCKING_BY_NMI, 0, false},
-    {0, PENDING_DBG_BS, false}, /* the trap comes first, and an injected NMI would drop it */
-    {0, PENDING_DBG_BP_ENABLED | 1, false},
+    {0, PENDING_DBG_BP_ENABLED | 1, false}, /* the trap comes first, and an injected NMI would drop it */
 };
 static u32 nmi_at;
 
@@ -204,6 +203,44 @@ static void nmi_goes_to_one(void **state)
     }
 }
 
+/* An NMI that L1 has blocked when it executes VMLAUNCH: the entry sets blocking anew, so it is an exit of L2's, or L2's. */
+static enum vmx_enter nmi_across_entry(struct machine *m)
+{
+    struct vmcs_image *v = &m->current->v;
+    bool injects = any(v->entry_intr_info, INTR_VALID);
+    if (step == 0)
+        write_vmcs12(m, BASE_PLAIN);
+    if (step == 1) {
+        v->guest_interruptibility = BLOCKING_BY_NMI;
+        percpu()->nmi_pending = 1;
+    }
+    if (step == 2)
+        assert_true(!injects && any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING));
+    if (step < 3)
+        return up_to_launch(step++);
+    step++;
+    assert_int_equal(m->cpu->in_l2, !nmi_exits12);
+    assert_int_equal(injects, !nmi_exits12);
+    assert_false(any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING));
+    if (nmi_exits12)
+        assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
+    machine_end();
+}
+
+static void nmi_crosses_entry(void **state)
+{
+    (void)state;
+    for (u32 i = 0; i < 2; i++) {
+        nmi_exits12 = i;
+        step = 0;
+        assert_true(machine_reset_to(MODEL_E5));
+        machine.play = nmi_across_entry;
+        assert_true(machine_run(PROFILE_E5_2683_V4, 0, 0));
+        assert_string_equal(machine.bug, "");
+        assert_int_equal(step, 4);
+    }
+}
+
 /* ---- an instruction that L0 carries out for L2 ------------------------------------------------------ */
 
 /* RDMSR of what only L0 intercepts. With the monitor trap flag of VMCS12 an exit to L1 follows it, RIP behind it; the
@@ -284,61 +321,41 @@ static void pdptes_at_cr3(void **state)
     assert_int_equal(step, 3);
 }
 
-/* ---- the short way of CPUID ------------------------------------------------------------------ */
+/* ---- a machine check stops a VMLAUNCH ------------------------------------------------------------- */
 
-static u32 short_ways;
-
-/* One CPUID of L1 in a state of its own: what the short way did, the row would have done as well. */
-static void one_cpuid(struct machine *m, u32 state)
+/* Neither VMCS12 nor vmcs02 is launched then, and L1's next VMLAUNCH is good.
+ * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
+static enum vmx_enter stopped_launch(struct machine *m)
 {
-    static const u32 leaves[] = {0, 1, 2, 7, 0xb, 0xd, 0x14, 0x1f, 0x20, 0x40000000, 0x80000001};
-    struct vmcs_image *v = &m->current->v, before, after;
-    struct cpu *cpu = m->cpu;
-
-    v->guest_rflags = RFLAGS_FIXED | RFLAGS_IF | (state & 1 ? RFLAGS_TF : 0) | (state & 2 ? RFLAGS_RF : 0);
-    v->guest_debugctl = state & 4 ? DEBUGCTL_BTF : 0;
-    v->guest_interruptibility = state >> 3 & 3;
-    v->guest_pending_dbg_exceptions = 0;
-    v->guest_rip = state & 32 ? 0xffffffff : 0x100000;
-    v->guest_efer = state & 64 ? EFER_LMA | EFER_LME : 0;
-    v->exit_instruction_len = 2;
-    v->exit_reason = state & 128 ? EXIT_REASON_INVD : EXIT_REASON_CPUID;
-    cpu->regs.gpr[REG_RAX] = leaves[state >> 8];
-    cpu->regs.gpr[REG_RCX] = 0;
-    struct regs regs = cpu->regs, regs_after;
-    before = *v;
-    if (!emulate_short(&cpu->percpu)) {
-        assert_memory_equal(&before, v, sizeof before);
-        return;
+    const struct nested *n = m->cpu->nested;
+    if (step == 0)
+        write_vmcs12(m, BASE_PLAIN);
+    if (step < 3)
+        return up_to_launch(step++);
+    if (step++ == 3) {
+        assert_true(m->cpu->in_l2 && !m->launched);
+        return machine_exit(EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
     }
-    assert_true(before.exit_reason == EXIT_REASON_CPUID);
-    short_ways++;
-    after = *v;
-    regs_after = cpu->regs;
-    *v = before;
-    cpu->regs = regs;
-    exit_snapshot(cpu, SNAP_STEP);
-    assert_int_equal(emulate_cpuid(cpu), ADVANCE);
-    exit_advance(cpu);
-    assert_memory_equal(v, &after, sizeof after);
-    assert_memory_equal(&cpu->regs, &regs_after, sizeof regs_after);
-}
-
-static enum vmx_enter all_cpuids(struct machine *m)
-{
-    for (u32 state = 0; state < 11u << 8; state++)
-        one_cpuid(m, state);
+    if (step == 5) {
+        assert_true(!m->cpu->in_l2);
+        assert_int_equal(n->vmcs12.exit_reason, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
+        assert_int_equal(n->vmcs12.launch_state, LAUNCH_CLEAR);
+        return up_to_launch(2);
+    }
+    assert_true(m->cpu->in_l2);
+    assert_int_equal(n->vmcs12.launch_state, LAUNCH_LAUNCHED);
     machine_end();
 }
 
-static void short_way_is_the_long_one(void **state)
+static void launch_stopped(void **state)
 {
     (void)state;
+    step = 0;
     assert_true(machine_reset_to(MODEL_E5));
-    machine.play = all_cpuids;
-    assert_true(machine_run(PROFILE_HOST, 0, 0));
+    machine.play = stopped_launch;
+    assert_true(machine_run(PROFILE_E5_2683_V4, 0, 0));
     assert_string_equal(machine.bug, "");
-    assert_true(short_ways > 0);
+    assert_int_equal(step, 6);
 }
 
 int main(void)
@@ -348,9 +365,10 @@ int main(void)
         cmocka_unit_test(stress_shows_nowhere),
         cmocka_unit_test(nmi_waits_its_turn),
         cmocka_unit_test(nmi_goes_to_one),
+        cmocka_unit_test(nmi_crosses_entry),
         cmocka_unit_test(l0_carries_out),
         cmocka_unit_test(pdptes_at_cr3),
-        cmocka_unit_test(short_way_is_the_long_one),
+        cmocka_unit_test(launch_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@ enum msr_rule {
     MSR_RULE_feature_control,
     MSR_RULE_ignored,
     MSR_RULE_mcg_cap,
+    MSR_RULE_mcu_opt,
     MSR_RULE_misc_enable,
     MSR_RULE_mtrr,
     MSR_RULE_perf_caps,

@@ -7,7 +7,8 @@ u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
     return (want & fixed1) | fixed0;
 }
 
-/* OSXSAVE is for XSETBV in L1's name. L0 has no user pages, so SMEP, SMAP and UMIP cost nothing. */
+/* OSXSAVE is for XSETBV in L1's name, PKE for reading L1's PKRU. L0 has no user pages, so SMEP, SMAP and UMIP cost nothing
+ * and PKE guards nothing. */
 u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
 {
     u64 want = (now & CR4_LA57) | CR4_PAE | CR4_VMXE;
@@ -16,5 +17,6 @@ u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
     want |= any(c->leaf7_ebx, BIT(7)) ? CR4_SMEP : 0;
     want |= any(c->leaf7_ebx, BIT(20)) ? CR4_SMAP : 0;
     want |= any(c->leaf7_ecx, BIT(2)) ? CR4_UMIP : 0;
+    want |= any(c->leaf7_ecx, BIT(3)) ? CR4_PKE : 0;
     return (want & fixed1) | fixed0;
 }

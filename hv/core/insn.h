@@ -103,6 +103,14 @@ static inline u64 index_mask(u64 i, u64 n)
     return mask;
 }
 
+/* @pre CR4.PKE is 1. The register is the guest's: nothing of L0's goes by it. */
+static inline u32 read_pkru(void)
+{
+    u32 v;
+    __asm__ volatile("rdpkru" : "=a"(v) : "c"(0) : "rdx");
+    return v;
+}
+
 static inline u64 read_cr0(void) { u64 v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline u64 read_cr2(void) { u64 v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
 static inline u64 read_cr3(void) { u64 v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); return v; }

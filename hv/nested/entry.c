@@ -249,6 +249,7 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
     explain_refused(cpu, error);
     if (n->launching)
         n->vmcs12.launch_state = LAUNCH_CLEAR;
+    n->entering = false;
     nested_run_l1(cpu);
     return nested_fail(cpu, n->launching ? INSN_VMLAUNCH : INSN_VMRESUME, error);
 }

@@ -204,12 +204,12 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struc
     }
     struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
     u16 in = map(cpu, node, w, &leaf);
+    if (e->owed) /* what was a table may soon be another; before another context's flush settles it */
+        ept02_flush(cpu, c);
     if (in == NO_NODE)
         ept02_reclaim(cpu, c);
     else if (line_fillable(e, in, w, leaf.entry))
         fill_line(cpu, in, w, &leaf, &leaf01);
-    if (e->owed) /* what was a table may soon be another */
-        ept02_flush(cpu, c);
 }
 
 /* A processor may cache what L2 has not accessed; but whether it did must not show in EPT12. */

@@ -60,8 +60,12 @@ void nested_run_l1(struct cpu *cpu)
     flush_l1(cpu);
 }
 
+/* A VM entry sets NMI blocking anew: an NMI that L1 could not take may be an exit of L2's, or L2's.
+ * SDM 3C 27.3.2.5 "Updating Non-Register State" */
 void nested_run_l2(struct cpu *cpu)
 {
+    if (__builtin_expect(cpu->nmi_waits, 0))
+        (void)nmi_window(cpu); /* asked anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
@@ -172,6 +176,8 @@ static enum outcome l0_looks(struct cpu *cpu)
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION) {
         tell_unwanted(cpu);
         ept02_start_over(cpu);
+        exit_more(cpu, SNAP_IDT);
+        exit_retry(cpu);
         return RESUME;
     }
     exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
@@ -241,11 +247,11 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     u64 then = cpu->nested->exit_tsc = rdtsc();
     if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
         return mc_met_entry(cpu);
-    cpu->nested->entering = false;
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
         explain_refused(cpu, reason);
         return nested_entry_failed(cpu, reason, cpu->exit.qual);
     }
+    cpu->nested->entering = false;
     enum outcome out = answer(cpu);
     charge_timer(cpu, then);
     if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))

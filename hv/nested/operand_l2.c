@@ -84,8 +84,10 @@ static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
  * These exits save RF = 1. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static enum outcome leave(struct cpu *cpu, const struct access *a)
 {
-    if (a->stopped == RUN_AGAIN)
+    if (a->stopped == RUN_AGAIN) {
+        exit_execute_again(cpu);
         return RESUME;
+    }
     exit_more(cpu, SNAP_STEP);
     vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
     exit_unpend_step();

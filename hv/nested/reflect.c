@@ -50,6 +50,7 @@ static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
 {
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
+    n->entering = false;
     struct sync_env s = {.v02 = &n->image02, .x = x, .vcaps = &n->caps,
                          .preemption_timer = n->image02.preemption_timer_value};
     struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .reason = x->reason,
@@ -82,6 +83,9 @@ enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
     bool loaded = EXIT_REASON_BASIC(reason) == EXIT_REASON_ENTRY_MSR_LOADING;
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
+    if (n->entering && n->launching) /* the CPU, or a machine check, stopped a VMLAUNCH */
+        n->vmcs12.launch_state = LAUNCH_CLEAR;
+    n->entering = false;
     struct host_env h = {.v12 = &n->vmcs12, .left = loaded ? &n->image02 : &n->image01,
                          .failed_entry = true, .reason = reason,
                          .maxphyaddr = cpu->vm->facts.phys_bits};

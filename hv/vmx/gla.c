@@ -30,6 +30,7 @@ static struct paging_state paging_of(struct cpu *cpu)
         .cr0 = st->cr0, .cr3 = st->cr3, .cr4 = st->cr4, .efer = st->efer,
         .ac = any(st->rflags, RFLAGS_AC), .page_1g = cpu->vm->facts.page_1g,
         .cpl = (u8)ar_dpl(st->ss_ar), .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
+        .pkru = any(st->cr4, CR4_PKE) ? read_pkru() : 0,
     };
     if (any(p.cr0, CR0_PG) && any(p.cr4, CR4_PAE) && !any(p.efer, EFER_LMA)) {
         exit_more(cpu, SNAP_PDPTE);

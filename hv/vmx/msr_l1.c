@@ -36,6 +36,7 @@ static bool read_vmx(struct cpu *cpu, u32 msr, u64 *v)
     if (!shown || at >= sizeof *shown / sizeof(u64))
         return false;
     const u64 *words = &shown->basic;
+    at &= (u32)index_mask(at, sizeof *shown / sizeof(u64));
     *v = words[at];
     return *v || msr < MSR_IA32_VMX_PROCBASED_CTLS2;
 }
@@ -116,11 +117,12 @@ static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. */
+/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. CAVEAT(cpuid-known) */
 #define MCG_CAP_LMCE        BIT(27)
 #define PERF_CAP_LBR_FORMAT 0x3full /* all ones: architectural LBR */
 #define PERF_CAP_KNOWN      (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
-#define ARCH_CAPS_KNOWN     0x1f1ee9ffull /* not: control MSRs that the table has no row for */
+#define ARCH_CAPS_KNOWN     0x1f1af1ffull /* not: control MSRs that the table has no row for, FB_CLEAR_CTRL */
+#define MCU_OPT_FB_CLEAR_DIS BIT(3)
 
 static bool read_mcg_cap(struct cpu *cpu, u32 msr, u64 *v)
 {
@@ -147,6 +149,14 @@ static bool read_arch_caps(struct cpu *cpu, u32 msr, u64 *v)
         return false;
     *v &= ARCH_CAPS_KNOWN;
     return true;
+}
+
+/* FB_CLEAR_DIS would stop the VERW before an entry (spec=verw) from clearing the fill buffers. L1 is not shown that the bit
+ * exists, so it is reserved. */
+static bool write_mcu_opt(struct cpu *cpu, u32 msr, u64 v)
+{
+    (void)cpu;
+    return !any(v, MCU_OPT_FB_CLEAR_DIS) && wrmsr_safe(msr, v);
 }
 
 /* XD-disable would make bits of L0's own tables reserved, the CPUID limit would hide leaves that L0
@@ -252,6 +262,7 @@ static const struct {
     [MSR_RULE_feature_control] = {read_feature_control, NULL},
     [MSR_RULE_ignored]         = {NULL, write_ignored},
     [MSR_RULE_mcg_cap]         = {read_mcg_cap, NULL},
+    [MSR_RULE_mcu_opt]         = {NULL, write_mcu_opt},
     [MSR_RULE_misc_enable]     = {read_misc_enable, write_misc_enable},
     [MSR_RULE_mtrr]            = {read_mtrr, write_mtrr},
     [MSR_RULE_perf_caps]       = {read_perf_caps, NULL},

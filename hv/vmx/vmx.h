@@ -88,6 +88,7 @@ struct cpu {
     struct paranoid *paranoid; /* with stress=paranoid */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
+    bool nmi_waits; /* for L1's window, in vmcs01's controls */
     bool dead;  /* L1 had a VMX abort: nothing but a reset ends that */
     u32 in_l2;
     u32 crossings; /* from L1 to L2 and back, for the audit */

@@ -147,7 +147,7 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
-    if (!machine.cpu->in_l2)
+    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI)) /* which L0 may inject */
         return;
 #define FIELD(enc, width, area, name, gate, to02, to12)                                            \
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) && v->name != n->base02.name) \
@@ -206,6 +206,7 @@ enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
         refuse(s, v.rule);
     invariants();
     trace(&s->v);
+    machine.launched = s->launched;
     s->launched = true;
     machine.entries[machine.cpu->in_l2 != 0]++;
     return machine.play(&machine);
@@ -217,6 +218,10 @@ enum vmx_enter machine_exit(u32 reason)
     struct vmcs_image *v = &machine.current->v;
 
     v->exit_reason = reason;
+    if (any(reason, EXIT_REASON_ENTRY_FAIL)) { /* nothing but reason and qualification changes */
+        machine.current->launched = machine.launched;
+        return VMX_ENTER_EXIT;
+    }
     v->entry_intr_info &= ~INTR_VALID;
     v->entry_ctl &= ~(u32)ENTRY_IA32E_MODE_GUEST;
     v->entry_ctl |= any(v->guest_efer, EFER_LMA) ? ENTRY_IA32E_MODE_GUEST : 0;

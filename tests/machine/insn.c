@@ -63,6 +63,10 @@ static u64 *msr_at(u32 msr)
         return &machine.msr_debugctl;
     case MSR_IA32_PERF_GLOBAL_CTRL:
         return &machine.msr_perf;
+    case MSR_IA32_ARCH_CAPABILITIES:
+        return &machine.msr_arch_caps;
+    case MSR_IA32_MCU_OPT_CTRL:
+        return &machine.msr_mcu_opt;
     case MSR_IA32_SYSENTER_CS:
     case MSR_IA32_SYSENTER_ESP:
     case MSR_IA32_SYSENTER_EIP:
@@ -150,6 +154,7 @@ u64 read_cr2(void) { return machine.cr2; }
 u64 read_cr3(void) { return machine.cr3; }
 u64 read_cr4(void) { return machine.cr4; }
 u64 read_dr6(void) { return 0xffff0ff0; }
+u32 read_pkru(void) { return machine.pkru; }
 void write_cr0(u64 v) { machine.cr0 = v; }
 void write_cr2(u64 v) { machine.cr2 = v; }
 void write_cr3(u64 v) { machine.cr3 = v; }

@@ -37,11 +37,14 @@ struct machine {
     struct check_cpu rules;
     struct machine_vmcs vmcs[VMCS_SLOTS], *current;
     u64 cr0, cr2, cr3, cr4, tsc, msr_efer, msr_pat, msr_debugctl, msr_perf, msr_sysenter[3];
+    u64 msr_arch_caps, msr_mcu_opt;
+    u32 pkru;
     u8 *ram;
     /* the run */
     struct percpu *gs;
     struct cpu *cpu;
     enum vmx_enter (*play)(struct machine *m); /* at each entry that the processor accepts: run the guest */
+    bool launched; /* of the VMCS, before the entry under way */
     u64 entries[2];
     u64 trace; /* of all that guests could have seen at each entry, times apart */
     jmp_buf end;

@@ -26,6 +26,7 @@ u64 read_cr2(void);
 u64 read_cr3(void);
 u64 read_cr4(void);
 u64 read_dr6(void);
+u32 read_pkru(void);
 void read_breakpoints(u64 dr[4]);
 void write_cr0(u64 v);
 void write_cr2(u64 v);
