@@ -124,8 +124,9 @@ static void handle_exit(struct cpu *cpu)
         cpu->exits[cpu->in_l2][basic]++;
         row = &cpu->rows[basic];
     }
-    if (__builtin_expect(any(reason, EXIT_REASON_ENTRY_FAIL), 0) && !cpu->in_l2 &&
-        basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
+    if (__builtin_expect(!any(reason, EXIT_REASON_ENTRY_FAIL), 1))
+        cpu->current->launched = 1; /* an entry that failed leaves that as it was */
+    else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
     exit_snapshot(cpu, row->snap);
     u32 at = cpu->last_at++ % LAST_EXITS;
@@ -155,7 +156,6 @@ static void NORETURN run(struct cpu *cpu)
             not_entered(cpu, how);
             continue;
         }
-        cpu->current->launched = 1;
         handle_exit(cpu);
     }
 }
@@ -174,7 +174,6 @@ static void NORETURN run_stressed(struct cpu *cpu)
             not_entered(cpu, how);
             continue;
         }
-        cpu->current->launched = 1;
         if (paranoid)
             flush_audit_exit(cpu);
         handle_exit(cpu);
