@@ -107,6 +107,7 @@ bool emulate_short(struct percpu *percpu)
     cpuid_gpr(gpr, leaf);
     vmcs_write(ENC_guest_rip, next);
     cpu->exits[0][EXIT_REASON_CPUID]++;
+    cpu->vmcs01.launched = 1; /* it may be the first exit, and an NMI come before the entry */
     return true;
 }
 

@@ -53,6 +53,7 @@ static void init_control_registers(struct cpu *cpu)
     vmcs_write(ENC_entry_ctl, entry & ~(u64)ENTRY_IA32E_MODE_GUEST);
     vmcs_write(ENC_guest_dr7, RESET_DR7);
     write_cr2(0);
+    clear_breakpoints();
     write_dr6(RESET_DR6);
 }
 

@@ -32,7 +32,7 @@ static const struct snippet {
     C("in", "\xec"), C("out", "\xee"), C("in_d", "\xed"), C("out_imm", "\xe6\x80"), C("ins", "\x6c"), C("outs", "\x6e"),
     C("rep_outs", "\xb1\x03\xf3\x6e"), C("cpuid", "\x0f\xa2"), C("xsetbv", "\x0f\x01\xd1"), C("xgetbv", "\x0f\x01\xd0\x31\xc0\x31\xd2"),
     C("invd", "\x0f\x08"), C("wbinvd", "\x0f\x09"), C("invlpg", "\x0f\x01\x3b"), C("hlt", "\xf4"), C("pause", "\xf3\x90"),
-    C("monitor", "\x0f\x01\xc8"), C("mwait", "\x0f\x01\xc9"), C("rdtsc", "\x0f\x31\x31\xc0\x66\x31\xc0\x31\xd2\x66\x31\xd2"),
+    C("monitor", "\x0f\x01\xc8"), C("mwait", "\x0f\x01\xc9"), C("lahf", "\x9f"),
     C("rdpmc", "\x0f\x33"), C("lgdt", "\x0f\x01\x13"), C("lidt", "\x0f\x01\x1b"), C("sgdt", "\x0f\x01\x03"),
     C("sidt", "\x0f\x01\x0b"), C("lldt", "\x0f\x00\xd2"), C("ltr", "\x0f\x00\xda"), C("sldt", "\x0f\x00\xc0"),
     C("str", "\x0f\x00\xc8"), C("far_jump", "\xff\x2b"), C("far_call", "\xff\x1b"), C("iret", "\xcf"), C64("iretq", "\x48\xcf"),

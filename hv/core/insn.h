@@ -127,6 +127,11 @@ static inline void write_cr0(u64 v) { __asm__ volatile("mov %0, %%cr0" : : "r"(v
 static inline void write_cr2(u64 v) { __asm__ volatile("mov %0, %%cr2" : : "r"(v) : "memory"); }
 static inline void write_cr3(u64 v) { __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 static inline void write_cr4(u64 v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
+static inline void clear_breakpoints(void)
+{
+    __asm__ volatile("mov %0, %%dr0\n mov %0, %%dr1\n mov %0, %%dr2\n mov %0, %%dr3" : : "r"(0ull));
+}
+
 static inline void write_dr6(u64 v) { __asm__ volatile("mov %0, %%dr6" : : "r"(v) : "memory"); }
 static inline void wbinvd(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 

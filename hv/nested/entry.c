@@ -6,6 +6,7 @@
 #include "hv/nested/bitmap02.h"
 #include "hv/nested/ept02.h"
 #include "hv/nested/explain.h"
+#include "hv/arch/vmx_error.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/merge.h"
 #include "hv/vmx/guestmem.h"
@@ -251,5 +252,6 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
         n->vmcs12.launch_state = LAUNCH_CLEAR;
     n->entering = false;
     nested_run_l1(cpu);
-    return nested_fail(cpu, n->launching ? INSN_VMLAUNCH : INSN_VMRESUME, error);
+    enum vmx_insn insn = n->launching ? INSN_VMLAUNCH : INSN_VMRESUME;
+    return nested_fail(cpu, insn, vmx_error_allowed(insn, error) ? error : ERR_ENTRY_CONTROLS);
 }

@@ -239,6 +239,13 @@ static void tell_vmcs02(struct cpu *cpu)
     n->image02.ept_pointer = eptp02;
 }
 
+void ept02_follow(struct cpu *cpu)
+{
+    bool changed = cpu->nested->ept02->generation01 != cpu->vm->ept01.generation;
+    if (cpu->in_l2 && changed && any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_EPT))
+        tell_vmcs02(cpu);
+}
+
 void ept02_start_over(struct cpu *cpu)
 {
     cpu->nested->ept02->generation01 = cpu->vm->ept01.generation - 1; /* as if EPT01 had changed */

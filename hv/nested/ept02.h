@@ -23,6 +23,10 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
  * @pre in_l2; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
+/* EPT01 may have been built anew while L2 is current: vmcs02 then gets the EPTP of an EPT02 that follows it. Does
+ * nothing while L1 runs, or without EPT12. */
+void ept02_follow(struct cpu *cpu);
+
 /* The CPU says that EPT02 is misconfigured, which is a bug of ours: all of it is made anew.
  * @pre in_l2, vmcs02 is current */
 void ept02_start_over(struct cpu *cpu);

@@ -166,6 +166,8 @@ static enum outcome l0_handles(struct cpu *cpu)
         return unwanted(cpu);
     exit_more(cpu, row->snap);
     enum outcome out = row->handle(cpu);
+    if (write) /* of an MTRR, perhaps */
+        ept02_follow(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 

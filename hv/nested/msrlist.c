@@ -4,7 +4,7 @@
  * those of the current one: L2's for the entry and store areas, L1's for the exit-load area.
  * SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs"
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/ept02.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/msr_l1.h"
 
@@ -33,6 +33,7 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
             failed = i + 1;
     }
     msr_l1_settle(cpu);
+    ept02_follow(cpu); /* an MTRR in the entry's area changes L2's memory types */
     return failed;
 }
 

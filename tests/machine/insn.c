@@ -159,6 +159,7 @@ void write_cr0(u64 v) { machine.cr0 = v; }
 void write_cr2(u64 v) { machine.cr2 = v; }
 void write_cr3(u64 v) { machine.cr3 = v; }
 void write_cr4(u64 v) { machine.cr4 = v; }
+void clear_breakpoints(void) {}
 void write_dr6(u64 v) { (void)v; }
 void wbinvd(void) {}
 

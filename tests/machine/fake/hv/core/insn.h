@@ -32,6 +32,7 @@ void write_cr0(u64 v);
 void write_cr2(u64 v);
 void write_cr3(u64 v);
 void write_cr4(u64 v);
+void clear_breakpoints(void);
 void write_dr6(u64 v);
 void wbinvd(void);
 
