@@ -41,6 +41,7 @@ static enum outcome write_cr0(struct cpu *cpu, u64 v)
         return fault(cpu, VEC_GP, 0);
     cpu->cr0_shadow = (cpu->cr0_shadow & ~CR0_MASK01) | (v & CR0_MASK01);
     vmcs_write(ENC_cr0_read_shadow, cpu->cr0_shadow);
+    exit_execute_again(cpu);
     return RESUME;
 }
 
@@ -50,6 +51,7 @@ static enum outcome write_cr4(struct cpu *cpu, u64 v)
         return fault(cpu, VEC_GP, 0);
     cpu->cr4_shadow = (cpu->cr4_shadow & ~CR4_MASK01) | (v & CR4_MASK01);
     vmcs_write(ENC_cr4_read_shadow, cpu->cr4_shadow);
+    exit_execute_again(cpu);
     return RESUME;
 }
 
