@@ -42,6 +42,16 @@ static enum nmi_plan plan(const struct cpu *cpu)
     return nmi_plan(&f);
 }
 
+/* Under virtual NMIs, which the interval turns on, an entry that injects an NMI must find none blocked. The
+ * injection blocks them all the same. SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+static void unblock_planned(void)
+{
+    u32 info = (u32)vmcs_read(ENC_entry_intr_info);
+    u64 blocking = vmcs_read(ENC_guest_interruptibility);
+    if (any(info, INTR_VALID) && INTR_TYPE(info) == INTR_NMI && any(blocking, BLOCKING_BY_NMI))
+        vmcs_write(ENC_guest_interruptibility, blocking & ~(u64)BLOCKING_BY_NMI);
+}
+
 void nmi_deliver(struct cpu *cpu)
 {
     cpu->percpu.nmi_pending = 0;
@@ -52,6 +62,7 @@ void nmi_deliver(struct cpu *cpu)
         return;
     case NMI_WINDOW:
         interval(cpu, true);
+        unblock_planned();
         return;
     case NMI_REFLECT:
         nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);

@@ -75,6 +75,7 @@ static struct {
     {BLOCKING_BY_MOV_SS, 0, false},
     {BLOCKING_BY_NMI, 0, false},
     {0, PENDING_DBG_BP_ENABLED | 1, false}, /* the trap comes first, and an injected NMI would drop it */
+    {0, PENDING_DBG_BS | PENDING_DBG_BP_ENABLED | 1, false}, /* BS does not stay: MOV to CR0 is executed again */
 };
 static u32 nmi_at;
 

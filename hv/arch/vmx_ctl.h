@@ -38,6 +38,7 @@ enum cpu1_ctl {
     CPU1_PAUSE_EXITING        = 1u << 30,
 };
 #define CPU1_SECONDARY 0x80000000u
+#define VTPR_OFFSET    0x80u /* in the virtual-APIC page */
 
 enum cpu2_ctl {
     CPU2_VIRTUALIZE_APIC_ACCESSES = 1u << 0,

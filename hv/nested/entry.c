@@ -12,8 +12,6 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-#define VTPR_OFFSET 0x80u
-
 /* ---- verdict ---------------------------------------------------------------------------- */
 
 static void read_pdptes(const struct cpu *cpu, u64 cr3, u64 pdpte[4])
@@ -243,11 +241,13 @@ enum outcome nested_vmresume(struct cpu *cpu)
     return enter(cpu, INSN_VMRESUME);
 }
 
-/* vmcs01 was not touched since L1's instruction exited, so going back is a VMPTRLD. */
+/* vmcs01 was not touched since L1's instruction exited, so going back is a VMPTRLD. L2 may have run by then, and an MSR
+ * area may have changed vmcs02: its image must say what it holds when the next entry is made by difference. */
 enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
 {
     struct nested *n = cpu->nested;
     explain_refused(cpu, error);
+    vmcs02_fetch_guest(cpu);
     if (n->launching)
         n->vmcs12.launch_state = LAUNCH_CLEAR;
     n->entering = false;

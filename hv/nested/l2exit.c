@@ -208,6 +208,24 @@ static void charge_timer(struct cpu *cpu, u64 then)
     vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
 }
 
+/* L2 may lower VTPR by a plain store, if L1 maps its virtual-APIC page for it. That exits on no CPU, but an entry with a threshold
+ * above VTPR is refused, or exits at once: L2 goes on with a lower one. CAVEAT(tpr-stored)
+ * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
+static void fit_threshold(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    const struct vmcs_image *v = &n->vmcs12;
+    u8 vtpr;
+    if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
+        !gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
+        return;
+    u32 fits = v->tpr_threshold <= vtpr >> 4 ? v->tpr_threshold : vtpr >> 4;
+    if (fits == n->image02.tpr_threshold)
+        return;
+    vmcs_write(ENC_tpr_threshold, fits);
+    n->image02.tpr_threshold = fits;
+}
+
 /* L2 wrote to a virtual-APIC page where no memory is: it reads as all ones again, above every threshold. */
 static bool wrote_nowhere(struct cpu *cpu)
 {
@@ -256,6 +274,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     cpu->nested->entering = false;
     enum outcome out = answer(cpu);
     charge_timer(cpu, then);
+    fit_threshold(cpu);
     if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
         return trap_to_l1(cpu);
     return out;

@@ -6,6 +6,7 @@
  */
 #include "hv/nested/ept02.h"
 #include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
 
 static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
@@ -37,10 +38,27 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
     return failed;
 }
 
+/* On the CPU the area is loaded after the rule about BS was judged; here the CPU judges what the area made of BTF. While
+ * STI, MOV SS or HLT hold a step back, BS follows. CAVEAT(pending-bs-btf-left)
+ * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+static void fit_step(void)
+{
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
+    bool step = any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) && !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF);
+    if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
+        vmcs_read(ENC_guest_activity_state) == ACTIVITY_HLT)
+        vmcs_write(ENC_guest_pending_dbg_exceptions, step ? pending | PENDING_DBG_BS : pending & ~(u64)PENDING_DBG_BS);
+}
+
 u32 nested_msr_load_entry(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
-    return v->entry_msr_load_count == 0 ? 0 : load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
+    if (v->entry_msr_load_count == 0)
+        return 0;
+    u32 failed = load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
+    if (!failed)
+        fit_step();
+    return failed;
 }
 
 u32 nested_msr_load_exit(struct cpu *cpu)
