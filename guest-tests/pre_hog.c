@@ -1,9 +1,9 @@
-/* Takes all memory but one piece of 1 MiB, and keeps it: the machine on which L0's region does
+/* Takes all memory but one piece of 2 MiB, and keeps it: the machine on which L0's region does
  * not fit. */
 #include <efi.h>
 #include <efilib.h>
 
-enum { PAGES_LEFT = 256 };
+enum { PAGES_LEFT = 512 };
 
 /* Takes pieces of this size until there are none, then smaller ones. */
 static UINTN take_all(void)
