@@ -41,6 +41,20 @@ static u32 depth_here(void)
     return cpuid(SIGNATURE_LEAF + 1, 0).ebx + 1;
 }
 
+/* The largest first, as nearly every address of L1's is in it. */
+static void take_ranges(struct vm *vm, const struct boot_info *info)
+{
+    u32 largest = 0;
+    vm->range_count = info->range_count;
+    memcpy(vm->range, info->range, sizeof vm->range);
+    for (u32 i = 1; i < vm->range_count; i++)
+        if (vm->range[i].size > vm->range[largest].size)
+            largest = i;
+    struct boot_range first = vm->range[0];
+    vm->range[0] = vm->range[largest];
+    vm->range[largest] = first;
+}
+
 static struct cpu *make_cpu(struct handoff *h)
 {
     const struct boot_info *info = &h->info;
@@ -52,8 +66,7 @@ static struct cpu *make_cpu(struct handoff *h)
     log_init(&vm->log, info->log, info->verbose);
     vm->hole = HPA(info->region_hpa);
     vm->hole_size = info->region_size;
-    vm->range_count = info->range_count;
-    memcpy(vm->range, info->range, sizeof vm->range);
+    take_ranges(vm, info);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
     vm->stress = info->stress;

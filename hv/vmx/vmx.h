@@ -61,7 +61,7 @@ struct vm {
     const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/judge.h) */
     u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
     u64 first_touches; /* of the hole's pages */
-    struct boot_range range[BOOT_MAX_RANGES]; /* RAM, sorted, disjoint */
+    struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };
 
 #define LAST_EXITS 16
