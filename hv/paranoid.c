@@ -18,6 +18,7 @@ extern const u8 core_start[], core_rodata_end[]; /* linker.ld */
 #define LEAVES_AT_ONCE  16u
 #define ENTRIES_AT_ONCE 64u
 #define BYTES_AT_ONCE   1024u
+#define EXITS_A_COUNT   32u
 #define HASH_START   0xcbf29ce484222325ull
 #define HASH_FACTOR  0x100000001b3ull
 
@@ -94,6 +95,13 @@ static void check_ept01(const struct cpu *cpu, struct paranoid *p)
         if (p->leaf_at >= p->leaf_end)
             p->leaf_at = 0;
     }
+}
+
+/* Tables are neither lost nor in two places. Counting takes long: not behind each exit. */
+static void check_pool(const struct cpu *cpu, const struct paranoid *p)
+{
+    if (p->turn % EXITS_A_COUNT == 0 && ept02_count_nodes(cpu) != EPT02_NODES)
+        panic("bug: EPT02 has %u tables of %u", ept02_count_nodes(cpu), EPT02_NODES);
 }
 
 /* A part of one table; one that is not in use is empty. */
@@ -184,8 +192,10 @@ void paranoid_check(struct cpu *cpu)
     check_core(p);
     check_stacks(cpu, p);
     check_ept01(cpu, p);
-    if (cpu->nested)
+    if (cpu->nested) {
         check_ept02(cpu, p);
+        check_pool(cpu, p);
+    }
     check_host_state(cpu);
     check_root_msrs(cpu);
     check_root_registers(p);

@@ -58,6 +58,32 @@ void ept02_free_tree(const struct cpu *cpu, u16 node)
     give_back(cpu->nested->ept02, node);
 }
 
+static u32 count_tree(const struct cpu *cpu, u16 node)
+{
+    const struct ept02 *e = cpu->nested->ept02;
+    u32 count = 1;
+    for (u64 left = e->nodes[node].filled; left != 0; left &= left - 1) {
+        unsigned line = (unsigned)__builtin_ctzll(left) * EPT02_LINE;
+        for (unsigned i = line; i < line + EPT02_LINE; i++)
+            if (is_table(table_of(e, node)[i], e->nodes[node].level))
+                count += count_tree(cpu, ept02_child(cpu, table_of(e, node)[i]));
+    }
+    return count;
+}
+
+/* Bounded also when the list runs in a circle: then there are too many. */
+u32 ept02_count_nodes(const struct cpu *cpu)
+{
+    const struct ept02 *e = cpu->nested->ept02;
+    u32 count = 0;
+    for (u16 node = e->free; node != NO_NODE && count <= EPT02_NODES; node = e->nodes[node].next_free)
+        count++;
+    for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
+        if (e->context[i].root != NO_NODE)
+            count += count_tree(cpu, e->context[i].root);
+    return count;
+}
+
 /* ---- comparison ------------------------------------------------------------------------- */
 
 /* Entries that map nothing have no copy, and agree with an EPT12 entry that is 0 as well. */

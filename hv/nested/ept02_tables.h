@@ -103,6 +103,8 @@ void ept02_free_tree(const struct cpu *cpu, u16 node);
 void ept02_drop_entry(const struct cpu *cpu, u16 node, unsigned i);
 /* Empties all of a table's. */
 void ept02_drop_entries(const struct cpu *cpu, u16 node);
+/* How many tables there are in the free list and in the trees of the contexts: EPT02_NODES, or one is lost. */
+u32 ept02_count_nodes(const struct cpu *cpu);
 /* Drops every entry of a tree whose EPT12 entry is no longer what it was made from. */
 void ept02_compare(const struct cpu *cpu, u16 node);
 
