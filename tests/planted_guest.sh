@@ -41,8 +41,8 @@ plant() { # NAME FILE SED TEST LINE
     elif ! make -s -C "$copy" images >"$copy/log" 2>&1; then
         echo "FAIL  $1: does not build: $(grep -m1 error "$copy/log")"
         failed=$((failed + 1))
-    elif cmp -s "$copy/build/core.bin" build/core.bin; then
-        echo "FAIL  $1: the core's image is the same"
+    elif cmp -s "$copy/build/nidus.efi" build/nidus.efi; then
+        echo "FAIL  $1: nidus.efi is the same"
         failed=$((failed + 1))
     elif run nidus "$4"; judge "$4" "$5"; then
         echo "ok    $1: $4: $5"
