@@ -162,7 +162,7 @@ static enum outcome l0_handles(struct cpu *cpu)
     if ((reason == EXIT_REASON_RDMSR || write) && bitmap02_passes(cpu, write))
         return RESUME;
     const struct exit_row *row = &exit_rows_l1[reason];
-    if (!row->handle || row->handle == unwanted_in_l1)
+    if (row->handle == unwanted_in_l1)
         return unwanted(cpu);
     exit_more(cpu, row->snap);
     enum outcome out = row->handle(cpu);
