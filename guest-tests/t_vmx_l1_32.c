@@ -5,20 +5,7 @@
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
-
-struct pm32_step {
-    u32 code, eax, ecx, edx, ebx;
-    u32 out_eax, out_ecx, flags, vector, error, cr2, eip;
-};
-struct pm32_env {
-    u32 step, left, cr3, esp, long_cr3;
-    u64 long_rsp;
-    u32 long_rip;
-} __attribute__((packed));
-extern struct pm32_env pm32_env GT_HIDDEN;
-extern u32 pm32_base GT_HIDDEN;
-extern u8 pm32_stubs[] GT_HIDDEN, pm32_exit[] GT_HIDDEN;
-void pm32_run(void) GT_HIDDEN;
+#include "guest-tests/lib/vmx_pm32.h"
 
 enum {
     PG_PDPT = PG_FREE,

@@ -4,6 +4,7 @@
  */
 #include "guest-tests/lib/gt_task.h"
 #include "guest-tests/lib/hostile.h"
+#include "guest-tests/lib/vmx_pm32.h"
 
 #define SNIPPETS(X)                                                                                                     \
     X(nop) X(cpuid) X(cpuid_ud) X(rdmsr) X(wrmsr) X(xgetbv) X(wbinvd) X(getsec) X(vmcall) X(vmxoff) X(vmread) X(smsw)   \
@@ -122,20 +123,6 @@ void h_step_mode(void)
 }
 
 /* ---- the 32-bit L1 of vmx_pm32.asm -------------------------------------------------------------------------- */
-
-struct pm32_step {
-    u32 code, eax, ecx, edx, ebx;
-    u32 out_eax, out_ecx, flags, vector, error, cr2, eip;
-};
-struct pm32_env {
-    u32 step, left, cr3, esp, long_cr3;
-    u64 long_rsp;
-    u32 long_rip;
-} __attribute__((packed));
-extern struct pm32_env pm32_env GT_HIDDEN;
-extern u32 pm32_base GT_HIDDEN;
-extern u8 pm32_stubs[] GT_HIDDEN;
-void pm32_run(void) GT_HIDDEN;
 
 enum { PM32_STEPS = 10, PM32_RETURNED = 0x1ff };
 
