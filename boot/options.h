@@ -6,7 +6,7 @@
 #ifndef BOOT_OPTIONS_H
 #define BOOT_OPTIONS_H
 
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 #include "boot/line.h"
 #include "boot/text.h"
 

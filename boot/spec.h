@@ -5,7 +5,7 @@
 #ifndef BOOT_SPEC_H
 #define BOOT_SPEC_H
 
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 #include "boot/require.h"
 
 /* The names that spec= takes, in the order of boot/options.c; those behind `off` are SPEC_* in order. */

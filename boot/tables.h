@@ -7,7 +7,7 @@
 #ifndef BOOT_TABLES_H
 #define BOOT_TABLES_H
 
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 
 #define PHYSMAP_VA   0xffff800000000000ull
 #define SIZE_4K      4096ull

@@ -1,6 +1,6 @@
 /* Names every number that assembly may know. Compiled to text only; the Makefile's filter turns
  * each marker into a %define of build/offsets.inc. Never linked. */
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 #include "hv/arch/root_cr.h"

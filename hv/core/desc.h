@@ -5,7 +5,7 @@
 
 #include "hv/arch/types.h"
 #include "hv/core/trap.h"
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 
 #define SEL_CODE 0x08
 #define SEL_DATA 0x10

@@ -4,7 +4,7 @@
 #include "hv/core/insn.h"
 #include "hv/core/percpu.h"
 #include "hv/arch/rare.h"
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 
 #include <stdarg.h>
 

@@ -20,7 +20,7 @@
 #include "hv/vmx/ept_l1.h"
 #include "hv/vmx/regs.h"
 #include "hv/vmx/snap.h"
-#include "boot/boot_info.h"
+#include "hv/core/boot_info.h"
 
 struct check_cpu;
 struct nested;

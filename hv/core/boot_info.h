@@ -2,8 +2,8 @@
  * What boot/ tells the core, fixed-width integers only. boot/ fills it in pages that both
  * sides map alike; the core copies what it keeps. Physical addresses are hpa.
  */
-#ifndef BOOT_INFO_H
-#define BOOT_INFO_H
+#ifndef HV_CORE_BOOT_INFO_H
+#define HV_CORE_BOOT_INFO_H
 
 #include "hv/arch/types.h"
 
