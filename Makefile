@@ -13,8 +13,8 @@ INC  := -I.
 
 # ---- sources (found, not listed: a new file only has to be in the right folder) ----------
 PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c)
-CORE_SRC := $(wildcard hv/*.c hv/core/*.c hv/vmx/*.c hv/nested/*.c) $(PURE_SRC)
-CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
+CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
+CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
 BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c tables.c spec.c)
 BOOT_ASM := $(wildcard boot/*.asm)
@@ -63,7 +63,7 @@ $(B)/core.bin: $(B)/core.elf
 
 # The bar of the walking skeleton was 64 KiB, that of the nested core 192. Retpolines, the allow-lists of MSRs and CPUID,
 # the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more.
-CORE_LIMIT_KIB := $(if $(wildcard hv/nested/*.c),208,64)
+CORE_LIMIT_KIB := 208
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
@@ -143,7 +143,7 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 # ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
 # The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
 MACH_SRC := $(wildcard tests/machine/*.c) \
-  $(filter-out $(PURE_SRC) hv/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+  $(filter-out $(PURE_SRC) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
 MACH_INC := -Itests/machine/fake $(INC)
 $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)

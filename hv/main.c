@@ -6,7 +6,7 @@
 #include "hv/arch/root_cr.h"
 #include "hv/nested/judge.h"
 #include "hv/nested/nested.h"
-#include "hv/paranoid.h"
+#include "hv/paranoid/paranoid.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/core/insn.h"

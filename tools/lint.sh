@@ -31,6 +31,8 @@ hv/vmcs12/	hv/(vmcs12|arch)/
 hv/ept/	hv/(ept|arch)/
 hv/vmx/	hv/(vmx|core|arch)/|hv/vmcs12/vmcs12\.h
 hv/nested/	hv/(nested|vmx|ept|vmcs12|core|arch)/|hv/dispatch\.h
+hv/l1/	hv/(l1|nested|vmx|ept|vmcs12|core|arch)/|hv/dispatch\.h
+hv/paranoid/	hv/(paranoid|nested|vmx|ept|vmcs12|core|arch)/|hv/dispatch\.h
 hv/[^/]*$	hv/
 boot/	boot/|hv/arch/types\.h|hv/core/boot_info\.h
 guest-tests/	guest-tests/lib/|hv/arch/
@@ -150,9 +152,9 @@ indirect_branches() {
 
 # ---- lines in the log: what a guest can cause is told sparsely -------------------------------------------------------
 # log_line is for the launch (main.c), for a panic and its dump (core/, main.c, vmcs.c), and for the reset that ends
-# the machine (emulate.c).
+# the machine (l1/instructions.c).
 log_lines() {
-    grep -nE '\blog_line\(' hv/*.c hv/*/*.c | grep -vE '^hv/(core/(log|trap)\.c|main\.c|vmx/vmcs\.c|emulate\.c:.*resetting the machine)' |
+    grep -nE '\blog_line\(' $(git ls-files 'hv/*.c') | grep -vE '^hv/(core/(log|trap)\.c|main\.c|vmx/vmcs\.c|l1/instructions\.c:.*resetting the machine)' |
         sed 's/$/  <- a line that a guest may cause is log_rare/'
 }
 
@@ -165,7 +167,7 @@ words() {
 # ---- the second compiler -------------------------------------------------------------------------------------------------------
 clang_too() {
     local flags="-std=gnu11 -ffreestanding -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -Wall -Wextra -Wshadow -Wconversion -Werror -Wno-sign-conversion"
-    ls hv/*.c hv/*/*.c | xargs -P 2 -n 8 clang -fsyntax-only $flags -I.
+    git ls-files -co --exclude-standard 'hv/*.c' | xargs -P 2 -n 8 clang -fsyntax-only $flags -I.
 }
 
 reading_order() { tools/order.sh; }

@@ -1,6 +1,6 @@
 /*
  * What L1 is shown of CPUID: the allow-list of cpuid_policy.def, as functions of what the CPU
- * answers. Bits that follow L1's registers or L0's options are not known here: hv/emulate.c.
+ * answers. Bits that follow L1's registers or L0's options are not known here: hv/l1/instructions.c.
  */
 #ifndef HV_ARCH_CPUID_POLICY_H
 #define HV_ARCH_CPUID_POLICY_H

@@ -31,7 +31,7 @@ enum snap {
     SNAP_PDPTE     = 1u << 10, /* pdpte */
 };
 
-/* What linear addresses of a guest depend on, in its VMCS; and at the last exit (hv/flush_audit.c). */
+/* What linear addresses of a guest depend on, in its VMCS; and at the last exit (hv/paranoid/flush_audit.c). */
 struct paging_seen {
     u64 cr0, cr3, cr4, efer;
 };

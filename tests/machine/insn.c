@@ -3,7 +3,7 @@
 #include "tests/machine/machine.h"
 #include "hv/core/insn.h"
 #include "hv/core/log.h"
-#include "hv/paranoid.h"
+#include "hv/paranoid/paranoid.h"
 #include "hv/vmx/regs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +187,7 @@ void desc_load(struct desc *d)
     (void)d;
 }
 
-/* What hv/paranoid.c looks at is the processor's and the linker's. */
+/* What hv/paranoid/paranoid.c looks at is the processor's and the linker's. */
 bool paranoid_init(struct cpu *cpu, const struct boot_info *info)
 {
     (void)cpu;

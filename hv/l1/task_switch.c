@@ -6,7 +6,7 @@
  * half of a task that a fault could leave there. What L1 could change meanwhile is read once.
  * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
  */
-#include "hv/emulate_task.h"
+#include "hv/l1/task_switch.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"

@@ -1,7 +1,7 @@
 /* The two halves of a task switch: emulate_task.c moves registers through the TSSs,
  * emulate_task_seg.c loads the new task's segments. */
-#ifndef HV_EMULATE_TASK_H
-#define HV_EMULATE_TASK_H
+#ifndef HV_L1_TASK_SWITCH_H
+#define HV_L1_TASK_SWITCH_H
 
 #include "hv/arch/operand.h"
 #include "hv/dispatch.h"

@@ -3,7 +3,7 @@
  * anew, each time the next part. A claim that does not hold is a bug of L0's by definition, so it ends in
  * panic; the option is for tests.
  */
-#include "hv/paranoid.h"
+#include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02_tables.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"

@@ -1,6 +1,6 @@
 /* Segment registers of a task that is being switched to. SDM 3A 7.3 "Task Switching", the table
  * of exception conditions; where it leaves the order open: LDTR, SS, data segments, CS. */
-#include "hv/emulate_task.h"
+#include "hv/l1/task_switch.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 

@@ -1,6 +1,6 @@
 /* stress=paranoid: L0's invariants, looked at after every exit. */
-#ifndef HV_PARANOID_H
-#define HV_PARANOID_H
+#ifndef HV_PARANOID_PARANOID_H
+#define HV_PARANOID_PARANOID_H
 
 #include "hv/vmx/vmx.h"
 
