@@ -4,7 +4,7 @@
  */
 #include "hv/dispatch.h"
 #include "hv/arch/root_cr.h"
-#include "hv/nested/judge.h"
+#include "hv/nested/explain/judge.h"
 #include "hv/nested/nested.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/vmx/insn.h"

@@ -32,7 +32,7 @@ struct walk_memory {
     bool (*set_flags)(void *ctx, u64 gpa, unsigned size, u64 old, u64 new);
 };
 
-/* How often a walk begins anew because an entry changed under it; also EPT12's (hv/nested/ept12.c). */
+/* How often a walk begins anew because an entry changed under it; also EPT12's (hv/nested/ept02/ept12.c). */
 #define WALK_TRIES 16u
 
 /* The access: PF_W and PF_I as in the page-fault error code; WALK_SYSTEM for the processor's

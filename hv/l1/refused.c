@@ -5,7 +5,7 @@
  * L0's own here by what the CPU is.
  */
 #include "hv/dispatch.h"
-#include "hv/nested/judge.h"
+#include "hv/nested/explain/judge.h"
 #include "hv/vmx/insn.h"
 
 /* ---- what the CPU refuses ------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
  * when it goes on. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings"
  */
 #include "hv/dispatch.h"
-#include "hv/nested/ept02.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/insn.h"
 
 /* Of each register, what a translation depends on. */

@@ -4,7 +4,7 @@
  * panic; the option is for tests.
  */
 #include "hv/paranoid/paranoid.h"
-#include "hv/nested/ept02_tables.h"
+#include "hv/nested/ept02/tables.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"

@@ -1,6 +1,6 @@
 /* MSR_BITMAP02: what of L2's RDMSR and WRMSR exits. The I/O bitmaps are L1's own pages, used in place. */
-#ifndef HV_NESTED_BITMAP02_H
-#define HV_NESTED_BITMAP02_H
+#ifndef HV_NESTED_CROSSING_BITMAP02_H
+#define HV_NESTED_CROSSING_BITMAP02_H
 
 #include "hv/vmx/vmx.h"
 

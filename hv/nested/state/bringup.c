@@ -1,6 +1,6 @@
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
  * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
-#include "hv/nested/ept02.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/profile.h"

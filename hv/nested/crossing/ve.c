@@ -3,7 +3,7 @@
  * is never asked for either: EPT02's gaps must not raise #VE, and an EPTP that L2 switches to
  * is L1's to be composed first.
  */
-#include "hv/nested/ept02.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"

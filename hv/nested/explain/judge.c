@@ -1,6 +1,6 @@
 /* Contract in judge.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
-#include "hv/nested/judge.h"
-#include "hv/nested/explain.h"
+#include "hv/nested/explain/judge.h"
+#include "hv/nested/explain/explain.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 

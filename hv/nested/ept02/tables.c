@@ -2,7 +2,7 @@
  * The pool of EPT02's tables, and the comparison of a tree with the EPT12 that it was made from.
  * Contract in ept02_tables.h; what is put into the tables is ept02.c's.
  */
-#include "hv/nested/ept02_tables.h"
+#include "hv/nested/ept02/tables.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/guestmem.h"
 

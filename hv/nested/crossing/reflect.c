@@ -3,7 +3,7 @@
  * state at which it resumes. SDM 3C 28 "VM Exits"
  */
 #include "hv/nested/nested.h"
-#include "hv/nested/explain.h"
+#include "hv/nested/explain/explain.h"
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"

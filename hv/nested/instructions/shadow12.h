@@ -1,6 +1,6 @@
 /* VMCS shadowing by L1 for L2: what L0 answers in L1's name, from L1's shadow VMCS. */
-#ifndef HV_NESTED_SHADOW12_H
-#define HV_NESTED_SHADOW12_H
+#ifndef HV_NESTED_INSTRUCTIONS_SHADOW12_H
+#define HV_NESTED_INSTRUCTIONS_SHADOW12_H
 
 #include "hv/nested/nested.h"
 

@@ -3,8 +3,8 @@
  * tlb= option means for EPT is decided here and in ept02.c. Contract in ept02.h and ept02_tables.h.
  * CAVEAT(tlb-strict)
  */
-#include "hv/nested/ept02.h"
-#include "hv/nested/ept02_tables.h"
+#include "hv/nested/ept02/ept02.h"
+#include "hv/nested/ept02/tables.h"
 #include "hv/vmx/insn.h"
 
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)

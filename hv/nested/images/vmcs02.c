@@ -3,7 +3,7 @@
  * field is listed twice; the compiler turns each into straight code over constant offsets.
  */
 #include "hv/nested/nested.h"
-#include "hv/nested/pack.h"
+#include "hv/nested/images/pack.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"
 

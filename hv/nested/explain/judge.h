@@ -2,8 +2,8 @@
  * The entry rules turned on L0's own VMCSs: what the CPU would say of the one that is current. For the
  * log when the CPU refuses one, and for stress=paranoid before it has the chance to.
  */
-#ifndef HV_NESTED_JUDGE_H
-#define HV_NESTED_JUDGE_H
+#ifndef HV_NESTED_EXPLAIN_JUDGE_H
+#define HV_NESTED_EXPLAIN_JUDGE_H
 
 #include "hv/nested/nested.h"
 

@@ -1,7 +1,7 @@
 /* Why an entry was refused, in one line of the log: what hypervisor authors ask for most. Quiet
  * unless verbose=1, but for refusals that are bugs of ours. */
-#ifndef HV_NESTED_EXPLAIN_H
-#define HV_NESTED_EXPLAIN_H
+#ifndef HV_NESTED_EXPLAIN_EXPLAIN_H
+#define HV_NESTED_EXPLAIN_EXPLAIN_H
 
 #include "hv/nested/nested.h"
 

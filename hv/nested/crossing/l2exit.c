@@ -2,10 +2,10 @@
  * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
  * go to the same handlers that serve L1, which work on whatever VMCS is current.
  */
-#include "hv/nested/bitmap02.h"
-#include "hv/nested/ept02.h"
-#include "hv/nested/explain.h"
-#include "hv/nested/shadow12.h"
+#include "hv/nested/crossing/bitmap02.h"
+#include "hv/nested/ept02/ept02.h"
+#include "hv/nested/explain/explain.h"
+#include "hv/nested/instructions/shadow12.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"

@@ -1,7 +1,7 @@
 /* A field of an image as VMREAD and VMWRITE have it, for inclusions of fields.def: what is known at build time, as
  * nearly everything is, costs nothing. */
-#ifndef HV_NESTED_PACK_H
-#define HV_NESTED_PACK_H
+#ifndef HV_NESTED_IMAGES_PACK_H
+#define HV_NESTED_IMAGES_PACK_H
 
 #include "hv/vmcs12/vmcs12.h"
 

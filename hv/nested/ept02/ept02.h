@@ -7,8 +7,8 @@
  *
  * Here: what the rest of hv/nested calls. The tables are ept02_tables.h's.
  */
-#ifndef HV_NESTED_EPT02_H
-#define HV_NESTED_EPT02_H
+#ifndef HV_NESTED_EPT02_EPT02_H
+#define HV_NESTED_EPT02_EPT02_H
 
 #include "hv/nested/nested.h"
 

@@ -6,7 +6,7 @@
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
 #include "hv/nested/nested.h"
-#include "hv/nested/pack.h"
+#include "hv/nested/images/pack.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
 
@@ -22,7 +22,7 @@ enum { EXITS, READ_SHADOWED, ALL_SHADOWED };
 /* By field, known at build time: each inclusion of fields.def below is straight code. */
 static const u8 how[F_COUNT] = {
 #define SHADOW(name, written) [F_##name] = (written) ? ALL_SHADOWED : READ_SHADOWED,
-#include "hv/nested/shadow.def"
+#include "hv/nested/images/shadow01.def"
 };
 
 static void allow(u8 *bitmap, u32 encoding)
