@@ -1,14 +1,7 @@
-/* The table of L1's exits: a row for every reason. What vmcs01's controls exclude is unwanted: see
- * refused.c. */
+/* The table of L1's exits: a row for every reason. What vmcs01's controls exclude is unwanted. */
 #include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
-
-enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
-{
-    cpu->fault.vector = vector;
-    cpu->fault.error = error;
-    return INJECT;
-}
 
 #define UNWANTED {unwanted_in_l1, SNAP_STEP | SNAP_QUAL}
 

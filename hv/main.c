@@ -4,6 +4,7 @@
  */
 #include "hv/dispatch.h"
 #include "hv/arch/root_cr.h"
+#include "hv/l1/l1.h"
 #include "hv/nested/explain/judge.h"
 #include "hv/nested/nested.h"
 #include "hv/paranoid/paranoid.h"
@@ -74,7 +75,7 @@ static struct cpu *make_cpu(struct handoff *h)
     vm->depth = depth_here();
     vm->mem = mem;
     cpu->vm = vm;
-    cpu->rows = exit_rows_l1;
+    cpu->rows = cpu->rows_l1 = exit_rows_l1;
     cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump, .spec = info->spec,
                                    .entry_spec = info->spec & (SPEC_L1D | SPEC_VERW | SPEC_CTRL)};
     desc_init(&cpu->desc, mem_va(&vm->mem, HPA(info->stacks_hpa)), (u64)&cpu->percpu);

@@ -3,6 +3,8 @@
  * an exit cut short is delivered again, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The
  * rows are the SDM's sentences; whole runs are t_transition.c's.
  */
+#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "tests/machine/machine.h"
 #include "hv/vmcs12/profile.h"
 #include "hv/vmx/gla.h"
@@ -309,10 +311,8 @@ static void short_way_is_the_long_one(void **state)
 static void every_reason_has_a_row(void **state)
 {
     (void)state;
-    for (u32 i = 0; i < EXIT_ROWS; i++) {
+    for (u32 i = 0; i < EXIT_ROWS; i++)
         assert_non_null(exit_rows_l1[i].handle);
-        assert_non_null(exit_rows_dead[i].handle);
-    }
 }
 
 int main(void)

@@ -5,7 +5,7 @@
  * longer exits, and the CPU does everything else.
  * CAVEAT(numeric-error) SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation"
  */
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/vmx/insn.h"
 
 static bool cr0_legal(struct cpu *cpu, u64 v)

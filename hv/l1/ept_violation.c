@@ -4,7 +4,7 @@
  * and L1's processor, which has 48, would have found a reserved bit set in a page table.
  * SDM 3A 4.7 "Page-Fault Exceptions"
  */
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmx/insn.h"

@@ -3,7 +3,7 @@
  * processor, starts at the reset vector. Memory, MSRs, caches and FPU state stay.
  * SDM 3A 9.1.1 "Processor State After Reset"
  */
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"

@@ -1,6 +1,6 @@
 /* Machine checks that did not go straight to L1: those taken in root mode, and one that met a VM
  * entry. Where each goes is a pure function (hv/arch/mc_route.h); L0 handles none itself. */
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/arch/mc_route.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"

@@ -6,7 +6,7 @@
  * is right then need not be what was right before.
  * SDM 3C 26.2 "Other Causes of VM Exits"
  */
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmx/insn.h"

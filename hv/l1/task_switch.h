@@ -4,7 +4,7 @@
 #define HV_L1_TASK_SWITCH_H
 
 #include "hv/arch/operand.h"
-#include "hv/dispatch.h"
+#include "hv/l1/l1.h"
 
 /* The dynamic fields of a TSS, 16- or 32-bit. */
 struct task {

@@ -12,11 +12,10 @@
 #define HV_NESTED_NESTED_H
 
 #include "hv/arch/operand.h"
-#include "hv/dispatch.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/check.h"
 #include "hv/vmcs12/vmcs12.h"
-#include "hv/vmx/vmx.h"
+#include "hv/vmx/outcome.h"
 
 #define NO_VMCS12 (~0ull)
 
@@ -135,6 +134,8 @@ void vmcs02_reset(struct cpu *cpu);
 void vmcs01_fetch_guest(struct cpu *cpu);
 void vmcs01_store_guest(struct cpu *cpu);
 
+/* abort.c: L1's processor shuts down, as behind a VMX abort. @pre vmcs01 is current */
+void l1_abort(struct cpu *cpu);
 /* msrlist.c: the three MSR areas, in software. Each returns 0, or the number (from 1) of the
  * entry that failed. @pre vmcs02 is current for the first two, vmcs01 for the third: MSRs that
  * live in a VMCS are those of the level that runs. */

@@ -4,7 +4,7 @@
  * the flushes are counted and asked for here: from what the guest's registers were when it stopped, and what they are
  * when it goes on. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings"
  */
-#include "hv/dispatch.h"
+#include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/insn.h"
 

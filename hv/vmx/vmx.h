@@ -70,7 +70,8 @@ struct vm {
 struct cpu {
     struct percpu percpu;
     struct regs regs; /* L1's or L2's, whichever ran last */
-    const struct exit_row *rows; /* by basic reason; hv/nested swaps it while L2 runs */
+    const struct exit_row *rows;    /* by basic reason: rows_l1, or hv/nested's while L2 runs */
+    const struct exit_row *rows_l1; /* the table of L1's exits */
     struct vm *vm;
     struct vmcs *current; /* the VMCS that the CPU has as current, always one of ours */
     u32 have;             /* SNAP_* groups that are valid */

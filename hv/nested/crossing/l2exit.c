@@ -56,7 +56,7 @@ void nested_run_l1(struct cpu *cpu)
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
     cpu->crossings++;
-    cpu->rows = exit_rows_l1;
+    cpu->rows = cpu->rows_l1;
     flush_l1(cpu);
 }
 
@@ -65,7 +65,7 @@ void nested_run_l1(struct cpu *cpu)
 void nested_run_l2(struct cpu *cpu)
 {
     if (__builtin_expect(cpu->nmi_waits, 0))
-        (void)nmi_window(cpu); /* asked anew */
+        (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* asked anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
@@ -161,11 +161,9 @@ static enum outcome l0_handles(struct cpu *cpu)
         return nested_vmfunc(cpu);
     if ((reason == EXIT_REASON_RDMSR || write) && bitmap02_passes(cpu, write))
         return RESUME;
-    const struct exit_row *row = &exit_rows_l1[reason];
-    if (row->handle == unwanted_in_l1)
+    if (cpu->rows_l1[reason].handle == unwanted_in_l1)
         return unwanted(cpu);
-    exit_more(cpu, row->snap);
-    enum outcome out = row->handle(cpu);
+    enum outcome out = handle_as_l1(cpu, reason);
     if (write) /* of an MTRR, perhaps */
         ept02_follow(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
@@ -266,7 +264,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     u32 reason = cpu->exit.reason;
     u64 then = cpu->nested->exit_tsc = rdtsc();
     if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
-        return mc_met_entry(cpu);
+        return handle_as_l1(cpu, EXIT_REASON_ENTRY_MACHINE_CHECK);
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
         explain_refused(cpu, reason);
         return nested_entry_failed(cpu, reason, cpu->exit.qual);

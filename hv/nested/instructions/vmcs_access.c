@@ -123,7 +123,7 @@ enum outcome nested_vmxoff(struct cpu *cpu)
     nested_vmx_operation(cpu, false);
     if (cpu->nested->init_blocked) {
         cpu->nested->init_blocked = false;
-        return emulate_init(cpu);
+        return handle_as_l1(cpu, EXIT_REASON_INIT);
     }
     return nested_succeed(cpu);
 }

@@ -1,0 +1,33 @@
+/*
+ * L1's VMX abort: a VM exit to L1 that cannot be completed. The processor goes into shutdown, and
+ * neither an NMI nor an INIT ends it. SDM 3C 28.7 "VMX Aborts"
+ */
+#include "hv/nested/nested.h"
+#include "hv/vmx/insn.h"
+
+static enum outcome stay_dead(struct cpu *cpu)
+{
+    (void)cpu;
+    return RESUME;
+}
+
+static const struct exit_row exit_rows_dead[EXIT_ROWS] = {[0 ... EXIT_ROWS - 1] = {stay_dead, 0}};
+
+/* NMIs exit from now on, as they would end a shutdown that the activity state alone makes. What the
+ * instruction that led here has left must not speak against that state. A CPU that cannot be entered into
+ * shutdown halts with interrupts off, or else runs nothing: the platform answers a shutdown by a reset. */
+void l1_abort(struct cpu *cpu)
+{
+    u64 misc = cpu->vm->facts.vmx.misc;
+    if (!any(misc, VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_HLT))
+        machine_reset(cpu, "VMX abort on a CPU that cannot be entered into shutdown");
+    cpu->dead = true;
+    cpu->rows = exit_rows_dead;
+    vmcs_write(ENC_pin_ctl, vmcs_read(ENC_pin_ctl) | PIN_NMI_EXITING);
+    vmcs_write(ENC_guest_activity_state,
+               any(misc, VMX_MISC_ACTIVITY_SHUTDOWN) ? ACTIVITY_SHUTDOWN : ACTIVITY_HLT);
+    vmcs_write(ENC_guest_rflags, RFLAGS_FIXED);
+    vmcs_write(ENC_guest_interruptibility, 0);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    vmcs_write(ENC_entry_intr_info, 0);
+}

@@ -1,0 +1,14 @@
+/* stress=paranoid: the VMCS that L0 is about to enter breaks no rule of the CPU's own. */
+#include "hv/paranoid/paranoid.h"
+#include "hv/nested/explain/judge.h"
+
+void judge_before_entry(struct cpu *cpu)
+{
+    if (judge_current(cpu) == R_NONE)
+        return;
+    log_begin();
+    log_part("bug: the CPU would refuse %s: ", cpu->in_l2 ? "vmcs02" : "vmcs01");
+    judge_tell(cpu);
+    log_end();
+    panic("bug: an entry rule is broken");
+}
