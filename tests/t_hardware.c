@@ -251,6 +251,28 @@ static void mitigations_stay(void **state)
     on_machine(mitigation_rows);
 }
 
+/* The page that takes writes to nowhere serves two purposes: TPR exits are L0's for the sake of one of them. */
+static void nowhere_rows(struct machine *m, struct vmcs_image *v)
+{
+    const u64 pdpte[4] = {0}, there = TABLES, nowhere = L1_RAM + PAGE_SIZE;
+    struct nested *n = m->cpu->nested;
+    (void)v;
+    for (u32 i = 0; i < 4; i++) {
+        n->vmcs12.cpu1_ctl = CPU1_USE_TPR_SHADOW;
+        n->vmcs12.pin_ctl = PIN_POSTED_INTERRUPTS;
+        n->vmcs12.virtual_apic_addr = i & 1 ? nowhere : there;
+        n->vmcs12.posted_intr_desc_addr = i & 2 ? nowhere : there;
+        nested_merge(m->cpu, pdpte);
+        assert_int_equal(n->vapic_nowhere, i & 1);
+    }
+}
+
+static void writes_to_nowhere(void **state)
+{
+    (void)state;
+    on_machine(nowhere_rows);
+}
+
 /* ---- the short way of CPUID ------------------------------------------------------------------ */
 
 static u32 short_ways;
@@ -327,6 +349,7 @@ int main(void)
         cmocka_unit_test(vpids_have_tags),
         cmocka_unit_test(keys_are_obeyed),
         cmocka_unit_test(mitigations_stay),
+        cmocka_unit_test(writes_to_nowhere),
         cmocka_unit_test(short_way_is_the_long_one),
         cmocka_unit_test(every_reason_has_a_row),
     };

@@ -229,7 +229,7 @@ static void fit_threshold(struct cpu *cpu)
 /* L2 wrote to a virtual-APIC page where no memory is: it reads as all ones again, above every threshold. */
 static bool wrote_nowhere(struct cpu *cpu)
 {
-    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->dropping)
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
         return false;
     nested_forget_dropped(cpu);
     return true;
