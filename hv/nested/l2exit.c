@@ -192,6 +192,8 @@ static enum route route(struct cpu *cpu)
     struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
     if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_CR_ACCESS)
         e.operand = source_operand(cpu);
+    else if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMFUNC)
+        e.operand = cpu->regs.gpr[REG_RAX];
     if (route_needs_bitmap(&e))
         e.bitmap_hit = bitmap_hit(cpu);
     return route_exit(&e);
