@@ -150,7 +150,7 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-MACH_UNIT := t_transition t_hardware
+MACH_UNIT := t_transition t_hardware t_machine_event
 $(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 

@@ -35,7 +35,7 @@ hv/[^/]*$	hv/|boot/boot_info\.h
 boot/	boot/|hv/arch/types\.h
 guest-tests/	guest-tests/lib/|hv/arch/
 tests/machine/	tests/|hv/|boot/boot_info\.h
-tests/(fuzz/f_transition|t_transition|t_hardware)	tests/|hv/
+tests/(fuzz/f_transition|t_transition|t_hardware|t_machine_event)	tests/|hv/
 tests/	tests/|hv/(vmcs12|ept|arch)/|boot/|tools/vmcs12
 tools/[^o]	tools/|hv/(vmcs12|ept|arch)/
 tools/o	hv/|boot/

@@ -72,7 +72,7 @@ static void come_back(void)
 
 static void events(void)
 {
-    struct event first = event_interrupted(&x),
+    struct event first = event_interrupted(&x, x.qual),
                  second = event_exception((u8)x.insn_info, x.intr_error, x.qual);
     bool triple;
     struct event both = event_combine(&first, &second, x.qual, &triple);
