@@ -90,7 +90,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
     take(&x, sizeof x, &data, &size);
     take(&e.operand, sizeof e.operand, &data, &size);
-    take(&e.cpu1_l0, sizeof e.cpu1_l0, &data, &size);
     e.bitmap_hit = size & 1;
     take(&caps, sizeof caps, &data, &size);
     take(&v12, VMCS12_SIZE, &data, &size);
