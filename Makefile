@@ -130,11 +130,11 @@ $(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
 TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) -MMD -MP -c $< -o $@
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@
 
 $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 	$(call say,HOSTLD,$@)
-	$(Q)$(HOSTCC) $^ -o $@
+	$(Q)$(HOSTCC) -Wl,--gc-sections $^ -o $@
 
 $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)
@@ -197,8 +197,8 @@ cov: $(COV_BIN)
 	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
-planted: $(B)/core.bin
-	$(Q)tests/planted.sh
+planted: $(B)/nidus.efi
+	$(Q)tests/planted.sh $(NAMES)
 planted-guest: images
 	$(Q)tests/planted_guest.sh $(NAMES)
 # The same over all of hv/, by host tests and guest tests: docs/mutants.md.
@@ -246,7 +246,7 @@ refusals: images
 usb: images
 	@tools/usb.sh $(B)/usb.img
 
-lint: $(B)/core.elf
+lint: $(B)/core.elf $(B)/vmcs12
 	@tools/lint.sh
 order:
 	@tools/order.sh --add

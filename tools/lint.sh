@@ -76,6 +76,20 @@ purity() {
     grep -nE '\b(__asm__|asm)\b' hv/vmcs12/*.[ch] hv/ept/*.[ch] hv/arch/*.[ch] | sed 's/$/  <- assembly in a pure folder/'
 }
 
+# ---- the pure folders are the product's: tests of what nothing links would guard nothing --------------------------
+# A global function that neither the core nor the tool vmcs12 links is not called; or it is inlined wherever it is
+# called, which can only be in its own file, or in a table (.def) that this includes. A line that begins with a
+# small letter declares it.
+unlinked() {
+    local f name
+    nm build/core.elf build/vmcs12 | awk 'NF == 3 { print $3 }' | sort -u >build/linked
+    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c; do
+        nm -g --defined-only "build/core/${f%.c}.o" | awk '$2 == "T" { print $3 }' | grep -vxFf build/linked | while read -r name; do
+            cat "$f" $(ls "${f%/*}"/*.def 2>/dev/null) | grep -E "\b$name\(" | grep -qv '^[a-z]' || echo "$f: $name is linked nowhere"
+        done
+    done
+}
+
 # ---- assembly of L0: no number that C also knows ----------------------------------------------------------
 # Allowed hexadecimal: none so far. A displacement is a name from offsets.inc, perhaps + 4 for a high half.
 assembly() {
@@ -174,6 +188,7 @@ mkdir -p build
 check "include directions" include_directions
 check "headers compile alone" headers_alone
 check "purity of hv/vmcs12, hv/ept, hv/arch" purity
+check "every pure function is the product's" unlinked
 check "assembly rules" assembly
 check "citations" citations
 check "caveats" caveats
