@@ -119,13 +119,6 @@ static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
     return env->addr.virtual_apic_nowhere ? TPR_THRESHOLD_MAX : env->v12->tpr_threshold;
 }
 
-/* The hardware may have fewer targets than L1 is shown. Then more of L2's MOVs to CR3 exit than L1 asked for. */
-static u32 cr3_targets(const struct merge_env *env)
-{
-    u32 hw = VMX_MISC_CR3_TARGETS(env->hw->misc);
-    return env->v12->cr3_target_count < hw ? env->v12->cr3_target_count : hw;
-}
-
 /* The value that the CPU would put in CR0 for L1. */
 static u64 l1_set_cr0(const struct merge_env *env)
 {
