@@ -3,7 +3,7 @@
  * allows it to ask for, an answer always exists, and after a reflected exit or a failed entry
  * both images keep what is not the exit's to change.
  */
-#include "hv/vmcs12/event.h"
+#include "hv/arch/event.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void route(const struct route_env *e)
 
 static void come_back(void)
 {
-    struct sync_env s = {&v02, &x, &caps, v01.guest_cr0, v01.guest_cr4, x.insn_len};
+    struct sync_env s = {&v02, &x, &caps, x.insn_len};
     struct host_env h = {.v12 = &v12,
                          .left = &v02,
                          .reason = x.reason,
