@@ -130,11 +130,11 @@ $(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
 TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) -MMD -MP -c $< -o $@
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@
 
 $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 	$(call say,HOSTLD,$@)
-	$(Q)$(HOSTCC) $^ -o $@
+	$(Q)$(HOSTCC) -Wl,--gc-sections $^ -o $@
 
 $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)
@@ -150,7 +150,7 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-MACH_UNIT := t_transition t_hardware
+MACH_UNIT := t_transition t_hardware t_machine_event
 $(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
@@ -197,8 +197,8 @@ cov: $(COV_BIN)
 	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
-planted: $(B)/core.bin
-	$(Q)tests/planted.sh
+planted: $(B)/nidus.efi
+	$(Q)tests/planted.sh $(NAMES)
 planted-guest: images
 	$(Q)tests/planted_guest.sh $(NAMES)
 # The same over all of hv/, by host tests and guest tests: docs/mutants.md.
@@ -246,7 +246,7 @@ refusals: images
 usb: images
 	@tools/usb.sh $(B)/usb.img
 
-lint: $(B)/core.elf
+lint: $(B)/core.elf $(B)/vmcs12
 	@tools/lint.sh
 order:
 	@tools/order.sh --add

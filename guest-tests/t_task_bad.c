@@ -226,6 +226,10 @@ STATE(gp_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPAR
                   gt_mode_idt()[13] = gt_task_gate(GT_TASK_NEW)))
 STATE(ud_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
                   gt_mode_idt()[6] = gt_task_gate(GT_TASK_NEW)))
+STATE(int1_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
+                    gt_mode_idt()[1] = gt_task_gate(GT_TASK_NEW)))
+STATE(int_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
+                   gt_mode_idt()[0x20] = gt_task_gate(GT_TASK_NEW)))
 STATE(t_bit_and_cs, (gt_task.new32->debug_trap = 1, gt_task.new32->cs = GT_DATA))
 
 #define JMP  "jmp", gt_mode_task_jmp32, gt_mode_task_jmp16
@@ -287,6 +291,9 @@ static const struct gt_task_case behind[] = {
     BEHIND(ds_ldt_whole),   BEHIND(ds_ldt_cut),
     {"gp to bad task", "gp", gt_mode_task_gp32, gt_mode_task_gp16, NEW(ud), gp_to_bad},
     {"ud to bad task", "ud", gt_mode_task_ud32, gt_mode_task_ud16, NEW(ud), ud_to_bad},
+    /* EXT in the error code: INT n, INT3 and INTO leave it clear, INT1 does not. SDM 3A 6.13 "Error Code" */
+    {"int1 to bad task", "int1", gt_mode_task_icebp32, gt_mode_task_icebp16, NEW(ud), int1_to_bad},
+    {"int to bad task", INT, NEW(ud), int_to_bad},
 };
 
 /* The new TSS lies where nothing is mapped: #PF before anything was changed. */

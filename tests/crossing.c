@@ -19,7 +19,7 @@ static void start_merge(struct crossing *c)
                                 .pat = 0x0007040600070406,
                                 .efer = EFER_LMA | EFER_LME | EFER_SCE | EFER_NXE};
     c->m.addr = (struct merge_addr){HPA(0x1000000), HPA(0x1001000), HPA(0x1002000), HPA(0x1003000),
-                                    HPA(0x1004000), HPA(0x1005000), HPA(0x1006000), false,
+                                    HPA(0x1004000), HPA(0x1005000), false,
                                     0x1007000 | EPTP_WALK_4 | MT_WB};
 }
 
@@ -46,21 +46,8 @@ void crossing_l0_needs(struct crossing *c, u64 random)
 
     if (random & 1)
         l0->vpid02 = 7;
-    if (random & 2)
-        l0->exception_bitmap = (u32)(random >> 32);
-    if (random & 4)
-        l0->tsc_offset = random;
-    if (random & 8) { /* own some of CR4 that nobody turned on */
-        l0->cr4_mask = CR4_VMXE | CR4_SMEP;
-        l0->cr4_value = CR4_VMXE;
-    }
-    /* An NMI window of L0's: only while vmcs12 has NMIs go straight to L2. */
-    if ((random & 16) && !any(c->l1.v.pin_ctl, PIN_NMI_EXITING) &&
-        any(c->l1.v.guest_interruptibility, BLOCKING_BY_NMI) &&
-        !any(c->l1.v.entry_intr_info, INTR_VALID)) {
-        l0->pin = PIN_NMI_EXITING | PIN_VIRTUAL_NMIS;
-        l0->cpu1 = CPU1_NMI_WINDOW_EXITING;
-    }
+    if (random & 2) /* own some of CR4 that nobody turned on */
+        l0->cr4_mask = CR4_SMXE | CR4_CET;
 }
 
 enum crossing_result crossing_try(struct crossing *c, enum rule_id *rule)

@@ -58,7 +58,8 @@ static void path(u32 leaf)
 static enum ept_result walk(u64 qual)
 {
     fetches = 0;
-    ept_walk(&env, GPA2(GPA), qual, &w);
+    struct ept_from root = ept_from_root(env.eptp);
+    ept_walk_from(&env, &root, GPA2(GPA), qual, &w);
     return w.result;
 }
 
@@ -304,7 +305,7 @@ static void accessed_and_dirty(void **state)
 static void an_access_is_served_once(void **state)
 {
     (void)state;
-    struct ept01_leaf l01 = {HPA(0), SIZE_1G, 7, MT_WB, false};
+    struct ept01_leaf l01 = {HPA(0), SIZE_1G, 7};
 
     for (u32 leaf = 1; leaf <= 3; leaf++)
         for (u64 qual = 1; qual < 8; qual++)

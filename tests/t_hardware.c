@@ -1,7 +1,7 @@
 /*
- * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is completed, how an event that
- * an exit cut short is delivered again, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The
- * rows are the SDM's sentences; whole runs are t_transition.c's.
+ * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is completed, where L1's MSR
+ * accesses exit, what WRMSR of EFER refuses, whose a VPID is. The rows are the SDM's sentences; events are
+ * t_machine_event.c's, whole runs t_transition.c's.
  */
 #include "hv/dispatch.h"
 #include "hv/l1/l1.h"
@@ -60,34 +60,6 @@ static void instructions_are_completed(void **state)
 {
     (void)state;
     on_machine(advance_rows);
-}
-
-/* An NMI whose delivery was cut short was not taken: it must not find itself blocked. Nothing else unblocks. */
-static void again_rows(struct machine *m, struct vmcs_image *v)
-{
-    static const u32 events[] = {INTR_VALID | 0x20, INTR_VALID | INTR_NMI << 8 | VEC_NMI,
-                                 INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD,
-                                 INTR_VALID | INTR_SW_INTERRUPT << 8 | 0x80, 0};
-    for (u32 i = 0; i < ARRAY_LEN(events); i++) {
-        v->entry_intr_info = 0;
-        v->idt_vectoring_info = events[i];
-        v->exit_instruction_len = 2;
-        v->guest_interruptibility = BLOCKING_BY_NMI;
-        v->exit_qualification = 0;
-        exit_snapshot(m->cpu, SNAP_IDT | SNAP_QUAL);
-        exit_retry(m->cpu);
-        assert_int_equal(v->entry_intr_info, events[i]);
-        assert_int_equal(v->guest_interruptibility,
-                         INTR_TYPE(events[i]) == INTR_NMI && events[i] ? 0 : BLOCKING_BY_NMI);
-        if (INTR_TYPE(events[i]) == INTR_SW_INTERRUPT)
-            assert_int_equal(v->entry_instruction_len, 2);
-    }
-}
-
-static void events_are_delivered_again(void **state)
-{
-    (void)state;
-    on_machine(again_rows);
 }
 
 /* Four bitmaps of 1 KiB: reads of low and high MSRs, writes of low and high MSRs. SDM 3C 25.6.9 "MSR-Bitmap Address" */
@@ -253,6 +225,28 @@ static void mitigations_stay(void **state)
     on_machine(mitigation_rows);
 }
 
+/* The page that takes writes to nowhere serves two purposes: TPR exits are L0's for the sake of one of them. */
+static void nowhere_rows(struct machine *m, struct vmcs_image *v)
+{
+    const u64 pdpte[4] = {0}, there = TABLES, nowhere = L1_RAM + PAGE_SIZE;
+    struct nested *n = m->cpu->nested;
+    (void)v;
+    for (u32 i = 0; i < 4; i++) {
+        n->vmcs12.cpu1_ctl = CPU1_USE_TPR_SHADOW;
+        n->vmcs12.pin_ctl = PIN_POSTED_INTERRUPTS;
+        n->vmcs12.virtual_apic_addr = i & 1 ? nowhere : there;
+        n->vmcs12.posted_intr_desc_addr = i & 2 ? nowhere : there;
+        nested_merge(m->cpu, pdpte);
+        assert_int_equal(n->vapic_nowhere, i & 1);
+    }
+}
+
+static void writes_to_nowhere(void **state)
+{
+    (void)state;
+    on_machine(nowhere_rows);
+}
+
 /* ---- the short way of CPUID ------------------------------------------------------------------ */
 
 static u32 short_ways;
@@ -319,7 +313,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(instructions_are_completed),
-        cmocka_unit_test(events_are_delivered_again),
         cmocka_unit_test(msr_accesses_exit),
         cmocka_unit_test(owned_bits),
         cmocka_unit_test(owned_write_runs_again),
@@ -327,6 +320,7 @@ int main(void)
         cmocka_unit_test(vpids_have_tags),
         cmocka_unit_test(keys_are_obeyed),
         cmocka_unit_test(mitigations_stay),
+        cmocka_unit_test(writes_to_nowhere),
         cmocka_unit_test(short_way_is_the_long_one),
         cmocka_unit_test(every_reason_has_a_row),
     };

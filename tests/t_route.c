@@ -360,8 +360,6 @@ static void monitor_trap_flag(void **state)
     (void)state;
     fresh(37);
     assert_int_equal(with(0, 0, 0), ROUTE_L1);
-    env.cpu1_l0 = CPU1_MONITOR_TRAP_FLAG;
-    assert_int_equal(with(0, 0, 0), ROUTE_L0);
     assert_int_equal(with(0, CPU1_MONITOR_TRAP_FLAG, 0), ROUTE_L1);
 }
 

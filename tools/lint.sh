@@ -37,7 +37,7 @@ hv/[^/]*$	hv/
 boot/	boot/|hv/arch/types\.h|hv/core/boot_info\.h
 guest-tests/	guest-tests/lib/|hv/arch/
 tests/machine/	tests/|hv/
-tests/(fuzz/f_transition|t_transition|t_hardware)	tests/|hv/
+tests/(fuzz/f_transition|t_transition|t_hardware|t_machine_event)	tests/|hv/
 tests/	tests/|hv/(vmcs12|ept|arch)/|boot/|tools/vmcs12
 tools/[^o]	tools/|hv/(vmcs12|ept|arch)/
 tools/o	hv/|boot/
@@ -76,6 +76,20 @@ purity() {
         awk 'NR == FNR { known[$1]; next } !($1 in known) { print $2, "needs", $1 }' build/pure.defined -
     nm -A "${objects[@]}" | grep -E ' [bBdDcC] ' | sed 's/$/: data or bss in a pure folder/'
     grep -nE '\b(__asm__|asm)\b' hv/vmcs12/*.[ch] hv/ept/*.[ch] hv/arch/*.[ch] | sed 's/$/  <- assembly in a pure folder/'
+}
+
+# ---- the pure folders are the product's: tests of what nothing links would guard nothing --------------------------
+# A global function that neither the core nor the tool vmcs12 links is not called; or it is inlined wherever it is
+# called, which can only be in its own file, or in a table (.def) that this includes. A line that begins with a
+# small letter declares it.
+unlinked() {
+    local f name
+    nm build/core.elf build/vmcs12 | awk 'NF == 3 { print $3 }' | sort -u >build/linked
+    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c; do
+        nm -g --defined-only "build/core/${f%.c}.o" | awk '$2 == "T" { print $3 }' | grep -vxFf build/linked | while read -r name; do
+            cat "$f" $(ls "${f%/*}"/*.def 2>/dev/null) | grep -E "\b$name\(" | grep -qv '^[a-z]' || echo "$f: $name is linked nowhere"
+        done
+    done
 }
 
 # ---- assembly of L0: no number that C also knows ----------------------------------------------------------
@@ -176,6 +190,7 @@ mkdir -p build
 check "include directions" include_directions
 check "headers compile alone" headers_alone
 check "purity of hv/vmcs12, hv/ept, hv/arch" purity
+check "every pure function is the product's" unlinked
 check "assembly rules" assembly
 check "citations" citations
 check "caveats" caveats

@@ -71,6 +71,7 @@ GT_MODE_SNIPPET(task_twice);
 GT_MODE_SNIPPET(task_int);
 GT_MODE_SNIPPET(task_iret);
 GT_MODE_SNIPPET(task_ud);
+GT_MODE_SNIPPET(task_icebp);
 GT_MODE_SNIPPET(task_gp);
 extern const char gt_mode_task_user32[] GT_HIDDEN, gt_mode_task_rescue[] GT_HIDDEN;
 

@@ -11,7 +11,6 @@
 /* Where the CPU reported it. */
 enum mc_where {
     MC_IN_ROOT,  /* #MC taken through L0's own IDT: the handler only set a flag */
-    MC_IN_GUEST, /* exit reason 0 with vector 18, from the level that runs */
     MC_IN_ENTRY, /* exit reason 41: the event hit a VM entry done by L0 */
 };
 

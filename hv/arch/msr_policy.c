@@ -22,11 +22,6 @@ const struct msr_row *msr_policy_row(u32 msr)
     return low < ARRAY_LEN(rows) && msr >= rows[low].first ? &rows[low] : NULL;
 }
 
-const struct msr_row *msr_policy_at(u32 i)
-{
-    return i < ARRAY_LEN(rows) ? &rows[i] : NULL;
-}
-
 /* Four bitmaps of 1 KiB: reads of the low and the high range, then writes. */
 #define RANGE_HIGH   0xc0000000u
 #define RANGE_SIZE   0x2000u

@@ -38,9 +38,6 @@ struct msr_row {
 /* The row of an MSR, or NULL: then the access is #GP(0). */
 const struct msr_row *msr_policy_row(u32 msr);
 
-/* Row i of the table, in the order of numbers; NULL behind the last. */
-const struct msr_row *msr_policy_at(u32 i);
-
 /* Makes one page of MSR bitmaps: an access passes when its row says PASS and its rule is not in
  * `hidden`, a set of BIT(enum msr_rule). SDM 3C 25.6.9 "MSR-Bitmap Address" */
 void msr_policy_bitmap(u8 bitmap[PAGE_SIZE], u32 hidden);

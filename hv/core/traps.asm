@@ -9,8 +9,6 @@ global trap_stubs:data
 
 section .text
 
-RIP_BEHIND_RAX equ 8                                    ; the RIP that the CPU pushed, once RAX is pushed too
-
 ; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an error.
 %macro STUB 2
 align 16

@@ -48,13 +48,6 @@ struct ept_walk {
     struct ept_step step[4];
 };
 
-/* Translate gpa2 for an access. qual is the access as an EPT-violation qualification tells it:
- * bits 2:0 the access, bits 8:7 and 11:9 where it came from, bit 12 NMI unblocking; they return
- * in w->qual, bits 11:9 only when L1's processor has advanced exit information. An access to a
- * guest paging structure (bit 7 without 8) counts as a write when EPTP12 has A/D flags on.
- * No step has an update unless the result is EPT_OK. */
-void ept_walk(const struct ept_env *env, gpa2_t gpa2, u64 qual, struct ept_walk *w);
-
 /* Where a walk begins: what a processor remembers of the entries above, in its paging-structure
  * caches. SDM 3C 29.4.1 "Information That May Be Cached" */
 struct ept_from {
@@ -66,7 +59,12 @@ struct ept_from {
 /* The whole way: from the table that the EPTP names. */
 struct ept_from ept_from_root(u64 eptp);
 
-/* The same walk begun lower down; its steps are those of the tables that it reads. A violation or a
+/* Translate gpa2 for an access. qual is the access as an EPT-violation qualification tells it:
+ * bits 2:0 the access, bits 8:7 and 11:9 where it came from, bit 12 NMI unblocking; they return
+ * in w->qual, bits 11:9 only when L1's processor has advanced exit information. An access to a
+ * guest paging structure (bit 7 without 8) counts as a write when EPTP12 has A/D flags on.
+ * No step has an update unless the result is EPT_OK.
+ * A walk that begins below the root has only the steps of the tables that it reads, and a violation or a
  * misconfiguration found so may be one of old entries: only the whole walk can tell. */
 void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
                    struct ept_walk *w);
@@ -76,8 +74,6 @@ struct ept01_leaf {
     hpa_t base; /* of the page, aligned to size */
     u64 size;
     u8 perm;
-    u8 memtype;
-    bool force_memtype; /* L0 insists on memtype; else EPT12 decides (see ept_compose.c) */
 };
 
 struct ept02_leaf {

@@ -4,8 +4,7 @@
  * Memory type: while EPT is in use "the MTRRs have no effect on the memory type used for an
  * access" (SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses"); EPT01's
  * type stands for the MTRRs, so on the CPU that L1 sees only EPT12's type and IPAT meet L2's PAT.
- * EPT12's therefore go into EPT02 as they are, unless L0 insists on a type for a page of its
- * own; then IPAT keeps L2's PAT out as well.
+ * EPT12's therefore go into EPT02 as they are.
  */
 #include "hv/ept/ept.h"
 
@@ -23,10 +22,8 @@ static u8 permissions(const struct compose_env *env, const struct ept12_leaf *le
     return (u8)(env->ad && !leaf12->dirty ? perm & ~EPT_W : perm);
 }
 
-static u64 type_bits(const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01)
+static u64 type_bits(const struct ept12_leaf *leaf12)
 {
-    if (leaf01->force_memtype)
-        return EPT_MT(leaf01->memtype) | EPT_IPAT;
     return EPT_MT(leaf12->memtype) | (leaf12->ipat ? EPT_IPAT : 0);
 }
 
@@ -43,7 +40,7 @@ struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
     if (perm == 0)
         return leaf02;
 
-    leaf02.entry = hpa | perm | type_bits(leaf12, leaf01);
+    leaf02.entry = hpa | perm | type_bits(leaf12);
     if (size > PAGE_SIZE)
         leaf02.entry |= EPT_PS;
     /* Set beforehand what the processor would set: EPT12 already has it. */

@@ -123,12 +123,6 @@ struct ept_from ept_from_root(u64 eptp)
     return (struct ept_from){GPA1(eptp & EPT_ADDR), 4, EPT_RWX};
 }
 
-void ept_walk(const struct ept_env *env, gpa2_t gpa2, u64 qual, struct ept_walk *w)
-{
-    struct ept_from root = ept_from_root(env->eptp);
-    ept_walk_from(env, &root, gpa2, qual, w);
-}
-
 void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
                    struct ept_walk *w)
 {

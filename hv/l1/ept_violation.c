@@ -5,6 +5,7 @@
  * SDM 3A 4.7 "Page-Fault Exceptions"
  */
 #include "hv/l1/l1.h"
+#include "hv/arch/event.h"
 #include "hv/nested/nested.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmx/insn.h"
@@ -28,11 +29,14 @@ static enum outcome triple_fault(struct cpu *cpu)
     return REFLECT;
 }
 
-/* The fault alone, or with the event whose delivery met it. */
+/* The fault alone, or with the event whose delivery met it. An exit to L1 is judged by the fault alone.
+ * SDM 3C 28.2.4 "Information for VM Exits During Event Delivery" */
 static enum outcome fault_of_access(struct cpu *cpu, u8 vector, u32 error)
 {
     bool triple;
-    struct event first = event_interrupted(&cpu->exit), second = event_exception(vector, error, cpu->st.cr0);
+    if (cpu->in_l2 && event_exits_to_l1(&cpu->nested->vmcs12, vector, error))
+        return fault(cpu, vector, error);
+    struct event first = event_interrupted(&cpu->exit, cpu->st.cr0), second = event_exception(vector, error, cpu->st.cr0);
     struct event e = event_combine(&first, &second, cpu->st.cr0, &triple);
     return triple ? triple_fault(cpu) : fault(cpu, INTR_VECTOR(e.info), e.error);
 }

@@ -2,13 +2,13 @@
  * NMIs that arrive while L0 runs. The root-mode handler (hv/core/traps.asm) only sets
  * percpu.nmi_pending. Given to the guest at once if it can take it; else virtual NMIs and
  * NMI-window exiting are on until it can, and only then, so that NMIs of L1's own do not exit. Where an NMI
- * goes is a pure function (nmi_plan in hv/vmcs12/event.h), asked again when the window opens: what
+ * goes is a pure function (nmi_plan in hv/arch/event.h), asked again when the window opens: what
  * is right then need not be what was right before.
  * SDM 3C 26.2 "Other Causes of VM Exits"
  */
 #include "hv/l1/l1.h"
+#include "hv/arch/event.h"
 #include "hv/nested/nested.h"
-#include "hv/vmcs12/event.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
@@ -54,18 +54,19 @@ static void unblock_planned(void)
 
 void nmi_deliver(struct cpu *cpu)
 {
+    static const struct event nmi = {.info = INTR_VALID | INTR_NMI << 8 | VEC_NMI};
     cpu->percpu.nmi_pending = 0;
     interval(cpu, false); /* one that waits is the same NMI: decided anew */
     switch (plan(cpu)) {
     case NMI_INJECT:
-        inject_event(cpu, INTR_NMI << 8 | VEC_NMI, 0, 0);
+        inject_event(&nmi);
         return;
     case NMI_WINDOW:
         interval(cpu, true);
         unblock_planned();
         return;
     case NMI_REFLECT:
-        nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
+        nested_reflect_event(cpu, EXIT_REASON_EXCEPTION_NMI, nmi.info);
         return;
     case NMI_HOLD:
         nested_hold_nmi(cpu);
@@ -85,7 +86,8 @@ enum outcome exception_exit(struct cpu *cpu)
     exit_more(cpu, SNAP_STEP | SNAP_QUAL);
     if (INTR_VECTOR(e->intr_info) == VEC_PF)
         write_cr2(e->qual);
-    inject_event(cpu, e->intr_info & ~INTR_NMI_UNBLOCKING, e->intr_error, e->insn_len);
+    struct event again = event_caught(e, vmcs_read(ENC_guest_cr0));
+    inject_event(&again);
     return RESUME;
 }
 

@@ -7,6 +7,7 @@
  * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
  */
 #include "hv/l1/task_switch.h"
+#include "hv/arch/event.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
@@ -55,45 +56,19 @@ static u32 get(const u8 *tss, u32 at, u32 width)
 
 /* ---- faults ------------------------------------------------------------------------------ */
 
-static bool contributory(u32 v)
-{
-    return v == VEC_DE || (v >= VEC_TS && v <= VEC_GP);
-}
-
-/* A fault while an exception was being delivered through a task gate may be a double fault.
- * SDM 3A 6.15 "Exception and Interrupt Reference" (interrupt 8) */
-static bool doubles(const struct vmexit *e, u32 vector)
-{
-    u32 first = INTR_VECTOR(e->idt_info);
-    if (!any(e->idt_info, INTR_VALID) || INTR_TYPE(e->idt_info) != INTR_HW_EXCEPTION)
-        return false;
-    if (first == VEC_PF)
-        return contributory(vector) || vector == VEC_PF;
-    return contributory(first) && contributory(vector);
-}
-
-static bool is_external(const struct vmexit *e)
-{
-    u32 type = INTR_TYPE(e->idt_info);
-    return any(e->idt_info, INTR_VALID) &&
-           (type == INTR_EXTERNAL || type == INTR_NMI || type == INTR_HW_EXCEPTION);
-}
-
+/* A fault while an exception was being delivered through a task gate may be a double fault. */
 bool task_fault(struct cpu *cpu, u32 vector, u32 error)
 {
-    const struct vmexit *e = &cpu->exit;
-    bool in_df = any(e->idt_info, INTR_VALID) && INTR_TYPE(e->idt_info) == INTR_HW_EXCEPTION &&
-                 INTR_VECTOR(e->idt_info) == VEC_DF;
-    if (in_df && (contributory(vector) || vector == VEC_PF))
-        machine_reset(cpu, "L1 triple fault in a task switch");
-    if (doubles(e, vector)) {
-        vector = VEC_DF;
-        error = 0;
-    } else if (vector != VEC_PF && is_external(e)) {
+    bool triple;
+    u64 cr0 = cpu->st.cr0;
+    if (vector != VEC_PF && event_external(cpu->exit.idt_info))
         error |= EXTERNAL_EVENT;
-    }
-    cpu->fault.vector = vector;
-    cpu->fault.error = error;
+    struct event first = event_interrupted(&cpu->exit, cr0), second = event_exception((u8)vector, error, cr0);
+    struct event e = event_combine(&first, &second, cr0, &triple);
+    if (triple)
+        machine_reset(cpu, "L1 triple fault in a task switch");
+    cpu->fault.vector = INTR_VECTOR(e.info);
+    cpu->fault.error = e.error;
     return false;
 }
 
@@ -170,9 +145,7 @@ static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
  * an event that is no instruction. */
 static u32 return_eip(const struct cpu *cpu, enum source source)
 {
-    u32 type = INTR_TYPE(cpu->exit.idt_info);
-    bool event = source == BY_GATE &&
-                 (type == INTR_EXTERNAL || type == INTR_NMI || type == INTR_HW_EXCEPTION);
+    bool event = source == BY_GATE && !event_by_instruction(cpu->exit.idt_info);
     return (u32)cpu->st.rip + (event ? 0 : cpu->exit.insn_len);
 }
 

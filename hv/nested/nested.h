@@ -50,8 +50,8 @@ struct nested {
     u64 shadow_gates;          /* ... and that L1 has as well */
     u64 *msr_bitmap02;         /* one page: L0's map with L1's over it (bitmap02.c) */
     struct msr_open msr_open02; /* the words of it that L2 uses */
-    u64 *ones, *drop;          /* pages: all ones, read where nothing is; takes writes to nowhere, ... */
-    bool dropping;             /* ... as the L2 that runs may make them */
+    u64 *ones, *drop;          /* pages: all ones, read where nothing is; takes writes to nowhere */
+    bool vapic_nowhere;        /* `drop` is the virtual-APIC page of the L2 that runs */
     struct vmcs shadow;        /* the shadow VMCS that L1 reads and writes without an exit, ... */
     struct vmcs_image shown;   /* ... and what it held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;

@@ -24,15 +24,6 @@ bool msr_bitmap_hit(const u8 *page, u32 msr, bool write)
     return r.outside || (page[r.byte] & r.mask);
 }
 
-void msr_bitmap_set(u8 *page, u32 msr, bool write, bool intercept)
-{
-    struct bitmap_ref r = msr_bitmap_ref(msr, write);
-
-    if (r.outside)
-        return;
-    page[r.byte] = (u8)(intercept ? page[r.byte] | r.mask : page[r.byte] & ~r.mask);
-}
-
 bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size)
 {
     /* "If an I/O operation wraps around the 16-bit I/O-port space, it causes a VM exit."

@@ -21,9 +21,6 @@ struct bitmap_ref msr_bitmap_ref(u32 msr, bool write);
 /* True when the 4 KiB MSR bitmap makes the access exit; MSRs outside both ranges do. */
 bool msr_bitmap_hit(const u8 *page, u32 msr, bool write);
 
-/* Set or clear the bit of an MSR that the map covers; others are left alone. */
-void msr_bitmap_set(u8 *page, u32 msr, bool write, bool intercept);
-
 /* True when I/O bitmaps A (ports 0-0x7fff) and B make an access of 1, 2 or 4 bytes exit: any
  * port of it has its bit set, or the access wraps past port 0xffff. */
 bool io_bitmap_hit(const u8 *a, const u8 *b, u32 port, u32 size);

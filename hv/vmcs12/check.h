@@ -67,7 +67,7 @@ struct verdict {
 };
 
 /* The verdict that reports this rule; R_NONE gives VERDICT_OK. The qualification of an MSR-list
- * rule is the number of the entry, which the caller fills in (check_msr_verdict does). */
+ * rule is the number of the entry, which the caller fills in. */
 struct verdict check_verdict(enum rule_id rule) MUST_CHECK;
 
 /* The facts of CPUID that rules depend on, and what the caller knows of MSRs. */
@@ -171,7 +171,7 @@ bool check_eptp(u64 eptp, const struct check_cpu *cpu) MUST_CHECK;
 
 /* The MSR areas. The caller reads each entry once, asks here, then does the access as L1's own
  * RDMSR or WRMSR at CPL 0; if that would fault the rule is R_msr_access. A broken rule is exit
- * reason 34 for VM entry (check_msr_verdict) and a VMX abort for the two VM-exit areas:
+ * reason 34 for VM entry and a VMX abort for the two VM-exit areas:
  * SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs". */
 enum msr_area { MSR_AREA_ENTRY_LOAD, MSR_AREA_EXIT_LOAD, MSR_AREA_EXIT_STORE };
 struct msr_entry {
@@ -179,7 +179,6 @@ struct msr_entry {
     u64 value;
 };
 enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area);
-struct verdict check_msr_verdict(enum rule_id rule, u32 entry_number) MUST_CHECK;
 
 /* Texts of a rule: its id as in rules.def, its sentence, and the section that states it. */
 const char *rule_name(enum rule_id rule);

@@ -36,11 +36,3 @@ enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area)
         return R_msr_model_specific;
     return R_NONE;
 }
-
-struct verdict check_msr_verdict(enum rule_id rule, u32 entry_number)
-{
-    struct verdict verdict = check_verdict(rule);
-
-    verdict.qualification = entry_number;
-    return verdict;
-}

@@ -168,18 +168,6 @@ static const struct layout_info infos[LAYOUT_COUNT] = {
     [LAYOUT_COMPUTED]  = {"computed", REVISION_COMPUTED, SIZE_COMPUTED, LAUNCH_COMPUTED},
 };
 
-u32 layout_computed(u32 encoding)
-{
-    /* the blocks of width codes 0 to 3 (16-bit, 64-bit, 32-bit, natural), two bits each */
-    u32 block = 0x9cu >> (encoding >> 12 & 6) & 3;
-    u32 wide = block == 3;
-    u32 quarter = 0x100 + (encoding >> 4 & 0xc0);
-    u32 index = encoding >> 1 & 0x1ff;
-    if ((encoding & 0xffff9000u) != 0 || index >= 32u << wide || (encoding & 1) > wide)
-        return LAYOUT_NONE;
-    return (quarter << block) + (index << (block + 1 - wide)) + (encoding & 1) * 4;
-}
-
 const struct layout_info *layout_info(enum vmcs_layout l)
 {
     return &infos[l];

@@ -33,9 +33,6 @@ enum vmcs_layout {
 #define COMPUTED_OFFSET(enc)                                                                     \
     (((0x100u + 0x40u * ((enc) >> 10 & 3)) << COMPUTED_BLOCK(enc)) + (((enc) >> 1 & 0x1ffu) << COMPUTED_SLOT(enc)))
 
-/* The same at run time, for any encoding that has a slot; LAYOUT_NONE for one that has none. */
-u32 layout_computed(u32 encoding);
-
 struct layout_info {
     char name[12];
     u32 revision;

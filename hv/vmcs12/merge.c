@@ -72,11 +72,6 @@ static u64 used(u32 word, u32 bit, hpa_t at)
     return any(word, bit) ? at.a : 0;
 }
 
-static bool l0_wants_pf(const struct merge_env *env)
-{
-    return any(env->l0.exception_bitmap, BIT(VEC_PF));
-}
-
 static u32 cpu1_02(const struct merge_env *env)
 {
     u32 own = env->l0.cpu1, word = env->v12->cpu1_ctl;
@@ -86,8 +81,6 @@ static u32 cpu1_02(const struct merge_env *env)
     own &= ~(u32)CPU1_USE_MSR_BITMAPS;
     if (any(word, CPU1_UNCOND_IO_EXITING) && !any(word, CPU1_USE_IO_BITMAPS))
         own &= ~(u32)CPU1_USE_IO_BITMAPS;
-    if (env->l0.tsc_offset != 0)
-        own |= CPU1_USE_TSC_OFFSETTING;
     return word | own | CPU1_SECONDARY;
 }
 
@@ -95,9 +88,6 @@ static u32 cpu2_02(const struct merge_env *env)
 {
     u32 word = (vmcs12_cpu2(env->v12) & ~(u32)CPU2_NOT_TAKEN) | env->l0.cpu2;
 
-    /* "TSC scaling" acts only under "use TSC offsetting", which may be on for L0 alone. */
-    if (!any(env->v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
-        word &= ~(u32)CPU2_USE_TSC_SCALING;
     return env->l0.vpid02 ? word | CPU2_ENABLE_VPID : word;
 }
 
@@ -106,7 +96,7 @@ static struct words control_words(const struct merge_env *env)
     const struct vmcs_image *v12 = env->v12;
     struct words w;
 
-    w.pin = within(v12->pin_ctl | env->l0.pin, vcaps_pin(env->hw));
+    w.pin = within(v12->pin_ctl, vcaps_pin(env->hw));
     w.cpu1 = within(cpu1_02(env), vcaps_cpu1(env->hw));
     w.cpu2 = within(cpu2_02(env), vcaps_cpu2(env->hw));
     /* An exit from L2 goes to L0, so of vmcs12's exit controls only the one that shapes the
@@ -120,21 +110,6 @@ static struct words control_words(const struct merge_env *env)
     return w;
 }
 
-/* L2's TSC is ((TSC + L0's offset) scaled by L1) + L1's offset: the processor scales first, so
- * L0's part has to be scaled here. SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root
- * Operation" (RDTSC) */
-static u64 tsc_offset02(const struct merge_env *env)
-{
-    const struct vmcs_image *v12 = env->v12;
-    u64 own = env->l0.tsc_offset;
-
-    if (!any(v12->cpu1_ctl, CPU1_USE_TSC_OFFSETTING))
-        return own;
-    if (any(vmcs12_cpu2(v12), CPU2_USE_TSC_SCALING))
-        own = (u64)(((__int128)(int64_t)own * (__int128)v12->tsc_multiplier) >> 48);
-    return own + v12->tsc_offset;
-}
-
 /* Where no memory is behind the virtual-APIC page, whatever is written to it must be gone: with the
  * highest threshold each write of a TPR below it exits, to L0. SDM 3C 30.1.2 "TPR Virtualization" */
 static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
@@ -144,27 +119,10 @@ static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
     return env->addr.virtual_apic_nowhere ? TPR_THRESHOLD_MAX : env->v12->tpr_threshold;
 }
 
-/* Fewer targets in hardware mean more exits of L2's MOV to CR3, which L0 then does. */
-static u32 cr3_targets(const struct merge_env *env)
-{
-    u32 hw = VMX_MISC_CR3_TARGETS(env->hw->misc);
-    return env->v12->cr3_target_count < hw ? env->v12->cr3_target_count : hw;
-}
-
 /* The value that the CPU would put in CR0 for L1. */
 static u64 l1_set_cr0(const struct merge_env *env)
 {
     return pick(CR0_NEVER_LOADED, env->l1.cr0, env->v12->guest_cr0);
-}
-
-u64 merge_guest_cr0(const struct merge_env *env)
-{
-    return pick(env->l0.cr0_mask, env->l0.cr0_value, l1_set_cr0(env));
-}
-
-u64 merge_guest_cr4(const struct merge_env *env)
-{
-    return pick(env->l0.cr4_mask, env->l0.cr4_value, env->v12->guest_cr4);
 }
 
 /* Without "load IA32_EFER": LMA follows "IA-32e mode guest", LME too when paging is on; the

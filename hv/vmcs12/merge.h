@@ -17,12 +17,9 @@
  * need (cpu2); unrestricted guest is on exactly when vmcs12 or cpu2 says so: L2 then meets the
  * CR0 rules that L1 chose. Never put EXIT_ACK_INTR_ON_EXIT here: it is vmcs12's. */
 struct merge_l0 {
-    u32 pin, cpu1, cpu2, exit, entry; /* controls that must be on */
-    u32 exception_bitmap;             /* bit 14: every page fault, whatever the error code */
-    u64 cr0_mask, cr4_mask;           /* bits of L2's CR0, CR4 that L0 owns when L1 does not ... */
-    u64 cr0_value, cr4_value;         /* ... and what the register holds in cr0_mask, cr4_mask */
-    u64 tsc_offset;                   /* L0's for L1 (today 0) */
-    u16 vpid02;                       /* 0: no VPID */
+    u32 cpu1, cpu2, exit, entry; /* controls that must be on */
+    u64 cr4_mask;                /* bits of CR4 that L0 owns, all clear in L2's: the rules see to that */
+    u16 vpid02;                  /* 0: no VPID */
 };
 
 /* L1's registers at its VMLAUNCH or VMRESUME, for what VM entry leaves alone.
@@ -39,7 +36,6 @@ struct merge_l1 {
 struct merge_addr {
     hpa_t io_bitmap_a, io_bitmap_b, msr_bitmap;
     hpa_t virtual_apic, apic_access, posted_intr_desc;
-    hpa_t ve_info;
     bool virtual_apic_nowhere; /* no memory of L1's is there: `virtual_apic` is a page of L0's, all ones */
     u64 ept_pointer; /* a whole EPTP, with its memory type, walk length and A/D bits */
 };
@@ -63,10 +59,5 @@ bool merge_needs_pdptes(const struct vmcs_image *v12);
 /* Fill *v02: every control, guest and host field. Exit information and the header are not
  * touched. Preconditions: vmcs12 passed its checks; base and hw belong to this processor. */
 void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02);
-
-/* CR0 and CR4 that L2 runs with, by the left-alone bits and L0's needs; L2 reads through
- * vmcs02's masks and shadows: bits of L1's mask from L1's shadow, all others as L1 set them. */
-u64 merge_guest_cr0(const struct merge_env *env);
-u64 merge_guest_cr4(const struct merge_env *env);
 
 #endif

@@ -206,9 +206,7 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_MWAIT:
         return l1_if(cpu1(e, CPU1_MWAIT_EXITING));
     case EXIT_REASON_MONITOR_TRAP_FLAG:
-        /* Also without the control, when L1 injected a pending MTF exit (type 7): so it is
-         * L1's unless L0 alone asked for it. */
-        return l1_if(cpu1(e, CPU1_MONITOR_TRAP_FLAG) || !any(e->cpu1_l0, CPU1_MONITOR_TRAP_FLAG));
+        return ROUTE_L1; /* also without the control, when L1 injected a pending MTF exit (type 7) */
     case EXIT_REASON_MONITOR:
         return l1_if(cpu1(e, CPU1_MONITOR_EXITING));
     case EXIT_REASON_PAUSE:

@@ -27,8 +27,6 @@ struct route_env {
     /* MOV to CR, LMSW: the source operand's value, 64 bits wide in 64-bit mode only (LMSW: 16
      * bits, from the qualification). VMFUNC: EAX. Else unused. */
     u64 operand;
-    /* L0 itself turned these on in vmcs02 though vmcs12 did not (CPU1_MONITOR_TRAP_FLAG). */
-    u32 cpu1_l0;
 };
 
 /* True when route_exit will look at bitmap_hit: the caller may then read L1's page. */

@@ -32,13 +32,6 @@ static bool saves(const struct vmcs_image *v12, u32 exit_bit)
     return any(v12->exit_ctl, exit_bit);
 }
 
-/* Bits that L2 owned come from the register. L0's bits hide the register: what L2 believes is
- * in the read shadow, unless the bit was L1's too, which L2 cannot change. */
-static u64 cr_back(u64 reg02, u64 before12, u64 shadow02, u64 mask12, u64 mask_l0)
-{
-    return (reg02 & ~mask_l0) | (before12 & mask_l0 & mask12) | (shadow02 & mask_l0 & ~mask12);
-}
-
 /* "VM exits store the value of IA32_EFER.LMA into the 'IA-32e mode guest' VM-entry control" on
  * processors whose IA32_VMX_MISC bit 5 says so. SDM 3D A.6 "Miscellaneous Data" */
 static u32 entry_ctl_after(const struct sync_env *env, const struct vmcs_image *v12)

@@ -1,6 +1,6 @@
 /*
  * After L2 stopped: what L1 finds in vmcs12, and the state in which L1 goes on. Column TO12 of
- * fields.def says which fields come back; SYNTH rows have one line each in sync.c. The other
+ * fields.def says which fields come back; SYNTH rows have one line each in sync.def. The other
  * half of merge.h.
  */
 #ifndef HV_VMCS12_SYNC_H
@@ -10,10 +10,9 @@
 #include "hv/vmcs12/vmcs12.h"
 
 struct sync_env {
-    const struct vmcs_image *v02;  /* fetched after the exit: guest area, masks and shadows */
+    const struct vmcs_image *v02;  /* its guest area fetched after the exit */
     const struct vmexit *x;        /* members that the reason does not define are 0 */
     const struct vmx_caps *vcaps;  /* shown to L1: VMX_MISC[5] */
-    u64 cr0_l0_mask, cr4_l0_mask;  /* as in struct merge_l0 */
     u32 preemption_timer;          /* what is left of it (0 at its own exit) */
 };
 

@@ -88,8 +88,6 @@ const char *caps_read(struct cpu_facts *f)
     f->vpid = any(cpu2, CPU2_ENABLE_VPID) && all(ept_vpid, VPID_CAP_INVVPID | VPID_CAP_ALL);
     f->perf_global = any(vcaps_exit(&f->vmx).may_be_1, EXIT_LOAD_PERF_GLOBAL_CTRL) &&
                      any(vcaps_entry(&f->vmx).may_be_1, ENTRY_LOAD_PERF_GLOBAL_CTRL);
-    if (!f->perf_global)
-        f->leaf_plain &= ~BIT(LEAF_PMU); /* counters are hidden */
     if ((rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT) > MTRR_VARIABLE_MAX)
         return "MTRRs: more variable ranges than EPT01 can follow";
     if (!any(vcaps_cpu1(&f->vmx).may_be_1, CPU1_USE_MSR_BITMAPS))

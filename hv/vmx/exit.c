@@ -3,6 +3,7 @@
  * complete the instruction, or deliver an event. Works on the current VMCS, whoever's it is.
  */
 #include "hv/vmx/vmx.h"
+#include "hv/arch/event.h"
 #include "hv/vmx/insn.h"
 
 static void read_group_rest(struct cpu *cpu, u32 mask)
@@ -118,18 +119,14 @@ void exit_advance(struct cpu *cpu)
     vmcs_write(ENC_guest_rflags, st->rflags);
 }
 
-void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len)
+void inject_event(const struct event *e)
 {
-    (void)cpu;
-    vmcs_write(ENC_entry_intr_info, info | INTR_VALID);
-    if (any(info, INTR_ERROR_VALID))
-        vmcs_write(ENC_entry_exception_error_code, error);
-    vmcs_write(ENC_entry_instruction_len, insn_len);
+    vmcs_write(ENC_entry_intr_info, e->info);
+    if (any(e->info, INTR_ERROR_VALID))
+        vmcs_write(ENC_entry_exception_error_code, e->error);
+    if (event_by_instruction(e->info))
+        vmcs_write(ENC_entry_instruction_len, e->len);
 }
-
-#define VECTORS_WITH_ERROR                                                                       \
-    (1u << VEC_DF | 1u << VEC_TS | 1u << VEC_NP | 1u << VEC_SS | 1u << VEC_GP | 1u << VEC_PF |   \
-     1u << VEC_AC | 1u << VEC_CP)
 
 /* A fault's frame has RF = 1; an exit saves the flags before that, and an entry that injects pushes
  * them as they are. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
@@ -157,37 +154,31 @@ void exit_unpend_step(void)
 
 void inject_exception(struct cpu *cpu, u32 vector, u32 error)
 {
-    u32 info = vector | INTR_HW_EXCEPTION << 8;
     exit_more(cpu, SNAP_STEP | SNAP_MODE);
-    /* In real mode no error code is pushed. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
-    if (vector < 32 && any(VECTORS_WITH_ERROR, 1u << vector) && any(cpu->st.cr0, CR0_PE))
-        info |= INTR_ERROR_VALID;
+    struct event e = event_exception((u8)vector, error, cpu->st.cr0);
     if (vector != VEC_DB)
         set_rf(cpu);
-    inject_event(cpu, info, error, 0);
+    inject_event(&e);
 }
 
+static void block_nmis(bool blocked)
+{
+    u64 blocking = vmcs_read(ENC_guest_interruptibility) & ~(u64)BLOCKING_BY_NMI;
+    vmcs_write(ENC_guest_interruptibility, blocked ? blocking | BLOCKING_BY_NMI : blocking);
+}
+
+/* An NMI whose delivery was cut short has not been taken: it must not find itself blocked. An IRET that met the
+ * exit had unblocked NMIs and will be executed again. */
 void inject_again(struct cpu *cpu)
 {
-    const struct vmexit *e = &cpu->exit;
-    if (any(e->idt_info, INTR_VALID)) {
-        /* An NMI whose delivery was cut short has not been taken: it must not block itself. */
-        if (INTR_TYPE(e->idt_info) == INTR_NMI)
-            vmcs_write(ENC_guest_interruptibility,
-                       vmcs_read(ENC_guest_interruptibility) & ~(u64)BLOCKING_BY_NMI);
-        /* In real mode the CPU may say that there is an error code, but none is pushed, and an
-         * entry must not ask for it. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
-        u32 drop = INTR_NMI_UNBLOCKING;
-        if (!any(vmcs_read(ENC_guest_cr0), CR0_PE))
-            drop |= INTR_ERROR_VALID;
-        inject_event(cpu, e->idt_info & ~drop, e->idt_error, (u32)vmcs_read(ENC_exit_instruction_len));
-        return;
-    }
-    /* IRET had unblocked NMIs before it met the violation; it will be executed again.
-     * SDM 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
-    if (any(cpu->have, SNAP_QUAL) && any(e->qual, QUAL_EPT_NMI_UNBLOCKING)) {
-        u64 blocking = vmcs_read(ENC_guest_interruptibility);
-        vmcs_write(ENC_guest_interruptibility, blocking | BLOCKING_BY_NMI);
+    if (any(cpu->exit.idt_info, INTR_VALID)) {
+        exit_more(cpu, SNAP_STEP);
+        struct event e = event_interrupted(&cpu->exit, vmcs_read(ENC_guest_cr0));
+        if (INTR_TYPE(e.info) == INTR_NMI)
+            block_nmis(false);
+        inject_event(&e);
+    } else if (event_iret_undone(&cpu->exit, (u32)vmcs_read(ENC_pin_ctl))) {
+        block_nmis(true);
     }
 }
 

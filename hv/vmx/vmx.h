@@ -56,7 +56,6 @@ struct vm {
     gpa1_t apic_page; /* where the local APIC covers memory; NO_APIC_PAGE: nowhere */
     u32 range_count;
     u32 depth;    /* Nidus instances below this one */
-    bool nested;  /* L1 is shown VMX */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/explain/judge.h) */
     u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
@@ -85,7 +84,7 @@ struct cpu {
         u64 address; /* of a #PF, or where the last translation of hv/vmx/gla.h stood */
     } fault; /* what outcome INJECT delivers */
     struct flush_audit audit;
-    struct nested *nested; /* NULL when vm->nested is off */
+    struct nested *nested; /* NULL with nested=off */
     struct paranoid *paranoid; /* with stress=paranoid */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
@@ -140,12 +139,12 @@ void exit_more(struct cpu *cpu, u32 mask);
 void exit_advance(struct cpu *cpu);
 /* Makes the next entry deliver an exception; error is ignored for vectors without one. */
 void inject_exception(struct cpu *cpu, u32 vector, u32 error);
-/* Makes the next entry deliver any event, as an interruption-information value. insn_len is for
- * software interrupts and exceptions. */
-void inject_event(struct cpu *cpu, u32 info, u32 error, u32 insn_len);
+/* Makes the next entry deliver any event (hv/arch/event.h). */
+struct event;
+void inject_event(const struct event *e);
 /* An exit that L0 resolved came while an event was being delivered: deliver it again, with what
  * the exit says. Also restores NMI blocking after an IRET that was cut short.
- * @pre SNAP_IDT; SNAP_QUAL for EPT violations. */
+ * @pre SNAP_IDT; SNAP_QUAL or SNAP_INTR where the reason tells of IRET by one of them. */
 void inject_again(struct cpu *cpu);
 /* The same for an EPT violation that L0 resolved: the instruction, or the delivery, is done anew. */
 void exit_retry(struct cpu *cpu);

@@ -50,7 +50,7 @@ static void compose(const struct ept_walk *w, gpa2_t gpa2, u64 access, struct so
     static const u8 perms[4] = {EPT_RWX, EPT_R, EPT_R | EPT_W, EPT_R | EPT_X};
     u64 pick = take(s);
     struct ept01_leaf leaf01 = {HPA((pick & 0xfffffff000) & ~(sizes[pick & 3] - 1)),
-                                sizes[pick & 3], perms[pick >> 2 & 3], MT_WB, pick >> 4 & 1};
+                                sizes[pick & 3], perms[pick >> 2 & 3]};
     struct compose_env c = {ad, sizes[pick >> 5 & 3]};
     struct ept02_leaf leaf02 = ept_compose(&c, gpa2, &w->leaf, &leaf01);
     u64 perm = leaf02.entry & EPT_RWX;
@@ -84,7 +84,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
                           .ctx = &s};
 
     env.eptp |= 0x1000 | EPTP_WALK_4 | MT_WB;
-    ept_walk(&env, gpa2, qual, &w);
+    struct ept_from root = ept_from_root(env.eptp);
+    ept_walk_from(&env, &root, gpa2, qual, &w);
     demand(s.fetches >= 1 && s.fetches <= 4 && w.steps == s.fetches);
     for (u32 i = 0; i < w.steps; i++)
         demand((w.step[i].next & ~w.step[i].entry & ~(EPT_A | EPT_D)) == 0 &&

@@ -3,7 +3,7 @@
  * allows it to ask for, an answer always exists, and after a reflected exit or a failed entry
  * both images keep what is not the exit's to change.
  */
-#include "hv/vmcs12/event.h"
+#include "hv/arch/event.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void route(const struct route_env *e)
 
 static void come_back(void)
 {
-    struct sync_env s = {&v02, &x, &caps, v01.guest_cr0, v01.guest_cr4, x.insn_len};
+    struct sync_env s = {&v02, &x, &caps, x.insn_len};
     struct host_env h = {.v12 = &v12,
                          .left = &v02,
                          .reason = x.reason,
@@ -72,7 +72,7 @@ static void come_back(void)
 
 static void events(void)
 {
-    struct event first = event_interrupted(&x),
+    struct event first = event_interrupted(&x, x.qual),
                  second = event_exception((u8)x.insn_info, x.intr_error, x.qual);
     bool triple;
     struct event both = event_combine(&first, &second, x.qual, &triple);
@@ -90,7 +90,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
     take(&x, sizeof x, &data, &size);
     take(&e.operand, sizeof e.operand, &data, &size);
-    take(&e.cpu1_l0, sizeof e.cpu1_l0, &data, &size);
     e.bitmap_hit = size & 1;
     take(&caps, sizeof caps, &data, &size);
     take(&v12, VMCS12_SIZE, &data, &size);

@@ -95,8 +95,8 @@ static void fill_written(struct cpu *cpu, struct merge_addr *a)
     if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
     a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
-    n->dropping = a->virtual_apic_nowhere || a->posted_intr_desc.a == drop.a;
-    if (n->dropping)
+    n->vapic_nowhere = a->virtual_apic_nowhere;
+    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == drop.a)
         nested_forget_dropped(cpu);
 }
 
@@ -110,7 +110,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
-    n->dropping = false;
+    n->vapic_nowhere = false;
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         fill_written(cpu, a);
     /* The CPU compares this address and never reads it, so a device's is as good as any. */

@@ -2,6 +2,7 @@
  * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
  * go to the same handlers that serve L1, which work on whatever VMCS is current.
  */
+#include "hv/arch/event.h"
 #include "hv/nested/crossing/bitmap02.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
@@ -112,7 +113,7 @@ static u64 source_operand(struct cpu *cpu)
 /* A fault that L0's handler found in L2's instruction is an exit when L1 asked for it, else L2's
  * own. As the exception would push RF set, the exit saves it so.
  * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP". A #PF's address is then the qualification, and
- * CR2 stays. */
+ * CR2 stays. An event whose delivery met the fault is told to L1, but for a double fault. */
 static enum outcome fault_in_l2(struct cpu *cpu)
 {
     u8 vector = (u8)cpu->fault.vector;
@@ -128,6 +129,10 @@ static enum outcome fault_in_l2(struct cpu *cpu)
     struct event e = event_exception(vector, cpu->fault.error, cpu->st.cr0);
     struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .qual = address, .intr_info = e.info,
                        .intr_error = e.error};
+    if (vector != VEC_DF && any(cpu->have, SNAP_IDT)) {
+        struct event first = event_interrupted(&cpu->exit, cpu->st.cr0);
+        event_overtaken(&first, &x);
+    }
     return nested_reflect_made_up(cpu, &x);
 }
 
@@ -190,6 +195,8 @@ static enum route route(struct cpu *cpu)
     struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
     if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_CR_ACCESS)
         e.operand = source_operand(cpu);
+    else if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMFUNC)
+        e.operand = cpu->regs.gpr[REG_RAX];
     if (route_needs_bitmap(&e))
         e.bitmap_hit = bitmap_hit(cpu);
     return route_exit(&e);
@@ -227,7 +234,7 @@ static void fit_threshold(struct cpu *cpu)
 /* L2 wrote to a virtual-APIC page where no memory is: it reads as all ones again, above every threshold. */
 static bool wrote_nowhere(struct cpu *cpu)
 {
-    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->dropping)
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
         return false;
     nested_forget_dropped(cpu);
     return true;

@@ -36,15 +36,16 @@ bool nested_ve_delivered(struct cpu *cpu)
 
 #define EPTP_LIST_ENTRIES 512u
 
-/* EPTP switching, VM function 0; anything else is an exit to L1.
+/* EPTP switching, VM function 0: the route has found that L2 asks for it, and that VMCS12 enables it. No
+ * other function can be enabled. A switch that is refused is an exit to L1.
  * SDM 3C 26.5.6.3 "EPTP Switching" */
 enum outcome nested_vmfunc(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     struct vmcs_image *v = &n->vmcs12;
-    u32 function = (u32)cpu->regs.gpr[REG_RAX], index = (u32)cpu->regs.gpr[REG_RCX];
+    u32 index = (u32)cpu->regs.gpr[REG_RCX];
     u64 eptp12;
-    if (function != 0 || !any(v->vmfunc_ctl, VMFUNC_EPTP_SWITCHING) || index >= EPTP_LIST_ENTRIES)
+    if (index >= EPTP_LIST_ENTRIES)
         return nested_reflect(cpu);
     index &= (u32)index_mask(index, EPTP_LIST_ENTRIES);
     if (!gpa1_read(cpu->vm, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||

@@ -169,7 +169,6 @@ static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
         entry = ept01_leaf(cpu->vm, gpa1, &leaf.size);
     leaf.base = HPA(entry & EPT_ADDR & ~(leaf.size - 1));
     leaf.perm = (u8)(entry & EPT_RWX);
-    leaf.memtype = (u8)bits(entry, 5, 3);
     return leaf;
 }
 
