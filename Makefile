@@ -21,7 +21,7 @@ BOOT_ASM := $(wildcard boot/*.asm)
 GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c guest-tests/bench_*.c)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
-UNIT_SRC := $(wildcard tests/t_*.c)
+UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
 all: images size check
@@ -112,16 +112,16 @@ $(B)/chain.efi: $(B)/efi/guest-tests/chain.o
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)
-TEST_LIB := $(filter-out $(UNIT_SRC),$(wildcard tests/*.c))
+TEST_LIB := $(wildcard tests/lib/*.c)
 TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(PURE_SRC:%.c=$(B)/host/%.o) $(BOOT_PURE:%.c=$(B)/host/%.o)
-UNIT_BIN := $(UNIT_SRC:tests/%.c=$(B)/unit/%)
+UNIT_BIN := $(UNIT_SRC:tests/host/%.c=$(B)/unit/%)
 
 $(B)/host/%.o: %.c
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-$(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
+$(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -lcmocka -o $@
 .PRECIOUS: $(B)/host/%.o
@@ -150,12 +150,12 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-MACH_UNIT := t_transition t_hardware
-$(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
+MACH_UNIT := h_transition h_hardware
+$(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
-	$(Q)CC=$(HOSTCC) tools/unit.sh $(B) $(UNIT_BIN)
+	$(Q)CC=$(HOSTCC) tests/host/unit.sh $(B) $(UNIT_BIN)
 
 # ---- fuzzing and coverage: the pure sources only -------------------------------------------
 # Short inside `make test`; FUZZ_SECONDS=3600 make fuzz for a real hunt. Finds are kept in build/fuzz.
@@ -185,12 +185,12 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
 
-$(COV_BIN): $(B)/cov/%: $(B)/cov/tests/%.o $(COV_OBJ)
+$(COV_BIN): $(B)/cov/%: $(B)/cov/tests/host/%.o $(COV_OBJ)
 	$(Q)gcc --coverage $^ -lcmocka -o $@
 
 cov: $(COV_BIN)
@@ -198,12 +198,12 @@ cov: $(COV_BIN)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/core.bin
-	$(Q)tests/planted.sh
+	$(Q)tests/planted/planted.sh
 planted-guest: images
-	$(Q)tests/planted_guest.sh $(NAMES)
+	$(Q)tests/planted/planted_guest.sh $(NAMES)
 # The same over all of hv/, by host tests and guest tests: docs/mutants.md.
 mutants: images $(UNIT_BIN)
-	$(Q)tests/mutants.py $(NAMES)
+	$(Q)tests/planted/mutants.py $(NAMES)
 
 # A hostile L1 again: SEED=n STEPS=m; without a seed the 20 of `make test`.
 hostile: images

@@ -4,7 +4,7 @@
 set -eu
 build=$1; shift
 find "$build/cov" -name '*.gcda' -delete
-for t in "$build"/cov/t_*; do [ -x "$t" ] && "$t" >/dev/null 2>&1 || true; done
+for t in "$build"/cov/h_*; do [ -x "$t" ] && "$t" >/dev/null 2>&1 || true; done
 printf '%-28s %8s %10s %8s\n' "coverage by host tests" lines branches missing
 for f in "$@"; do
     gcov -n -b -o "$build/cov/${f%.c}.o" "$f" 2>/dev/null |

@@ -256,7 +256,7 @@ def main():
     p = argparse.ArgumentParser(description="run the guest tests bare and under Nidus, compare")
     p.add_argument("tests", nargs="*")
     p.add_argument("--bare", action="store_true", help="bare only; no comparison")
-    p.add_argument("--nidus", action="store_true", help="under Nidus only, for the transcripts (tests/planted_guest.sh)")
+    p.add_argument("--nidus", action="store_true", help="under Nidus only, for the transcripts (tests/planted/planted_guest.sh)")
     p.add_argument("--long", action="store_true", help="also the tests marked long")
     p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",

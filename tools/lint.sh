@@ -35,7 +35,7 @@ hv/[^/]*$	hv/|boot/boot_info\.h
 boot/	boot/|hv/arch/types\.h
 guest-tests/	guest-tests/lib/|hv/arch/
 tests/machine/	tests/|hv/|boot/boot_info\.h
-tests/(fuzz/f_transition|t_transition|t_hardware)	tests/|hv/
+tests/(fuzz/f_transition|host/h_transition|host/h_hardware)	tests/|hv/
 tests/	tests/|hv/(vmcs12|ept|arch)/|boot/|tools/vmcs12
 tools/[^o]	tools/|hv/(vmcs12|ept|arch)/
 tools/o	hv/|boot/
@@ -133,7 +133,7 @@ limits() {
     done
     # Exhaustive loops of host tests may go one level deeper.
     grep -nE '^ {20,}(if|for|while|switch|do)\b' $(c_sources | grep -E '\.[ch]$' | grep -v ^tests/) /dev/null | sed 's/$/  <- more than three levels/'
-    grep -nE '^ {24,}(if|for|while|switch|do)\b' tests/*.[ch] | sed 's/$/  <- more than four levels/'
+    grep -nE '^ {24,}(if|for|while|switch|do)\b' tests/*/*.[ch] | sed 's/$/  <- more than four levels/'
 }
 
 # ---- no branch of the core that a guest could have trained: retpolines alone ------------------------------------------
