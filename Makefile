@@ -18,14 +18,16 @@ CORE_ASM := $(wildcard hv/core/*.asm hv/vmx/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
 BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c tables.c spec.c)
 BOOT_ASM := $(wildcard boot/*.asm)
-GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c guest-tests/bench_*.c)
+# A program is named after its source; the folder it is in, if any, is for the reader.
+GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
+GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
 all: images size check
-images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
+images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -102,9 +104,9 @@ $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
-$(GT_SRC:guest-tests/%.c=$(B)/%.efi): $(B)/%.efi: $(B)/efi/guest-tests/%.o $(GT_LIBOBJ)
+$(foreach s,$(GT_SRC),$(eval $(B)/$(notdir $(s:.c=.efi)): $(B)/efi/$(s:.c=.o) $(GT_LIBOBJ)))
+$(GT_EFI):
 	$(call efi_link,$^)
-.PRECIOUS: $(B)/efi/guest-tests/%.o
 
 # The rig's own loader: runs many programs in one boot.
 $(B)/chain.efi: $(B)/efi/guest-tests/chain.o

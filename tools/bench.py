@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What nesting costs: guest-tests/bench_*.c bare and under Nidus, in ticks and in exits that L0 took.
+"""What nesting costs: guest-tests/bench bare and under Nidus, in ticks and in exits that L0 took.
 
 Owns: the table. Booting is guest_tests.py's; a tick is an instruction of the emulated processor. Nothing is compared with
 a limit here.
@@ -32,7 +32,7 @@ def rows(boot):
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     options = {"nidus": " ".join(["nested=on", "log=none", *sys.argv[1:]])}
-    names = sorted(os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "guest-tests/bench_*.c")))
+    names = sorted(os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "guest-tests/bench/bench_*.c")))
     boots = [Boot(0, [Test(n, options) for n in names], mode, os.path.join(ROOT, "build/bench")) for mode in ("bare", "nidus")]
     try:
         emu.side_by_side([b.run for b in boots], 1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boots programs that end L1's processor or need a second one, under Nidus, and judges what is left.
 
-A program of guest-tests/pre_*.c runs on the first processor; a second one stays outside (cpus=bsp). What must be in
+A program of guest-tests/pre runs on the first processor; a second one stays outside (cpus=bsp). What must be in
 port 0xE9's stream, and what must not, is said per row. No row may show L0's own end.
 """
 import os, re, signal, subprocess, sys

@@ -53,7 +53,7 @@ class Test:
 def read_manifest(path):
     """Every built t_*.efi is a test; the manifest only says what is special. A line whose program does not exist
     is an error, so that a renamed test cannot vanish silently."""
-    names = sorted(os.path.basename(p)[:-2] for p in glob.glob(os.path.join(ROOT, "guest-tests/t_*.c")))
+    names = sorted(os.path.basename(p)[:-2] for at in ("", "*/") for p in glob.glob(f"{ROOT}/guest-tests/{at}t_*.c"))
     defaults, special = {}, []
     with open(path) as f:
         for line in f:
@@ -65,7 +65,7 @@ def read_manifest(path):
     tests = {n: Test(n, defaults) for n in names}
     for words in special:
         if words[0] not in tests:
-            raise ValueError(f"guest-tests/manifest: no guest-tests/{words[0]}.c")
+            raise ValueError(f"guest-tests/manifest: no {words[0]}.c")
         tests[words[0]].read(words[1:])
     return list(tests.values())
 

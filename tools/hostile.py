@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the hostile L1 (guest-tests/t_hostile.c) for seeds of one's choice, and cuts a failing one down to few steps.
+"""Runs the hostile L1 (guest-tests/hostile/t_hostile.c) for seeds of one's choice, and cuts a failing one down to few steps.
 
 Owns: the comparison of a bare run with one under Nidus step by step, and the cutting. Boots by tools/emu.py.
 
