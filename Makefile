@@ -43,8 +43,8 @@ $(B)/core/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-# Assembly learns every number from C: tools/offsets.c is compiled to text and filtered.
-$(B)/offsets.inc: tools/offsets.c
+# Assembly learns every number from C: tools/make/offsets.c is compiled to text and filtered.
+$(B)/offsets.inc: tools/make/offsets.c
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE_CFLAGS) $(INC) -MMD -MP -MF $(B)/offsets.d -MT $@ -S $< -o $(B)/offsets.s
@@ -87,7 +87,7 @@ $(B)/efi/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EFI_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-$(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/offsets.c),$(B)/offsets.inc)
+$(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/make/offsets.c),$(B)/offsets.inc)
 	$(call say,NASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -Werror -I$(B)/ -MD $(@:.o=.d) $< -o $@
@@ -109,7 +109,7 @@ $(GT_EFI):
 	$(call efi_link,$^)
 
 # The rig's own loader: runs many programs in one boot.
-$(B)/chain.efi: $(B)/efi/guest-tests/chain.o
+$(B)/chain.efi: $(B)/efi/tools/rig/chain.o
 	$(call efi_link,$^)
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
@@ -129,7 +129,7 @@ $(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 .PRECIOUS: $(B)/host/%.o
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
-TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
+TOOL_SRC := $(wildcard tools/vmcs12/*.c) $(PURE_SRC)
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g $(WARN) $(INC) -MMD -MP -c $< -o $@
@@ -184,7 +184,7 @@ $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 .PRECIOUS: $(B)/fuzz/%.o
 
 fuzz: $(FUZZ_BIN)
-	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
+	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
 COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
@@ -196,7 +196,7 @@ $(COV_BIN): $(B)/cov/%: $(B)/cov/tests/host/%.o $(COV_OBJ)
 	$(Q)gcc --coverage $^ -lcmocka -o $@
 
 cov: $(COV_BIN)
-	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
+	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/core.bin
@@ -209,49 +209,49 @@ mutants: images $(UNIT_BIN)
 
 # A hostile L1 again: SEED=n STEPS=m; without a seed the 20 of `make test`.
 hostile: images
-	@tools/hostile.py $(or $(SEED),1) --seeds $(or $(SEEDS),$(if $(SEED),1,20)) --steps $(or $(STEPS),2000) $(if $(ONLY),--only $(ONLY))
+	@tools/rig/hostile.py $(or $(SEED),1) --seeds $(or $(SEEDS),$(if $(SEED),1,20)) --steps $(or $(STEPS),2000) $(if $(ONLY),--only $(ONLY))
 
 # ---- the machine: everything below boots the emulator --------------------------------------
 setup-run:
-	@tools/setup.sh run
+	@tools/make/setup.sh run
 payload: setup-run
-	@tools/payload.sh
+	@tools/make/payload.sh
 run: payload
-	@[ -z "$(QEMU)" ] || tools/payload.sh qemu
+	@[ -z "$(QEMU)" ] || tools/make/payload.sh qemu
 	@$(MAKE) -s --no-print-directory images
-	@tools/run.py
+	@tools/rig/run.py
 test:
-	@tools/test.sh
+	@tools/rig/test.sh
 test-long:
-	@tools/test.sh long
+	@tools/rig/test.sh long
 guest: images
-	@tools/guest_tests.py $(TESTS)
+	@tools/rig/guest_tests.py $(TESTS)
 bench: images
-	@tools/bench.py
+	@tools/rig/bench.py
 linux: images payload
-	@tools/linux_test.py
+	@tools/rig/linux_test.py
 kvm: images payload
-	@tools/kvm_test.py
+	@tools/rig/kvm_test.py
 kvm-qemu: images payload
-	@tools/payload.sh qemu
-	@tools/kvm_test.py qemu
+	@tools/make/payload.sh qemu
+	@tools/rig/kvm_test.py qemu
 bench-kvm: images payload
-	@tools/payload.sh qemu
-	@tools/kvm_bench.py
+	@tools/make/payload.sh qemu
+	@tools/rig/kvm_bench.py
 xen: images payload
-	@tools/payload.sh xen
-	@tools/xen_test.py
+	@tools/make/payload.sh xen
+	@tools/rig/xen_test.py
 ends: images
-	@tools/ends_test.py
+	@tools/rig/ends_test.py
 refusals: images
-	@tools/refusals.py
+	@tools/rig/refusals.py
 usb: images
-	@tools/usb.sh $(B)/usb.img
+	@tools/make/usb.sh $(B)/usb.img
 
 lint: $(B)/core.elf
-	@tools/lint.sh
+	@tools/make/lint.sh
 order:
-	@tools/order.sh --add
+	@tools/make/order.sh --add
 
 clean:
 	rm -rf $(B)

@@ -1,6 +1,6 @@
 /*
  * MTRRs as an operating system may set them: each setting is written, read back and printed, and
- * XCHG BX,BX marks the moment. To a plain run that is no operation; tools/ept01_test.py stops
+ * XCHG BX,BX marks the moment. To a plain run that is no operation; tools/rig/ept01_test.py stops
  * there, dumps memory and compares EPT01's memory types with the printed registers.
  */
 #include "guest-tests/lib/gt.h"

@@ -6,7 +6,7 @@ A comparer that cannot see a difference would make every guest test worthless.
 import os, sys, tempfile
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu
 from guest_tests import Boot, Test, select
 from transcript import Caveats, Transcript, compare, judge

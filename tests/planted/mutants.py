@@ -45,7 +45,7 @@ def is_guest(test):
 def run_guest(tests, out, *options):
     out = os.path.join(COPY, "build", out)
     shutil.rmtree(out, ignore_errors=True)
-    subprocess.run(["tools/guest_tests.py", "--nidus", "-j", "1", "--out", out, *options, *tests], cwd=COPY, capture_output=True)
+    subprocess.run(["tools/rig/guest_tests.py", "--nidus", "-j", "1", "--out", out, *options, *tests], cwd=COPY, capture_output=True)
     found = {}
     for folder, _, files in os.walk(out):
         for f in files:
