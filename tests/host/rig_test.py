@@ -8,7 +8,7 @@ import os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu
-from guest_tests import Boot, Test, select
+from guest_tests import Boot, Test, read_manifest, select
 from transcript import Caveats, Transcript, compare, judge
 
 ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
@@ -153,6 +153,25 @@ def test_a_test_left_out_at_depth_needs_a_reason():
         try:
             t.not_at_depth()
             assert False, words
+        except ValueError:
+            pass
+
+
+def manifest(text):
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(text)
+        f.flush()
+        return {t.name: t.options for t in read_manifest(f.name)}
+
+
+def test_manifest_defaults_by_pattern():
+    m = manifest("t_io limit=3 more=tlb=strict,stress=flush\n\ndefault nidus=a,b\ndefault t_vmx_* t_msr nidus=c long # why\nt_vmx_io nidus=d\n")
+    assert m["t_cr"] == {"nidus": "a b"} and m["t_io"] == {"nidus": "a b tlb=strict stress=flush", "limit": "3"}
+    assert m["t_vmx_msr"] == m["t_msr"] == {"nidus": "c", "long": True} and m["t_vmx_io"] == {"nidus": "d", "long": True}
+    for wrong in ("t_none long", "default t_none* long", "t_io longer"):
+        try:
+            manifest(wrong)
+            assert False, wrong
         except ValueError:
             pass
 

@@ -31,9 +31,12 @@ class Test:
     def read(self, words):
         for w in words:
             k, _, v = w.partition("=")
-            if k not in (*OWN_KEYS, *GROUP_KEYS):
+            if k not in (*OWN_KEYS, *GROUP_KEYS, "more"):
                 raise ValueError(f"guest-tests/manifest: {self.name}: unknown option {k}")
-            self.options[k] = v.replace(",", " ") or True
+            v = v.replace(",", " ")
+            if k == "more":
+                k, v = "nidus", f"{self.options.get('nidus', '')} {v}".strip()
+            self.options[k] = v or True
 
     def group(self):
         own = self.name if "alone" in self.options else ""
@@ -51,18 +54,23 @@ class Test:
 
 
 def read_manifest(path):
-    """Every built t_*.efi is a test; the manifest only says what is special. A line whose program does not exist
-    is an error, so that a renamed test cannot vanish silently."""
+    """Every built t_*.efi is a test; the manifest only says what is special. A line whose program does not exist, or a
+    default that is nobody's, is an error, so that a renamed test cannot vanish silently."""
     names = sorted(os.path.basename(p)[:-2] for at in ("", "*/") for p in glob.glob(f"{ROOT}/guest-tests/{at}t_*.c"))
-    defaults, special = {}, []
+    tests, special = {n: Test(n, {}) for n in names}, []
     with open(path) as f:
         for line in f:
             words = line.split("#")[0].split()
             if words[:1] == ["default"]:
-                defaults = {k: v.replace(",", " ") for k, _, v in (w.partition("=") for w in words[1:])}
+                patterns = [w for w in words if w.startswith("t_")] or ["t_*"]
+                for p in patterns:
+                    if not fnmatch.filter(names, p):
+                        raise ValueError(f"guest-tests/manifest: default {p}: no such test")
+                for n in names:
+                    if any(fnmatch.fnmatchcase(n, p) for p in patterns):
+                        tests[n].read([w for w in words[1:] if w not in patterns])
             elif words:
                 special.append(words)
-    tests = {n: Test(n, defaults) for n in names}
     for words in special:
         if words[0] not in tests:
             raise ValueError(f"guest-tests/manifest: no {words[0]}.c")
