@@ -167,18 +167,18 @@ static u8 naive_type(const struct mtrr_state *s, u64 a)
             seen |= 1u << (s->base[i] & 0xff);
     }
     switch (seen) {
-    case 0:
+    case 0: /* none: the default type */
         return (u8)(s->def_type & 0xff);
-    case 1u << 1:
+    case 1u << 1: /* WC */
         return 1;
-    case 1u << 4:
-    case 1u << 4 | 1u << 6:
+    case 1u << 4:           /* WT */
+    case 1u << 4 | 1u << 6: /* WT, WB */
         return 4;
-    case 1u << 5:
+    case 1u << 5: /* WP */
         return 5;
-    case 1u << 6:
+    case 1u << 6: /* WB */
         return 6;
-    default:
+    default: /* UC among them, or undefined: UC */
         return 0;
     }
 }
