@@ -1,7 +1,7 @@
 /*
  * Every VMX instruction in every state of VMX operation, with every operand the SDM refuses: which
  * check comes first, which flags, which VM-instruction error. Entries that reach the checks on the
- * VMCS's contents are in t_vmx_ctl.c and its neighbours.
+ * VMCS's contents are t_vmx_checks.c's and its neighbours'.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

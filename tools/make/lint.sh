@@ -171,6 +171,7 @@ clang_too() {
 }
 
 reading_order() { tools/make/order.sh; }
+named_files() { tools/make/names.py; }
 
 mkdir -p build
 check "include directions" include_directions
@@ -180,6 +181,7 @@ check "assembly rules" assembly
 check "citations" citations
 check "caveats" caveats
 check "reading order" reading_order
+check "files that are named" named_files
 check "sizes and nesting" limits
 check "words" words
 check "log lines" log_lines

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 list=docs/READING-ORDER
 
 sources() {
-    git ls-files -co --exclude-standard -- '*.c' '*.h' '*.asm' '*.def' '*.py' '*.sh' '*.lds' linker.ld Makefile tests/linux/rc tests/linux/qemu-linux |
+    git ls-files -co --exclude-standard -- '*.c' '*.h' '*.asm' '*.def' '*.py' '*.sh' linker.ld Makefile tests/linux/rc tests/linux/qemu-linux |
         while read -r f; do [ ! -f "$f" ] || echo "$f"; done | sort -u
 }
 listed() { sed -nE 's/^([^#[:space:]][^[:space:]]*).*/\1/p' $list; }
