@@ -18,14 +18,16 @@ CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
 BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c tables.c spec.c)
 BOOT_ASM := $(wildcard boot/*.asm)
-GT_SRC   := $(wildcard guest-tests/t_*.c guest-tests/pre_*.c guest-tests/bench_*.c)
+# A program is named after its source; the folder it is in, if any, is for the reader.
+GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
+GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
-UNIT_SRC := $(wildcard tests/t_*.c)
+UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
 all: images size check
-images: $(B)/nidus.efi $(GT_SRC:guest-tests/%.c=$(B)/%.efi) $(B)/chain.efi
+images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -41,8 +43,8 @@ $(B)/core/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-# Assembly learns every number from C: tools/offsets.c is compiled to text and filtered.
-$(B)/offsets.inc: tools/offsets.c
+# Assembly learns every number from C: tools/make/offsets.c is compiled to text and filtered.
+$(B)/offsets.inc: tools/make/offsets.c
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CORE_CFLAGS) $(INC) -MMD -MP -MF $(B)/offsets.d -MT $@ -S $< -o $(B)/offsets.s
@@ -85,7 +87,7 @@ $(B)/efi/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(EFI_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-$(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/offsets.c),$(B)/offsets.inc)
+$(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/make/offsets.c),$(B)/offsets.inc)
 	$(call say,NASM,$<)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -g -F dwarf -Werror -I$(B)/ -MD $(@:.o=.d) $< -o $@
@@ -102,32 +104,32 @@ $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
-$(GT_SRC:guest-tests/%.c=$(B)/%.efi): $(B)/%.efi: $(B)/efi/guest-tests/%.o $(GT_LIBOBJ)
+$(foreach s,$(GT_SRC),$(eval $(B)/$(notdir $(s:.c=.efi)): $(B)/efi/$(s:.c=.o) $(GT_LIBOBJ)))
+$(GT_EFI):
 	$(call efi_link,$^)
-.PRECIOUS: $(B)/efi/guest-tests/%.o
 
 # The rig's own loader: runs many programs in one boot.
-$(B)/chain.efi: $(B)/efi/guest-tests/chain.o
+$(B)/chain.efi: $(B)/efi/tools/rig/chain.o
 	$(call efi_link,$^)
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)
-TEST_LIB := $(filter-out $(UNIT_SRC),$(wildcard tests/*.c))
+TEST_LIB := $(wildcard tests/lib/*.c)
 TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(PURE_SRC:%.c=$(B)/host/%.o) $(BOOT_PURE:%.c=$(B)/host/%.o)
-UNIT_BIN := $(UNIT_SRC:tests/%.c=$(B)/unit/%)
+UNIT_BIN := $(UNIT_SRC:tests/host/%.c=$(B)/unit/%)
 
 $(B)/host/%.o: %.c
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
-$(B)/unit/%: $(B)/host/tests/%.o $(TEST_OBJ)
+$(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $^ -lcmocka -o $@
 .PRECIOUS: $(B)/host/%.o
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
-TOOL_SRC := $(wildcard tools/vmcs12*.c) $(PURE_SRC)
+TOOL_SRC := $(wildcard tools/vmcs12/*.c) $(PURE_SRC)
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@
@@ -150,12 +152,12 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
-MACH_UNIT := t_transition t_hardware t_machine_event
-$(MACH_UNIT:%=$(B)/host/tests/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
+MACH_UNIT := h_transition h_hardware h_machine_event
+$(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
 check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
-	$(Q)CC=$(HOSTCC) tools/unit.sh $(B) $(UNIT_BIN)
+	$(Q)CC=$(HOSTCC) tests/host/unit.sh $(B) $(UNIT_BIN)
 
 # ---- fuzzing and coverage: the pure sources only -------------------------------------------
 # Short inside `make test`; FUZZ_SECONDS=3600 make fuzz for a real hunt. Finds are kept in build/fuzz.
@@ -182,74 +184,74 @@ $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 .PRECIOUS: $(B)/fuzz/%.o
 
 fuzz: $(FUZZ_BIN)
-	$(Q)tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
+	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
 
-$(COV_BIN): $(B)/cov/%: $(B)/cov/tests/%.o $(COV_OBJ)
+$(COV_BIN): $(B)/cov/%: $(B)/cov/tests/host/%.o $(COV_OBJ)
 	$(Q)gcc --coverage $^ -lcmocka -o $@
 
 cov: $(COV_BIN)
-	$(Q)tools/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
+	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/nidus.efi
-	$(Q)tests/planted.sh $(NAMES)
+	$(Q)tests/planted/planted.sh $(NAMES)
 planted-guest: images
-	$(Q)tests/planted_guest.sh $(NAMES)
+	$(Q)tests/planted/planted_guest.sh $(NAMES)
 # The same over all of hv/, by host tests and guest tests: docs/mutants.md.
 mutants: images $(UNIT_BIN)
-	$(Q)tests/mutants.py $(NAMES)
+	$(Q)tests/planted/mutants.py $(NAMES)
 
 # A hostile L1 again: SEED=n STEPS=m; without a seed the 20 of `make test`.
 hostile: images
-	@tools/hostile.py $(or $(SEED),1) --seeds $(or $(SEEDS),$(if $(SEED),1,20)) --steps $(or $(STEPS),2000) $(if $(ONLY),--only $(ONLY))
+	@tools/rig/hostile.py $(or $(SEED),1) --seeds $(or $(SEEDS),$(if $(SEED),1,20)) --steps $(or $(STEPS),2000) $(if $(ONLY),--only $(ONLY))
 
 # ---- the machine: everything below boots the emulator --------------------------------------
 setup-run:
-	@tools/setup.sh run
+	@tools/make/setup.sh run
 payload: setup-run
-	@tools/payload.sh
+	@tools/make/payload.sh
 run: payload
-	@[ -z "$(QEMU)" ] || tools/payload.sh qemu
+	@[ -z "$(QEMU)" ] || tools/make/payload.sh qemu
 	@$(MAKE) -s --no-print-directory images
-	@tools/run.py
+	@tools/rig/run.py
 test:
-	@tools/test.sh
+	@tools/rig/test.sh
 test-long:
-	@tools/test.sh long
+	@tools/rig/test.sh long
 guest: images
-	@tools/guest_tests.py $(TESTS)
+	@tools/rig/guest_tests.py $(TESTS)
 bench: images
-	@tools/bench.py
+	@tools/rig/bench.py
 linux: images payload
-	@tools/linux_test.py
+	@tools/rig/linux_test.py
 kvm: images payload
-	@tools/kvm_test.py
+	@tools/rig/kvm_test.py
 kvm-qemu: images payload
-	@tools/payload.sh qemu
-	@tools/kvm_test.py qemu
+	@tools/make/payload.sh qemu
+	@tools/rig/kvm_test.py qemu
 bench-kvm: images payload
-	@tools/payload.sh qemu
-	@tools/kvm_bench.py
+	@tools/make/payload.sh qemu
+	@tools/rig/kvm_bench.py
 xen: images payload
-	@tools/payload.sh xen
-	@tools/xen_test.py
+	@tools/make/payload.sh xen
+	@tools/rig/xen_test.py
 ends: images
-	@tools/ends_test.py
+	@tools/rig/ends_test.py
 refusals: images
-	@tools/refusals.py
+	@tools/rig/refusals.py
 usb: images
-	@tools/usb.sh $(B)/usb.img
+	@tools/make/usb.sh $(B)/usb.img
 
 lint: $(B)/core.elf $(B)/vmcs12
-	@tools/lint.sh
+	@tools/make/lint.sh
 order:
-	@tools/order.sh --add
+	@tools/make/order.sh --add
 
 clean:
 	rm -rf $(B)

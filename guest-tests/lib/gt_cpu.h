@@ -1,7 +1,6 @@
 /*
  * Instructions as C functions, for guest tests only. Each is the bare instruction; one that may
- * raise an exception is tried with GT_TRY (gt.h) by the test instead, or through the *_try
- * forms of gt_try.h.
+ * raise an exception is tried with GT_TRY (gt.h) by the test instead.
  */
 #ifndef GUEST_TESTS_LIB_GT_CPU_H
 #define GUEST_TESTS_LIB_GT_CPU_H

@@ -1,6 +1,6 @@
 /*
  * The hostile L1: random steps from a seed, each with a model that tells what L1 must see. A step's dice depend
- * on (seed, number) only, so that any of them can be left out (tools/hostile.py cuts a failure down that way);
+ * on (seed, number) only, so that any of them can be left out (tools/rig/hostile.py cuts a failure down that way);
  * its effect depends on what ran before. HACKING.md "Hostile guests" tells how to run it.
  *
  * Two ways to judge: h_check() for what the SDM says, in both runs, and the hash of everything that h_see() and

@@ -9,6 +9,34 @@
 #include "guest-tests/lib/vmx_l2.h"
 
 enum { SENTINEL = 0x5a5a5a5a, LINE_ROOM = 360, MEM_SHOWN = 8, BASIC_INS_OUTS_INFO = 54 };
+enum { QUAL_IO_STRING = 1 << 4, QUAL_EPT_LINEAR = 1 << 7, INFO_REGISTER = 1 << 10, INTR_TYPE = 7 << 8 };
+
+/* Instructions that only this file tells apart. They are not in vmx_ctl.h, where each would take a name from the tests. */
+enum {
+    REASON_VMCLEAR = 19,
+    REASON_VMPTRLD = 21,
+    REASON_VMPTRST = 22,
+    REASON_VMREAD = 23,
+    REASON_VMWRITE = 25,
+    REASON_VMXON = 27,
+    REASON_IO = 30,
+    REASON_WRMSR = 32,
+    REASON_MWAIT = 36,
+    REASON_MONITOR = 39,
+    REASON_PAUSE = 40,
+    REASON_GDTR_IDTR = 46,
+    REASON_LDTR_TR = 47,
+    REASON_INVEPT = 50,
+    REASON_RDTSCP = 51,
+    REASON_INVVPID = 53,
+    REASON_WBINVD = 54,
+    REASON_XSETBV = 55,
+    REASON_RDRAND = 57,
+    REASON_INVPCID = 58,
+    REASON_VMFUNC = 59,
+    REASON_RDSEED = 61,
+    REASON_XSAVES = 63,
+};
 
 u64 l2_seen[VMX_FIELDS];
 u64 l2_seen_gpr[16];
@@ -155,9 +183,12 @@ void l2_again(u64 rip)
 /* SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution": who defines the length. */
 static bool length_defined(u32 reason, u32 intr_info)
 {
-    static const u64 by_instruction = 0x1fffffc00ul /* 10 to 32 */ | 1ul << 36 | 1ul << 39 | 1ul << 40 | 3ul << 46 |
-                                      3ul << 50 | 7ul << 53 | 7ul << 57 | 5ul << 61;
-    u32 type = intr_info & 0x700;
+    static const u64 by_instruction =
+        ((2ul << REASON_WRMSR) - (1ul << REASON_CPUID)) /* and all between them: VMX, MOV to CR and DR, INVLPG, RDTSC... */ |
+        1ul << REASON_MWAIT | 1ul << REASON_MONITOR | 1ul << REASON_PAUSE | 1ul << REASON_GDTR_IDTR | 1ul << REASON_LDTR_TR |
+        1ul << REASON_INVEPT | 1ul << REASON_RDTSCP | 1ul << REASON_INVVPID | 1ul << REASON_WBINVD | 1ul << REASON_XSETBV |
+        1ul << REASON_RDRAND | 1ul << REASON_INVPCID | 1ul << REASON_VMFUNC | 1ul << REASON_RDSEED | 1ul << REASON_XSAVES;
+    u32 type = intr_info & INTR_TYPE;
 
     if (reason == REASON_EXCEPTION)
         return type == INTR_SOFT_EXC || type == INTR_PRIV_SOFT;
@@ -167,12 +198,13 @@ static bool length_defined(u32 reason, u32 intr_info)
 static bool info_defined(u32 reason, u64 qualification)
 {
     switch (reason) {
-    case 19: case 21: case 22: case 23: case 25: case 27: /* VMCLEAR VMPTRLD VMPTRST VMREAD VMWRITE VMXON */
-    case 46: case 47: /* descriptor tables */
-    case 50: case 53: case 57: case 58: case 61:
+    case REASON_VMCLEAR: case REASON_VMPTRLD: case REASON_VMPTRST: case REASON_VMREAD: case REASON_VMWRITE: case REASON_VMXON:
+    case REASON_GDTR_IDTR: case REASON_LDTR_TR:
+    case REASON_INVEPT: case REASON_INVVPID: case REASON_INVPCID:
+    case REASON_RDRAND: case REASON_RDSEED:
         return true;
-    case 30: /* INS, OUTS */
-        return (qualification & 1 << 4) && (gt_rdmsr(MSR_VMX_BASIC) >> BASIC_INS_OUTS_INFO & 1);
+    case REASON_IO:
+        return (qualification & QUAL_IO_STRING) && (gt_rdmsr(MSR_VMX_BASIC) >> BASIC_INS_OUTS_INFO & 1);
     default:
         return false;
     }
@@ -192,7 +224,7 @@ static void say_events(u32 reason)
         say(":%lx", l2_seen[VI_IDT_VECTORING_ERROR]);
     /* An event that was being delivered defines the length when it is a software one. */
     if (length_defined(reason, (u32)info) ||
-        ((vectoring & INTR_VALID) && (vectoring & 0x700) >= INTR_SOFT_INT && (vectoring & 0x700) <= INTR_SOFT_EXC))
+        ((vectoring & INTR_VALID) && (vectoring & INTR_TYPE) >= INTR_SOFT_INT && (vectoring & INTR_TYPE) <= INTR_SOFT_EXC))
         say(" len %lx", l2_seen[VI_EXIT_INSN_LEN]);
 }
 
@@ -268,9 +300,9 @@ static void say_memory(void)
  * "bochs-register-displacement". SDM 3C 28.2.1 "Basic VM-Exit Information" */
 static bool has_no_displacement(u32 reason)
 {
-    bool may_be_register = reason == 23 || reason == 25 || reason == 47;
+    bool may_be_register = reason == REASON_VMREAD || reason == REASON_VMWRITE || reason == REASON_LDTR_TR;
 
-    return may_be_register && l2_seen[VI_EXIT_INSN_INFO] & 1 << 10;
+    return may_be_register && l2_seen[VI_EXIT_INSN_INFO] & INFO_REGISTER;
 }
 
 static void say_exit(void)
@@ -292,9 +324,9 @@ static void say_exit(void)
     say_events(reason);
     if (info_defined(reason, l2_seen[VI_EXIT_QUALIFICATION]))
         say(" info %lx", l2_seen[VI_EXIT_INSN_INFO]);
-    if (reason == 30 && l2_seen[VI_EXIT_QUALIFICATION] & 1 << 4)
+    if (reason == REASON_IO && l2_seen[VI_EXIT_QUALIFICATION] & QUAL_IO_STRING)
         say(" gla %lx", l2_seen[VI_GUEST_LINEAR_ADDR]);
-    if (reason == REASON_EPT_VIOLATION && l2_seen[VI_EXIT_QUALIFICATION] & 1 << 7)
+    if (reason == REASON_EPT_VIOLATION && l2_seen[VI_EXIT_QUALIFICATION] & QUAL_EPT_LINEAR)
         say(" gla %lx", l2_seen[VI_GUEST_LINEAR_ADDR]);
     if (reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
         say(" gpa %lx", l2_seen[VI_GUEST_PHYSICAL_ADDR]);

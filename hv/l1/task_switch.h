@@ -1,5 +1,5 @@
-/* The two halves of a task switch: emulate_task.c moves registers through the TSSs,
- * emulate_task_seg.c loads the new task's segments. */
+/* The two halves of a task switch: task_switch.c moves registers through the TSSs,
+ * task_segments.c loads the new task's segments. */
 #ifndef HV_L1_TASK_SWITCH_H
 #define HV_L1_TASK_SWITCH_H
 

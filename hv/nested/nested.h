@@ -136,7 +136,7 @@ void vmcs01_store_guest(struct cpu *cpu);
 
 /* abort.c: L1's processor shuts down, as behind a VMX abort. @pre vmcs01 is current */
 void l1_abort(struct cpu *cpu);
-/* msrlist.c: the three MSR areas, in software. Each returns 0, or the number (from 1) of the
+/* hv/nested/crossing/msr_areas.c: the three MSR areas, in software. Each returns 0, or the number (from 1) of the
  * entry that failed. @pre vmcs02 is current for the first two, vmcs01 for the third: MSRs that
  * live in a VMCS are those of the level that runs. */
 u32 nested_msr_load_entry(struct cpu *cpu);
@@ -155,7 +155,7 @@ void nested_run_l2(struct cpu *cpu);
 /* An NMI that L0 caught waits, and is pending again when L2 leaves. Does nothing while L1 runs. */
 void nested_hold_nmi(struct cpu *cpu);
 
-/* shadow.c: VMCS shadowing for L1. push: the working copy changed, or another VMCS12 (or none)
+/* hv/nested/images/shadow01.c: VMCS shadowing for L1. push: the working copy changed, or another VMCS12 (or none)
  * is current; pull: L1 may have written shadowed fields. */
 bool nested_shadow_reserve(struct cpu *cpu) MUST_CHECK; /* false: memory is short */
 void nested_shadow_init(struct cpu *cpu);
@@ -163,7 +163,7 @@ void nested_shadow_push(struct cpu *cpu);
 void nested_shadow_pull(struct cpu *cpu);
 void nested_shadow_put(struct cpu *cpu, u64 encoding); /* one field of the working copy changed */
 
-/* inv.c: INVEPT and INVVPID by L1; VPIDs of L1 as tags of the CPU. @pre vmcs01 is current */
+/* hv/nested/instructions/invalidate.c: INVEPT and INVVPID by L1; VPIDs of L1 as tags of the CPU. @pre vmcs01 is current */
 enum outcome nested_invept(struct cpu *cpu);
 enum outcome nested_invvpid(struct cpu *cpu);
 /* Everything that the CPU has cached of any level's mappings. */
@@ -178,14 +178,14 @@ bool nested_ve_delivered(struct cpu *cpu) MUST_CHECK;
 /* VMFUNC by L2. */
 enum outcome nested_vmfunc(struct cpu *cpu);
 
-/* state.c: everything nested about this processor as KVM's nested-state blob plus our tail. save
+/* hv/nested/state/blob.c: everything nested about this processor as KVM's nested-state blob plus our tail. save
  * returns the length. load takes a blob when the state is wiped: NULL, or why it is refused. */
 #define NESTED_STATE_MAX (5 * PAGE_SIZE)
 size_t nested_save(struct cpu *cpu, u8 *blob);
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length) MUST_CHECK;
 void nested_wipe(struct cpu *cpu);
 /* stress=: after every exit, what must not show. restore: save, wipe and load; flush: drop all
- * that the CPU has cached. (remerge and paranoid are vmcs02_store's, evict is ept02.c's.) */
+ * that the CPU has cached. (remerge and paranoid are vmcs02_store's, evict is hv/nested/ept02/fill.c's.) */
 void nested_stress(struct cpu *cpu);
 
 /* init.c: bring-up in two steps. reserve takes the memory, sets cpu->nested and derives the VMX

@@ -3,12 +3,12 @@
  * input is the image itself, or (most inputs of the first kind break a dozen rules at once) it is
  * a list of edits of a valid one. The verdict is a member of the set and the first of it; groups
  * judged alone add up to the whole; what passes has control words that the MSRs allow; nothing
- * but the set is written. Links with tests/valid.c.
+ * but the set is written. Links with tests/lib/valid.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/valid.h"
+#include "tests/lib/valid.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* Fuzzes check-then-merge: the bytes choose profile, processor and valid image, mutate fields
  * of vmcs12 and choose L0's needs. What L1's rules accept must pass the processor's as vmcs02. */
-#include "tests/crossing.h"
+#include "tests/lib/crossing.h"
 #include <stdlib.h>
 #include <string.h>
 

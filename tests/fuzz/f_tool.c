@@ -5,16 +5,16 @@
  * sources only.
  */
 #define TOOL_NO_MAIN
-#include "tools/vmcs12.c"
+#include "tools/vmcs12/vmcs12.c"
 
-#include "tools/vmcs12_caps.c"
-#include "tools/vmcs12_convert.c"
-#include "tools/vmcs12_decode.c"
-#include "tools/vmcs12_file.c"
-#include "tools/vmcs12_layout.c"
-#include "tools/vmcs12_lint.c"
-#include "tools/vmcs12_map.c"
-#include "tools/vmcs12_show.c"
+#include "tools/vmcs12/vmcs12_caps.c"
+#include "tools/vmcs12/vmcs12_convert.c"
+#include "tools/vmcs12/vmcs12_decode.c"
+#include "tools/vmcs12/vmcs12_file.c"
+#include "tools/vmcs12/vmcs12_layout.c"
+#include "tools/vmcs12/vmcs12_lint.c"
+#include "tools/vmcs12/vmcs12_map.c"
+#include "tools/vmcs12/vmcs12_show.c"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

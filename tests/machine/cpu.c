@@ -1,6 +1,6 @@
 /* A processor made of memory. Contract in machine.h; the instructions in fake.h. */
 #include "tests/machine/machine.h"
-#include "tests/valid.h"
+#include "tests/lib/valid.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* L1: its VMX instructions, its registers, its pages. Contract in play.h. */
 #include "tests/machine/play.h"
-#include "tests/valid.h"
+#include "tests/lib/valid.h"
 #include <string.h>
 
 #define VMXON_PAGE  0x50000u

@@ -1,6 +1,6 @@
 /* The models, and power on: RAM, the processor's registers, the handoff that boot/ would have made. */
 #include "tests/machine/machine.h"
-#include "tests/valid.h"
+#include "tests/lib/valid.h"
 #include "hv/vmcs12/profile.h"
 #include <stdio.h>
 #include <stdlib.h>

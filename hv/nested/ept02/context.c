@@ -1,6 +1,6 @@
 /*
  * EPT02's contexts: which tables stand for which EPTP12, and what INVEPT does to them. What the
- * tlb= option means for EPT is decided here and in ept02.c. Contract in ept02.h and ept02_tables.h.
+ * tlb= option means for EPT is decided here and in fill.c. Contract in ept02.h and tables.h.
  * CAVEAT(tlb-strict)
  */
 #include "hv/nested/ept02/ept02.h"

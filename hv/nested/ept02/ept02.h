@@ -5,7 +5,7 @@
  * stays, as the SDM allows, until an INVEPT, and nothing that INVEPT forbids outlives it.
  * SDM 3C 29.4.3 "Invalidating Cached Translation Information"
  *
- * Here: what the rest of hv/nested calls. The tables are ept02_tables.h's.
+ * Here: what the rest of hv/nested calls. The tables are tables.h's.
  */
 #ifndef HV_NESTED_EPT02_EPT02_H
 #define HV_NESTED_EPT02_EPT02_H

@@ -1,6 +1,6 @@
 /*
  * EPT12, L1's tables: walked in L1's memory for an exit of L2, and marked accessed and dirty there.
- * What a walk means is hv/ept's; what is made of it, ept02.c's.
+ * What a walk means is hv/ept's; what is made of it, fill.c's.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/arch/pagewalk.h"

@@ -1,6 +1,6 @@
 /*
  * Filling EPT02: see ept02.h. Which leaf stands where, and whose fault a violation is, is decided
- * by the pure walk and composition of hv/ept; where the tables come from is ept02_tables.c's.
+ * by the pure walk and composition of hv/ept; where the tables come from is tables.c's.
  */
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/ept02/tables.h"

@@ -1,6 +1,6 @@
 /*
  * The pool of EPT02's tables, and the comparison of a tree with the EPT12 that it was made from.
- * Contract in ept02_tables.h; what is put into the tables is ept02.c's.
+ * Contract in tables.h; what is put into the tables is fill.c's.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/core/lib.h"

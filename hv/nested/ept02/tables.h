@@ -89,7 +89,7 @@ static inline unsigned index_at(gpa2_t gpa2, u8 level)
     return (unsigned)(gpa2.a >> (PAGE_SHIFT + 9u * (level - 1u))) % EPT02_ENTRIES;
 }
 
-/* ---- ept02_tables.c --------------------------------------------------------------------- */
+/* ---- tables.c --------------------------------------------------------------------- */
 
 bool ept02_tables_init(struct cpu *cpu) MUST_CHECK;
 
@@ -108,7 +108,7 @@ u32 ept02_count_nodes(const struct cpu *cpu);
 /* Drops every entry of a tree whose EPT12 entry is no longer what it was made from. */
 void ept02_compare(const struct cpu *cpu, u16 node);
 
-/* ---- ept02_context.c -------------------------------------------------------------------- */
+/* ---- context.c -------------------------------------------------------------------- */
 
 /* Found again, or new and empty; dropped, when EPT01 changed. */
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12);
@@ -118,7 +118,7 @@ void ept02_flush(const struct cpu *cpu, const struct ept02_context *c);
 /* Makes room in the pool: another context's tables, else those of the one at work. */
 void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
 
-/* ---- ept02.c ---------------------------------------------------------------------------- */
+/* ---- fill.c ---------------------------------------------------------------------------- */
 
 /* L1 was asked and L2 is about to run again: what it will touch first is filled, if EPT12 has it
  * now. May drop contexts. */

@@ -1,7 +1,7 @@
 /*
  * Memory operands of VMX instructions: from the exit's instruction information through the
  * segments of whoever runs (hv/arch/operand.h) to a linear address, and L1's on through its paging
- * (hv/vmx/gla.h) to its memory. L2's paging is operand_l2.c's.
+ * (hv/vmx/gla.h) to its memory. L2's paging is memory_operand_l2.c's.
  */
 #include "hv/nested/instructions/shadow12.h"
 #include "hv/arch/operand.h"

@@ -1,6 +1,6 @@
 /*
  * VMCS shadowing as L1 uses it for its guests: which VMREADs and VMWRITEs of L2 exit to L1, and
- * which VMCS the others access. insn.c carries those out; shadow.c is the other way round, the
+ * which VMCS the others access. insn.c carries those out; hv/nested/images/shadow01.c is the other way round, the
  * hardware's shadowing for L1.
  *
  * The bytes of L1's page are the shadow VMCS, and L2 accesses them in place. The SDM lets a

@@ -15,7 +15,7 @@ bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla) MU
 /* ... and, once nothing forbids the access: the data breakpoints on it become pending. */
 void nested_operand_accessed(u64 gla, unsigned size, bool write);
 
-/* operand_l2.c: the memory operand of L2's VMREAD (written) or VMWRITE (read), by L2's paging over
+/* memory_operand_l2.c: the memory operand of L2's VMREAD (written) or VMWRITE (read), by L2's paging over
  * EPT12. False: *out is what became of the instruction, a fault in L2 or an exit to L1.
  * @pre in_l2, vmcs02 is current; size is at most 8 */
 bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, enum outcome *out) MUST_CHECK;

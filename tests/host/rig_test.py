@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Host tests of the rig's own judgement: transcripts, permits, port 0xE9 among the emulator's words.
+
+A comparer that cannot see a difference would make every guest test worthless.
+"""
+import os, sys, tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
+import emu
+from guest_tests import Boot, Test, read_manifest, select
+from transcript import Caveats, Transcript, compare, judge
+
+ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
+
+
+def transcript(*body, end=None, begin="BEGIN t"):
+    return Transcript([begin, *body, f"END t {len(body) if end is None else end}"])
+
+
+def caveats(text=ENTRY):
+    with tempfile.NamedTemporaryFile("w", suffix=".md") as f:
+        f.write(text)
+        f.flush()
+        return Caveats(f.name)
+
+
+def problems(bare, nidus, text=ENTRY):
+    return judge(bare, nidus, caveats(text))[0]
+
+
+def test_equal_is_fine():
+    assert problems(transcript("t.b: 1"), transcript("t.b: 1")) == []
+
+
+def test_difference_is_a_problem():
+    assert len(problems(transcript("t.b: 1", "t.c: 1"), transcript("t.b: 1", "t.c: 2"))) == 1
+
+
+def test_permitted_difference():
+    assert problems(transcript("t.a1: 1"), transcript("t.a1: 2")) == []
+
+
+def test_permit_of_another_case_does_not_help():
+    assert len(problems(transcript("t.b: 1"), transcript("t.b: 2"))) == 1
+
+
+def test_missing_and_extra_lines():
+    assert len(problems(transcript("t.b: 1", "t.c: 1"), transcript("t.c: 1"))) == 1
+    assert len(problems(transcript("t.c: 1"), transcript("t.b: 1", "t.c: 1"))) == 1
+    assert problems(transcript("t.gone: 1", "t.c: 1"), transcript("t.c: 1")) == []
+
+
+def test_lines_of_the_same_case_in_another_order():
+    assert compare(transcript("t.b: 1", "t.b: 2"), transcript("t.b: 2", "t.b: 1"))
+
+
+def test_end_is_checked():
+    assert transcript("t.b: 1", end=2).problems
+    assert Transcript(["BEGIN t", "t.b: 1"]).problems
+    assert Transcript([]).problems
+    assert Transcript(["BEGIN t", "END u 0"]).problems
+    assert transcript("t.b: 1").problems == []
+
+
+def test_a_fail_line_fails_in_either_run():
+    good, bad = transcript("t.b: 1"), transcript("FAIL t.b: 1")
+    assert problems(bad, good) and problems(good, bad) and problems(bad, bad)
+
+
+def test_a_fail_line_is_permitted_bare_only():
+    good, bad = transcript("t.c: 1"), transcript("t.c: 1", "FAIL t.a: 1")
+    assert problems(bad, good) == []
+    assert problems(good, bad) and problems(bad, bad)
+
+
+def test_permits_need_their_lines():
+    assert not caveats().errors
+    for lost in ("sdm:", "emulator:"):
+        assert caveats("\n".join(l for l in ENTRY.splitlines() if not l.startswith(lost))).errors
+    assert caveats(ENTRY.replace('"CPUID"', "CPUID")).errors
+    assert caveats(ENTRY.replace("Bochs 2.7", "it")).errors
+
+
+def test_example_in_a_fence_permits_nothing():
+    assert caveats("```\n" + ENTRY + "```\n").permits == []
+
+
+def test_unused_permits_are_named():
+    c = caveats()
+    judge(transcript("t.a1: 1"), transcript("t.a1: 2"), c)
+    assert c.unused(["t"]) == ["one: permits t.gone"] and c.unused(["other"]) == []
+
+
+def test_e9_filter_keeps_every_byte():
+    guest = b"BEGIN x\n" + bytes(range(256)) + b"\n====\nEND\n"
+    out = b"banner\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): mov eax, cr0   ; 0f20c0\n" + guest
+    tail = b"(0).[679015948] [0x00001e1ea0bc] 0038:000000001e1ea0bc (unk. ctxt): out dx, al                ; ee\n"
+    for step in (1, 7, 4096):
+        keep, got = emu.E9Filter(), b""
+        for i in range(0, len(out + tail), step):
+            got += keep.feed((out + tail)[i:i + step])
+        assert emu.E9Filter.trim(got) == guest, step
+    assert emu.E9Filter.trim(guest) == guest
+
+
+def boot(mode, depth, nidus="nested=off"):
+    t = Test("t_x", {"nidus": nidus})
+    return Boot(0, [t], mode, "", depth), [t]
+
+
+def test_chain_at_depth():
+    lines = lambda mode, depth, *more: (lambda b, t: b.chain(t))(*boot(mode, depth, *more))
+    assert lines("bare", 2) == ["\\t_x.efi"]
+    assert lines("nidus", 0) == ["\\nidus.efi nested=off", "\\t_x.efi"]
+    assert lines("nidus", 2, "nested=on tlb=strict") == ["\\nidus.efi nested=on tlb=strict"] * 3 + ["\\t_x.efi"]
+    assert lines("nidus", 1) == ["\\nidus.efi nested=on profile=host", "\\nidus.efi nested=off", "\\t_x.efi"]
+
+
+def test_alive_must_tell_the_depth():
+    says = lambda depth: [f"ALIVE NidusNidus 0x0000000000000001 0x{depth:016x}"]
+    at_2, bare = boot("nidus", 2)[0], boot("bare", 2)[0]
+    assert at_2.answers(says(2), 2) and not at_2.answers(says(1), 2) and not at_2.answers(["ALIVE none"], 2)
+    assert bare.answers(["ALIVE none"], 0) and not bare.answers(says(0), 0) and not at_2.answers([], 2)
+
+
+def output(*depths):
+    told = "".join(f"RUN \\nidus.efi\nSTATUS 0x0\nALIVE NidusNidus 0x1 0x{d:x}\n" for d in depths)
+    return told + f"RUN \\t_x.efi\nBEGIN x\nEND x 0\nSTATUS 0x0\nALIVE NidusNidus 0x1 0x{depths[-1]:x}\n"
+
+
+def collected(text, depth):
+    with tempfile.TemporaryDirectory() as d:
+        b, tests = boot("nidus", depth)
+        b.dir = d
+        b.collect(text, tests, None)
+        return b.results["t_x"].problems + b.notes
+
+
+def test_a_level_that_is_missing_is_seen():
+    assert collected(output(0, 1, 2), 2) == []
+    assert collected(output(0, 1), 2) and collected(output(0, 0, 2), 2) and collected(output(0, 1, 2), 1)
+
+
+def test_a_test_left_out_at_depth_needs_a_reason():
+    for words, why in (("depth=no:a,reason", "a reason"), ("limit=3", None)):
+        t = Test("t_x", {})
+        t.read([words])
+        assert t.not_at_depth() == why
+    for words in ("depth=no", "depth=2", "depth=no:"):
+        t = Test("t_x", {})
+        t.read([words])
+        try:
+            t.not_at_depth()
+            assert False, words
+        except ValueError:
+            pass
+
+
+def manifest(text):
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(text)
+        f.flush()
+        return {t.name: t.options for t in read_manifest(f.name)}
+
+
+def test_manifest_defaults_by_pattern():
+    m = manifest("t_io limit=3 more=tlb=strict,stress=flush\n\ndefault nidus=a,b\ndefault t_vmx_* t_msr nidus=c long # why\nt_vmx_io nidus=d\n")
+    assert m["t_cr"] == {"nidus": "a b"} and m["t_io"] == {"nidus": "a b tlb=strict stress=flush", "limit": "3"}
+    assert m["t_vmx_msr"] == m["t_msr"] == {"nidus": "c", "long": True} and m["t_vmx_io"] == {"nidus": "d", "long": True}
+    for wrong in ("t_none long", "default t_none* long", "t_io longer"):
+        try:
+            manifest(wrong)
+            assert False, wrong
+        except ValueError:
+            pass
+
+
+def test_tests_are_named_or_matched():
+    short, slow = Test("t_ept_a", {}), Test("t_ept_b", {"long": True})
+    names = lambda *wanted, long=False: [t.name[-1] for t in select([short, slow, Test("t_io", {})], wanted, long)]
+    assert names() == ["a", "o"] and names(long=True) == ["a", "b", "o"]
+    assert names("t_ept_*") == ["a"] and names("t_ept_*", "t_io.efi", long=True) == ["a", "b", "o"]
+    assert names("t_ept_b") == ["b"]
+    try:
+        names("t_ept_*", "t_x*")
+        assert False
+    except ValueError:
+        pass
+
+
+def main():
+    tests = [(n, f) for n, f in globals().items() if n.startswith("test_")]
+    failed = []
+    for name, f in tests:
+        try:
+            f()
+        except AssertionError:
+            failed.append(name)
+            print("FAIL " + name)
+    print(f"rig: {len(tests) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+#!/bin/bash
+# The host program vmcs12 from outside: what each command prints, what it answers to bad input,
+# that nothing is written then, and that the generated documents are those of this tree.
+# Usage: tests/host/tool.sh PROGRAM SCRATCH-DIR, from the tree's root.
+set -u
+tool=$(realpath "$1")
+dir=$2/tool-test
+root=$(pwd)
+rm -rf "$dir"
+mkdir -p "$dir"
+cd "$dir" || exit 1
+checks=0
+failed=0
+
+fail() {
+    echo "FAIL $*"
+    failed=$((failed + 1))
+}
+
+# expect STATUS PATTERN COMMAND...: exit status, and a pattern in what it prints on both streams.
+expect() {
+    want=$1 pattern=$2
+    shift 2
+    "$tool" "$@" > out.txt 2> err.txt < "${stdin:-/dev/null}"
+    got=$?
+    checks=$((checks + 1))
+    [ $got = "$want" ] || fail "$*: status $got, not $want: $(head -2 err.txt)"
+    [ -z "$pattern" ] || cat out.txt err.txt | grep -q -- "$pattern" || fail "$*: no '$pattern' in: $(cat out.txt err.txt | head -3)"
+}
+
+# refuse PATTERN COMMAND...: status 1, one line of error that starts with the program's name.
+refuse() {
+    pattern=$1
+    shift
+    expect 1 "$pattern" "$@"
+    [ "$(wc -l < err.txt)" = 1 ] || fail "$*: not one line of error: $(cat err.txt)"
+    grep -q '^vmcs12: ' err.txt || fail "$*: the error lacks the program's name"
+    [ ! -s out.txt ] || fail "$*: prints although it fails"
+}
+
+# put FILE OFFSET HEX: bytes in memory order
+put() {
+    printf "$(echo "$3" | sed 's/../\\x&/g')" | dd of="$1" bs=1 seek=$(($2)) conv=notrunc status=none
+}
+
+head -c 4096 /dev/zero > page
+put page 0 12000000
+put page 0x0d8 01000000
+put page 0x032 9ba0
+put page 0x042 0001
+put page 0x0f8 ffffffffffffffff
+put page 0x120 f2e10184
+put page 0x124 aa000000
+put page 0x140 1e50f03f00000000
+put page 0x16c 12000000
+put page 0x1d8 00000081ffffffff
+cp page other
+put other 0x120 72e10184
+put other 0x0d8 00000000
+
+expect 0 'revision 0x12, layout broadwell, launched' dump page
+expect 0 'guest_rip  *0xffffffff81000000' dump page
+expect 0 'enable EPT, enable RDTSCP, enable VPID, unrestricted guest' dump page
+expect 0 'PML4 at 0x3ff05000, WB, walk length 4' dump page
+expect 0 'VMCALL' dump page
+expect 0 'cs .*0x0a09b  code, readable, DPL 0, L, G' dump page
+expect 0 'ss .*unusable' dump page
+expect 0 'host_rip  *0x0000000000000000' dump --all page
+stdin=page expect 0 'guest_rip' dump -
+(head -c 12288 /dev/zero; cat page; head -c 100 /dev/zero) > memory
+expect 0 'guest_rip  *0xffffffff81000000' dump --offset 0x3000 memory
+stdin=memory expect 0 'guest_rip' dump --offset 12288 -
+
+expect 0 '' diff page page
+expect 2 'cpu1_ctl .*-HLT exiting' diff page other
+expect 2 'launch state' diff page other
+
+for layout in kvm computed extended; do
+    expect 0 '' convert --to $layout page "$layout.img"
+    expect 0 "layout $layout" dump "$layout.img"
+    expect 0 '' diff page "$layout.img"
+    expect 0 '' convert --to broadwell "$layout.img" back.img
+    cmp -s -n 1024 page back.img || fail "convert: $layout and back differs"
+done
+cp page ple
+put ple 0x0f0 05000000
+refuse 'kvm has no place for ple_gap, which is 0x5' convert --to kvm ple ple.out
+cp page posted
+put posted 0x128 80
+refuse 'profile broadwell cannot hold pin_ctl, which is 0x80' convert --to kvm --profile broadwell posted posted.out
+expect 0 '' convert --to kvm --profile e5-2683v4 posted posted.ok
+[ ! -e ple.out ] && [ ! -e posted.out ] || fail "convert: wrote although it refused"
+
+expect 0 '' kvm-state make --vmxon 0x1000 --vmcs12 0x2000 page blob
+expect 0 'current VMCS  *0x2000' kvm-state show blob
+expect 0 '' kvm-state get --to broadwell blob from-blob
+cmp -s -n 1024 page from-blob || fail "kvm-state: get differs from what make took"
+refuse 'KVM would refuse' kvm-state make --vmxon 0x1000 --vmcs12 0x1000 page blob2
+refuse 'holds no shadow' kvm-state get --shadow blob x
+head -c 100 blob > page.short
+refuse 'cut short in the header' kvm-state show page.short
+refuse 'the size is not that' kvm-state show page
+[ ! -e blob2 ] && [ ! -e x ] || fail "kvm-state: wrote although it refused"
+
+expect 2 'change host_cr4 from 0x0 to 0x2000' lint page
+expect 2 'SDM 3C 27.2.2 "Checks on Host Control Registers' lint page
+expect 2 'VMfailValid 7' lint page
+
+# Doing what lint says, step by step, ends at a page that breaks no rule.
+cp page mended
+for at in 0x022 0x052 0x062 0x082 0x092; do put mended $at 0001; done
+put mended 0x072 8b00
+steps=0
+while [ $steps -lt 30 ] && ! "$tool" lint mended > out.txt; do
+    read -r field value <<< "$(sed -n 's/^    change \(.*\) from .* to 0x\(.*\)$/\1 \2/p' out.txt | head -1)"
+    IFS=, read -r _ _ width at <<< "$("$tool" layout | grep ",$field,")"
+    [ "$width" = natural ] && width=64
+    [ "${field%_ar}" = "$field" ] || width=16
+    put mended "$at" "$(printf "%0$((width / 4))x" $((0x$value)) | fold -w2 | tac | tr -d '\n')"
+    steps=$((steps + 1))
+done
+expect 0 'no rule is broken' lint mended
+
+expect 0 '^0x681e,guest_rip,natural,0x1d8$' layout
+expect 0 '^0x681e,guest_rip,natural,0x220$' layout kvm
+[ "$("$tool" layout computed | wc -l)" = 208 ] || fail "layout computed: not every field"
+expect 0 '</svg>' map
+expect 0 '' map --output map.svg computed
+grep -q 'guest_rip' map.svg || fail "map: no field in the file"
+for profile in broadwell e5-2683v4 d-1540; do expect 0 'IA32_VMX_VMFUNC' caps --profile $profile; done
+
+expect 0 '^EXIT STATUS' --help
+expect 0 '^SYNOPSIS' dump --help
+
+refuse 'no command'
+refuse 'no such command' frob
+refuse 'operand is missing' dump
+refuse 'one operand too many' dump a b
+refuse 'no option --bad' dump --bad page
+refuse 'no option --to' dump --to kvm page
+refuse 'needs a value' dump page --layout
+refuse 'is no number' dump --offset 12z page
+refuse 'is no number' dump --offset -1 page
+refuse 'is no number' dump --offset 99999999999999999999999 page
+refuse 'no such layout' dump --layout ivy page
+refuse 'no such layout' convert --to ivy page y
+refuse 'to LAYOUT is missing' convert page y
+refuse 'no such profile' caps --profile host
+refuse 'No such file' dump nothing
+refuse 'Is a directory' dump .
+refuse '0 bytes are no VMCS' dump /dev/null
+head -c 500 page > short
+refuse 'cut short: 500 bytes, layout broadwell has 1024' dump short
+printf 'ZM\0\0and so on' > foreign
+refuse 'revision 0x4d5a is that of no known layout' dump foreign
+refuse 'ends before offset' dump --offset 0x100000 page
+stdin=page refuse 'ends before offset' dump --offset 0x100000 -
+refuse 'only one side' diff - -
+refuse 'No such file' convert --to kvm page nowhere/y
+refuse 'no such table' doc everything
+[ ! -e y ] && ! ls ./*.?????? 2> /dev/null | grep -q '\.[A-Za-z0-9]\{6\}$' || fail "a file was left behind: $(ls)"
+mkdir readonly
+expect 1 '' convert --to kvm page readonly
+[ -d readonly ] && [ -z "$(ls readonly)" ] || fail "convert: replaced a directory"
+"$tool" map > /dev/full 2> err.txt && fail "a full disk goes unnoticed"
+
+# What docs/ says is generated is what this program generates.
+"$tool" doc fields | cmp -s - "$root/docs/fields.md" || fail "docs/fields.md is out of date: build/vmcs12 doc fields"
+"$tool" doc rules | cmp -s - "$root/docs/rules.md" || fail "docs/rules.md is out of date: build/vmcs12 doc rules"
+"$tool" doc layouts > layouts.txt
+sed -n '/^## Places/,$p' "$root/docs/vmcs12-layout.md" | cmp -s - layouts.txt ||
+    fail "docs/vmcs12-layout.md is out of date from '## Places' on: build/vmcs12 doc layouts"
+"$tool" map broadwell | cmp -s - "$root/docs/vmcs12-broadwell.svg" ||
+    fail "docs/vmcs12-broadwell.svg is out of date: build/vmcs12 map broadwell"
+
+[ $failed = 0 ] && echo "tool.sh: $checks checks passed"
+exit $failed

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""names.py: every file that the tree's text names is there. Prints a line for each that is not.
+
+A name is a word that ends as a source of this tree does, or that begins with one of its folders. It is good if it is a
+file or folder of the tree or the end of its path ("check.h", "lib/hostile.h"); '*', NAME and ROOM stand for anything.
+Code is looked at whole: a string or a rule of the Makefile that names a missing file is as wrong as a comment.
+"""
+import fnmatch, os, re, subprocess, sys
+
+ENDINGS = "c|h|def|asm|inc|py|sh|md|csv|svg|list|ld"
+FOLDERS = "hv|boot|docs|tests|tools|guest-tests"
+# What is made (build/ besides), and what somebody may make.
+ELSEWHERE = {"offsets.inc", "map.svg", "docs/SDM.md.new"}
+OTHERS = "tests/data/"      # tells where its numbers come from, in other people's files
+# Two letters at least before an ending: s.c is a member of a struct.
+WORD = re.compile(rf"(?<![\w/.$%{{}}\\*<])(?<!\w-)((?:[\w*][\w*-]*/)*[\w*][\w*-]+\.(?:{ENDINGS})|(?:{FOLDERS})/[\w*./-]*[\w*])(?![\w(%=\\]|\.\w|/[\w%])")
+
+
+def tree():
+    """All paths, folders too."""
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True).stdout.split()
+    files = [f for f in files if os.path.exists(f)]     # not what was deleted and not yet committed
+    folders = {f[:i] for f in files for i, c in enumerate(f) if c == "/"}
+    return files, [*files, *folders]
+
+
+def main():
+    files, paths = tree()
+    ends = {p[i:] for p in paths for i in [0] + [j + 1 for j, c in enumerate(p) if c == "/"]}
+    wrong = 0
+    for file in [f for f in files if not f.startswith(OTHERS)]:
+        with open(file, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                for word in WORD.findall(line):
+                    glob = re.sub(r"NAME|ROOM", "*", word)
+                    if word.startswith("build/") or word in ELSEWHERE or glob in ends or ("*" in glob and fnmatch.filter(ends, glob)):
+                        continue
+                    print(f"{file}:{number}: {word} is not there")
+                    wrong += 1
+    return wrong != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# payload.sh [qemu | xen]: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
+# With "qemu" also qemu.img, a second initramfs that holds this machine's QEMU and the two files for its guest. With
+# "xen" also Xen, its configuration and the kernel of its domain 0: xen.efi, xen.cfg, dom0.
+# Nothing is installed: the packages are downloaded as files and unpacked. Done once; `make clean` forgets it,
+# and a changed program in tests/linux rebuilds the initramfs only.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=build/l1
+mkdir -p "$out/deb"
+
+fetch() { # a package's file into $out/deb, and its name printed
+    local found
+    found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
+    if [ -z "$found" ]; then
+        (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null) || {
+            [ "$(id -u)" = 0 ] && apt-get -qq update >/dev/null
+            (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null)
+        } || { echo "payload: apt-get download $1 failed (by hand: apt-get update as root)" >&2; return 1; }
+        found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
+    fi
+    echo "$found"
+}
+
+kernel() {
+    [ ! -s "$out/vmlinuz" ] || return 0
+    echo "  fetching Debian's kernel (linux-image-cloud-amd64)"
+    dpkg-deb -x "$(fetch "$(depends linux-image-cloud-amd64 linux-image-)")" "$out/kernel"
+    cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
+}
+
+busybox() {
+    [ ! -s "$out/busybox" ] || return 0
+    echo "  fetching busybox-static"
+    dpkg-deb -x "$(fetch busybox-static)" "$out/bb"
+    cp "$out/bb/bin/busybox" "$out/busybox" 2>/dev/null || cp "$out/bb/usr/bin/busybox" "$out/busybox"
+}
+
+kvm_program() { # kvm-l2 and its guests, linked into $1
+    nasm -f bin tests/linux/kvm/guests.asm -o "$out/guests.bin"
+    (cd "$out" && objcopy -I binary -O elf64-x86-64 --rename-section .data=.rodata,alloc,load,readonly,data,contents \
+        --add-section .note.GNU-stack=/dev/null guests.bin guests.o)
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
+    strip "$1/bin/kvm-l2"
+    ln -s kvm-l2 "$1/bin/run-l2"
+    mkdir -p "$1/lib"
+    find "$out/kernel" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) -exec cp {} "$1/lib/" \;
+}
+
+initramfs() {
+    local root=$out/root name
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,etc,dev,proc,sys,tmp}
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/init.c -o "$root/init"
+    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/nidus-info.c -o "$root/bin/nidus-info"
+    strip "$root/init" "$root/bin/nidus-info"
+    kvm_program "$root"
+    ln -s /init "$root/bin/e9"
+    ln -s /init "$root/bin/l1-off"
+    cp "$out/busybox" "$root/bin/"
+    for name in sh ls cat dmesg grep head tail less vi ps top mount mkdir uname cttyhack setsid insmod lsmod \
+        modprobe dd hexdump free sleep echo stty reset time sed; do ln -s busybox "$root/bin/$name"; done
+    cp tests/linux/rc "$root/etc/rc"
+    (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/initrd.img.new"
+    mv "$out/initrd.img.new" "$out/initrd.img"
+}
+
+qemu() { # the program, every library it wants, and the firmware that the machine type microvm reads
+    local root=$out/qemu
+    rm -rf "$root"
+    mkdir -p "$root"/{bin,boot,usr/bin,usr/share/qemu}
+    cp tests/linux/qemu-linux "$root/bin/"
+    cp "$(command -v qemu-system-x86_64)" "$root/usr/bin/"
+    ldd "$root/usr/bin/qemu-system-x86_64" | grep -oE '/[^ ]+' | while read -r f; do
+        mkdir -p "$root${f%/*}"
+        cp -L "$f" "$root$f"
+    done
+    cp /usr/share/qemu/{qboot.rom,pvh.bin,linuxboot_dma.bin} "$root/usr/share/qemu/"
+    cp "$out/vmlinuz" "$out/initrd.img" "$root/boot/"
+    (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/qemu.img.new"
+    mv "$out/qemu.img.new" "$out/qemu.img"
+    rm -rf "$root"
+}
+
+depends() { # the first package that package $1 depends on whose name begins with $2
+    dpkg-deb -f "$(fetch "$1")" Depends | grep -oE "$2[^ ,]+" | head -n 1
+}
+
+# No ACPI tables, so no I/O APIC. Xen without a table of processors counts none unless mce=0 is said, and faults in x2APIC mode.
+xen() {
+    echo "  fetching Xen and a kernel for its domain 0"
+    dpkg-deb -x "$(fetch "$(depends xen-system-amd64 xen-hypervisor-)")" "$out/xen"
+    dpkg-deb -x "$(fetch "$(depends linux-image-amd64 linux-image-)")" "$out/xen"
+    cp "$out"/xen/boot/vmlinuz-* "$out/dom0"
+    printf '[global]\ndefault=nidus\n[nidus]\noptions=%s\nkernel=dom0 %s\nramdisk=initrd.img\n' \
+        "console=com1 com1=115200,8n1 loglvl=all acpi=off mce=0 x2apic=0 noreboot" \
+        "console=hvc0 initcall_blacklist=cmos_init cryptomgr.notests=1 nokaslr -- test" >"$out/xen.cfg"
+    cp "$out"/xen/boot/xen-*.efi "$out/xen.efi"
+    rm -rf "$out/xen"
+}
+
+kernel
+busybox
+for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
+    [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
+done
+[ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/make/payload.sh ] || xen
+[ "${1:-}" != qemu ] || for f in "$out/initrd.img" tests/linux/qemu-linux tools/make/payload.sh; do
+    [ "$out/qemu.img" -nt "$f" ] || { qemu; break; }
+done

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Boots a disk image in an emulator, headless, and always cleans up after itself.
+
+Owns: the emulator's configuration, its process, its run directory, the end of a run.
+Knows nothing of Nidus or of tests. Leaves in the run directory:
+  e9.txt     what the guest wrote to port 0xE9, byte for byte
+  com1.txt   what the guest wrote to COM1
+  bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
+
+Environment: EMU=bochs|qemu, BOCHS=another bochs, MEM=MiB, QEMU_CPU=a model for QEMU.
+"""
+import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
+
+# Emulated instructions in a second of device time. Under a Nidus in Nidus one exit of KVM's guest costs more than the
+# 100,000 that lie between two ticks of Linux's timer by the first number, and nothing else would run.
+IPS, IPS_AT_DEPTH = 25000000, 400000000
+
+OVMF = "/usr/share/ovmf/OVMF.fd"
+VGABIOS = "/usr/share/vgabios/vgabios.bin"
+SECTORS_PER_CYLINDER = 16 * 63
+
+# Exit codes: the README of the rig, in one place.
+ENDED = 0        # the marker was seen, or (without --until) the guest shut down
+USAGE = 2
+TIME_LIMIT = 3   # neither the marker nor an end within --limit (see Machine.spent)
+DIED = 4         # the emulator ended by itself: a panic, a triple fault
+NO_START = 5     # the emulator or its firmware is missing
+NO_MARKER = 6    # a clean shutdown before the marker
+INTERRUPTED = 130
+
+BOCHSRC = """\
+config_interface: textconfig
+display_library: term
+romimage: file={ovmf}
+cpu: model={cpu}, count={cpus}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=1
+memory: guest={mem}, host={mem}
+vgaromimage: file={vgabios}
+pci: enabled=1, chipset=i440fx, slot1=pcivga
+vga: extension=vbe
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
+boot: disk
+com1: enabled=1, {com1}
+port_e9_hack: enabled=1
+log: bochs.log
+panic: action=fatal
+error: action=report
+info: action=ignore
+debug: action=ignore
+clock: sync=none
+magic_break: enabled={magic}
+"""
+
+
+def die_with_parent():
+    """In the child: its own process group, and SIGKILL when this program goes away however it goes."""
+    os.setsid()
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+stopping = threading.Event()        # set: every wait() of this process ends with INTERRUPTED
+
+
+class E9Filter:
+    """Cuts Bochs's own words off its standard output: what stands between is port 0xE9.
+
+    The debugger prints the first instruction ("(0) [0x0000fffffff0] ...") before the guest runs, and a line
+    "(0).[ticks] ..." after a shutdown. While the guest runs it prints nothing."""
+
+    HEAD = re.compile(rb"^\(0\) \[0x[0-9a-f]+\] .*\n", re.M)
+    TAIL = re.compile(rb"\n?\(0\)\.\[\d+\] \[0x[0-9a-f]+\][^\n]*\n(<bochs:\d+> *\n?)?$")
+
+    def __init__(self):
+        self.head, self.started = b"", False
+
+    def feed(self, data):
+        if self.started:
+            return data
+        self.head += data
+        match = self.HEAD.search(self.head)
+        if not match:
+            return b""
+        self.started = True
+        return self.head[match.end():]
+
+    @classmethod
+    def trim(cls, data):
+        match = cls.TAIL.search(data)
+        if not match:
+            return data
+        # The tail follows a byte of the guest: a line end before it is the guest's own.
+        return data[:match.start()] + (b"\n" if data[match.start():match.start() + 1] == b"\n" else b"")
+
+
+class Machine:
+    """One run of one emulator in one directory."""
+
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=1, kind=None):
+        self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
+        self.com1 = com1                     # a tty's name, or None for com1.txt
+        self.mem = int(mem or os.environ.get("MEM") or 512)
+        self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, cpus
+        self.kind = kind or os.environ.get("EMU") or "bochs"
+        self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
+        self.on_e9 = None
+        os.makedirs(self.dir, exist_ok=True)
+        for name in ("e9.txt", "com1.txt", "bochs.log", "qemu.log", "stderr.txt"):
+            if os.path.exists(self.path(name)):
+                os.unlink(self.path(name))
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def bochs_command(self):
+        com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
+        size = os.path.getsize(self.disk) // 512
+        with open(self.path("bochsrc"), "w") as f:
+            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu or "broadwell_ult", ips=self.ips, cpus=self.cpus,
+                                   mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
+                                   com1=com1, magic=int(self.magic)))
+        with open(self.path("dbg"), "w") as f:
+            f.write("c\n")
+        return [os.environ.get("BOCHS") or "bochs", "-q", "-f", "bochsrc", "-rc", "dbg"]
+
+    def qemu_command(self):
+        serial = self.com1 or "file:com1.txt"
+        accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
+        if not os.environ.get("QEMU_CPU") and nested_kvm():
+            accel, cpu = ["-accel", "kvm"], "host"
+        return ["qemu-system-x86_64", "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+                "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
+                "-monitor", "none", "-no-reboot", "-serial", serial,
+                "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
+
+    def start(self):
+        bochs = self.kind == "bochs"
+        command = self.bochs_command() if bochs else self.qemu_command()
+        needs = [OVMF] + ([VGABIOS] if bochs else [])
+        missing = [n for n in needs if not os.path.exists(n)] + ([] if shutil.which(command[0]) else [command[0]])
+        if missing:
+            raise FileNotFoundError("missing: " + " ".join(missing) + " (tools/make/setup.sh installs them)")
+        self.unlock()
+        self.began = time.monotonic()
+        err = open(self.path("stderr.txt" if bochs else "qemu.log"), "wb")
+        self.proc = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
+                                     stdout=subprocess.PIPE if bochs else err, stderr=err)
+        if bochs:
+            self.reader = threading.Thread(target=self.read_e9, daemon=True)
+            self.reader.start()
+
+    def read_e9(self):
+        """Bochs writes port 0xE9 to its standard output; it is kept as it comes, so that a run can be watched."""
+        keep = E9Filter()
+        with open(self.path("e9.txt"), "wb") as f:
+            while True:
+                data = os.read(self.proc.stdout.fileno(), 65536)
+                if not data:
+                    break
+                data = keep.feed(data)
+                f.write(data)
+                f.flush()
+                with self.lock:
+                    self.e9 += data
+
+    def output(self, name):
+        """What the guest has written so far: "e9" or "com1"."""
+        if name == "e9" and self.kind == "bochs":
+            with self.lock:
+                return E9Filter.trim(bytes(self.e9))
+        try:
+            with open(self.path(name + ".txt"), "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
+
+    def running(self):
+        return self.proc is not None and self.proc.poll() is None
+
+    def spent(self):
+        """Seconds of work the emulator has done: its processor time, so that a busy machine ends no run early
+        (or a tenth of the time passed, if that is more: an idle guest hangs too)."""
+        ticks = 0
+        try:
+            with open(f"/proc/{self.proc.pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            ticks = int(fields[11]) + int(fields[12])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        return max(ticks / os.sysconf("SC_CLK_TCK"), (time.monotonic() - self.began) / 10)
+
+    def shut_down_cleanly(self):
+        """True if the guest asked for the end through port 0x8900."""
+        try:
+            with open(self.path("bochs.log"), errors="replace") as f:
+                return "shutdown requested" in f.read()
+        except FileNotFoundError:
+            return self.kind == "qemu" and self.proc.returncode == 0
+
+    def stop(self):
+        """Ends what start() started, and nothing else. Safe to call twice."""
+        if self.proc:
+            if self.proc.poll() is None:
+                os.killpg(self.proc.pid, signal.SIGKILL)
+            self.proc.wait()
+            if self.kind == "bochs":
+                self.reader.join(5)
+                with open(self.path("e9.txt"), "wb") as f:
+                    f.write(self.output("e9"))
+        self.unlock()
+
+    def unlock(self):
+        if os.path.exists(self.disk + ".lock"):
+            os.unlink(self.disk + ".lock")
+
+    def wait(self, until=None, limit=600):
+        """Runs to the marker, an end or the limit; returns an exit code of the list above."""
+        marker = until.encode() if until else None
+        while True:
+            alive = self.running()      # asked before the output is looked at: its last bytes count
+            if not alive and self.kind == "bochs":
+                self.reader.join(5)
+            if marker and any(marker in self.output(n) for n in ("e9", "com1")):
+                return ENDED
+            if not alive:
+                if not self.shut_down_cleanly():
+                    return DIED
+                return NO_MARKER if marker else ENDED
+            if stopping.is_set():
+                return INTERRUPTED
+            if self.spent() > limit:
+                return TIME_LIMIT
+            time.sleep(0.1)
+
+
+def nested_kvm():
+    """True where this machine's KVM can give a guest VMX."""
+    try:
+        with open("/sys/module/kvm_intel/parameters/nested") as f:
+            return f.read(1) in "Y1" and os.access("/dev/kvm", os.R_OK | os.W_OK)
+    except FileNotFoundError:
+        return False
+
+
+def raise_on_term(*_):
+    raise KeyboardInterrupt
+
+
+def side_by_side(calls, at_once=2):
+    """Runs the calls in threads; an interrupt ends every emulator before it goes on upwards."""
+    pool = concurrent.futures.ThreadPoolExecutor(at_once)
+    try:
+        for call in [pool.submit(c) for c in calls]:
+            call.result()
+    except KeyboardInterrupt:
+        stopping.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description="boot a disk image in Bochs (or EMU=qemu), headless")
+    p.add_argument("disk")
+    p.add_argument("--dir", default=None, help="run directory (default: DISK.run)")
+    p.add_argument("--until", help="end when this text appears on port 0xE9 or COM1")
+    p.add_argument("--limit", type=float, default=300, help="seconds of the emulator's processor time (default 300)")
+    p.add_argument("--cpu", help="the emulator's CPU model")
+    p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
+    p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
+    p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
+    a = p.parse_args()
+    if not os.path.isfile(a.disk):
+        p.error(f"{a.disk}: no such disk image")
+    signal.signal(signal.SIGTERM, raise_on_term)
+    signal.signal(signal.SIGHUP, raise_on_term)
+    m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+    code = NO_START
+    try:
+        m.start()
+        code = m.wait(a.until, a.limit)
+    except FileNotFoundError as e:
+        print(f"emu: {e}", file=sys.stderr)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        m.stop()
+    if a.show:
+        sys.stdout.buffer.write(m.output(a.show))
+    if code not in (ENDED, INTERRUPTED):
+        what = {TIME_LIMIT: "time limit", DIED: "the emulator died", NO_MARKER: "shut down before the marker",
+                NO_START: "not started"}[code]
+        print(f"emu: {what}; see {m.dir}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Runs the guest tests bare and under Nidus and compares the transcripts.
+
+Owns: which programs share a boot, the order of boots, what is said at the end. guest-tests/manifest says
+what a test needs beyond the defaults; tools/rig/transcript.py says when two runs agree.
+
+  guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid, 't_ept_*')
+  guest_tests.py --depth N [TEST...]              under N + 1 of them, each but the first in the one before it
+
+Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
+"""
+import argparse, fnmatch, glob, os, signal, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import emu
+from transcript import Caveats, Transcript, judge
+
+SIGNATURE = "ALIVE NidusNidus "
+FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
+GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
+OWN_KEYS = ("alone", "long", "limit", "args", "depth")
+
+
+class Test:
+    def __init__(self, name, defaults):
+        self.name, self.options = name, dict(defaults)
+
+    def read(self, words):
+        for w in words:
+            k, _, v = w.partition("=")
+            if k not in (*OWN_KEYS, *GROUP_KEYS, "more"):
+                raise ValueError(f"guest-tests/manifest: {self.name}: unknown option {k}")
+            v = v.replace(",", " ")
+            if k == "more":
+                k, v = "nidus", f"{self.options.get('nidus', '')} {v}".strip()
+            self.options[k] = v or True
+
+    def group(self):
+        own = self.name if "alone" in self.options else ""
+        return (own, *(self.options.get(k, "") for k in GROUP_KEYS))
+
+    def limit(self):
+        return float(self.options.get("limit", 120))
+
+    def not_at_depth(self):
+        """Why the test cannot run under a Nidus in Nidus, or None."""
+        word, _, why = str(self.options.get("depth", "")).partition(":")
+        if word not in ("", "no") or (word and not why):
+            raise ValueError(f"guest-tests/manifest: {self.name}: depth=no:REASON, commas for spaces")
+        return why or None
+
+
+def read_manifest(path):
+    """Every built t_*.efi is a test; the manifest only says what is special. A line whose program does not exist, or a
+    default that is nobody's, is an error, so that a renamed test cannot vanish silently."""
+    names = sorted(os.path.basename(p)[:-2] for at in ("", "*/") for p in glob.glob(f"{ROOT}/guest-tests/{at}t_*.c"))
+    tests, special = {n: Test(n, {}) for n in names}, []
+    with open(path) as f:
+        for line in f:
+            words = line.split("#")[0].split()
+            if words[:1] == ["default"]:
+                patterns = [w for w in words if w.startswith("t_")] or ["t_*"]
+                for p in patterns:
+                    if not fnmatch.filter(names, p):
+                        raise ValueError(f"guest-tests/manifest: default {p}: no such test")
+                for n in names:
+                    if any(fnmatch.fnmatchcase(n, p) for p in patterns):
+                        tests[n].read([w for w in words[1:] if w not in patterns])
+            elif words:
+                special.append(words)
+    for words in special:
+        if words[0] not in tests:
+            raise ValueError(f"guest-tests/manifest: no {words[0]}.c")
+        tests[words[0]].read(words[1:])
+    return list(tests.values())
+
+
+class Boot:
+    """A group of tests in one mode ("bare" or "nidus"): boots until each has had its turn. At depth N nidus.efi is
+    started N + 1 times; every one but the last offers VMX, whatever the tests want of the last."""
+
+    def __init__(self, index, tests, mode, out, depth=0):
+        self.tests, self.mode, self.depth = tests, mode, depth
+        self.dir = os.path.join(out, f"{index}.{mode}")
+        self.results, self.notes = {}, []       # name -> Transcript; lines for the report
+        self.seconds = 0
+
+    def chain(self, tests):
+        """The lines of chain.txt: what is started before the tests, then they."""
+        opts = tests[0].options
+        own = str(opts.get("nidus", ""))
+        outer = own.replace("nested=off", "nested=on profile=host")
+        lines = [f"\\{opts['pre']}"] if opts.get("pre") else []
+        if self.mode == "nidus":
+            lines += [f"\\nidus.efi {words}".strip() for words in [outer] * self.depth + [own]]
+        return lines + [f"\\{t.name}.efi" + (f" {t.options['args']}" if "args" in t.options else "") for t in tests]
+
+    def disk(self, tests):
+        lines = self.chain(tests)
+        files = sorted({l.split()[0][1:] for l in lines})
+        img = os.path.join(self.dir, "esp.img")
+        with open(os.path.join(self.dir, "chain.txt"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+        build = os.path.join(ROOT, "build")
+        subprocess.run([os.path.join(HERE, "mkesp.sh"), img, f"::/EFI/BOOT/BOOTX64.EFI={build}/chain.efi",
+                        f"::/chain.txt={self.dir}/chain.txt", *(f"::/{n}={build}/{n}" for n in files)], check=True)
+        return img
+
+    def run(self):
+        os.makedirs(self.dir, exist_ok=True)
+        started, left = time.monotonic(), self.tests
+        while left and not emu.stopping.is_set():
+            done = self.boot(left)
+            left = left[max(done, 1):]          # the one that hung is not tried again
+            if left and len(self.notes) > 8:
+                self.notes.append(f"gave up on {len(left)} more tests")
+                break
+        self.seconds = time.monotonic() - started
+        return self
+
+    def boot(self, tests):
+        """One boot; returns how many of the tests are now judged."""
+        opts = tests[0].options
+        m = emu.Machine(self.disk(tests), self.dir, mem=opts.get("mem"), cpu=opts.get("cpu"))
+        try:
+            m.start()
+            reason = self.watch(m, {t.name: t for t in tests})
+        finally:
+            m.stop()
+        return self.collect(m.output("e9").decode("latin-1"), tests, reason)
+
+    def watch(self, m, by_name):
+        """Until the end, or until one program has used up its time. Returns why, or None for a clean end. At depth a
+        program that works may take long, so its time begins anew with every line."""
+        current, since, limit = None, 0, FIRMWARE_SECONDS
+        while m.running():
+            if emu.stopping.is_set():
+                return "interrupted"
+            text = m.output("e9")
+            if m.kind == "qemu" and b"CHAIN END" in text:
+                return None
+            at = text.rfind(b"RUN \\")
+            now = text[at:].split(b"\n")[0] if at >= 0 else None
+            sign = (now, len(text) if self.depth else 0)
+            if now and sign != current:
+                current, since = sign, m.spent()
+                name = now.decode("latin-1").split()[1].lstrip("\\").removesuffix(".efi")
+                limit = by_name[name].limit() if name in by_name else 60
+            if m.spent() - since > limit * 3 ** self.depth:
+                return f"no answer for {limit * 3 ** self.depth:.0f} s"
+            time.sleep(0.2)
+        return None if m.shut_down_cleanly() else "the emulator died (bochs.log says why)"
+
+    def answers(self, alive, depth):
+        """True if the last of chain.efi's words about CPUID is what this mode must show: bare nobody's, under Nidus
+        its signature and the depth."""
+        words = alive[-1].split() if alive else []
+        if self.mode == "bare":
+            return words == ["ALIVE", "none"]
+        return words[:2] == SIGNATURE.split() and len(words) == 4 and int(words[3], 0) == depth
+
+    def collect(self, text, tests, reason):
+        parts = text.split("RUN \\")
+        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and ("bug" in l or "cannot" in l)]
+        judged = started = 0
+        for part in parts[1:]:
+            lines = part.splitlines()
+            name = lines[0].split()[0].removesuffix(".efi")
+            body = [l for l in lines[1:] if not l.startswith("nidus:")]
+            over = any(l.startswith("STATUS ") for l in body)
+            alive = [l for l in body if l.startswith("ALIVE ")]
+            test = next((t for t in tests if t.name == name), None)
+            if test is None:                    # nidus.efi or a pre-loader
+                if name == "nidus":
+                    if not self.answers(alive, started):
+                        self.notes.append(f"nidus.efi did not come to life at depth {started}: " + " / ".join(body)[:200])
+                    started += 1
+                continue
+            tr = Transcript([l for l in body if l.split(" ")[0] not in ("STATUS", "ALIVE", "START", "RUN", "CHAIN")])
+            if not over:
+                tr.problems.append(f"never returned: {reason}")
+            elif alive and not self.answers(alive, self.depth):
+                tr.problems.append("after it CPUID says: " + alive[-1])
+            elif not alive:
+                tr.problems.append(f"no sign of life after it: {reason}")
+            self.results[name] = tr
+            with open(os.path.join(self.dir, name + ".txt"), "w", encoding="latin-1") as f:
+                f.write("\n".join(tr.lines) + "\n")
+            judged += 1
+        if not judged:
+            missing = Transcript([])
+            missing.problems = [f"never started: {reason}"]
+            self.results[tests[0].name] = missing
+        return judged
+
+
+def boots_of(tests, modes, out, depth):
+    groups = {}
+    for t in tests:
+        groups.setdefault(t.group(), []).append(t)
+    boots = [[Boot(i, members, mode, out, depth) for mode in modes] for i, (_, members) in enumerate(sorted(groups.items()))]
+    return [b for pair in boots for b in pair]
+
+
+def report(tests, boots, caveats, bare_only):
+    results = {"bare": {}, "nidus": {}}
+    for b in boots:
+        results[b.mode].update(b.results)
+        for n in b.notes:
+            print(f"note  [{os.path.basename(b.dir)}] {n}")
+    none = Transcript([])
+    none.problems = ["never ran"]
+    passed = failed = 0
+    for t in tests:
+        bare = results["bare"].get(t.name, none)
+        if bare_only:
+            problems, permitted = bare.problems + ["FAIL " + x for x in bare.failures()], []
+        else:
+            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats)
+        print(f"{'FAIL ' if problems else 'ok   '} {t.name}: {len(bare.lines)} lines"
+              + (f", {len(permitted)} permitted" if permitted else ""))
+        for p in problems[:20]:
+            print(f"      {p}")
+        if len(problems) > 20:
+            print(f"      ... and {len(problems) - 20} more")
+        passed, failed = passed + (not problems), failed + bool(problems)
+    for e in caveats.errors:
+        print(f"FAIL  {e}")
+        failed += 1
+    for sign, what in (("bug", "Nidus reported bugs of its own"), ("come to life", "a level is missing")):
+        if any(sign in n for b in boots for n in b.notes):
+            print("FAIL  " + what)
+            failed += 1
+    for (entry, g), keys in sorted(caveats.used.items()):
+        print(f"permit {entry}: {g} used {len(keys)} times ({keys[0]})")
+    if not bare_only:
+        for u in caveats.unused([n for r in results["bare"].values() for n in r.names]):
+            print(f"unused permit {u}")
+    return passed, failed
+
+
+def select(tests, wanted, long):
+    """Those named, or those that match a pattern; a long one only when named, or with --long."""
+    wanted = [w.removesuffix(".efi") for w in wanted]
+    unknown = [w for w in wanted if not fnmatch.filter([t.name for t in tests], w)]
+    if unknown:
+        raise ValueError("no such test: " + " ".join(sorted(unknown)))
+    return [t for t in tests if t.name in wanted or ((long or "long" not in t.options) and
+            (not wanted or any(fnmatch.fnmatchcase(t.name, w) for w in wanted)))]
+
+
+def shallow(tests):
+    """Those that can run at depth; the others are named with their reason."""
+    for t in tests:
+        if t.not_at_depth():
+            print(f"skip  {t.name}: {t.not_at_depth()}")
+    return [t for t in tests if not t.not_at_depth()]
+
+
+def main():
+    p = argparse.ArgumentParser(description="run the guest tests bare and under Nidus, compare")
+    p.add_argument("tests", nargs="*")
+    p.add_argument("--bare", action="store_true", help="bare only; no comparison")
+    p.add_argument("--nidus", action="store_true", help="under Nidus only, for the transcripts (tests/planted/planted_guest.sh)")
+    p.add_argument("--long", action="store_true", help="also the tests marked long")
+    p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
+    p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
+                   help="more options for nidus.efi, for every test of this run (stress=restore)")
+    p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
+    p.add_argument("--limit", metavar="SECONDS", help="when to call a test hung, in place of the manifest's word")
+    p.add_argument("-j", type=int, default=2, help="boots at once")
+    a = p.parse_args()
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
+    signal.signal(signal.SIGHUP, emu.raise_on_term)
+    tests = read_manifest(os.path.join(ROOT, "guest-tests/manifest"))
+    try:
+        tests = select(tests, a.tests, a.long)
+    except ValueError as e:
+        p.error(str(e))
+    if a.depth:
+        tests = shallow(tests)
+    for t in tests:
+        t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
+        t.options["limit"] = a.limit or t.limit()
+    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
+    boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
+    try:
+        emu.side_by_side([b.run for b in boots], a.j)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return emu.INTERRUPTED
+    passed, failed = report(tests, boots, caveats, a.bare)
+    print("boots: " + ", ".join(f"{os.path.basename(b.dir)} {b.seconds:.0f} s" for b in boots))
+    print(f"guest tests: {passed} passed, {failed} failed")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+/*
+ * Files of the tool vmcs12: read a window of one, write one whole or not at all, and turn bytes
+ * into an image by layout. Everything wrong is said here, once, with the file's name.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/vmcs12/vmcs12_tool.h"
+
+/* Forward to the offset; a stream that cannot seek is read up to it. */
+static bool skip(FILE *f, u64 offset)
+{
+    if (offset == 0 || (offset <= INT64_MAX && fseeko(f, (off_t)offset, SEEK_SET) == 0))
+        return true;
+    u8 waste[4096];
+    while (offset > 0) {
+        size_t n = offset < sizeof waste ? (size_t)offset : sizeof waste;
+        if (fread(waste, 1, n, f) != n)
+            return false;
+        offset -= n;
+    }
+    return true;
+}
+
+bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *f = standard ? t->in : fopen(path, "rb");
+    if (f == NULL)
+        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+    errno = 0;
+    bool there = skip(f, t->offset);
+    *length = there ? fread(bytes, 1, room, f) : 0;
+    bool failed = ferror(f) != 0;
+    int why = errno;
+    if (!standard)
+        fclose(f);
+    if (failed)
+        return tool_fail(t, "%s: %s", path, strerror(why != 0 ? why : EIO)), false;
+    if (!there || (*length == 0 && t->offset != 0))
+        return tool_fail(t, "%s: ends before offset 0x%llx", path, (unsigned long long)t->offset), false;
+    return true;
+}
+
+static bool write_all(int fd, const u8 *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            bytes += n;
+            length -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+/* mkstemp makes files for the owner only; give it what open would have given. */
+static mode_t usual_mode(void)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length)
+{
+    if (strcmp(path, "-") == 0)
+        return fwrite(bytes, 1, length, t->out) == length;
+    char beside[4096];
+    if (snprintf(beside, sizeof beside, "%s.XXXXXX", path) >= (int)sizeof beside)
+        return tool_fail(t, "%s: the name is too long", path), false;
+    int fd = mkstemp(beside);
+    if (fd < 0)
+        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+    bool done = write_all(fd, bytes, length) && fchmod(fd, usual_mode()) == 0 && fsync(fd) == 0;
+    int why = errno;
+    if (close(fd) != 0 && done) {
+        why = errno;
+        done = false;
+    }
+    if (done && rename(beside, path) != 0) {
+        why = errno;
+        done = false;
+    }
+    if (done)
+        return true;
+    unlink(beside);
+    return tool_fail(t, "%s: %s", path, strerror(why)), false;
+}
+
+bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l)
+{
+    *l = layout_find(name);
+    if (*l == LAYOUT_COUNT)
+        return tool_fail(t, "%s: no such layout (broadwell, extended, kvm, computed)", name), false;
+    return true;
+}
+
+bool tool_find_profile(struct tool *t, enum vmx_profile *p)
+{
+    *p = t->profile != NULL ? profile_find(t->profile) : PROFILE_BROADWELL;
+    if (*p >= PROFILE_HOST) /* this program runs on no host of its own */
+        return tool_fail(t, "%s: no such profile (broadwell, e5-2683v4, d-1540)", t->profile), false;
+    return true;
+}
+
+bool tool_load(struct tool *t, const char *path, struct tool_image *image)
+{
+    u8 page[4096];
+    size_t length;
+    if (!tool_read(t, path, page, sizeof page, &length))
+        return false;
+    if (length < sizeof image->revision)
+        return tool_fail(t, "%s: %zu bytes are no VMCS", path, length), false;
+    memcpy(&image->revision, page, sizeof image->revision);
+    if (t->layout != NULL && !tool_find_layout(t, t->layout, &image->layout))
+        return false;
+    if (t->layout == NULL)
+        image->layout = layout_of_revision(image->revision);
+    if (image->layout == LAYOUT_COUNT)
+        return tool_fail(t, "%s: revision 0x%x is that of no known layout (--layout chooses one)", path,
+                         image->revision), false;
+    const struct layout_info *info = layout_info(image->layout);
+    if (length < info->size)
+        return tool_fail(t, "%s: cut short: %zu bytes, layout %s has %u", path, length, info->name, info->size), false;
+    layout_decode(image->layout, page, &image->v);
+    return true;
+}
