@@ -113,8 +113,10 @@ static void apply(struct cpu *cpu, enum outcome outcome)
     case INJECT:
         inject_exception(cpu, cpu->fault.vector, cpu->fault.error);
         return;
-    case RESUME:
     case REFLECT:
+        nested_reflect(cpu);
+        return;
+    case RESUME:
         return;
     }
 }

@@ -26,7 +26,7 @@ static enum outcome triple_fault(struct cpu *cpu)
     if (!cpu->in_l2)
         return emulate_triple_fault(cpu);
     nested_reflect_event(cpu, EXIT_REASON_TRIPLE_FAULT, 0);
-    return REFLECT;
+    return RESUME;
 }
 
 /* The fault alone, or with the event whose delivery met it. An exit to L1 is judged by the fault alone.

@@ -116,14 +116,14 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error);
 
 /* reflect.c */
 
-/* A true exit of L2 that L1 handles: cpu->exit.reason is the reason, the rest is read here.
- * L1 resumes at its host state. @pre in_l2, vmcs02 is current */
-enum outcome nested_reflect(struct cpu *cpu);
+/* The outcome REFLECT: L1 gets the exit of L2 in cpu->exit, whose groups that are not there yet are read, and
+ * resumes at its host state. @pre in_l2, vmcs02 is current */
+void nested_reflect(struct cpu *cpu);
 /* The same for an exit that L0 makes up (an NMI it held): *x is the whole exit information. */
-enum outcome nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x);
+void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x);
 /* A VM entry that failed in its late checks: reason (bit 31 set) and qualification, then L1's host
  * state. @pre vmcs01 is current and L2 did not run, or vmcs02 is */
-enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification);
+void nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification);
 
 /* vmcs02.c: images to and from the hardware. vmcs02_store writes only what changed.
  * @pre the VMCS of the name is current */

@@ -218,6 +218,8 @@ static void l2_fault_rows(struct machine *m, struct vmcs_image *v)
         if (rows[i].exit == 0) {
             assert_int_equal(out, INJECT);
             assert_int_equal(m->cpu->fault.vector, rows[i].vectoring == pf ? VEC_DF : VEC_PF);
+        } else {
+            assert_int_equal(out, RESUME); /* what L0 makes up is L1's already */
         }
     }
 }
@@ -228,6 +230,30 @@ static void faults_of_l2_in_delivery(void **state)
     on_machine(l2_fault_rows);
 }
 
+/* An exit of L2 that is L1's has changed nothing when its handler returns: the loop gives it to L1. */
+static void reflected_rows(struct machine *m, struct vmcs_image *v)
+{
+    const u32 reasons[] = {EXIT_REASON_VMCALL, EXIT_REASON_CPUID, EXIT_REASON_TRIPLE_FAULT, EXIT_REASON_VMXON};
+    const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
+    (void)v;
+    for (u32 i = 0; i < ARRAY_LEN(reasons); i++) {
+        l2_fault(m, 0, 0);
+        m->current->v.exit_reason = m->cpu->exit.reason = reasons[i];
+        assert_int_equal(nested_l2_exit(m->cpu), REFLECT);
+        assert_true(m->cpu->in_l2);
+        assert_int_equal(v12->exit_reason, 0);
+        nested_reflect(m->cpu);
+        assert_false(m->cpu->in_l2);
+        assert_int_equal(v12->exit_reason, reasons[i]);
+    }
+}
+
+static void exits_of_l1_are_reflected(void **state)
+{
+    (void)state;
+    on_machine(reflected_rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +261,7 @@ int main(void)
         cmocka_unit_test(error_codes_of_events),
         cmocka_unit_test(iret_is_undone),
         cmocka_unit_test(faults_of_l2_in_delivery),
+        cmocka_unit_test(exits_of_l1_are_reflected),
         cmocka_unit_test(task_faults_combine),
         cmocka_unit_test(task_fault_in_double_fault),
     };

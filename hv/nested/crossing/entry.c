@@ -159,14 +159,13 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 
 /* An INIT that was blocked in root exits L2 before its first instruction, unless L2 waits for a
  * SIPI. SDM 3C 26.2 "Other Causes of VM Exits". CAVEAT(init-behind-injection) */
-static enum outcome take_init(struct cpu *cpu)
+static void take_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (n->vmcs12.guest_activity_state == ACTIVITY_WAIT_SIPI)
-        return RESUME;
+        return;
     n->init_blocked = false;
     nested_reflect_event(cpu, EXIT_REASON_INIT, 0);
-    return REFLECT;
 }
 
 /*
@@ -183,25 +182,24 @@ static bool window_wakes(const struct vmcs_image *v)
            v->guest_pending_dbg_exceptions == 0 && !any(v->cpu1_ctl, first) && !timer;
 }
 
-static enum outcome commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
+static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
 {
     struct nested *n = cpu->nested;
     nested_merge(cpu, checked->pdpte);
     nested_run_l2(cpu);
     vmcs02_store(cpu, &n->want02);
     u32 failed = nested_msr_load_entry(cpu);
-    if (failed != 0)
-        return nested_entry_failed(cpu, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MSR_LOADING, failed);
+    if (failed != 0) {
+        nested_entry_failed(cpu, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MSR_LOADING, failed);
+        return;
+    }
     n->launching = insn == INSN_VMLAUNCH;
     n->entering = true;
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
     if (n->init_blocked)
-        return take_init(cpu);
-    if (__builtin_expect(window_wakes(&n->vmcs12), 0)) {
+        take_init(cpu);
+    else if (__builtin_expect(window_wakes(&n->vmcs12), 0))
         nested_reflect_event(cpu, EXIT_REASON_INTERRUPT_WINDOW, 0);
-        return REFLECT;
-    }
-    return RESUME;
 }
 
 /* ---- the two instructions --------------------------------------------------------------- */
@@ -227,8 +225,10 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     if (v.outcome == VERDICT_VMFAIL)
         return nested_fail(cpu, insn, v.number);
     if (v.outcome == VERDICT_FAILED_ENTRY)
-        return nested_entry_failed(cpu, v.number, v.qualification);
-    return commit(cpu, insn, &env);
+        nested_entry_failed(cpu, v.number, v.qualification);
+    else
+        commit(cpu, insn, &env);
+    return RESUME;
 }
 
 enum outcome nested_vmlaunch(struct cpu *cpu)

@@ -133,7 +133,8 @@ static enum outcome fault_in_l2(struct cpu *cpu)
         struct event first = event_interrupted(&cpu->exit, cpu->st.cr0);
         event_overtaken(&first, &x);
     }
-    return nested_reflect_made_up(cpu, &x);
+    nested_reflect_made_up(cpu, &x);
+    return RESUME;
 }
 
 /* An exit that vmcs12 does not ask for, of a reason that L0 has no control for. L1's page changed
@@ -153,7 +154,7 @@ static enum outcome unwanted(struct cpu *cpu)
         fault(cpu, VEC_UD, 0);
         return fault_in_l2(cpu);
     }
-    return nested_reflect(cpu);
+    return REFLECT;
 }
 
 /* The same handler as for L1's exit of this reason, with the facts that its row names; what no
@@ -246,7 +247,7 @@ static enum outcome answer(struct cpu *cpu)
         return RESUME;
     switch (route(cpu)) {
     case ROUTE_L1:
-        return nested_reflect(cpu);
+        return REFLECT;
     case ROUTE_L0:
         return l0_handles(cpu);
     case ROUTE_L0_FIRST:
@@ -263,7 +264,7 @@ static enum outcome trap_to_l1(struct cpu *cpu)
 {
     exit_advance(cpu);
     nested_reflect_event(cpu, EXIT_REASON_MONITOR_TRAP_FLAG, 0);
-    return REFLECT;
+    return RESUME;
 }
 
 enum outcome nested_l2_exit(struct cpu *cpu)
@@ -274,10 +275,13 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         return handle_as_l1(cpu, EXIT_REASON_ENTRY_MACHINE_CHECK);
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
         explain_refused(cpu, reason);
-        return nested_entry_failed(cpu, reason, cpu->exit.qual);
+        nested_entry_failed(cpu, reason, cpu->exit.qual);
+        return RESUME;
     }
     cpu->nested->entering = false;
     enum outcome out = answer(cpu);
+    if (out == REFLECT)
+        return out;
     charge_timer(cpu, then);
     fit_threshold(cpu);
     if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))

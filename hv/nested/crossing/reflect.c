@@ -9,7 +9,7 @@
 #include "hv/vmx/insn.h"
 
 /* SDM 3C 28.7 "VMX Aborts": an indicator in the VMCS region, then shutdown. */
-static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
+static void vmx_abort(struct cpu *cpu, u32 indicator)
 {
     struct nested *n = cpu->nested;
     log_rare(LOG_ABORT, "VMX abort %u of L1: its VM exit could not be completed", indicator);
@@ -19,7 +19,6 @@ static enum outcome vmx_abort(struct cpu *cpu, u32 indicator)
         log_rare(LOG_ABORT, "no memory at the VMCS region for the VMX-abort indicator");
     nested_run_l1(cpu);
     l1_abort(cpu);
-    return REFLECT;
 }
 
 static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)
@@ -30,23 +29,25 @@ static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)
 }
 
 /* L1's host state into vmcs01, then its exit MSR-load area. */
-static enum outcome resume_l1(struct cpu *cpu, struct host_env *h)
+static void resume_l1(struct cpu *cpu, struct host_env *h)
 {
     struct nested *n = cpu->nested;
     if (host_needs_pdptes(h->v12))
         read_host_pdptes(cpu, h);
     enum vmx_abort abort = sync_host12(h, &n->image01);
-    if (abort != ABORT_NONE)
-        return vmx_abort(cpu, abort);
+    if (abort != ABORT_NONE) {
+        vmx_abort(cpu, abort);
+        return;
+    }
     nested_run_l1(cpu);
     vmcs01_store_guest(cpu);
     if (nested_msr_load_exit(cpu) != 0)
-        return vmx_abort(cpu, ABORT_LOAD_MSR);
-    nested_shadow_push(cpu);
-    return RESUME;
+        vmx_abort(cpu, ABORT_LOAD_MSR);
+    else
+        nested_shadow_push(cpu);
 }
 
-static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
+static void leave_l2(struct cpu *cpu, const struct vmexit *x)
 {
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
@@ -57,27 +58,28 @@ static enum outcome leave_l2(struct cpu *cpu, const struct vmexit *x)
                          .intr_info = x->intr_info, .maxphyaddr = cpu->vm->facts.phys_bits};
     nested_changed(n, sync_exit12(&s, &n->vmcs12));
     if (nested_msr_store(cpu) != 0)
-        return vmx_abort(cpu, ABORT_SAVE_MSR);
-    return resume_l1(cpu, &h);
+        vmx_abort(cpu, ABORT_SAVE_MSR);
+    else
+        resume_l1(cpu, &h);
 }
 
-enum outcome nested_reflect(struct cpu *cpu)
+void nested_reflect(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
                        SNAP_IDT | SNAP_IO);
-    return leave_l2(cpu, &cpu->exit);
+    leave_l2(cpu, &cpu->exit);
 }
 
-enum outcome nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
+void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
 {
-    return leave_l2(cpu, x);
+    leave_l2(cpu, x);
 }
 
 /* An entry that fails in its MSR-load area has loaded the guest state by then, and what the exit
  * does not load stays so. vmcs02 is fetched, as elements of the area have changed it: its image must
  * say what it holds when the next entry is made by difference.
  * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
-enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
+void nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
 {
     struct nested *n = cpu->nested;
     bool loaded = EXIT_REASON_BASIC(reason) == EXIT_REASON_ENTRY_MSR_LOADING;
@@ -93,5 +95,5 @@ enum outcome nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
     vmcs01_fetch_guest(cpu);
     h.before = n->image01.guest_interruptibility;
     sync_failed_entry12(&n->vmcs12, reason, qualification);
-    return resume_l1(cpu, &h);
+    resume_l1(cpu, &h);
 }

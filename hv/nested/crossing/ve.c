@@ -46,11 +46,11 @@ enum outcome nested_vmfunc(struct cpu *cpu)
     u32 index = (u32)cpu->regs.gpr[REG_RCX];
     u64 eptp12;
     if (index >= EPTP_LIST_ENTRIES)
-        return nested_reflect(cpu);
+        return REFLECT;
     index &= (u32)index_mask(index, EPTP_LIST_ENTRIES);
     if (!gpa1_read(cpu->vm, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||
         !check_eptp(eptp12, &n->check_cpu))
-        return nested_reflect(cpu);
+        return REFLECT;
     v->ept_pointer = eptp12;
     nested_changed(n, check_groups_of(F_ept_pointer));
     if (any(v->cpu2_ctl, CPU2_EPT_VIOLATION_VE))

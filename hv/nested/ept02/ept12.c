@@ -51,10 +51,10 @@ enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cp
     if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;
-        return nested_reflect(cpu);
+        return REFLECT;
     }
     cpu->exit.qual = w->qual;
     if (!w->suppress_ve && nested_ve_delivered(cpu))
         return fault(cpu, VEC_VE, 0);
-    return nested_reflect(cpu);
+    return REFLECT;
 }

@@ -98,7 +98,7 @@ static enum outcome leave(struct cpu *cpu, const struct access *a)
     if (a->stopped == EXIT_REASON_EPT_VIOLATION)
         return ept12_refused(cpu, &a->walk, false);
     cpu->exit.qual = a->qual;
-    return nested_reflect(cpu);
+    return REFLECT;
 }
 
 bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, enum outcome *out)
