@@ -1,7 +1,8 @@
 /* The table of L1's exits: a row for every reason. What vmcs01's controls exclude is unwanted. */
 #include "hv/dispatch.h"
 #include "hv/l1/l1.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/instructions/instructions.h"
 
 #define UNWANTED {unwanted_in_l1, SNAP_STEP | SNAP_QUAL}
 

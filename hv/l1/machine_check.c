@@ -2,7 +2,7 @@
  * entry. Where each goes is a pure function (hv/arch/mc_route.h); L0 handles none itself. */
 #include "hv/l1/l1.h"
 #include "hv/arch/mc_route.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/crossing.h"
 #include "hv/vmx/insn.h"
 
 static struct mc_facts facts_of(const struct cpu *cpu, enum mc_where where)

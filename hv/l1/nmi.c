@@ -8,7 +8,7 @@
  */
 #include "hv/l1/l1.h"
 #include "hv/arch/event.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/crossing.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 

@@ -3,7 +3,7 @@
  * EPT01. Neither stops L0.
  */
 #include "hv/l1/l1.h"
-#include "hv/nested/explain/judge.h"
+#include "hv/nested/explain/explain.h"
 #include "hv/vmx/insn.h"
 
 void l1_refused(struct cpu *cpu, u32 what)

@@ -1,6 +1,6 @@
 /* stress=paranoid: the VMCS that L0 is about to enter breaks no rule of the CPU's own. */
 #include "hv/paranoid/paranoid.h"
-#include "hv/nested/explain/judge.h"
+#include "hv/nested/explain/explain.h"
 
 void judge_before_entry(struct cpu *cpu)
 {

@@ -4,7 +4,7 @@
  * panic; the option is for tests.
  */
 #include "hv/paranoid/paranoid.h"
-#include "hv/nested/ept02/tables.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"
@@ -16,9 +16,7 @@ extern const u8 core_start[], core_rodata_end[]; /* linker.ld */
 #define STACKS       (IST_COUNT + 1)
 /* How much of each is looked at behind one exit: a run of the tests must not take twice its time. */
 #define LEAVES_AT_ONCE  16u
-#define ENTRIES_AT_ONCE 64u
 #define BYTES_AT_ONCE   1024u
-#define EXITS_A_COUNT   32u
 #define HASH_START   0xcbf29ce484222325ull
 #define HASH_FACTOR  0x100000001b3ull
 
@@ -77,45 +75,15 @@ static void check_core(const struct paranoid *p)
         panic("bug: KiB %u of the core's text and constants changed", i);
 }
 
-/* Whether a leaf shows nothing of L0 but the sink page. */
-static bool is_harmless(const struct vm *vm, u64 entry, u64 size)
-{
-    u64 base = entry & EPT_ADDR & ~(size - 1);
-    bool hole = base < vm->hole.a + vm->hole_size && vm->hole.a < base + size;
-    return !any(entry, EPT_RWX) || !hole || (size == PAGE_SIZE && base == vm->ept01.sink.a);
-}
-
 static void check_ept01(const struct cpu *cpu, struct paranoid *p)
 {
     for (u32 i = 0; i < LEAVES_AT_ONCE; i++) {
         u64 size = PAGE_SIZE, entry = ept01_leaf(cpu->vm, GPA1(p->leaf_at), &size);
-        if (!is_harmless(cpu->vm, entry, size))
+        if (!ept_leaf_harmless(cpu->vm, entry, size))
             panic("bug: EPT01 maps L0's memory at %lx: %lx", p->leaf_at, entry);
         p->leaf_at = (p->leaf_at & ~(size - 1)) + size;
         if (p->leaf_at >= p->leaf_end)
             p->leaf_at = 0;
-    }
-}
-
-/* Tables are neither lost nor in two places. Counting takes long: not behind each exit. */
-static void check_pool(const struct cpu *cpu, const struct paranoid *p)
-{
-    if (p->turn % EXITS_A_COUNT == 0 && ept02_count_nodes(cpu) != EPT02_NODES)
-        panic("bug: EPT02 has %u tables of %u", ept02_count_nodes(cpu), EPT02_NODES);
-}
-
-/* A part of one table; one that is not in use is empty. */
-static void check_ept02(const struct cpu *cpu, const struct paranoid *p)
-{
-    const struct ept02 *e = cpu->nested->ept02;
-    u16 node = (u16)(p->turn % EPT02_NODES);
-    u32 first = (u32)(p->turn / EPT02_NODES * ENTRIES_AT_ONCE % EPT02_ENTRIES);
-    u8 level = e->nodes[node].level;
-    u64 size = level ? PAGE_SIZE << (9 * (level - 1)) : PAGE_SIZE;
-    for (u32 i = 0; i < ENTRIES_AT_ONCE; i++) {
-        u64 entry = table_of(e, node)[first + i];
-        if (!is_table(entry, level) && !is_harmless(cpu->vm, entry, size))
-            panic("bug: EPT02 maps L0's memory: %lx at level %u", entry, level);
     }
 }
 
@@ -192,10 +160,8 @@ void paranoid_check(struct cpu *cpu)
     check_core(p);
     check_stacks(cpu, p);
     check_ept01(cpu, p);
-    if (cpu->nested) {
-        check_ept02(cpu, p);
-        check_pool(cpu, p);
-    }
+    if (cpu->nested)
+        ept02_audit(cpu, p->turn);
     check_host_state(cpu);
     check_root_msrs(cpu);
     check_root_registers(p);

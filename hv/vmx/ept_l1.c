@@ -201,3 +201,10 @@ u64 ept01_leaf(const struct vm *vm, gpa1_t gpa1, u64 *size)
         table = table_at(vm, entry);
     }
 }
+
+bool ept_leaf_harmless(const struct vm *vm, u64 entry, u64 size)
+{
+    u64 base = entry & EPT_ADDR & ~(size - 1);
+    bool hole = base < vm->hole.a + vm->hole_size && vm->hole.a < base + size;
+    return !any(entry, EPT_RWX) || !hole || (size == PAGE_SIZE && base == vm->ept01.sink.a);
+}

@@ -37,4 +37,7 @@ bool ept01_fill(struct vm *vm, gpa1_t gpa1) MUST_CHECK;
 /* The leaf that maps gpa1, or 0; *size gets its size. For composing EPT02. */
 u64 ept01_leaf(const struct vm *vm, gpa1_t gpa1, u64 *size);
 
+/* Whether a leaf of this size, of EPT01 or EPT02, shows nothing of L0's memory but the sink page. */
+bool ept_leaf_harmless(const struct vm *vm, u64 entry, u64 size);
+
 #endif

@@ -57,7 +57,7 @@ struct vm {
     u32 range_count;
     u32 depth;    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
-    const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/explain/judge.h) */
+    const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
     u64 first_touches; /* of the hole's pages */
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */

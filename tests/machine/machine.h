@@ -8,7 +8,9 @@
 
 #include "tests/machine/fake.h"
 #include "hv/core/insn.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/instructions/instructions.h"
+#include "hv/nested/state/state.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

@@ -2,7 +2,9 @@
  * L1's VMX abort: a VM exit to L1 that cannot be completed. The processor goes into shutdown, and
  * neither an NMI nor an INIT ends it. SDM 3C 28.7 "VMX Aborts"
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
+#include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
 static enum outcome stay_dead(struct cpu *cpu)
@@ -16,7 +18,7 @@ static const struct exit_row exit_rows_dead[EXIT_ROWS] = {[0 ... EXIT_ROWS - 1] 
 /* NMIs exit from now on, as they would end a shutdown that the activity state alone makes. What the
  * instruction that led here has left must not speak against that state. A CPU that cannot be entered into
  * shutdown halts with interrupts off, or else runs nothing: the platform answers a shutdown by a reset. */
-void l1_abort(struct cpu *cpu)
+static void shut_down(struct cpu *cpu)
 {
     u64 misc = cpu->vm->facts.vmx.misc;
     if (!any(misc, VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_HLT))
@@ -30,4 +32,17 @@ void l1_abort(struct cpu *cpu)
     vmcs_write(ENC_guest_interruptibility, 0);
     vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
     vmcs_write(ENC_entry_intr_info, 0);
+}
+
+/* An indicator in the VMCS region, then shutdown. */
+void vmx_abort(struct cpu *cpu, u32 indicator)
+{
+    struct nested *n = cpu->nested;
+    log_rare(LOG_ABORT, "VMX abort %u of L1: its VM exit could not be completed", indicator);
+    n->vmcs12.abort = indicator;
+    u64 at = n->current.a + offsetof(struct vmcs_image, abort);
+    if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
+        log_rare(LOG_ABORT, "no memory at the VMCS region for the VMX-abort indicator");
+    nested_run_l1(cpu);
+    shut_down(cpu);
 }

@@ -4,8 +4,7 @@
  * words that L2 uses (hv/vmcs12/bitmap.h). L1's I/O bitmaps are used in place and need nothing.
  * SDM 3C 25.6.9 "MSR-Bitmap Address"
  */
-#include "hv/nested/crossing/bitmap02.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/crossing/private.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"

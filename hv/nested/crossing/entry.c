@@ -3,9 +3,12 @@
  * a refusal changes flags and the error field (VMfail), or is an exit to L1 that only records
  * reason and qualification. SDM 3C 27 "VM Entries"
  */
-#include "hv/nested/crossing/bitmap02.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
+#include "hv/nested/images/images.h"
+#include "hv/nested/instructions/instructions.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/merge.h"

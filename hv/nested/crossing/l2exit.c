@@ -3,10 +3,11 @@
  * go to the same handlers that serve L1, which work on whatever VMCS is current.
  */
 #include "hv/arch/event.h"
-#include "hv/nested/crossing/bitmap02.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
-#include "hv/nested/instructions/shadow12.h"
+#include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"
@@ -187,7 +188,9 @@ static enum outcome l0_looks(struct cpu *cpu)
         return RESUME;
     }
     exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
-    enum outcome out = ept02_violation(cpu);
+    enum outcome out = fits_phys(cpu->exit.gpa, cpu->vm->facts.phys_bits)
+                           ? ept02_violation(cpu)
+                           : handle_as_l1(cpu, EXIT_REASON_EPT_VIOLATION); /* L2's page tables have a reserved bit set */
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 

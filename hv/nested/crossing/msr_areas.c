@@ -4,6 +4,7 @@
  * those of the current one: L2's for the entry and store areas, L1's for the exit-load area.
  * SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs"
  */
+#include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"

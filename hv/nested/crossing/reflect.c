@@ -2,24 +2,12 @@
  * From L2 to L1: what L1 finds in its VMCS12 (hv/vmcs12/sync.h), the MSR areas, and the host
  * state at which it resumes. SDM 3C 28 "VM Exits"
  */
-#include "hv/nested/nested.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
+#include "hv/nested/images/images.h"
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
-
-/* SDM 3C 28.7 "VMX Aborts": an indicator in the VMCS region, then shutdown. */
-static void vmx_abort(struct cpu *cpu, u32 indicator)
-{
-    struct nested *n = cpu->nested;
-    log_rare(LOG_ABORT, "VMX abort %u of L1: its VM exit could not be completed", indicator);
-    n->vmcs12.abort = indicator;
-    u64 at = n->current.a + offsetof(struct vmcs_image, abort);
-    if (!gpa1_write(cpu->vm, GPA1(at), &indicator, sizeof indicator))
-        log_rare(LOG_ABORT, "no memory at the VMCS region for the VMX-abort indicator");
-    nested_run_l1(cpu);
-    l1_abort(cpu);
-}
 
 static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)
 {

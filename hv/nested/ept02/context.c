@@ -3,7 +3,6 @@
  * tlb= option means for EPT is decided here and in fill.c. Contract in ept02.h and tables.h.
  * CAVEAT(tlb-strict)
  */
-#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/insn.h"
 

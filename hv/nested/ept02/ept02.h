@@ -10,6 +10,7 @@
 #ifndef HV_NESTED_EPT02_EPT02_H
 #define HV_NESTED_EPT02_EPT02_H
 
+#include "hv/ept/ept.h"
 #include "hv/nested/nested.h"
 
 /* Takes all memory of EPT02. False when memory is short. */
@@ -19,8 +20,15 @@ bool ept02_init(struct cpu *cpu) MUST_CHECK;
  * nothing that an INVEPT of L1's forbids. To be called whenever L2 gets to run with the EPTP12. */
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
 
-/* An EPT violation of L2 while vmcs12 uses EPT: filled, or L1's by the walk of EPT12.
- * @pre in_l2; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
+/* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
+struct ept12_access {
+    gpa2_t gpa2;
+    u64 qual;
+};
+
+/* An EPT violation of L2 while vmcs12 uses EPT, at an address that L1's processor has. RESUME: EPT02 has it now.
+ * INJECT: #VE. REFLECT: EPT12 forbids the access, the exit is in cpu->exit. @pre in_l2, vmcs02 is current;
+ * SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
 /* EPT01 may have been built anew while L2 is current: vmcs02 then gets the EPTP of an EPT02 that follows it. Does
@@ -37,5 +45,17 @@ bool ept02_flush_owed(const struct cpu *cpu);
 /* INVEPT by L1, of one EPTP12 or of all: noted, and done when L2 next runs with it. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);
+
+/* An access that L0 makes in L2's name: walks the EPT12 of vmcs12 from the entry that `from` names, and stores the
+ * flags that the access sets. False: an entry changed under each of WALK_TRIES walks; L2's instruction is to run
+ * again. */
+bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w) MUST_CHECK;
+/* The outcome of an access that this walk forbids: INJECT of #VE, or REFLECT with the exit in cpu->exit. by_cpu: it
+ * was the CPU that met the violation. @pre in_l2, vmcs02 is current; SNAP_GPA */
+enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
+
+/* stress=paranoid: ends in panic when EPT02 maps memory of L0's, or when a table is lost or in two places. Looks at
+ * a part of one table, and counts the tables now and then; `turn` counts the calls. */
+void ept02_audit(const struct cpu *cpu, u64 turn);
 
 #endif

@@ -54,7 +54,7 @@ enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cp
         return REFLECT;
     }
     cpu->exit.qual = w->qual;
-    if (!w->suppress_ve && nested_ve_delivered(cpu))
+    if (!w->suppress_ve && ve_delivered(cpu))
         return fault(cpu, VEC_VE, 0);
     return REFLECT;
 }

@@ -2,7 +2,6 @@
  * Filling EPT02: see ept02.h. Which leaf stands where, and whose fault a violation is, is decided
  * by the pure walk and composition of hv/ept; where the tables come from is tables.c's.
  */
-#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
@@ -271,8 +270,6 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu)
 
 enum outcome ept02_violation(struct cpu *cpu)
 {
-    if (!fits_phys(cpu->exit.gpa, cpu->vm->facts.phys_bits))
-        return handle_as_l1(cpu, EXIT_REASON_EPT_VIOLATION); /* L2's page tables have a reserved bit set */
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
     struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
     struct start start = from_remembered(cpu, c, a.gpa2);

@@ -12,8 +12,7 @@
 #ifndef HV_NESTED_EPT02_TABLES_H
 #define HV_NESTED_EPT02_TABLES_H
 
-#include "hv/ept/ept.h"
-#include "hv/nested/nested.h"
+#include "hv/nested/ept02/ept02.h"
 
 #define EPT02_CONTEXTS 8u
 #define EPT02_NODES    640u
@@ -41,12 +40,6 @@ struct ept02_context {
     u16 root;
     bool invalidated; /* by an INVEPT since L2 last ran with it */
     bool mixed;       /* made with and without accessed and dirty flags (tlb=strict) */
-};
-
-/* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
-struct ept12_access {
-    gpa2_t gpa2;
-    u64 qual;
 };
 
 struct ept02 {
@@ -132,11 +125,11 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 
 /* Walks the EPT12 of vmcs12 for an access, from the entry that `from` names. */
 void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
-/* The same, and stores the flags that the access sets. False: an entry changed under each of WALK_TRIES
- * walks; L2's instruction is to run again. */
-bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w) MUST_CHECK;
-/* What becomes of an access that the walk forbids: #VE, or an exit to L1, whose reason stands in
- * cpu->exit for a violation. by_cpu: as above. @pre in_l2, vmcs02 is current; SNAP_GPA */
-enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
+
+/* ---- ve.c --------------------------------------------------------------------------------- */
+
+/* An EPT violation that EPT12 lets become #VE: fills L1's information area and returns true when the exception
+ * is due. False: it must be an exit. @pre in_l2, vmcs02 is current */
+bool ve_delivered(struct cpu *cpu) MUST_CHECK;
 
 #endif

@@ -1,6 +1,5 @@
 /* The words of explain.h, from rules.def and vmx_error.def. */
 #include "hv/nested/explain/explain.h"
-#include "hv/nested/explain/judge.h"
 #include "hv/arch/vmx_error.h"
 
 static bool is_broken(const struct vmcs_image *v, const struct check_env *env, enum rule_id rule)

@@ -1,11 +1,26 @@
-/* Contract in judge.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
-#include "hv/nested/explain/judge.h"
+/* Contract in explain.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
 #include "hv/nested/explain/explain.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
 
 #define LEAF_ADDRESS_SIZES 0x80000008u
 #define CPUID7_EBX_SGX     BIT(2)
+
+/* SGX is hidden, so the interruptibility state has no bit for it. */
+struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
+{
+    const struct cpu_facts *f = &cpu->vm->facts;
+    return (struct check_cpuid){
+        .maxphyaddr = (u8)f->phys_bits,
+        .linear_width = (u8)f->linear_bits,
+        .rtm = f->rtm,
+        .sgx = false,
+        .efer_reserved = f->msr.efer_reserved,
+        .debugctl_reserved = f->msr.debugctl_reserved,
+        .perf_global_reserved = f->msr.perf_global_reserved,
+        .nmi_needs_no_sti = true, /* CAVEAT(nmi-under-sti) */
+    };
+}
 
 /* L1 may be shown less: narrower addresses, no SGX. */
 bool judge_init(struct cpu *cpu)

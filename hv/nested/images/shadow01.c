@@ -5,7 +5,7 @@
  * shadow=off leaves the plain path, which must show L1 the same.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"

@@ -2,7 +2,7 @@
  * Images to and from the hardware. Every function is an inclusion of fields.def, so that no
  * field is listed twice; the compiler turns each into straight code over constant offsets.
  */
-#include "hv/nested/nested.h"
+#include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"

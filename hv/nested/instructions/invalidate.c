@@ -2,6 +2,8 @@
  * INVEPT and INVVPID by L1. EPT12's changes reach EPT02 by comparison (hv/nested/ept02/context.c); a VPID of
  * L1's is a tag of the CPU's from a bounded pool. SDM 3C 31.3 "VMX Instructions"
  */
+#include "hv/nested/instructions/instructions.h"
+#include "hv/nested/instructions/memory_operand.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/insn.h"
 

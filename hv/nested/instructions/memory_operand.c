@@ -3,7 +3,7 @@
  * segments of whoever runs (hv/arch/operand.h) to a linear address, and L1's on through its paging
  * (hv/vmx/gla.h) to its memory. L2's paging is memory_operand_l2.c's.
  */
-#include "hv/nested/instructions/shadow12.h"
+#include "hv/nested/instructions/memory_operand.h"
 #include "hv/arch/operand.h"
 #include "hv/core/insn.h"
 #include "hv/vmx/gla.h"

@@ -3,8 +3,8 @@
  * memory operand: L2's paging (hv/arch/pagewalk.h), whose tables lie behind EPT12, then EPT12 once
  * more for the operand itself. EPT02 has no say: it may lag behind, and its gaps are L0's.
  */
-#include "hv/nested/instructions/shadow12.h"
-#include "hv/nested/ept02/tables.h"
+#include "hv/nested/instructions/memory_operand.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 

@@ -9,7 +9,7 @@
  * the current VMCS alone, which no link pointer may name (rule link_current), and VMPTRLD of another
  * VMCS has written the copy back. SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
-#include "hv/nested/instructions/shadow12.h"
+#include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
 

@@ -3,8 +3,10 @@
  * permission, operand, verdict, commit. What the CPU itself checks before the exit (CR0.PE,
  * virtual-8086, compatibility mode) is not checked again. SDM 3C 31.3 "VMX Instructions"
  */
-#include "hv/nested/instructions/shadow12.h"
+#include "hv/nested/instructions/instructions.h"
+#include "hv/nested/instructions/memory_operand.h"
 #include "hv/nested/explain/explain.h"
+#include "hv/nested/images/images.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"

@@ -4,7 +4,10 @@
  * (vmcs01) are not part of it, as with KVM. Addresses of L0's never leave: a loaded vmcs02 is
  * merged anew, and only L2's own state is taken from the tail.
  */
-#include "hv/nested/instructions/shadow12.h"
+#include "hv/nested/state/state.h"
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/images/images.h"
+#include "hv/nested/instructions/instructions.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/sync.h"

@@ -1,6 +1,9 @@
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
  * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
+#include "hv/nested/state/state.h"
 #include "hv/nested/ept02/ept02.h"
+#include "hv/nested/explain/explain.h"
+#include "hv/nested/images/images.h"
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/profile.h"
@@ -13,22 +16,6 @@ static struct vmx_implemented implemented(void)
     i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
     i.cr4 = CR4_KNOWN;
     return i;
-}
-
-/* SGX is hidden, so the interruptibility state has no bit for it. */
-struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
-{
-    const struct cpu_facts *f = &cpu->vm->facts;
-    return (struct check_cpuid){
-        .maxphyaddr = (u8)f->phys_bits,
-        .linear_width = (u8)f->linear_bits,
-        .rtm = f->rtm,
-        .sgx = false,
-        .efer_reserved = f->msr.efer_reserved,
-        .debugctl_reserved = f->msr.debugctl_reserved,
-        .perf_global_reserved = f->msr.perf_global_reserved,
-        .nmi_needs_no_sti = true, /* CAVEAT(nmi-under-sti) */
-    };
 }
 
 /* L0's side: the host area that vmcs01 has, no link, no MSR areas. */

@@ -1,0 +1,35 @@
+/*
+ * VM functions of L2. The CPU is never asked for them: an EPTP that L2 switches to is L1's, and has to be composed
+ * first.
+ */
+#include "hv/nested/crossing/private.h"
+#include "hv/nested/ept02/ept02.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/insn.h"
+
+#define EPTP_LIST_ENTRIES 512u
+
+/* EPTP switching, VM function 0: the route has found that L2 asks for it, and that VMCS12 enables it. No
+ * other function can be enabled. A switch that is refused is an exit to L1.
+ * SDM 3C 26.5.6.3 "EPTP Switching" */
+enum outcome nested_vmfunc(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *v = &n->vmcs12;
+    u32 index = (u32)cpu->regs.gpr[REG_RCX];
+    u64 eptp12;
+    if (index >= EPTP_LIST_ENTRIES)
+        return REFLECT;
+    index &= (u32)index_mask(index, EPTP_LIST_ENTRIES);
+    if (!gpa1_read(cpu->vm, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||
+        !check_eptp(eptp12, &n->check_cpu))
+        return REFLECT;
+    v->ept_pointer = eptp12;
+    nested_changed(n, check_groups_of(F_ept_pointer));
+    if (any(v->cpu2_ctl, CPU2_EPT_VIOLATION_VE))
+        v->eptp_index = (u16)index;
+    n->image02.ept_pointer = ept02_pointer(cpu, eptp12);
+    vmcs_write(ENC_ept_pointer, n->image02.ept_pointer);
+    return ADVANCE;
+}

@@ -1,0 +1,28 @@
+/* stress=paranoid: EPT02's invariants, a part of them at each call. */
+#include "hv/nested/ept02/tables.h"
+
+/* A run of the tests must not take twice its time. */
+#define ENTRIES_AT_ONCE 64u
+#define CALLS_A_COUNT   32u
+
+/* A part of one table. One that is not in use is empty. */
+static void check_entries(const struct cpu *cpu, u64 turn)
+{
+    const struct ept02 *e = cpu->nested->ept02;
+    u16 node = (u16)(turn % EPT02_NODES);
+    u32 first = (u32)(turn / EPT02_NODES * ENTRIES_AT_ONCE % EPT02_ENTRIES);
+    u8 level = e->nodes[node].level;
+    u64 size = level ? level_size(level) : PAGE_SIZE;
+    for (u32 i = 0; i < ENTRIES_AT_ONCE; i++) {
+        u64 entry = table_of(e, node)[first + i];
+        if (!is_table(entry, level) && !ept_leaf_harmless(cpu->vm, entry, size))
+            panic("bug: EPT02 maps L0's memory: %lx at level %u", entry, level);
+    }
+}
+
+void ept02_audit(const struct cpu *cpu, u64 turn)
+{
+    check_entries(cpu, turn);
+    if (turn % CALLS_A_COUNT == 0 && ept02_count_nodes(cpu) != EPT02_NODES)
+        panic("bug: EPT02 has %u tables of %u", ept02_count_nodes(cpu), EPT02_NODES);
+}
