@@ -251,7 +251,7 @@ usb: images
 lint: $(B)/core.elf $(B)/vmcs12
 	@tools/make/lint.sh
 order:
-	@tools/make/order.sh --add
+	@tools/make/order.py --add
 
 clean:
 	rm -rf $(B)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # lint.sh: the rules of HACKING.md that a machine can check, each in a few lines. Needs the core built
-# (`make lint` sees to it). Every check prints what breaks it; the last line counts the checks.
+# (`make lint` sees to it). Every check prints what breaks it; the last lines count includes that point
+# forward in docs/READING-ORDER, and the checks.
 set -u
 cd "$(dirname "$0")/../.."
 passed=0 failed=0
@@ -192,7 +193,7 @@ clang_too() {
     git ls-files -co --exclude-standard 'hv/*.c' | xargs -P 2 -n 8 clang -fsyntax-only $flags -I.
 }
 
-reading_order() { tools/make/order.sh; }
+reading_order() { tools/make/order.py; }
 named_files() { tools/make/names.py; }
 
 mkdir -p build
@@ -211,5 +212,6 @@ check "log lines" log_lines
 check "indirect branches" indirect_branches
 check "panics" panics
 check "clang compiles the core" clang_too
+tools/make/order.py --count
 echo "lint: $passed passed, $failed failed"
 [ $failed = 0 ]
