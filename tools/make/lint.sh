@@ -23,45 +23,8 @@ check() {
     fi
 }
 
-# ---- include directions: who may quote whom, as "folder<TAB>pattern" ------------------------------
-ranks() {
-    cat <<'END'
-hv/arch/	hv/arch/
-hv/core/	hv/(core|arch)/
-hv/vmcs12/	hv/(vmcs12|arch)/
-hv/ept/	hv/(ept|arch)/
-hv/vmx/	hv/(vmx|core|arch)/|hv/vmcs12/vmcs12\.h
-hv/nested/[^/]*$	hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/images/	hv/nested/(nested\.h|images/)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/explain/	hv/nested/(nested\.h|explain/)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/ept02/	hv/nested/(nested\.h|ept02/)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/instructions/	hv/nested/(nested\.h|instructions/|(images/images|explain/explain|ept02/ept02)\.h)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/crossing/	hv/nested/(nested\.h|crossing/|(images/images|explain/explain|ept02/ept02|instructions/instructions)\.h)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/nested/state/	hv/nested/(nested\.h|state/|(images/images|explain/explain|ept02/ept02|instructions/instructions|crossing/crossing)\.h)|hv/(vmx|ept|vmcs12|core|arch)/
-hv/l1/	hv/nested/(nested|crossing/crossing|explain/explain)\.h|hv/(l1|vmx|ept|vmcs12|core|arch)/
-hv/paranoid/	hv/nested/(nested|ept02/ept02|explain/explain)\.h|hv/(paranoid|vmx|ept|vmcs12|core|arch)/
-hv/[^/]*$	hv/nested/(nested|crossing/crossing|explain/explain|instructions/instructions|state/state)\.h|hv/(dispatch\.h|(l1|paranoid|vmx|core|arch)/)
-boot/	boot/|hv/arch/types\.h|hv/core/boot_info\.h
-guest-tests/	guest-tests/lib/|hv/arch/
-tests/linux/	tests/linux/|hv/arch/
-tests/machine/	tests/|hv/
-tests/(fuzz/f_transition|host/h_transition|host/h_hardware|host/h_machine_event)	tests/|hv/
-tests/	tests/|hv/(vmcs12|ept|arch)/|boot/|tools/vmcs12/
-tools/vmcs12/	tools/vmcs12/|hv/(vmcs12|ept|arch)/
-tools/make/	hv/|boot/
-tools/rig/	none
-END
-}
-include_directions() {
-    local rules
-    rules=$(ranks)
-    grep -nE '^ *# *include "' $(c_sources) | while IFS=: read -r file line text; do
-        path=${text#*\"} path=${path%%\"*}
-        [ -f "$path" ] || echo "$file:$line: \"$path\" is no path from the tree's root"
-        allowed=$(awk -F'\t' -v f="$file" 'f ~ "^" $1 { print $2; exit }' <<<"$rules")
-        [[ $path =~ ^($allowed) ]] || echo "$file:$line: must not include $path"
-    done
-}
+# ---- include directions: the tables of ARCHITECTURE.md, "Layers" -------------------------------------
+include_directions() { tools/make/layers.py; }
 
 # ---- every header compiles alone ---------------------------------------------------------------------
 headers_alone() {
