@@ -23,6 +23,15 @@
 #define VPID02_FIRST 2u
 #define VPID02_COUNT 32u
 
+/* What the cached translations of L2's processor are like (the option tlb=). The SDM allows each of these; a processor
+ * does some. CAVEAT(tlb-strict). SDM 3C 29.4.1 "Information That May Be Cached" */
+struct tlb_policy {
+    bool forgets;           /* nothing outlives an exit to L1 */
+    bool keeps_tables;      /* an EPT12 table that L1 replaced without INVEPT stays in use below what is cached of it */
+    bool keeps_upper;       /* EPT12 entries above the last are read once until INVEPT, not once a run */
+    bool shares_by_address; /* EPTPs that differ in their flags alone share what is cached */
+};
+
 struct ept02;
 struct kvm_state;
 struct tail;
@@ -46,6 +55,7 @@ struct nested {
     u16 vpid12[VPID02_COUNT];  /* whose tag VPID02_FIRST + i is; 0: nobody's */
     u16 vpid_next;             /* the slot that is taken next */
     struct ept02 *ept02;       /* EPT12s of L1 over EPT01 (ept02.h) */
+    struct tlb_policy tlb;
     u64 hw_gates;              /* BIT(enum vmcs_gate): fields that this processor has, ... */
     u64 shadow_gates;          /* ... and that L1 has as well */
     u64 *msr_bitmap02;         /* one page: L0's map with L1's over it (bitmap02.c) */

@@ -65,7 +65,7 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
 {
     struct nested *n = cpu->nested;
     u32 tag = find_tag(n, vpid12);
-    if (tag != 0 && cpu->vm->tlb == BOOT_TLB_EAGER)
+    if (tag != 0 && n->tlb.forgets)
         vpid_flush(cpu->vm, (u16)tag);
     if (tag != 0)
         return (u16)tag;

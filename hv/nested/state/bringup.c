@@ -45,6 +45,12 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
 }
 
+static const struct tlb_policy tlb_policies[] = {
+    [BOOT_TLB_EAGER] = {.forgets = true},
+    [BOOT_TLB_DEFAULT] = {0},
+    [BOOT_TLB_STRICT] = {.keeps_tables = true, .keeps_upper = true, .shares_by_address = true},
+};
+
 const char *nested_reserve(struct cpu *cpu, u32 profile)
 {
     struct vm *vm = cpu->vm;
@@ -59,6 +65,7 @@ const char *nested_reserve(struct cpu *cpu, u32 profile)
 void nested_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    n->tlb = tlb_policies[cpu->vm->tlb];
     struct check_cpuid facts = nested_cpuid_facts(cpu);
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
