@@ -204,8 +204,8 @@ static void NORETURN run_stressed(struct cpu *cpu)
 /* What must be read before L0's own tables replace it. */
 static void capture_msrs(struct handoff *h)
 {
-    h->seg[HANDOFF_FS].base = rdmsr(MSR_IA32_FS_BASE);
-    h->seg[HANDOFF_GS].base = rdmsr(MSR_IA32_GS_BASE);
+    h->seg[SEG_FS].base = rdmsr(MSR_IA32_FS_BASE);
+    h->seg[SEG_GS].base = rdmsr(MSR_IA32_GS_BASE);
 }
 
 /* Everything that may be refused and needs no VMX. Nothing but memory has changed. */

@@ -49,7 +49,7 @@ static bool type_allows(u32 ar, bool write)
     return !code || bit1;
 }
 
-static bool inside_limit(u64 offset, const struct operand_segment *s, unsigned size)
+static bool inside_limit(u64 offset, const struct segment *s, unsigned size)
 {
     u64 last = offset + size - 1;
     bool expand_down = !any(s->ar, BIT(3)) && any(s->ar, BIT(2));
@@ -59,7 +59,7 @@ static bool inside_limit(u64 offset, const struct operand_segment *s, unsigned s
 }
 
 struct operand_address operand_linear(const struct insn_operand *op,
-                                      const struct operand_segment *seg, bool mode64,
+                                      const struct segment *seg, bool mode64,
                                       unsigned linear_width, unsigned size, bool write)
 {
     if (mode64)

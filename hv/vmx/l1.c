@@ -9,25 +9,15 @@
 #define LINK_NONE       (~0ull)
 #define TR_LIMIT_NULL   0xffffu
 
-/* Fields of one segment lie two apart, in the order of the captured array. */
-static void write_segment(u32 i, const struct handoff_seg *s)
-{
-    vmcs_write(ENC_guest_es_selector + 2 * i, s->selector);
-    vmcs_write(ENC_guest_es_base + 2 * i, s->base);
-    vmcs_write(ENC_guest_es_limit + 2 * i, s->limit);
-    vmcs_write(ENC_guest_es_ar + 2 * i, s->ar);
-}
-
 /* VM entry needs a usable busy TSS in TR; a firmware that never loaded TR gets one with selector
  * 0. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void write_segments(const struct handoff *h)
 {
-    /* The VMCS numbers CS, SS, DS, FS, GS, LDTR, TR behind ES just as the array does. */
-    for (u32 i = HANDOFF_ES; i <= HANDOFF_TR; i++)
-        write_segment(i, &h->seg[i]);
-    if (h->seg[HANDOFF_TR].ar == AR_NULL) {
-        struct handoff_seg tr = {.limit = TR_LIMIT_NULL, .ar = AR_P | AR_TYPE_BUSY_TSS};
-        write_segment(HANDOFF_TR, &tr);
+    for (enum seg_number i = SEG_ES; i < SEG_COUNT; i++)
+        vmcs_segment_write(i, &h->seg[i]);
+    if (h->seg[SEG_TR].ar == AR_NULL) {
+        struct segment tr = {.limit = TR_LIMIT_NULL, .ar = AR_P | AR_TYPE_BUSY_TSS};
+        vmcs_segment_write(SEG_TR, &tr);
     }
     vmcs_write(ENC_guest_gdtr_base, h->gdtr.base);
     vmcs_write(ENC_guest_gdtr_limit, h->gdtr.limit);

@@ -12,6 +12,7 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/exit.h"
 #include "hv/arch/mtrr.h"
+#include "hv/arch/segment.h"
 #include "hv/core/desc.h"
 #include "hv/core/log.h"
 #include "hv/core/mem.h"
@@ -123,6 +124,12 @@ u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FI
 u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01);
 /* Writes all of it to the current VMCS, HOST_RIP as for L2. */
 void vmcs_write_host(const struct cpu *cpu);
+/* A segment register of the guest, in the current VMCS. */
+struct segment vmcs_segment_read(enum seg_number i);
+void vmcs_segment_write(enum seg_number i, const struct segment *s);
+/* PDPTE i of the guest, in the current VMCS. */
+u64 vmcs_pdpte_read(u32 i);
+void vmcs_pdpte_write(u32 i, u64 pdpte);
 /* A field's name; never NULL. */
 const char *vmcs_field_name(u64 encoding);
 /* Every field of the current VMCS that can be read, one line each. */
