@@ -11,6 +11,7 @@
 #include "hv/paranoid/paranoid.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
+#include "hv/vmx/stress.h"
 #include "hv/core/insn.h"
 #include "hv/core/lib.h"
 
@@ -141,7 +142,7 @@ static void handle_exit(struct cpu *cpu)
         cpu->exits[cpu->in_l2][basic]++;
         row = &cpu->rows[basic];
     }
-    if (__builtin_expect(!any(reason, EXIT_REASON_ENTRY_FAIL), 1))
+    if (LIKELY(!any(reason, EXIT_REASON_ENTRY_FAIL)))
         cpu->current->launched = 1; /* an entry that failed leaves that as it was */
     else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
@@ -169,7 +170,7 @@ static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
-        if (__builtin_expect(how != VMX_ENTER_EXIT, 0)) {
+        if (UNLIKELY(how != VMX_ENTER_EXIT)) {
             not_entered(cpu, how);
             continue;
         }
@@ -180,7 +181,7 @@ static void NORETURN run(struct cpu *cpu)
 /* The same with stress=. */
 static void NORETURN run_stressed(struct cpu *cpu)
 {
-    bool paranoid = any(cpu->vm->stress, STRESS_PARANOID);
+    bool paranoid = stressed(cpu, STRESS_PARANOID);
     for (;;) {
         if (paranoid)
             judge_before_entry(cpu);
@@ -243,7 +244,7 @@ u64 hv_entry(struct handoff *h)
     if (cpu->nested)
         nested_init(cpu);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
-    if (any(cpu->vm->stress, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
+    if (stressed(cpu, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
         panic("cannot run: not enough memory");
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,

@@ -10,7 +10,7 @@ struct insn_operand operand_decode(u32 info, u64 displacement, const u64 gpr[16]
     struct insn_operand op = {
         .is_reg = any(info, BIT(10)),
         .reg = (u8)bits(info, 6, 3),
-        .reg2 = (u8)bits(info, 31, 28),
+        .reg2 = operand_reg2(info),
         .seg = (u8)bits(info, 17, 15),
     };
     if (op.is_reg)

@@ -17,6 +17,12 @@ struct insn_operand {
     u64 offset;  /* effective address, truncated to the address size */
 };
 
+/* The register of the field's bits 31:28: the encoding of VMREAD and VMWRITE, the type of INVEPT and INVVPID. */
+static inline u8 operand_reg2(u32 info)
+{
+    return (u8)bits(info, 31, 28);
+}
+
 /* Decode instruction information `info` with the displacement that the exit qualification
  * holds. gpr: the 16 general registers in encoding order, RSP included. */
 struct insn_operand operand_decode(u32 info, u64 displacement, const u64 gpr[16]);

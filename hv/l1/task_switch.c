@@ -8,6 +8,7 @@
  */
 #include "hv/l1/task_switch.h"
 #include "hv/arch/event.h"
+#include "hv/arch/paging.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/insn.h"
@@ -24,7 +25,6 @@ enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 #define EFLAGS_LOADED   0x3f7fd5u
 #define EXTERNAL_EVENT  1u /* EXT in error codes */
 #define HIGH_OF_16BIT   0xffff0000u /* general registers. CAVEAT(task-switch-16-bit) */
-#define PDPTE_RESERVED  0x1e6ull
 #define TSS_MAX         104u
 #define T_FLAG          1u
 
@@ -218,10 +218,9 @@ static void begin_state(struct cpu *cpu, const struct task_switch *s, const stru
 static bool load_pdptes(struct cpu *cpu, u32 cr3)
 {
     u64 pdpte[4];
-    bool there = gpa1_read(cpu->vm, GPA1(cr3 & ~31u), pdpte, sizeof pdpte);
-    u64 reserved = PDPTE_RESERVED | ~(~0ull >> (64 - cpu->vm->facts.phys_bits));
+    gpa1_read_pdptes(cpu->vm, cr3, pdpte);
     for (u32 i = 0; i < 4; i++)
-        if (!there || (any(pdpte[i], PTE_P) && any(pdpte[i], reserved)))
+        if (pdpte_reserved_set(pdpte[i], phys_reserved(cpu->vm->facts.phys_bits)))
             return task_fault(cpu, VEC_GP, 0);
     memcpy(cpu->st.pdpte, pdpte, sizeof pdpte);
     cpu->have |= SNAP_PDPTE;

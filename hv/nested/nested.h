@@ -3,7 +3,7 @@
  * model of hv/vmcs12. Nothing here is known to hv/vmx.
  *
  * Invariants, between two exits:
- *  - `current` is NO_VMCS12 or the address of the VMCS whose working copy is `vmcs12`;
+ *  - `current` is NO_VMCS or the address of the VMCS whose working copy is `vmcs12`;
  *    L1's page may be stale until VMCLEAR, as the SDM allows.
  *  - cpu->in_l2 implies vmxon, a current VMCS12, and vmcs02 current on the CPU.
  *  - not in_l2 implies vmcs01 current on the CPU.
@@ -16,8 +16,6 @@
 #include "hv/vmcs12/check.h"
 #include "hv/vmcs12/vmcs12.h"
 #include "hv/vmx/outcome.h"
-
-#define NO_VMCS12 (~0ull)
 
 /* Tags of the CPU: 0 has no VPID, 1 is L1's (VPID01), these are for L1's guests. */
 #define VPID02_FIRST 2u
@@ -43,7 +41,7 @@ struct nested {
     bool launching;             /* the entry under way began with VMLAUNCH */
     bool entering;              /* L2 has not exited since that entry */
     gpa1_t vmxon_pointer;
-    gpa1_t current; /* the current-VMCS pointer, NO_VMCS12 when there is none */
+    gpa1_t current; /* the current-VMCS pointer, NO_VMCS when there is none */
     struct vmcs_image vmcs12;
     u32 settled;    /* CHECK_* groups of entry rules that hold for it whatever memory says */
 

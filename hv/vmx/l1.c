@@ -6,7 +6,6 @@
 #include "hv/core/insn.h"
 
 #define AR_NULL         AR_UNUSABLE
-#define LINK_NONE       (~0ull)
 #define TR_LIMIT_NULL   0xffffu
 
 /* VM entry needs a usable busy TSS in TR; a firmware that never loaded TR gets one with selector
@@ -49,7 +48,7 @@ static void write_registers(struct cpu *cpu, const struct handoff *h)
     vmcs_write(ENC_guest_interruptibility, 0);
     vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
     vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
-    vmcs_write(ENC_vmcs_link_pointer, LINK_NONE);
+    vmcs_write(ENC_vmcs_link_pointer, NO_VMCS);
 }
 
 /* Every "enable" control whose instruction CPUID shows; without it the instruction is #UD. */
@@ -69,15 +68,10 @@ static void write_controls(struct cpu *cpu, const struct handoff *h)
     u32 long_mode = any(h->efer, EFER_LMA) ? ENTRY_IA32E_MODE_GUEST : 0;
 
     vmcs_write(ENC_pin_ctl, ctl_word(vcaps_pin(c), 0));
-    vmcs_write(ENC_cpu1_ctl, ctl_word(vcaps_cpu1(c), CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY));
+    vmcs_write(ENC_cpu1_ctl, ctl_word(vcaps_cpu1(c), L0_CPU1_CTL));
     vmcs_write(ENC_cpu2_ctl, ctl_word(vcaps_cpu2(c), want_cpu2(&vm->facts)));
-    vmcs_write(ENC_exit_ctl,
-               ctl_word(vcaps_exit(c), EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS |
-                                           EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
-                                           EXIT_LOAD_EFER | perf_exit));
-    vmcs_write(ENC_entry_ctl,
-               ctl_word(vcaps_entry(c), ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT |
-                                            ENTRY_LOAD_EFER | long_mode | perf_entry));
+    vmcs_write(ENC_exit_ctl, ctl_word(vcaps_exit(c), L0_EXIT_CTL | perf_exit));
+    vmcs_write(ENC_entry_ctl, ctl_word(vcaps_entry(c), L0_ENTRY_CTL | long_mode | perf_entry));
     vmcs_write(ENC_exception_bitmap, 0);
     vmcs_write(ENC_pf_error_code_mask, 0);
     vmcs_write(ENC_pf_error_code_match, 0);

@@ -66,7 +66,7 @@ void nested_run_l1(struct cpu *cpu)
  * SDM 3C 27.3.2.5 "Updating Non-Register State" */
 void nested_run_l2(struct cpu *cpu)
 {
-    if (__builtin_expect(cpu->nmi_waits, 0))
+    if (UNLIKELY(cpu->nmi_waits))
         (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* asked anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
@@ -105,8 +105,7 @@ static u64 source_operand(struct cpu *cpu)
     u64 q = cpu->exit.qual;
     if (qual_cr_type(q) == CR_LMSW)
         return qual_cr_lmsw(q);
-    u64 v = reg_read(cpu, (enum reg)qual_cr_gpr(q));
-    return guest_is_64bit(cpu) ? v : (u32)v;
+    return reg_operand(cpu, (enum reg)qual_cr_gpr(q));
 }
 
 /* ---- the exit --------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
 {
@@ -136,7 +137,7 @@ static void revalidate(const struct cpu *cpu, struct ept02_context *c)
 
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
 {
-    if (any(cpu->vm->stress, STRESS_EVICT) || cpu->nested->tlb.forgets)
+    if (stressed(cpu, STRESS_EVICT) || cpu->nested->tlb.forgets)
         drop_all(cpu);
     struct ept02_context *c = ept02_context(cpu, eptp12);
     cpu->nested->ept02->run++;

@@ -9,6 +9,7 @@
 #include "hv/nested/images/pack.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 /* Writing exit information into the shadow VMCS takes VMX_MISC[29]. */
 static bool cpu_can_shadow(const struct vm *vm)
@@ -93,7 +94,7 @@ static void turn(struct cpu *cpu, bool on)
         return;
     u64 cpu2 = vmcs_read(ENC_cpu2_ctl);
     vmcs_write(ENC_cpu2_ctl, on ? cpu2 | CPU2_VMCS_SHADOWING : cpu2 & ~(u64)CPU2_VMCS_SHADOWING);
-    vmcs_write(ENC_vmcs_link_pointer, on ? n->shadow.hpa.a : ~0ull);
+    vmcs_write(ENC_vmcs_link_pointer, on ? n->shadow.hpa.a : NO_VMCS);
     n->shadow_on = on;
 }
 
@@ -114,8 +115,8 @@ void nested_shadow_push(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (!n->can_shadow)
         return;
-    bool on = n->vmxon && n->current.a != NO_VMCS12;
-    bool every = !n->shadow_on || any(cpu->vm->stress, STRESS_REMERGE);
+    bool on = n->vmxon && n->current.a != NO_VMCS;
+    bool every = !n->shadow_on || stressed(cpu, STRESS_REMERGE);
     turn(cpu, on);
     if (!on)
         return;
@@ -127,7 +128,7 @@ void nested_shadow_push(struct cpu *cpu)
         n->shown.name = n->vmcs12.name;                                                          \
     }
 #include "hv/vmcs12/fields.def"
-    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+    if (stressed(cpu, STRESS_PARANOID))
         verify(n);
     vmcs_clear(cpu, &n->shadow);
     vmcs_load(cpu, &cpu->vmcs01);
@@ -143,7 +144,7 @@ void nested_shadow_pull(struct cpu *cpu)
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow_gates, GATE_##gate)) {                    \
         vmcs_type_##name is = PACK_##width(vmcs_read(enc));                                      \
-        if (__builtin_expect(is != n->shown.name, 0)) {                                          \
+        if (UNLIKELY(is != n->shown.name)) {                                          \
             changed |= check_changed(F_##name, n->shown.name, is);                               \
             n->vmcs12.name = n->shown.name = is;                                                 \
         }                                                                                        \

@@ -25,7 +25,7 @@ static void fill_base02(struct nested *n)
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)))                          \
         vmcs12_set(&n->base02, F_##name, vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
-    n->base02.vmcs_link_pointer = ~0ull;
+    n->base02.vmcs_link_pointer = NO_VMCS;
 }
 
 static bool take_pages(struct cpu *cpu, struct nested *n)
@@ -70,7 +70,7 @@ void nested_init(struct cpu *cpu)
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;
-    n->current = GPA1(NO_VMCS12);
+    n->current = GPA1(NO_VMCS);
     fill_base02(n);
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
