@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/arch/root_cr.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
@@ -16,10 +17,6 @@
 #include "hv/core/lib.h"
 
 u64 hv_entry(struct handoff *h);
-
-#define SIGNATURE_LEAF 0x40000000u
-#define SIGNATURE_EBX  0x7564694eu
-#define SIGNATURE_ECX  0x64694e73u
 
 static void dump(struct percpu *p)
 {
@@ -38,10 +35,10 @@ static void dump(struct percpu *p)
 /* Two levels of Nidus know of each other by the signature alone. */
 static u32 depth_here(void)
 {
-    struct cpuid r = cpuid(SIGNATURE_LEAF, 0);
-    if (r.ebx != SIGNATURE_EBX || r.ecx != SIGNATURE_ECX)
+    struct cpuid r = cpuid(LEAF_NIDUS, 0);
+    if (r.ebx != NIDUS_EBX || r.ecx != NIDUS_ECX)
         return 0;
-    return cpuid(SIGNATURE_LEAF + 1, 0).ebx + 1;
+    return cpuid(LEAF_NIDUS_VERSION, 0).ebx + 1;
 }
 
 /* The largest first, as nearly every address of L1's is in it. */
