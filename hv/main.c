@@ -13,7 +13,7 @@
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 u64 hv_entry(struct handoff *h);

@@ -3,7 +3,7 @@
 #include "hv/l1/l1.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define NIDUS_VERSION    1u
 #define EXITS_FROM_L2    0x80000000u

@@ -6,7 +6,7 @@
 #include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 #define RESET_CS_SELECTOR 0xf000u

@@ -3,7 +3,7 @@
 #include "hv/vmx/caps.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/arch/mtrr.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define EPT_NEEDED (EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT)
 

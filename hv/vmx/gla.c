@@ -1,7 +1,7 @@
 /* The pure page walk (hv/arch/pagewalk.h) meets the guest's registers and memory. */
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 u64 gla_table_read(void *vm, u64 gpa, unsigned size)
 {

@@ -2,7 +2,7 @@
  * this file and EPT01 know. */
 #include "hv/vmx/guestmem.h"
 #include "hv/arch/paging.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 static bool in_hole(const struct vm *vm, gpa1_t gpa1)

@@ -3,7 +3,7 @@
  * exits. */
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define AR_NULL         AR_UNUSABLE
 #define TR_LIMIT_NULL   0xffffu

@@ -3,7 +3,7 @@
 #include "hv/vmx/vmx.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision)

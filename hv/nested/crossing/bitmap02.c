@@ -18,7 +18,7 @@ static const u64 *map01(const struct cpu *cpu)
 static const u64 *map12(const struct cpu *cpu)
 {
     const u64 *page = gpa1_map(cpu->vm, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
-    return page ? page : cpu->nested->ones;
+    return page ? page : cpu->nested->page_of_ones;
 }
 
 /* Without "use MSR bitmaps" in vmcs12, vmcs02 has none either and the map is not looked at; with no

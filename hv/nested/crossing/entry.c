@@ -75,9 +75,9 @@ static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
 }
 
 /* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
-void nested_forget_dropped(struct cpu *cpu)
+void nested_forget_nowhere(struct cpu *cpu)
 {
-    memset(cpu->nested->drop, 0xff, PAGE_SIZE);
+    memset(cpu->nested->page_of_nowhere, 0xff, PAGE_SIZE);
 }
 
 /* The pages that the CPU writes for L2. */
@@ -85,15 +85,15 @@ static void fill_written(struct cpu *cpu, struct merge_addr *a)
 {
     struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
-    hpa_t drop = mem_hpa(&cpu->vm->mem, n->drop);
+    hpa_t nowhere = mem_hpa(&cpu->vm->mem, n->page_of_nowhere);
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
-        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, drop);
+        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, nowhere);
     if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
-        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
-    a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
+        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, nowhere);
+    a->virtual_apic_nowhere = a->virtual_apic.a == nowhere.a;
     n->vapic_nowhere = a->virtual_apic_nowhere;
-    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == drop.a)
-        nested_forget_dropped(cpu);
+    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a)
+        nested_forget_nowhere(cpu);
 }
 
 static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
@@ -101,7 +101,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
     if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
-        hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
+        hpa_t ones = mem_hpa(&cpu->vm->mem, n->page_of_ones);
         a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
@@ -205,7 +205,7 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
         return out;
     if (n->current.a == NO_VMCS || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
         return nested_fail_invalid(cpu);
-    nested_shadow_pull(cpu);
+    shadow01_pull(cpu);
     exit_more(cpu, SNAP_STEP);
     if (any(cpu->st.interruptibility, BLOCKING_BY_MOV_SS))
         return nested_fail(cpu, insn, ERR_ENTRY_MOV_SS);

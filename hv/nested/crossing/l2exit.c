@@ -12,7 +12,7 @@
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
@@ -82,7 +82,7 @@ static bool io_hit(const struct cpu *cpu)
     const struct nested *n = cpu->nested;
     const void *a = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_a_addr));
     const void *b = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_b_addr));
-    return io_bitmap_hit(a ? a : n->ones, b ? b : n->ones, qual_io_port(cpu->exit.qual),
+    return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones, qual_io_port(cpu->exit.qual),
                          qual_io_size(cpu->exit.qual));
 }
 
@@ -239,7 +239,7 @@ static bool wrote_nowhere(struct cpu *cpu)
 {
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
         return false;
-    nested_forget_dropped(cpu);
+    nested_forget_nowhere(cpu);
     return true;
 }
 

@@ -25,7 +25,7 @@ static void resume_l1(struct cpu *cpu, struct host_env *h)
     if (nested_msr_load_exit(cpu) != 0)
         vmx_abort(cpu, ABORT_LOAD_MSR);
     else
-        nested_shadow_push(cpu);
+        shadow01_push(cpu);
 }
 
 static void leave_l2(struct cpu *cpu, const struct vmexit *x)

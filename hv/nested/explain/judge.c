@@ -2,7 +2,7 @@
 #include "hv/nested/explain/explain.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 
 /* SGX is hidden, so the interruptibility state has no bit for it. */

@@ -5,7 +5,7 @@
  */
 #include "hv/nested/instructions/memory_operand.h"
 #include "hv/arch/operand.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 

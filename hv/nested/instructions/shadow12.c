@@ -20,7 +20,7 @@ bool shadow12_exits(struct cpu *cpu)
     const void *page = gpa1_map(cpu->vm, GPA1(write ? n->vmcs12.vmwrite_bitmap_addr : n->vmcs12.vmread_bitmap_addr));
     exit_more(cpu, SNAP_INSN_INFO);
     u64 encoding = reg_operand(cpu, operand_reg2(cpu->exit.insn_info));
-    return vmcs_bitmap_hit(page ? page : n->ones, encoding);
+    return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
 }
 
 /* There was memory when the entry checked the revision, and L1's memory does not go away. */
@@ -30,5 +30,5 @@ struct vmcs_image *shadow12(const struct cpu *cpu)
     if (n->vmcs12.vmcs_link_pointer == NO_VMCS)
         return NULL;
     void *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.vmcs_link_pointer));
-    return page ? page : (void *)n->drop;
+    return page ? page : (void *)n->page_of_nowhere;
 }

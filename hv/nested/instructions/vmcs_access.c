@@ -121,7 +121,7 @@ enum outcome nested_vmxoff(struct cpu *cpu)
         return out;
     nested_store_current(cpu);
     cpu->nested->current = GPA1(NO_VMCS);
-    nested_shadow_push(cpu);
+    shadow01_push(cpu);
     nested_vmx_operation(cpu, false);
     if (cpu->nested->init_blocked) {
         cpu->nested->init_blocked = false;
@@ -158,7 +158,7 @@ void nested_store_current(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (n->current.a == NO_VMCS)
         return;
-    nested_shadow_pull(cpu);
+    shadow01_pull(cpu);
     u8 *page = gpa1_map(cpu->vm, n->current);
     if (page != NULL) /* with no memory there the image is lost, as on the CPU */
         vmcs12_store_page(&n->vmcs12, page);
@@ -173,7 +173,7 @@ static void load_current(struct cpu *cpu, gpa1_t at)
     n->current = at;
     vmcs12_load_page(&n->vmcs12, page);
     n->settled = 0;
-    nested_shadow_push(cpu);
+    shadow01_push(cpu);
 }
 
 enum outcome nested_vmclear(struct cpu *cpu)
@@ -188,7 +188,7 @@ enum outcome nested_vmclear(struct cpu *cpu)
         n->vmcs12.launch_state = clear;
         nested_store_current(cpu);
         n->current = GPA1(NO_VMCS);
-        nested_shadow_push(cpu);
+        shadow01_push(cpu);
     } else {
         gpa1_write_open(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear, sizeof clear);
     }
@@ -300,7 +300,7 @@ enum outcome nested_vmwrite(struct cpu *cpu)
     if (cpu->in_l2)
         return nested_succeed(cpu);
     nested_changed(n, check_groups_of(vmcs12_find(encoding)));
-    nested_shadow_put(cpu, encoding);
+    shadow01_put(cpu, encoding);
     return nested_succeed(cpu);
 }
 

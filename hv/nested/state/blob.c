@@ -89,7 +89,7 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     else
-        nested_shadow_pull(cpu);
+        shadow01_pull(cpu);
     fill_tail(cpu, t);
     s->flags = cpu->in_l2 ? KVM_GUEST_MODE : 0;
     s->vmxon_pa = n->vmxon ? n->vmxon_pointer.a : KVM_NO_ADDRESS;
@@ -142,7 +142,7 @@ void nested_wipe(struct cpu *cpu)
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
     n->settled = 0;
     memset(&n->want02, 0, sizeof n->want02);
-    nested_shadow_push(cpu);
+    shadow01_push(cpu);
     vmcs02_reset(cpu);
 }
 
@@ -165,7 +165,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     if (any(s->flags, KVM_GUEST_MODE))
         load_l2(cpu, t);
     else
-        nested_shadow_push(cpu);
+        shadow01_push(cpu);
     if (any(t->flags, TAIL_NMI_HELD))
         cpu->percpu.nmi_pending = 1; /* asked anew: its window is in no field of the blob */
     n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
