@@ -284,7 +284,7 @@ static void write_cr3_state(struct cpu *cpu)
 {
     vmcs_write(ENC_guest_cr3, cpu->st.cr3);
     for (u32 i = 0; any(cpu->st.cr4, CR4_PAE) && i < 4; i++)
-        vmcs_pdpte_write(i, cpu->st.pdpte[i]);
+        vmcs_write(vmcs_pdpte(i), cpu->st.pdpte[i]);
     vpid01_flush(cpu);
 }
 

@@ -41,7 +41,7 @@ static void read_group_rest(struct cpu *cpu, u32 mask)
     if (any(mask, SNAP_RSP))
         st->rsp = vmcs_read(ENC_guest_rsp);
     for (u32 i = 0; any(mask, SNAP_PDPTE) && i < 4; i++)
-        st->pdpte[i] = vmcs_pdpte_read(i);
+        st->pdpte[i] = vmcs_read(vmcs_pdpte(i));
 }
 
 /* The two groups of nearly every exit come first, so that CPUID costs two tests here. */

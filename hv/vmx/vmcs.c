@@ -84,7 +84,7 @@ void vmcs_write_host(const struct cpu *cpu)
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
 }
 
-/* The fields of one segment lie two apart, and so do PDPTEs. SDM 3D B "Field Encoding in VMCS" */
+/* The fields of one segment lie two apart. SDM 3D B "Field Encoding in VMCS" */
 struct segment vmcs_segment_read(enum seg_number i)
 {
     return (struct segment){
@@ -101,16 +101,6 @@ void vmcs_segment_write(enum seg_number i, const struct segment *s)
     vmcs_write(ENC_guest_es_base + 2 * i, s->base);
     vmcs_write(ENC_guest_es_limit + 2 * i, s->limit);
     vmcs_write(ENC_guest_es_ar + 2 * i, s->ar);
-}
-
-u64 vmcs_pdpte_read(u32 i)
-{
-    return vmcs_read(ENC_guest_pdptr0 + 2 * i);
-}
-
-void vmcs_pdpte_write(u32 i, u64 pdpte)
-{
-    vmcs_write(ENC_guest_pdptr0 + 2 * i, pdpte);
 }
 
 const char *vmcs_field_name(u64 encoding)

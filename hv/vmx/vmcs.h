@@ -4,6 +4,7 @@
 
 #include "hv/arch/segment.h"
 #include "hv/core/mem.h"
+#include "hv/vmcs12/vmcs12.h"
 
 struct cpu;
 
@@ -33,9 +34,12 @@ void vmcs_write_host(const struct cpu *cpu);
 /* A segment register of the guest, in the current VMCS. */
 struct segment vmcs_segment_read(enum seg_number i);
 void vmcs_segment_write(enum seg_number i, const struct segment *s);
-/* PDPTE i of the guest, in the current VMCS. */
-u64 vmcs_pdpte_read(u32 i);
-void vmcs_pdpte_write(u32 i, u64 pdpte);
+/* The field of the guest's PDPTE i. */
+static inline u64 vmcs_pdpte(u32 i)
+{
+    return ENC_guest_pdptr0 + 2 * i;
+}
+
 /* A field's name; never NULL. */
 const char *vmcs_field_name(u64 encoding);
 /* Every field of the current VMCS that can be read, one line each. */
