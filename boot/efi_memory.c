@@ -112,7 +112,7 @@ static const char *collect_ranges(struct boot_info *info)
 #define SEG_LIMIT_GRANULAR 0x8000u
 
 /* A selector outside the table is of a segment whose descriptor is gone: it cannot be told. */
-static void parse_descriptor(struct handoff_seg *s, const struct handoff_dtr *gdtr, u16 selector, bool is_system)
+static void parse_descriptor(struct segment *s, const struct handoff_dtr *gdtr, u16 selector, bool is_system)
 {
     s->selector = selector;
     s->ar = AR_UNUSABLE;
@@ -131,7 +131,7 @@ static void parse_descriptor(struct handoff_seg *s, const struct handoff_dtr *gd
 
 /* A program that loaded TR and went away may have left its selector over other bytes; VM entry
  * takes a busy TSS only. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
-static bool is_busy_tss(const struct handoff_seg *s)
+static bool is_busy_tss(const struct segment *s)
 {
     u64 top = s->base >> 47;
     return (s->ar & 0x9f) == 0x8b && (top == 0 || top == 0x1ffff);
@@ -140,18 +140,18 @@ static bool is_busy_tss(const struct handoff_seg *s)
 /* The firmware runs on one GDT, at an address that it maps; LDTs it has none. */
 static void capture_segments(struct handoff *h)
 {
-    u16 sel[HANDOFF_SEGS];
+    u16 sel[SEG_COUNT];
     struct handoff_dtr gdtr;
     __asm__ volatile("sgdt %0" : "=m"(gdtr));
     __asm__ volatile("mov %%es, %0\n mov %%cs, %1\n mov %%ss, %2\n mov %%ds, %3\n mov %%fs, %4\n"
                      "mov %%gs, %5\n sldt %6\n str %7"
-                     : "=m"(sel[HANDOFF_ES]), "=m"(sel[HANDOFF_CS]), "=m"(sel[HANDOFF_SS]),
-                       "=m"(sel[HANDOFF_DS]), "=m"(sel[HANDOFF_FS]), "=m"(sel[HANDOFF_GS]),
-                       "=m"(sel[HANDOFF_LDTR]), "=m"(sel[HANDOFF_TR]));
-    for (u32 i = 0; i < HANDOFF_SEGS; i++)
-        parse_descriptor(&h->seg[i], &gdtr, sel[i], i >= HANDOFF_LDTR);
-    if (!is_busy_tss(&h->seg[HANDOFF_TR]))
-        h->seg[HANDOFF_TR] = (struct handoff_seg){.ar = AR_UNUSABLE};
+                     : "=m"(sel[SEG_ES]), "=m"(sel[SEG_CS]), "=m"(sel[SEG_SS]),
+                       "=m"(sel[SEG_DS]), "=m"(sel[SEG_FS]), "=m"(sel[SEG_GS]),
+                       "=m"(sel[SEG_LDTR]), "=m"(sel[SEG_TR]));
+    for (u32 i = 0; i < SEG_COUNT; i++)
+        parse_descriptor(&h->seg[i], &gdtr, sel[i], i >= SEG_LDTR);
+    if (!is_busy_tss(&h->seg[SEG_TR]))
+        h->seg[SEG_TR] = (struct segment){.ar = AR_UNUSABLE};
 }
 
 /* ---- all of it ----------------------------------------------------------------------------- */

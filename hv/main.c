@@ -3,6 +3,7 @@
  * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/arch/root_cr.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
@@ -11,14 +12,11 @@
 #include "hv/paranoid/paranoid.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/msr_l1.h"
-#include "hv/core/insn.h"
+#include "hv/vmx/stress.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 u64 hv_entry(struct handoff *h);
-
-#define SIGNATURE_LEAF 0x40000000u
-#define SIGNATURE_EBX  0x7564694eu
-#define SIGNATURE_ECX  0x64694e73u
 
 static void dump(struct percpu *p)
 {
@@ -37,10 +35,10 @@ static void dump(struct percpu *p)
 /* Two levels of Nidus know of each other by the signature alone. */
 static u32 depth_here(void)
 {
-    struct cpuid r = cpuid(SIGNATURE_LEAF, 0);
-    if (r.ebx != SIGNATURE_EBX || r.ecx != SIGNATURE_ECX)
+    struct cpuid r = cpuid(LEAF_NIDUS, 0);
+    if (r.ebx != NIDUS_EBX || r.ecx != NIDUS_ECX)
         return 0;
-    return cpuid(SIGNATURE_LEAF + 1, 0).ebx + 1;
+    return cpuid(LEAF_NIDUS_VERSION, 0).ebx + 1;
 }
 
 /* The largest first, as nearly every address of L1's is in it. */
@@ -141,7 +139,7 @@ static void handle_exit(struct cpu *cpu)
         cpu->exits[cpu->in_l2][basic]++;
         row = &cpu->rows[basic];
     }
-    if (__builtin_expect(!any(reason, EXIT_REASON_ENTRY_FAIL), 1))
+    if (LIKELY(!any(reason, EXIT_REASON_ENTRY_FAIL)))
         cpu->current->launched = 1; /* an entry that failed leaves that as it was */
     else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
@@ -169,7 +167,7 @@ static void NORETURN run(struct cpu *cpu)
 {
     for (;;) {
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
-        if (__builtin_expect(how != VMX_ENTER_EXIT, 0)) {
+        if (UNLIKELY(how != VMX_ENTER_EXIT)) {
             not_entered(cpu, how);
             continue;
         }
@@ -180,7 +178,7 @@ static void NORETURN run(struct cpu *cpu)
 /* The same with stress=. */
 static void NORETURN run_stressed(struct cpu *cpu)
 {
-    bool paranoid = any(cpu->vm->stress, STRESS_PARANOID);
+    bool paranoid = stressed(cpu, STRESS_PARANOID);
     for (;;) {
         if (paranoid)
             judge_before_entry(cpu);
@@ -204,8 +202,8 @@ static void NORETURN run_stressed(struct cpu *cpu)
 /* What must be read before L0's own tables replace it. */
 static void capture_msrs(struct handoff *h)
 {
-    h->seg[HANDOFF_FS].base = rdmsr(MSR_IA32_FS_BASE);
-    h->seg[HANDOFF_GS].base = rdmsr(MSR_IA32_GS_BASE);
+    h->seg[SEG_FS].base = rdmsr(MSR_IA32_FS_BASE);
+    h->seg[SEG_GS].base = rdmsr(MSR_IA32_GS_BASE);
 }
 
 /* Everything that may be refused and needs no VMX. Nothing but memory has changed. */
@@ -243,7 +241,7 @@ u64 hv_entry(struct handoff *h)
     if (cpu->nested)
         nested_init(cpu);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
-    if (any(cpu->vm->stress, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
+    if (stressed(cpu, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
         panic("cannot run: not enough memory");
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,

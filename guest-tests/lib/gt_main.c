@@ -4,6 +4,7 @@
  */
 #include "guest-tests/lib/gt.h"
 #include "guest-tests/lib/gt_private.h"
+#include "hv/arch/cpuid_bits.h"
 
 enum { POOL_PAGES = 4096, LOW_PAGES = 48, MSR_EFER = 0xc0000080 };
 
@@ -91,9 +92,9 @@ u64 gt_rand(void)
 
 bool gt_under_nidus(void)
 {
-    struct gt_cpuid r = gt_cpuid(0x40000000, 0);
+    struct gt_cpuid r = gt_cpuid(LEAF_NIDUS, 0);
 
-    return r.ebx == 0x7564694e && r.ecx == 0x64694e73 && r.edx == 0x00007375;
+    return r.ebx == NIDUS_EBX && r.ecx == NIDUS_ECX && r.edx == NIDUS_EDX;
 }
 
 /* The shell passes "program arguments", a boot entry only arguments: a leading *.efi is

@@ -6,6 +6,9 @@
 
 #define BIT(n) (1ull << (n))
 
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 /* Bits lo..hi of v, both ends included, shifted down to bit 0. */
 static inline u64 bits(u64 v, unsigned hi, unsigned lo)
 {

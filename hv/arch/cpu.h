@@ -5,6 +5,10 @@
 
 #include "hv/arch/bits.h"
 
+/* A VMCS pointer that points to no VMCS: what VMPTRST stores then, and a link pointer that is not used.
+ * SDM 3C 31.3 "VMX Instructions" */
+#define NO_VMCS (~0ull)
+
 /* SDM 3A 2.5 "Control Registers" */
 #define CR0_PE BIT(0)
 #define CR0_MP BIT(1)
@@ -17,6 +21,10 @@
 #define CR0_NW BIT(29)
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
+/* What neither a VM entry nor a VM exit loads: ET, NW, CD, bits 15:6, 17 and 28:19.
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs",
+ * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
+#define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
 
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)

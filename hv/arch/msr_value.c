@@ -1,12 +1,9 @@
 /* Legal values of MSRs. Contract in msr_value.h. */
 #include "hv/arch/msr_value.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
-#define CPUID1_ECX_X2APIC     BIT(21)
-#define CPUID7_EBX_RTM        BIT(11)
-#define CPUID7_ECX_BUS_LOCK   BIT(24)
-#define CPUIDX_EDX_NX         BIT(20)
 #define PERF_CAP_METRICS      BIT(15)
 #define PERF_GLOBAL_METRICS   BIT(48)
 

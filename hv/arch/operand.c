@@ -10,7 +10,7 @@ struct insn_operand operand_decode(u32 info, u64 displacement, const u64 gpr[16]
     struct insn_operand op = {
         .is_reg = any(info, BIT(10)),
         .reg = (u8)bits(info, 6, 3),
-        .reg2 = (u8)bits(info, 31, 28),
+        .reg2 = operand_reg2(info),
         .seg = (u8)bits(info, 17, 15),
     };
     if (op.is_reg)
@@ -49,7 +49,7 @@ static bool type_allows(u32 ar, bool write)
     return !code || bit1;
 }
 
-static bool inside_limit(u64 offset, const struct operand_segment *s, unsigned size)
+static bool inside_limit(u64 offset, const struct segment *s, unsigned size)
 {
     u64 last = offset + size - 1;
     bool expand_down = !any(s->ar, BIT(3)) && any(s->ar, BIT(2));
@@ -59,7 +59,7 @@ static bool inside_limit(u64 offset, const struct operand_segment *s, unsigned s
 }
 
 struct operand_address operand_linear(const struct insn_operand *op,
-                                      const struct operand_segment *seg, bool mode64,
+                                      const struct segment *seg, bool mode64,
                                       unsigned linear_width, unsigned size, bool write)
 {
     if (mode64)

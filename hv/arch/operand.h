@@ -7,9 +7,7 @@
 #define HV_ARCH_OPERAND_H
 
 #include "hv/arch/cpu.h"
-
-/* Segment numbers as the instruction-information field counts them. */
-enum seg_number { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
+#include "hv/arch/segment.h"
 
 struct insn_operand {
     bool is_reg; /* operand 1 is register `reg`; else memory at seg:offset */
@@ -19,16 +17,15 @@ struct insn_operand {
     u64 offset;  /* effective address, truncated to the address size */
 };
 
+/* The register of the field's bits 31:28: the encoding of VMREAD and VMWRITE, the type of INVEPT and INVVPID. */
+static inline u8 operand_reg2(u32 info)
+{
+    return (u8)bits(info, 31, 28);
+}
+
 /* Decode instruction information `info` with the displacement that the exit qualification
  * holds. gpr: the 16 general registers in encoding order, RSP included. */
 struct insn_operand operand_decode(u32 info, u64 displacement, const u64 gpr[16]);
-
-/* The segment that a memory operand uses, as the VMCS of its owner holds it. */
-struct operand_segment {
-    u64 base;
-    u32 limit;
-    u32 ar; /* with the unusable bit */
-};
 
 struct operand_address {
     bool ok;
@@ -39,7 +36,7 @@ struct operand_address {
 /* The linear address of `size` bytes at the operand, with the segment's checks of the mode.
  * SDM 3A 5.3 "Limit Checking", SDM 1 3.3.7.1 "Canonical Addressing" */
 struct operand_address operand_linear(const struct insn_operand *op,
-                                      const struct operand_segment *seg, bool mode64,
+                                      const struct segment *seg, bool mode64,
                                       unsigned linear_width, unsigned size, bool write);
 
 /* The pending debug exceptions that an access to `size` bytes at gla leaves: data breakpoints in

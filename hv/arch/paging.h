@@ -17,6 +17,21 @@
 #define PTE_NX   BIT(63)
 #define PTE_ADDR 0x000ffffffffff000ull
 
+/* PAE paging. SDM 3A 4.4.1 "PDPTE Registers" */
+#define CR3_PDPT       0xffffffe0u /* where CR3 points */
+#define PDPTE_RESERVED 0x1e6ull    /* and the bits at and above MAXPHYADDR */
+
+/* The bits that no physical address has. */
+static inline u64 phys_reserved(unsigned maxphyaddr)
+{
+    return ~0ull << maxphyaddr;
+}
+
+static inline bool pdpte_reserved_set(u64 pdpte, u64 phys_reserved)
+{
+    return any(pdpte, PTE_P) && any(pdpte, PDPTE_RESERVED | phys_reserved);
+}
+
 /* SDM 3C 29.3.2 "EPT Translation Mechanism" */
 #define EPT_R           BIT(0)
 #define EPT_W           BIT(1)

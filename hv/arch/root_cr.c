@@ -1,5 +1,6 @@
 /* SDM 3A 2.5 "Control Registers", SDM 3D A.8 "VMX-Fixed Bits in CR4" */
 #include "hv/arch/root_cr.h"
+#include "hv/arch/cpuid_bits.h"
 
 u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
 {
@@ -12,11 +13,11 @@ u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
 u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
 {
     u64 want = (now & CR4_LA57) | CR4_PAE | CR4_VMXE;
-    want |= any(c->leaf1_edx, BIT(7)) ? CR4_MCE : 0;
-    want |= any(c->leaf1_ecx, BIT(26)) ? CR4_OSXSAVE : 0;
-    want |= any(c->leaf7_ebx, BIT(7)) ? CR4_SMEP : 0;
-    want |= any(c->leaf7_ebx, BIT(20)) ? CR4_SMAP : 0;
-    want |= any(c->leaf7_ecx, BIT(2)) ? CR4_UMIP : 0;
-    want |= any(c->leaf7_ecx, BIT(3)) ? CR4_PKE : 0;
+    want |= any(c->leaf1_edx, CPUID1_EDX_MCE) ? CR4_MCE : 0;
+    want |= any(c->leaf1_ecx, CPUID1_ECX_XSAVE) ? CR4_OSXSAVE : 0;
+    want |= any(c->leaf7_ebx, CPUID7_EBX_SMEP) ? CR4_SMEP : 0;
+    want |= any(c->leaf7_ebx, CPUID7_EBX_SMAP) ? CR4_SMAP : 0;
+    want |= any(c->leaf7_ecx, CPUID7_ECX_UMIP) ? CR4_UMIP : 0;
+    want |= any(c->leaf7_ecx, CPUID7_ECX_PKU) ? CR4_PKE : 0;
     return (want & fixed1) | fixed0;
 }

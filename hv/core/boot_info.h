@@ -5,7 +5,7 @@
 #ifndef HV_CORE_BOOT_INFO_H
 #define HV_CORE_BOOT_INFO_H
 
-#include "hv/arch/types.h"
+#include "hv/arch/segment.h"
 
 #define BOOT_INFO_MAGIC 0x6f666e496469644eull /* "NdidInfo" */
 #define BOOT_MAX_RANGES 128
@@ -74,17 +74,6 @@ struct core_header {
     u64 text_end, rodata_end, end;
 };
 
-/* A segment of the captured context, as the VMCS wants it. Order: ES CS SS DS FS GS LDTR TR. */
-enum handoff_seg_index {
-    HANDOFF_ES, HANDOFF_CS, HANDOFF_SS, HANDOFF_DS, HANDOFF_FS, HANDOFF_GS, HANDOFF_LDTR, HANDOFF_TR,
-    HANDOFF_SEGS
-};
-struct handoff_seg {
-    u64 base;
-    u32 limit, ar;
-    u16 selector, reserved[3];
-};
-
 struct PACKED handoff_dtr {
     u16 limit;
     u64 base;
@@ -104,7 +93,7 @@ struct handoff {
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
-    struct handoff_seg seg[HANDOFF_SEGS];
+    struct segment seg[SEG_COUNT];
     char why[HANDOFF_WHY_MAX]; /* with HANDOFF_REFUSED: the reason in words */
     struct boot_info info;
 };

@@ -1,7 +1,7 @@
 /* The log's formatter and its two kinds of port. Owns no state: struct log is the caller's, found
  * through GS. */
 #include "hv/core/log.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/percpu.h"
 #include "hv/arch/rare.h"
 #include "hv/core/boot_info.h"

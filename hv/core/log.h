@@ -5,7 +5,7 @@
 #ifndef HV_CORE_LOG_H
 #define HV_CORE_LOG_H
 
-#include "hv/arch/types.h"
+#include "hv/arch/bits.h"
 
 /* Lines that a guest can cause, by kind; each kind is told sparsely (hv/arch/rare.h), whatever number of
  * them the guest causes. LOG_EXPLAIN is told in full at verbose=2. */
@@ -52,7 +52,7 @@ void cpu_stop(void) NORETURN;
 
 #define ASSERT(claim)                                                                     \
     do {                                                                                  \
-        if (__builtin_expect(!(claim), 0))                                                \
+        if (UNLIKELY(!(claim)))                                                \
             panic("bug: %s:%u: %s", __FILE__, (u32)__LINE__, #claim);                      \
     } while (0)
 

@@ -1,6 +1,6 @@
 /* Exceptions in root mode. */
 #include "hv/core/trap.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/log.h"
 #include "hv/core/percpu.h"
 #include "hv/arch/cpu.h"

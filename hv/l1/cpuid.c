@@ -1,32 +1,24 @@
 /* CPUID by L1: what the processor says, cut to the list of hv/arch/cpuid_policy.def, and Nidus's
  * own leaves. */
 #include "hv/l1/l1.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
-#define LEAF_HV          0x40000000u /* signature */
-#define LEAF_HV_VERSION  0x40000001u
-#define LEAF_HV_EXITS    0x40000002u
-#define LEAF_HV_END      0x40000100u
 #define NIDUS_VERSION    1u
 #define EXITS_FROM_L2    0x80000000u
 
-#define CPUID1_ECX_VMX      BIT(5)
-#define CPUID1_ECX_OSXSAVE  BIT(27)
-#define CPUID1_ECX_HYPER    BIT(31)
-#define CPUID7_ECX_OSPKE    BIT(4)
-#define CPUIDX_EDX_SYSCALL  BIT(11)
 
 /* CAVEAT(hypervisor-leaves) */
 static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
 {
     struct cpuid r = {0};
     u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
-    if (leaf == LEAF_HV)
-        return (struct cpuid){LEAF_HV_EXITS, 0x7564694e, 0x64694e73, 0x00007375}; /* NidusNidus */
-    if (leaf == LEAF_HV_VERSION)
+    if (leaf == LEAF_NIDUS)
+        return (struct cpuid){LEAF_NIDUS_EXITS, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
+    if (leaf == LEAF_NIDUS_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
-    if (leaf == LEAF_HV_EXITS && reason < EXIT_REASON_COUNT) {
+    if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];
         r.edx = (u32)(cpu->exits[from_l2][reason] >> 32);
@@ -47,7 +39,7 @@ static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
     case 1:
         r->ecx = mirror(r->ecx, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
         r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(vmcs_read(ENC_guest_cr4), CR4_OSXSAVE));
-        r->ecx |= (u32)CPUID1_ECX_HYPER;
+        r->ecx |= (u32)CPUID1_ECX_HYPERVISOR;
         break;
     case 7:
         if (!sub)
@@ -74,7 +66,7 @@ enum outcome emulate_cpuid(struct cpu *cpu)
     const struct cpu_facts *f = &cpu->vm->facts;
     u32 leaf = (u32)gpr[REG_RAX], sub = (u32)gpr[REG_RCX];
     struct cpuid r;
-    if (leaf - LEAF_HV < LEAF_HV_END - LEAF_HV) {
+    if (leaf - LEAF_NIDUS < LEAF_NIDUS_END - LEAF_NIDUS) {
         r = cpuid_nidus(cpu, leaf, sub);
     } else {
         leaf = cpuid_asked(leaf, f->leaf_basic, f->leaf_extended);

@@ -9,7 +9,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 /* Where the address is a page table's, the exit does not tell what the access was. CAVEAT(wide-address) */
 static u32 reserved_bit_error(struct cpu *cpu)

@@ -6,7 +6,7 @@
 #include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 #define RESET_CS_SELECTOR 0xf000u
@@ -18,20 +18,18 @@
 #define AR_RESET_DATA     0x93u
 #define AR_RESET_LDT      0x82u
 #define AR_RESET_TSS      0x8bu
-#define SEG_LDTR          6u
-#define SEG_TR            7u
 
 static void init_segments(void)
 {
-    for (u32 i = 0; i <= SEG_TR; i++) {
-        vmcs_write(ENC_guest_es_selector + 2 * i, 0);
-        vmcs_write(ENC_guest_es_base + 2 * i, 0);
-        vmcs_write(ENC_guest_es_limit + 2 * i, RESET_LIMIT);
-        vmcs_write(ENC_guest_es_ar + 2 * i,
-                   i == SEG_LDTR ? AR_RESET_LDT : i == SEG_TR ? AR_RESET_TSS : AR_RESET_DATA);
-    }
-    vmcs_write(ENC_guest_cs_selector, RESET_CS_SELECTOR);
-    vmcs_write(ENC_guest_cs_base, RESET_CS_BASE);
+    struct segment seg[SEG_COUNT];
+    for (u32 i = 0; i < SEG_COUNT; i++)
+        seg[i] = (struct segment){.limit = RESET_LIMIT, .ar = AR_RESET_DATA};
+    seg[SEG_CS].selector = RESET_CS_SELECTOR;
+    seg[SEG_CS].base = RESET_CS_BASE;
+    seg[SEG_LDTR].ar = AR_RESET_LDT;
+    seg[SEG_TR].ar = AR_RESET_TSS;
+    for (enum seg_number i = 0; i < SEG_COUNT; i++)
+        vmcs_segment_write(i, &seg[i]);
     vmcs_write(ENC_guest_gdtr_base, 0);
     vmcs_write(ENC_guest_gdtr_limit, RESET_LIMIT);
     vmcs_write(ENC_guest_idtr_base, 0);

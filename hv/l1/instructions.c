@@ -4,7 +4,7 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 static u64 edx_eax(const struct cpu *cpu)
 {

@@ -10,7 +10,7 @@
 #include "hv/arch/event.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define PIN_NMI_INTERVAL (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 

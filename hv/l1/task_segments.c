@@ -33,13 +33,13 @@ u32 descriptor_ar(u64 d)
 
 static void set(struct task_state *n, u32 seg, u16 selector, u64 base, u32 limit, u32 ar)
 {
-    n->seg[seg] = (struct task_segment){selector, base, limit, ar};
+    n->seg[seg] = (struct segment){.selector = selector, .base = base, .limit = limit, .ar = ar};
 }
 
 /* Where a selector's descriptor is. False: outside its table, or in an LDT that is not there. */
 static bool descriptor_at(const struct task_state *n, u16 selector, u64 *gla)
 {
-    const struct task_segment *ldtr = &n->seg[SEG_LDTR];
+    const struct segment *ldtr = &n->seg[SEG_LDTR];
     bool ldt = any(selector, TI);
     if (ldt && any(ldtr->ar, AR_UNUSABLE))
         return false;
@@ -158,7 +158,7 @@ void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_sta
 {
     bool v86 = any(t->eflags, RFLAGS_VM);
     u32 dpl = (t->seg[SEG_CS] & 3u) << 5;
-    for (u32 i = 0; i < SEG_COUNT; i++)
+    for (u32 i = 0; i < SEG_OPERANDS; i++)
         if (v86)
             set(n, i, t->seg[i], (u64)t->seg[i] << 4, V86_LIMIT, AR_V86);
         else

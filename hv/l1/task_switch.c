@@ -8,9 +8,10 @@
  */
 #include "hv/l1/task_switch.h"
 #include "hv/arch/event.h"
+#include "hv/arch/paging.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
@@ -24,7 +25,6 @@ enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 #define EFLAGS_LOADED   0x3f7fd5u
 #define EXTERNAL_EVENT  1u /* EXT in error codes */
 #define HIGH_OF_16BIT   0xffff0000u /* general registers. CAVEAT(task-switch-16-bit) */
-#define PDPTE_RESERVED  0x1e6ull
 #define TSS_MAX         104u
 #define T_FLAG          1u
 
@@ -164,8 +164,8 @@ static void save_old(struct cpu *cpu, const struct task_switch *s)
         memcpy(tss + l->gpr + i * l->width, &v, l->width);
     }
     for (u32 i = 0; i < l->segs; i++) {
-        u64 v = vmcs_read(ENC_guest_es_selector + 2 * i);
-        memcpy(tss + l->seg + i * l->width, &v, 2);
+        u16 selector = vmcs_segment_read(i).selector;
+        memcpy(tss + l->seg + i * l->width, &selector, sizeof selector);
     }
     span_write(cpu->vm, &s->old_tss, tss);
 }
@@ -196,7 +196,8 @@ static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *
 static void begin_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
 {
     u32 ar = descriptor_ar(s->descriptor) | AR_TSS_BUSY;
-    n->seg[SEG_TR] = (struct task_segment){s->selector, s->base, descriptor_limit(s->descriptor), ar};
+    n->seg[SEG_TR] = (struct segment){.selector = s->selector, .base = s->base,
+                                    .limit = descriptor_limit(s->descriptor), .ar = ar};
     n->loads_cr3 = false;
     cpu->st.rip = t->eip;
     cpu->st.rflags = t->eflags;
@@ -217,10 +218,9 @@ static void begin_state(struct cpu *cpu, const struct task_switch *s, const stru
 static bool load_pdptes(struct cpu *cpu, u32 cr3)
 {
     u64 pdpte[4];
-    bool there = gpa1_read(cpu->vm, GPA1(cr3 & ~31u), pdpte, sizeof pdpte);
-    u64 reserved = PDPTE_RESERVED | ~(~0ull >> (64 - cpu->vm->facts.phys_bits));
+    gpa1_read_pdptes(cpu->vm, cr3, pdpte);
     for (u32 i = 0; i < 4; i++)
-        if (!there || (any(pdpte[i], PTE_P) && any(pdpte[i], reserved)))
+        if (pdpte_reserved_set(pdpte[i], phys_reserved(cpu->vm->facts.phys_bits)))
             return task_fault(cpu, VEC_GP, 0);
     memcpy(cpu->st.pdpte, pdpte, sizeof pdpte);
     cpu->have |= SNAP_PDPTE;
@@ -246,7 +246,7 @@ static bool push_error(struct cpu *cpu, const struct task_switch *s, const struc
 {
     if (s->source != BY_GATE || !any(cpu->exit.idt_info, INTR_ERROR_VALID))
         return true;
-    const struct task_segment *ss = &n->seg[SEG_SS];
+    const struct segment *ss = &n->seg[SEG_SS];
     u32 ar = ss->ar, limit = ss->limit;
     u32 mask = any(ar, AR_DB) ? 0xffffffffu : 0xffffu, width = s->to->width;
     u64 rsp = cpu->st.rsp;
@@ -284,19 +284,15 @@ static void write_cr3_state(struct cpu *cpu)
 {
     vmcs_write(ENC_guest_cr3, cpu->st.cr3);
     for (u32 i = 0; any(cpu->st.cr4, CR4_PAE) && i < 4; i++)
-        vmcs_write(ENC_guest_pdptr0 + 2 * i, cpu->st.pdpte[i]);
+        vmcs_write(vmcs_pdpte(i), cpu->st.pdpte[i]);
     vpid01_flush(cpu);
 }
 
 /* The new task in vmcs01, whole. */
 static void commit(struct cpu *cpu, const struct task *t, const struct task_state *n)
 {
-    for (u32 i = 0; i <= SEG_TR; i++) {
-        vmcs_write(ENC_guest_es_selector + 2 * i, n->seg[i].selector);
-        vmcs_write(ENC_guest_es_base + 2 * i, n->seg[i].base);
-        vmcs_write(ENC_guest_es_limit + 2 * i, n->seg[i].limit);
-        vmcs_write(ENC_guest_es_ar + 2 * i, n->seg[i].ar);
-    }
+    for (enum seg_number i = 0; i < SEG_COUNT; i++)
+        vmcs_segment_write(i, &n->seg[i]);
     for (u32 i = 0; i < 8; i++)
         if (i != REG_RSP)
             cpu->regs.gpr[i] = t->gpr[i];

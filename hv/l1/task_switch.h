@@ -3,32 +3,23 @@
 #ifndef HV_L1_TASK_SWITCH_H
 #define HV_L1_TASK_SWITCH_H
 
-#include "hv/arch/operand.h"
 #include "hv/l1/l1.h"
 
 /* The dynamic fields of a TSS, 16- or 32-bit. */
 struct task {
     u32 cr3, eip, eflags;
     u32 gpr[8];         /* encoding order */
-    u16 seg[SEG_COUNT]; /* enum seg_number */
+    u16 seg[SEG_OPERANDS]; /* enum seg_number */
     u16 ldt;
     bool debug; /* the T flag */
-};
-
-struct task_segment {
-    u16 selector;
-    u64 base;
-    u32 limit, ar;
 };
 
 /* What the new task's registers will be, beside those of struct task. It is a state that VM entry takes from
  * the moment that task_forget_segments has been called, and is written to vmcs01 in one go, with or
  * without a fault that the new task is to find. */
-#define SEG_LDTR 6u
-#define SEG_TR   7u
 struct task_state {
-    struct task_segment seg[SEG_TR + 1]; /* enum seg_number, then LDTR and TR */
-    bool loads_cr3;                      /* cpu->st.cr3, and with PAE cpu->st.pdpte */
+    struct segment seg[SEG_COUNT]; /* enum seg_number */
+    bool loads_cr3;                /* cpu->st.cr3, and with PAE cpu->st.pdpte */
 };
 
 /* A fault is raised in the new task once its registers are loaded: vector and error code as

@@ -5,7 +5,7 @@
  */
 #include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"
 

@@ -13,8 +13,6 @@
 #include "hv/arch/paging.h"
 #include "hv/vmcs12/check.h"
 
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
 static inline void breaks(struct rule_set *set, bool broken, enum rule_id rule)
 {
     if (UNLIKELY(broken))

@@ -5,7 +5,6 @@
  */
 #include "hv/vmcs12/check_break.h"
 
-#define LINK_NONE           (~0ull)
 #define BLOCKING_STI_MOV_SS (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)
 
 /* IA32_VMX_MISC[8:6] tell of HLT, shutdown and wait-for-SIPI, in the order of their numbers. */
@@ -105,7 +104,7 @@ static void link_pointer(const struct vmcs_image *v, const struct check_env *env
     u64 link = v->vmcs_link_pointer;
     bool shadowing = any(vmcs12_cpu2(v), CPU2_VMCS_SHADOWING);
 
-    if (link == LINK_NONE)
+    if (link == NO_VMCS)
         return;
     breaks_addr(set, env->cpu, link, PAGE_SIZE - 1, R_link_align, R_link_width);
     breaks(set, link == env->current_vmptr, R_link_current);
@@ -122,29 +121,24 @@ static bool uses_pae_paging(const struct vmcs_image *v)
            !any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST);
 }
 
-static bool pdpte_broken(u64 pdpte, const struct check_cpu *cpu)
-{
-    return any(pdpte, PTE_P) && any(pdpte, cpu->phys_reserved | 0x1e6);
-}
-
 /* With EPT the four fields are judged; without, the four entries at CR3.
  * SDM 3C 27.3.1.6 "Checks on Guest Page-Directory-Pointer-Table Entries" */
 static void pdptes(const struct vmcs_image *v, const struct check_env *env,
                    struct rule_set *set)
 {
-    const struct check_cpu *cpu = env->cpu;
+    u64 no = env->cpu->phys_reserved;
 
     if (!uses_pae_paging(v))
         return;
     if (any(vmcs12_cpu2(v), CPU2_ENABLE_EPT))
         breaks(set,
-               pdpte_broken(v->guest_pdptr0, cpu) || pdpte_broken(v->guest_pdptr1, cpu) ||
-                   pdpte_broken(v->guest_pdptr2, cpu) || pdpte_broken(v->guest_pdptr3, cpu),
+               pdpte_reserved_set(v->guest_pdptr0, no) || pdpte_reserved_set(v->guest_pdptr1, no) ||
+                   pdpte_reserved_set(v->guest_pdptr2, no) || pdpte_reserved_set(v->guest_pdptr3, no),
                R_pdpte_reserved);
     else if (env->pdpte_valid)
         breaks(set,
-               pdpte_broken(env->pdpte[0], cpu) || pdpte_broken(env->pdpte[1], cpu) ||
-                   pdpte_broken(env->pdpte[2], cpu) || pdpte_broken(env->pdpte[3], cpu),
+               pdpte_reserved_set(env->pdpte[0], no) || pdpte_reserved_set(env->pdpte[1], no) ||
+                   pdpte_reserved_set(env->pdpte[2], no) || pdpte_reserved_set(env->pdpte[3], no),
                R_pdpte_reserved);
 }
 

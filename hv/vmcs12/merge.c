@@ -41,10 +41,6 @@ _Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row"
 #define CPU2_NOT_TAKEN                                                                             \
     (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_EPT_VIOLATION_VE)
 
-/* CR0 bits that no VM entry loads: 15:6, 17, 28:19, ET, NW, CD.
- * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
-#define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
-
 #define TPR_THRESHOLD_MAX 15u
 
 struct words {

@@ -55,7 +55,7 @@ static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *
 #define PUT(name, value)                                                                           \
     do {                                                                                           \
         vmcs_type_##name to = (vmcs_type_##name)(value);                                           \
-        if (!check_readers[F_##name] || __builtin_expect(v12->name != to, 0)) {                    \
+        if (!check_readers[F_##name] || UNLIKELY(v12->name != to)) {                    \
             changed |= check_changed(F_##name, v12->name, to);                                     \
             v12->name = to;                                                                        \
         }                                                                                          \
@@ -87,21 +87,12 @@ void sync_failed_entry12(struct vmcs_image *v12, u32 reason, u64 qualification)
 
 /* ---- the state that L1 resumes with ------------------------------------------------------ */
 
-/* CR0 bits that no VM exit loads: ET, CD, NW, 15:6, 17, 28:19.
- * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
-#define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
-#define DR7_INIT         0x400u
+#define DR7_INIT 0x400u
 
 /* SDM 3C 28.5.2 "Loading Host Segment and Descriptor-Table Registers" */
 #define HOST_CS_AR   (0xbu | AR_S | AR_P | AR_G)
 #define HOST_DATA_AR (0x3u | AR_S | AR_P | AR_G | AR_DB)
 #define HOST_TR_AR   (AR_TYPE_BUSY_TSS | AR_P)
-
-/* PAE: P with any of bits 2:1, 8:5 or above MAXPHYADDR. SDM 3A 4.4.1 "PDPTE Registers" */
-static bool pdpte_bad(u64 pdpte, u32 maxphyaddr)
-{
-    return any(pdpte, PTE_P) && any(pdpte, 0x1e6ull | ~(BIT(maxphyaddr) - 1));
-}
 
 static bool host_64bit(const struct vmcs_image *v12)
 {
@@ -120,7 +111,7 @@ static enum vmx_abort host_abort(const struct host_env *env)
     if (!host_needs_pdptes(env->v12))
         return ABORT_NONE;
     for (u32 i = 0; i < 4; i++)
-        if (pdpte_bad(env->pdpte[i], env->maxphyaddr))
+        if (pdpte_reserved_set(env->pdpte[i], phys_reserved(env->maxphyaddr)))
             return ABORT_HOST_PDPTE;
     return ABORT_NONE;
 }

@@ -131,18 +131,11 @@ void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
 
 /* VMREAD and VMWRITE by encoding against the capabilities shown to L1, high halves and width
  * rules included. Return 0, or the VM-instruction error (12, 13); on error nothing changes.
- * SDM 3C 31.3 "VMX Instructions" (VMREAD, VMWRITE) */
+ * SDM 3C 31.3 "VMX Instructions" (VMREAD, VMWRITE). The caller cuts operands to 32 bits outside 64-bit mode. Such an L1
+ * reaches the upper half of a 64-bit field by the high encoding alone, and its VMWRITE of a wider field clears bits
+ * 63:32. */
 u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 *value) MUST_CHECK;
 u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 value) MUST_CHECK;
-
-/* A register operand (an encoding, or a value to write) as the instruction takes it: whole in
- * 64-bit mode, else its low 32 bits. With that, and a VMREAD result cut to the same size, an
- * L1 outside 64-bit mode reaches the upper half of a 64-bit field by the high encoding only,
- * and its VMWRITE of a wider field clears bits 63:32. SDM 3C 31.3 "VMX Instructions" */
-static inline u64 vmcs12_operand(u64 reg, bool mode64)
-{
-    return mode64 ? reg : (u32)reg;
-}
 
 /* The bytes of L1's page that a VMPTRLD reads and that a VMCLEAR writes: VMCS12_SIZE of them,
  * unowned bytes included, and no other. The extension area of a loaded image is zero. */

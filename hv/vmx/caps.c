@@ -1,16 +1,10 @@
 /* Reads the processor's capabilities once. boot/ has refused unsuitable machines by then, with
  * the bit's name; what is refused here again is only what the core could not run without. */
 #include "hv/vmx/caps.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/arch/mtrr.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
-#define LEAF_FEATURES      1u
-#define LEAF_STRUCTURED    7u
-#define LEAF_XSTATE        0xdu
-#define LEAF_PMU           0xau
-#define LEAF_EXTENDED      0x80000000u
-#define LEAF_EXT_FEATURES  0x80000001u
-#define LEAF_ADDRESS_SIZES 0x80000008u
 #define EPT_NEEDED (EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT)
 
 /* MSRs that exist only where a bit says so must not be read elsewhere. */
@@ -48,7 +42,7 @@ static struct cpuid shown(const struct cpu_facts *f, u32 leaf, u32 sub)
 static u64 perf_capabilities(const struct cpuid *one)
 {
     u64 v = 0;
-    return any(one->ecx, BIT(15)) && rdmsr_safe(MSR_IA32_PERF_CAPABILITIES, &v) ? v : 0;
+    return any(one->ecx, CPUID1_ECX_PDCM) && rdmsr_safe(MSR_IA32_PERF_CAPABILITIES, &v) ? v : 0;
 }
 
 static void read_cpuid(struct cpu_facts *f)
@@ -64,14 +58,14 @@ static void read_cpuid(struct cpu_facts *f)
     f->linear_bits = (sizes >> 8) & 0xff;
     f->xcr0 = (u64)xcr0.edx << 32 | xcr0.eax;
     f->xss = (u64)xs.edx << 32 | xs.ecx;
-    f->mce = any(base.edx, BIT(7));
-    f->xsave = any(base.ecx, BIT(26));
-    f->page_1g = any(ext.edx, BIT(26));
-    f->rdtscp = any(ext.edx, BIT(27));
-    f->rtm = any(seven.ebx, BIT(11));
-    f->invpcid = any(seven.ebx, BIT(10));
-    f->waitpkg = any(seven.ecx, BIT(5));
-    f->xsaves = any(xs.eax, BIT(3));
+    f->mce = any(base.edx, CPUID1_EDX_MCE);
+    f->xsave = any(base.ecx, CPUID1_ECX_XSAVE);
+    f->page_1g = any(ext.edx, CPUIDX_EDX_PAGE_1G);
+    f->rdtscp = any(ext.edx, CPUIDX_EDX_RDTSCP);
+    f->rtm = any(seven.ebx, CPUID7_EBX_RTM);
+    f->invpcid = any(seven.ebx, CPUID7_EBX_INVPCID);
+    f->waitpkg = any(seven.ecx, CPUID7_ECX_WAITPKG);
+    f->xsaves = any(xs.eax, CPUIDD_1_EAX_XSAVES);
     struct msr_cpuid words = {base, seven, shown(f, LEAF_PMU, 0), ext, perf_capabilities(&base),
                               f->phys_bits, f->linear_bits};
     f->msr = msr_limits_of(&words);

@@ -3,7 +3,7 @@
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/insn.h"
 #include "hv/arch/paging.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 #define EPT01_POOL_PAGES 96u

@@ -41,7 +41,7 @@ static void read_group_rest(struct cpu *cpu, u32 mask)
     if (any(mask, SNAP_RSP))
         st->rsp = vmcs_read(ENC_guest_rsp);
     for (u32 i = 0; any(mask, SNAP_PDPTE) && i < 4; i++)
-        st->pdpte[i] = vmcs_read(ENC_guest_pdptr0 + 2 * i);
+        st->pdpte[i] = vmcs_read(vmcs_pdpte(i));
 }
 
 /* The two groups of nearly every exit come first, so that CPUID costs two tests here. */
@@ -78,6 +78,12 @@ bool guest_is_64bit(struct cpu *cpu)
     return any(cpu->st.efer, EFER_LMA) && any(cpu->st.cs_ar, AR_L);
 }
 
+u64 reg_operand(struct cpu *cpu, enum reg r)
+{
+    u64 v = reg_read(cpu, r);
+    return guest_is_64bit(cpu) ? v : (u32)v;
+}
+
 /* SS.DPL is the CPL in every mode. SDM 3C 25.4.1 "Guest Register State" */
 u32 guest_cpl(struct cpu *cpu)
 {
@@ -104,14 +110,14 @@ void exit_advance(struct cpu *cpu)
     struct exit_state *st = &cpu->st;
     st->rip += cpu->exit.insn_len;
     /* Outside 64-bit mode the instruction pointer has 32 bits. */
-    if (__builtin_expect(st->rip >> 32 != 0, 0) && !guest_is_64bit(cpu))
+    if (UNLIKELY(st->rip >> 32 != 0) && !guest_is_64bit(cpu))
         st->rip = (u32)st->rip;
     vmcs_write(ENC_guest_rip, st->rip);
-    if (__builtin_expect(any(st->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS), 0)) {
+    if (UNLIKELY(any(st->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS))) {
         st->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
         vmcs_write(ENC_guest_interruptibility, st->interruptibility);
     }
-    if (__builtin_expect(!any(st->rflags, RFLAGS_TF | RFLAGS_RF), 1))
+    if (LIKELY(!any(st->rflags, RFLAGS_TF | RFLAGS_RF)))
         return;
     if (any(st->rflags, RFLAGS_TF))
         pend_single_step();

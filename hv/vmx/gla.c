@@ -1,13 +1,12 @@
 /* The pure page walk (hv/arch/pagewalk.h) meets the guest's registers and memory. */
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 u64 gla_table_read(void *vm, u64 gpa, unsigned size)
 {
     u64 v = 0;
-    bool there = gpa1_read(vm, GPA1(gpa), &v, size);
-    (void)there; /* all ones is the answer where nothing is */
+    gpa1_read_open(vm, GPA1(gpa), &v, size);
     return v;
 }
 
@@ -84,17 +83,13 @@ bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_sp
 void span_read(const struct vm *vm, const struct gla_span *span, void *to)
 {
     u32 done = 0;
-    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++]) {
-        bool there = gpa1_read(vm, span->at[i], (u8 *)to + done, span->size[i]);
-        (void)there;
-    }
+    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++])
+        gpa1_read_open(vm, span->at[i], (u8 *)to + done, span->size[i]);
 }
 
 void span_write(const struct vm *vm, const struct gla_span *span, const void *from)
 {
     u32 done = 0;
-    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++]) {
-        bool there = gpa1_write(vm, span->at[i], (const u8 *)from + done, span->size[i]);
-        (void)there;
-    }
+    for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++])
+        gpa1_write_open(vm, span->at[i], (const u8 *)from + done, span->size[i]);
 }

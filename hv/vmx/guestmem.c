@@ -1,7 +1,8 @@
 /* Translation of L1's physical addresses and bounded copies. Today RAM is identity; only
  * this file and EPT01 know. */
 #include "hv/vmx/guestmem.h"
-#include "hv/core/insn.h"
+#include "hv/arch/paging.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 static bool in_hole(const struct vm *vm, gpa1_t gpa1)
@@ -80,4 +81,19 @@ bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
         gpa1.a += part;
     }
     return whole;
+}
+
+void gpa1_read_open(const struct vm *vm, gpa1_t gpa1, void *to, size_t n)
+{
+    (void)!gpa1_read(vm, gpa1, to, n);
+}
+
+void gpa1_write_open(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
+{
+    (void)!gpa1_write(vm, gpa1, from, n);
+}
+
+void gpa1_read_pdptes(const struct vm *vm, u64 cr3, u64 pdpte[4])
+{
+    gpa1_read_open(vm, GPA1(cr3 & CR3_PDPT), pdpte, 4 * sizeof *pdpte);
 }

@@ -27,5 +27,11 @@ void *gpa1_map(const struct vm *vm, gpa1_t gpa1);
  * all ones, or was dropped. */
 bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n) MUST_CHECK;
 bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n) MUST_CHECK;
+/* The same, for callers to whom all ones and a dropped write are as good as memory. */
+void gpa1_read_open(const struct vm *vm, gpa1_t gpa1, void *to, size_t n);
+void gpa1_write_open(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n);
+/* The four PDPTEs at CR3 of a guest in PAE paging. Each is all ones, which no processor takes, where no memory is.
+ * SDM 3A 4.4.1 "PDPTE Registers" */
+void gpa1_read_pdptes(const struct vm *vm, u64 cr3, u64 pdpte[4]);
 
 #endif

@@ -3,31 +3,20 @@
  * exits. */
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define AR_NULL         AR_UNUSABLE
-#define LINK_NONE       (~0ull)
 #define TR_LIMIT_NULL   0xffffu
-
-/* Fields of one segment lie two apart, in the order of the captured array. */
-static void write_segment(u32 i, const struct handoff_seg *s)
-{
-    vmcs_write(ENC_guest_es_selector + 2 * i, s->selector);
-    vmcs_write(ENC_guest_es_base + 2 * i, s->base);
-    vmcs_write(ENC_guest_es_limit + 2 * i, s->limit);
-    vmcs_write(ENC_guest_es_ar + 2 * i, s->ar);
-}
 
 /* VM entry needs a usable busy TSS in TR; a firmware that never loaded TR gets one with selector
  * 0. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void write_segments(const struct handoff *h)
 {
-    /* The VMCS numbers CS, SS, DS, FS, GS, LDTR, TR behind ES just as the array does. */
-    for (u32 i = HANDOFF_ES; i <= HANDOFF_TR; i++)
-        write_segment(i, &h->seg[i]);
-    if (h->seg[HANDOFF_TR].ar == AR_NULL) {
-        struct handoff_seg tr = {.limit = TR_LIMIT_NULL, .ar = AR_P | AR_TYPE_BUSY_TSS};
-        write_segment(HANDOFF_TR, &tr);
+    for (enum seg_number i = SEG_ES; i < SEG_COUNT; i++)
+        vmcs_segment_write(i, &h->seg[i]);
+    if (h->seg[SEG_TR].ar == AR_NULL) {
+        struct segment tr = {.limit = TR_LIMIT_NULL, .ar = AR_P | AR_TYPE_BUSY_TSS};
+        vmcs_segment_write(SEG_TR, &tr);
     }
     vmcs_write(ENC_guest_gdtr_base, h->gdtr.base);
     vmcs_write(ENC_guest_gdtr_limit, h->gdtr.limit);
@@ -59,7 +48,7 @@ static void write_registers(struct cpu *cpu, const struct handoff *h)
     vmcs_write(ENC_guest_interruptibility, 0);
     vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
     vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
-    vmcs_write(ENC_vmcs_link_pointer, LINK_NONE);
+    vmcs_write(ENC_vmcs_link_pointer, NO_VMCS);
 }
 
 /* Every "enable" control whose instruction CPUID shows; without it the instruction is #UD. */
@@ -79,15 +68,10 @@ static void write_controls(struct cpu *cpu, const struct handoff *h)
     u32 long_mode = any(h->efer, EFER_LMA) ? ENTRY_IA32E_MODE_GUEST : 0;
 
     vmcs_write(ENC_pin_ctl, ctl_word(vcaps_pin(c), 0));
-    vmcs_write(ENC_cpu1_ctl, ctl_word(vcaps_cpu1(c), CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY));
+    vmcs_write(ENC_cpu1_ctl, ctl_word(vcaps_cpu1(c), L0_CPU1_CTL));
     vmcs_write(ENC_cpu2_ctl, ctl_word(vcaps_cpu2(c), want_cpu2(&vm->facts)));
-    vmcs_write(ENC_exit_ctl,
-               ctl_word(vcaps_exit(c), EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS |
-                                           EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
-                                           EXIT_LOAD_EFER | perf_exit));
-    vmcs_write(ENC_entry_ctl,
-               ctl_word(vcaps_entry(c), ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT |
-                                            ENTRY_LOAD_EFER | long_mode | perf_entry));
+    vmcs_write(ENC_exit_ctl, ctl_word(vcaps_exit(c), L0_EXIT_CTL | perf_exit));
+    vmcs_write(ENC_entry_ctl, ctl_word(vcaps_entry(c), L0_ENTRY_CTL | long_mode | perf_entry));
     vmcs_write(ENC_exception_bitmap, 0);
     vmcs_write(ENC_pf_error_code_mask, 0);
     vmcs_write(ENC_pf_error_code_match, 0);

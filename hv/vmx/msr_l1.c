@@ -2,7 +2,7 @@
 #include "hv/vmx/msr_l1.h"
 #include "hv/arch/msr_policy.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 static bool read_zero(struct cpu *cpu, u32 msr, u64 *v)

@@ -1,6 +1,6 @@
 /* Contract in outcome.h. */
 #include "hv/vmx/outcome.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 enum outcome fault(struct cpu *cpu, u32 vector, u32 error)
 {

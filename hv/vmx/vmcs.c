@@ -3,7 +3,7 @@
 #include "hv/vmx/vmx.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
 bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision)
@@ -82,6 +82,25 @@ void vmcs_write_host(const struct cpu *cpu)
     for (u32 i = 0; i < count; i++)
         vmcs_write(f[i].encoding, f[i].value);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
+}
+
+/* The fields of one segment lie two apart. SDM 3D B "Field Encoding in VMCS" */
+struct segment vmcs_segment_read(enum seg_number i)
+{
+    return (struct segment){
+        .base = vmcs_read(ENC_guest_es_base + 2 * i),
+        .limit = (u32)vmcs_read(ENC_guest_es_limit + 2 * i),
+        .ar = (u32)vmcs_read(ENC_guest_es_ar + 2 * i),
+        .selector = (u16)vmcs_read(ENC_guest_es_selector + 2 * i),
+    };
+}
+
+void vmcs_segment_write(enum seg_number i, const struct segment *s)
+{
+    vmcs_write(ENC_guest_es_selector + 2 * i, s->selector);
+    vmcs_write(ENC_guest_es_base + 2 * i, s->base);
+    vmcs_write(ENC_guest_es_limit + 2 * i, s->limit);
+    vmcs_write(ENC_guest_es_ar + 2 * i, s->ar);
 }
 
 const char *vmcs_field_name(u64 encoding)

@@ -20,19 +20,13 @@
 #include "hv/vmx/ept_l1.h"
 #include "hv/vmx/regs.h"
 #include "hv/vmx/snap.h"
+#include "hv/vmx/vmcs.h"
 #include "hv/core/boot_info.h"
 
 struct check_cpu;
 struct nested;
 struct paranoid;
 struct exit_row;
-
-/* A VMCS or VMXON region of ours, one page. */
-struct vmcs {
-    u8 *page;
-    hpa_t hpa;
-    u64 launched; /* VMRESUME from now on; cleared by vmcs_clear */
-};
 
 /* Where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page (hv/vmx/msr_l1.h). */
 struct msr_policy {
@@ -105,29 +99,6 @@ static inline struct cpu *cpu_of(struct percpu *p)
     return (struct cpu *)p;
 }
 
-/* vmcs.c */
-
-/* Allocates a region with the CPU's revision. False when memory is short. */
-bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
-/* VMCLEAR: initialises, or writes back. The region is then not launched. */
-void vmcs_clear(struct cpu *cpu, struct vmcs *v);
-/* VMPTRLD, skipped when it is current already. Drops cpu->have. */
-void vmcs_load(struct cpu *cpu, struct vmcs *v);
-/* What the host-state area of each VMCS is to hold, HOST_RIP apart. Returns how many fields. */
-#define VMCS_HOST_FIELDS 22u
-struct vmcs_host_field {
-    u64 encoding, value;
-};
-u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FIELDS]);
-/* HOST_RIP: vmcs01's exits may take the short way; L2's take their row. */
-u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01);
-/* Writes all of it to the current VMCS, HOST_RIP as for L2. */
-void vmcs_write_host(const struct cpu *cpu);
-/* A field's name; never NULL. */
-const char *vmcs_field_name(u64 encoding);
-/* Every field of the current VMCS that can be read, one line each. */
-void vmcs_dump(void);
-
 /* exit.c */
 
 /* Reads the exit reason and the groups of `mask`. @pre an exit has just happened. */
@@ -157,10 +128,18 @@ void exit_unpend_step(void);
 
 /* A general register by its encoding; RSP comes from and goes to the VMCS. */
 u64 reg_read(struct cpu *cpu, enum reg r);
+/* A register operand as an instruction takes it: whole in 64-bit mode, else its low 32 bits. Reads SNAP_MODE. */
+u64 reg_operand(struct cpu *cpu, enum reg r);
 void reg_write(struct cpu *cpu, enum reg r, u64 v);
 /* True when the current guest executes 64-bit code; its CPL. Read SNAP_MODE. */
 bool guest_is_64bit(struct cpu *cpu);
 u32 guest_cpl(struct cpu *cpu);
+
+/* What L0 needs of the controls of either VMCS. What is L0's own in vmcs01 alone stands in l1.c. */
+#define L0_CPU1_CTL  (CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY)
+#define L0_EXIT_CTL  (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
+                      EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+#define L0_ENTRY_CTL (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
 /* What a VM exit loads. The PAT is the one of reset. */
 #define HOST_EFER (EFER_LME | EFER_LMA | EFER_NXE)

@@ -159,15 +159,12 @@ static void operands_outside_64bit_mode(void **state)
     struct vmcs_image v;
     u64 value;
     memset(&v, 0xff, sizeof v);
-    assert_int_equal(vmcs12_operand(0xdeadbeef00006800, false), 0x6800);
-    assert_int_equal(vmcs12_operand(0xdeadbeef00006800, true), 0xdeadbeef00006800);
-    assert_int_equal(vmcs12_write(&v, &caps, vmcs12_operand(0x1122334400006800, false),
-                                  vmcs12_operand(0x5566778899aabbcc, false)), 0);
+    assert_int_equal(vmcs12_write(&v, &caps, (u32)0x1122334400006800, (u32)0x5566778899aabbcc), 0);
     assert_int_equal(v.guest_cr0, 0x99aabbcc);
-    assert_int_equal(vmcs12_write(&v, &caps, vmcs12_operand(0x1122334400006800, true), 0), 12);
-    assert_int_equal(vmcs12_write(&v, &caps, 0x2800, vmcs12_operand(~0ull, false)), 0);
+    assert_int_equal(vmcs12_write(&v, &caps, 0x1122334400006800, 0), 12);
+    assert_int_equal(vmcs12_write(&v, &caps, 0x2800, (u32)~0ull), 0);
     assert_int_equal(v.vmcs_link_pointer, 0xffffffff);
-    assert_int_equal(vmcs12_write(&v, &caps, 0x2801, vmcs12_operand(~0ull, false)), 0);
+    assert_int_equal(vmcs12_write(&v, &caps, 0x2801, (u32)~0ull), 0);
     assert_int_equal(v.vmcs_link_pointer, ~0ull);
     assert_int_equal(vmcs12_read(&v, &caps, 0x2801, &value), 0);
     assert_int_equal(value, 0xffffffff);

@@ -154,6 +154,29 @@ static void efer_rows(struct machine *m, struct vmcs_image *v)
     assert_int_equal(v->guest_efer, EFER_LME);
 }
 
+/* A register operand has 64 bits in 64-bit mode, else 32. SDM 3C 31.3 "VMX Instructions" */
+static void operand_rows(struct machine *m, struct vmcs_image *v)
+{
+    m->cpu->regs.gpr[REG_RCX] = 0x1122334455667788;
+    v->guest_efer = EFER_LME | EFER_LMA;
+    v->guest_cs_ar |= AR_L;
+    exit_snapshot(m->cpu, 0);
+    assert_int_equal(reg_operand(m->cpu, REG_RCX), 0x1122334455667788);
+    v->guest_cs_ar = (u16)(v->guest_cs_ar & ~AR_L); /* compatibility mode */
+    exit_snapshot(m->cpu, 0);
+    assert_int_equal(reg_operand(m->cpu, REG_RCX), 0x55667788);
+    v->guest_efer = 0;
+    v->guest_cs_ar |= AR_L; /* means nothing outside IA-32e mode */
+    exit_snapshot(m->cpu, 0);
+    assert_int_equal(reg_operand(m->cpu, REG_RCX), 0x55667788);
+}
+
+static void operands_have_the_modes_width(void **state)
+{
+    (void)state;
+    on_machine(operand_rows);
+}
+
 static void efer_is_judged(void **state)
 {
     (void)state;
@@ -317,6 +340,7 @@ int main(void)
         cmocka_unit_test(owned_bits),
         cmocka_unit_test(owned_write_runs_again),
         cmocka_unit_test(efer_is_judged),
+        cmocka_unit_test(operands_have_the_modes_width),
         cmocka_unit_test(vpids_have_tags),
         cmocka_unit_test(keys_are_obeyed),
         cmocka_unit_test(mitigations_stay),

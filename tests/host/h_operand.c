@@ -42,7 +42,7 @@ static void test_decode(void **state)
 static void test_linear64(void **state)
 {
     struct insn_operand op = {.seg = SEG_DS, .offset = 0x1000};
-    struct operand_segment s = {.base = 0x5000, .ar = AR_UNUSABLE};
+    struct segment s = {.base = 0x5000, .ar = AR_UNUSABLE};
     (void)state;
     assert_int_equal(operand_linear(&op, &s, true, 48, 8, false).gla, 0x1000);
     op.seg = SEG_FS;
@@ -83,7 +83,7 @@ static void test_linear32(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct insn_operand op = {.seg = SEG_DS, .offset = rows[i].offset};
-        struct operand_segment s = {.base = 0x100, .limit = rows[i].limit,
+        struct segment s = {.base = 0x100, .limit = rows[i].limit,
                                     .ar = rows[i].type | (u32)(AR_S | AR_P | (rows[i].db ? AR_DB : 0))};
         struct operand_address a = operand_linear(&op, &s, false, 48, 8, rows[i].write);
         assert_int_equal(a.ok, rows[i].ok);
@@ -94,7 +94,7 @@ static void test_linear32(void **state)
             assert_int_equal(operand_linear(&op, &s, false, 48, 8, rows[i].write).vector, VEC_SS);
     }
     struct insn_operand op = {.seg = SEG_ES, .offset = 0xfffffff0};
-    struct operand_segment s = {.base = 0x20, .limit = 0xffffffff, .ar = 3 | AR_S | AR_P | AR_DB};
+    struct segment s = {.base = 0x20, .limit = 0xffffffff, .ar = 3 | AR_S | AR_P | AR_DB};
     assert_int_equal(operand_linear(&op, &s, false, 48, 8, true).gla, 0x10);
     s.ar |= AR_UNUSABLE;
     assert_false(operand_linear(&op, &s, false, 48, 8, true).ok);

@@ -1,7 +1,7 @@
 /*
  * The instructions of hv/vmx/insn.h as functions of a processor made of memory (cpu.c). The Makefile includes this
  * file ahead of every source of the core that it compiles for the host, and tests/machine/fake stands before the
- * tree's root in the search for headers, so the two insn.h, GS and the door of hv/vmx/regs.h are replaced and all
+ * tree's root in the search for headers, so hv/vmx/insn.h, hv/core/privileged.h, GS and the door of hv/vmx/regs.h are replaced and all
  * else is what the product is made of.
  */
 #ifndef TESTS_MACHINE_FAKE_H

@@ -1,7 +1,7 @@
 /* The instructions that are not VMX's, and the parts of hv/core that are nothing but instructions. Contract in
  * machine.h and in the headers of the core. */
 #include "tests/machine/machine.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/core/log.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/vmx/regs.h"

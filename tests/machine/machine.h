@@ -7,7 +7,7 @@
 #define TESTS_MACHINE_MACHINE_H
 
 #include "tests/machine/fake.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/state/state.h"

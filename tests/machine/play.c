@@ -89,9 +89,9 @@ static enum vmx_enter l1_vmwrite(void)
     const struct nested *n = machine.cpu->nested;
     enum vmcs_field f = (enum vmcs_field)(play_byte() % F_COUNT);
     u64 encoding = vmcs12_desc(f)->encoding, value = play_edgy();
-    if (n->shadow_on && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
+    if (n->shadow01_on && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
         for (u32 i = 0; i < VMCS_SLOTS; i++)
-            if (machine.vmcs[i].hpa == n->shadow.hpa.a) {
+            if (machine.vmcs[i].hpa == n->shadow01.hpa.a) {
                 vmcs12_set(&machine.vmcs[i].v, f, value);
                 machine.current->v.exit_instruction_len = 2;
                 return machine_exit(EXIT_REASON_CPUID);

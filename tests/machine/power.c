@@ -125,9 +125,9 @@ bool machine_reset_to(enum machine_model model)
     return !vcaps_impossible(&m->caps);
 }
 
-static struct handoff_seg segment(u16 selector, u32 ar)
+static struct segment segment(u16 selector, u32 ar)
 {
-    return (struct handoff_seg){.limit = 0xffffffff, .ar = ar, .selector = selector};
+    return (struct segment){.limit = 0xffffffff, .ar = ar, .selector = selector};
 }
 
 static void fill_handoff(struct handoff *h)
@@ -136,11 +136,11 @@ static void fill_handoff(struct handoff *h)
                           .cr4 = machine.cr4, .efer = machine.msr_efer, .dr7 = 0x400};
     h->gdtr = (struct handoff_dtr){.limit = 0xff, .base = 0x8000};
     h->idtr = (struct handoff_dtr){.limit = 0xfff, .base = 0x9000};
-    for (u32 i = HANDOFF_ES; i <= HANDOFF_GS; i++)
+    for (u32 i = SEG_ES; i <= SEG_GS; i++)
         h->seg[i] = segment(0x10, 0xc093);
-    h->seg[HANDOFF_CS] = segment(8, 0xa09b);
-    h->seg[HANDOFF_LDTR] = (struct handoff_seg){.ar = AR_UNUSABLE};
-    h->seg[HANDOFF_TR] = (struct handoff_seg){.limit = 0x67, .ar = 0x8b, .selector = 0x18};
+    h->seg[SEG_CS] = segment(8, 0xa09b);
+    h->seg[SEG_LDTR] = (struct segment){.ar = AR_UNUSABLE};
+    h->seg[SEG_TR] = (struct segment){.limit = 0x67, .ar = 0x8b, .selector = 0x18};
 }
 
 bool machine_run(u32 profile, u32 shadow, u32 stress)

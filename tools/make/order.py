@@ -64,8 +64,8 @@ def faults(tree, listed):
 
 
 def place(lines, new):
-    """The index in `lines` before which `new` belongs. A header: before the source of its name, or
-    before the first file that includes it. A source: behind its header; or in the chapter of what
+    """The index in `lines` before which `new` belongs. A header: before the source of its name
+    and the first file that includes it. A source: behind its header; or in the chapter of what
     it includes last, behind its folder's last file there; or behind its folder's last file
     anywhere. Of a new folder: the folder above it."""
     at = {file_of(line): i for i, line in enumerate(lines) if file_of(line)}
@@ -75,13 +75,13 @@ def place(lines, new):
         chapter[i] = now
     stem, folder = os.path.splitext(new)[0], os.path.dirname(new)
     kin = [i for f, i in at.items() if os.path.splitext(f)[0] == stem]
-    if kin:
-        return min(kin) if new.endswith((".h", ".def")) else max(kin) + 1
     included = includes([new, *[f for f in at if os.path.exists(f)]])
     if new.endswith((".h", ".def")):
         users = [at[f] for f in at if new in included.get(f, ())]
-        if users:
-            return min(users)
+        if kin or users:
+            return min(kin + users)
+    elif kin:
+        return max(kin) + 1
     while folder and not any(f.startswith(folder + "/") for f in at):
         folder = os.path.dirname(folder)
     beside = [i for f, i in at.items() if f.startswith(folder + "/" if folder else "")]

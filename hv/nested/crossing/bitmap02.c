@@ -8,6 +8,7 @@
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 static const u64 *map01(const struct cpu *cpu)
 {
@@ -17,7 +18,7 @@ static const u64 *map01(const struct cpu *cpu)
 static const u64 *map12(const struct cpu *cpu)
 {
     const u64 *page = gpa1_map(cpu->vm, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
-    return page ? page : cpu->nested->ones;
+    return page ? page : cpu->nested->page_of_ones;
 }
 
 /* Without "use MSR bitmaps" in vmcs12, vmcs02 has none either and the map is not looked at; with no
@@ -29,7 +30,7 @@ void bitmap02_merge(struct cpu *cpu)
         return;
     const u64 *l1 = map12(cpu);
     msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, map01(cpu), l1);
-    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0) &&
+    if (stressed(cpu, STRESS_PARANOID) &&
         !msr_bitmap_covers(n->msr_bitmap02, map01(cpu), l1))
         panic("bug: MSR_BITMAP02 lets pass what L0 or L1 intercepts");
 }

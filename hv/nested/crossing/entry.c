@@ -14,15 +14,9 @@
 #include "hv/vmcs12/merge.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 /* ---- verdict ---------------------------------------------------------------------------- */
-
-static void read_pdptes(const struct cpu *cpu, u64 cr3, u64 pdpte[4])
-{
-    u64 table = cr3 & 0xffffffe0u; /* SDM 3A 4.4.1 "PDPTE Registers" */
-    if (!gpa1_read(cpu->vm, GPA1(table), pdpte, 4 * sizeof *pdpte))
-        return; /* nothing there: all ones, which the rules refuse */
-}
 
 /* The few bytes of memory that the rules speak of, each read once. */
 static void read_needs(struct cpu *cpu, struct check_env *env)
@@ -33,11 +27,10 @@ static void read_needs(struct cpu *cpu, struct check_env *env)
                       gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &env->vtpr, 1);
     env->pdpte_valid = any(needs, NEED_PDPTES);
     if (env->pdpte_valid)
-        read_pdptes(cpu, v->guest_cr3, env->pdpte);
+        gpa1_read_pdptes(cpu->vm, v->guest_cr3, env->pdpte);
     env->link_valid = any(needs, NEED_LINK);
-    if (env->link_valid &&
-        !gpa1_read(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header, sizeof env->link_header))
-        env->link_header = ~0u;
+    if (env->link_valid)
+        gpa1_read_open(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header, sizeof env->link_header);
 }
 
 /* What a verdict of these groups rests on can change without a change of vmcs12: memory, the
@@ -63,7 +56,7 @@ static struct verdict judge(struct cpu *cpu, struct check_env *env)
     env->current_vmptr = n->current.a;
     read_needs(cpu, env);
     struct verdict v = check_entry(&n->vmcs12, env, CHECK_ALL & ~n->settled, &broken);
-    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+    if (stressed(cpu, STRESS_PARANOID))
         judge_all(n, env, &broken);
     if (v.rule == R_NONE)
         n->settled = CHECK_ALL & ~(u32)NEVER_SETTLED;
@@ -82,9 +75,9 @@ static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
 }
 
 /* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
-void nested_forget_dropped(struct cpu *cpu)
+void nested_forget_nowhere(struct cpu *cpu)
 {
-    memset(cpu->nested->drop, 0xff, PAGE_SIZE);
+    memset(cpu->nested->page_of_nowhere, 0xff, PAGE_SIZE);
 }
 
 /* The pages that the CPU writes for L2. */
@@ -92,15 +85,15 @@ static void fill_written(struct cpu *cpu, struct merge_addr *a)
 {
     struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
-    hpa_t drop = mem_hpa(&cpu->vm->mem, n->drop);
+    hpa_t nowhere = mem_hpa(&cpu->vm->mem, n->page_of_nowhere);
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
-        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, drop);
+        a->virtual_apic = used_page(cpu, v->virtual_apic_addr, nowhere);
     if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
-        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, drop);
-    a->virtual_apic_nowhere = a->virtual_apic.a == drop.a;
+        a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, nowhere);
+    a->virtual_apic_nowhere = a->virtual_apic.a == nowhere.a;
     n->vapic_nowhere = a->virtual_apic_nowhere;
-    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == drop.a)
-        nested_forget_dropped(cpu);
+    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a)
+        nested_forget_nowhere(cpu);
 }
 
 static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
@@ -108,7 +101,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
     if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
-        hpa_t ones = mem_hpa(&cpu->vm->mem, n->ones);
+        hpa_t ones = mem_hpa(&cpu->vm->mem, n->page_of_ones);
         a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
@@ -124,11 +117,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
 
 /* What L0 needs in vmcs02: its own exits' state handling, its MSR map, its second level. */
 static const struct merge_l0 needs_of_l0 = {
-    .cpu1 = CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY,
-    .cpu2 = CPU2_ENABLE_EPT,
-    .exit = EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT |
-            EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-    .entry = ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER,
+    .cpu1 = L0_CPU1_CTL, .cpu2 = CPU2_ENABLE_EPT, .exit = L0_EXIT_CTL, .entry = L0_ENTRY_CTL,
 };
 
 /* No counter runs in root, so what L1 has in IA32_PERF_GLOBAL_CTRL is in vmcs01 alone. */
@@ -201,7 +190,7 @@ static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
     if (n->init_blocked)
         take_init(cpu);
-    else if (__builtin_expect(window_wakes(&n->vmcs12), 0))
+    else if (UNLIKELY(window_wakes(&n->vmcs12)))
         nested_reflect_event(cpu, EXIT_REASON_INTERRUPT_WINDOW, 0);
 }
 
@@ -214,9 +203,9 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     enum outcome out;
     if (!nested_permitted(cpu, &out))
         return out;
-    if (n->current.a == NO_VMCS12 || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
+    if (n->current.a == NO_VMCS || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
         return nested_fail_invalid(cpu);
-    nested_shadow_pull(cpu);
+    shadow01_pull(cpu);
     exit_more(cpu, SNAP_STEP);
     if (any(cpu->st.interruptibility, BLOCKING_BY_MOV_SS))
         return nested_fail(cpu, insn, ERR_ENTRY_MOV_SS);

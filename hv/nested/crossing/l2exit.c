@@ -12,7 +12,7 @@
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
@@ -66,7 +66,7 @@ void nested_run_l1(struct cpu *cpu)
  * SDM 3C 27.3.2.5 "Updating Non-Register State" */
 void nested_run_l2(struct cpu *cpu)
 {
-    if (__builtin_expect(cpu->nmi_waits, 0))
+    if (UNLIKELY(cpu->nmi_waits))
         (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* asked anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
@@ -82,7 +82,7 @@ static bool io_hit(const struct cpu *cpu)
     const struct nested *n = cpu->nested;
     const void *a = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_a_addr));
     const void *b = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_b_addr));
-    return io_bitmap_hit(a ? a : n->ones, b ? b : n->ones, qual_io_port(cpu->exit.qual),
+    return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones, qual_io_port(cpu->exit.qual),
                          qual_io_size(cpu->exit.qual));
 }
 
@@ -105,8 +105,7 @@ static u64 source_operand(struct cpu *cpu)
     u64 q = cpu->exit.qual;
     if (qual_cr_type(q) == CR_LMSW)
         return qual_cr_lmsw(q);
-    u64 v = reg_read(cpu, (enum reg)qual_cr_gpr(q));
-    return guest_is_64bit(cpu) ? v : (u32)v;
+    return reg_operand(cpu, (enum reg)qual_cr_gpr(q));
 }
 
 /* ---- the exit --------------------------------------------------------------------------- */
@@ -240,7 +239,7 @@ static bool wrote_nowhere(struct cpu *cpu)
 {
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
         return false;
-    nested_forget_dropped(cpu);
+    nested_forget_nowhere(cpu);
     return true;
 }
 

@@ -13,8 +13,7 @@
 static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
 {
     struct msr_entry e;
-    if (!gpa1_read(cpu->vm, GPA1(area + i * sizeof e), &e, sizeof e))
-        e.reserved = ~0u; /* nothing there: all ones */
+    gpa1_read_open(cpu->vm, GPA1(area + i * sizeof e), &e, sizeof e);
     return e;
 }
 
@@ -87,8 +86,7 @@ u32 nested_msr_store(struct cpu *cpu)
         if (i >= limit || check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !read_for_store(cpu, &e))
             return i + 1;
         u64 at = v->exit_msr_store_addr + i * sizeof e + offsetof(struct msr_entry, value);
-        if (!gpa1_write(cpu->vm, GPA1(at), &e.value, sizeof e.value))
-            continue; /* no memory there: dropped */
+        gpa1_write_open(cpu->vm, GPA1(at), &e.value, sizeof e.value);
     }
     return 0;
 }

@@ -25,7 +25,7 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 /* ---- one function each ---- */
 
 /* entry.c: the page that takes writes to nowhere reads as all ones again. */
-void nested_forget_dropped(struct cpu *cpu);
+void nested_forget_nowhere(struct cpu *cpu);
 /* reflect.c: L1 gets an exit of L2 that L0 makes up. *x is the whole exit information. @pre as nested_reflect */
 void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x);
 /* abort.c: leaves L2, and L1's processor shuts down. SDM 3C 28.7 "VMX Aborts" */

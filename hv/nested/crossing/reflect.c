@@ -9,19 +9,12 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-static void read_host_pdptes(const struct cpu *cpu, struct host_env *h)
-{
-    u64 table = h->v12->host_cr3 & 0xffffffe0u;
-    if (!gpa1_read(cpu->vm, GPA1(table), h->pdpte, sizeof h->pdpte))
-        return; /* nothing there: all ones, which abort the exit */
-}
-
 /* L1's host state into vmcs01, then its exit MSR-load area. */
 static void resume_l1(struct cpu *cpu, struct host_env *h)
 {
     struct nested *n = cpu->nested;
     if (host_needs_pdptes(h->v12))
-        read_host_pdptes(cpu, h);
+        gpa1_read_pdptes(cpu->vm, h->v12->host_cr3, h->pdpte);
     enum vmx_abort abort = sync_host12(h, &n->image01);
     if (abort != ABORT_NONE) {
         vmx_abort(cpu, abort);
@@ -32,7 +25,7 @@ static void resume_l1(struct cpu *cpu, struct host_env *h)
     if (nested_msr_load_exit(cpu) != 0)
         vmx_abort(cpu, ABORT_LOAD_MSR);
     else
-        nested_shadow_push(cpu);
+        shadow01_push(cpu);
 }
 
 static void leave_l2(struct cpu *cpu, const struct vmexit *x)

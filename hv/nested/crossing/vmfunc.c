@@ -6,7 +6,7 @@
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
 #define EPTP_LIST_ENTRIES 512u
 

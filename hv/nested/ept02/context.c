@@ -1,35 +1,35 @@
 /*
- * EPT02's contexts: which tables stand for which EPTP12, and what INVEPT does to them. What the
- * tlb= option means for EPT is decided here and in fill.c. Contract in ept02.h and tables.h.
- * CAVEAT(tlb-strict)
+ * EPT02's contexts: which root table stands for which EPTP12, and what INVEPT does to the tables below it. Contract in
+ * ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    return mem_hpa(&cpu->vm->mem, table_of(e, c->root)).a | EPTP_WALK_4 | MT_WB | (c->eptp12 & EPTP_AD);
+    return mem_hpa(&cpu->vm->mem, entries_of(e, c->root)).a | EPTP_WALK_4 | MT_WB | (c->eptp12 & EPTP_AD);
 }
 
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c)
 {
     ept_flush(cpu->vm, ept02_eptp(cpu, c));
-    cpu->nested->ept02->owed = false;
+    cpu->nested->ept02->flush_owed = false;
 }
 
 bool ept02_flush_owed(const struct cpu *cpu)
 {
-    return cpu->nested->ept02->owed;
+    return cpu->nested->ept02->flush_owed;
 }
 
 static void drop_context(const struct cpu *cpu, struct ept02_context *c)
 {
-    if (c->root == NO_NODE)
+    if (c->root == NO_TABLE)
         return;
     ept02_free_tree(cpu, c->root);
     ept02_flush(cpu, c);
-    c->root = NO_NODE;
+    c->root = NO_TABLE;
 }
 
 static void drop_all(struct cpu *cpu)
@@ -40,13 +40,13 @@ static void drop_all(struct cpu *cpu)
     e->generation01 = cpu->vm->ept01.generation;
 }
 
-/* Of those that have tables, `but` excepted; NULL when there is none. */
+/* Of the contexts that have tables, `but` excepted. NULL: there is none. */
 static struct ept02_context *least_recently_used(struct ept02 *e, const struct ept02_context *but)
 {
     struct ept02_context *oldest = NULL;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++) {
         struct ept02_context *c = &e->context[i];
-        if (c != but && c->root != NO_NODE && (!oldest || c->used_at < oldest->used_at))
+        if (c != but && c->root != NO_TABLE && (!oldest || c->used_at < oldest->used_at))
             oldest = c;
     }
     return oldest;
@@ -67,20 +67,19 @@ static struct ept02_context *unused(const struct cpu *cpu)
 {
     struct ept02 *e = cpu->nested->ept02;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
-        if (e->context[i].root == NO_NODE)
+        if (e->context[i].root == NO_TABLE)
             return &e->context[i];
     struct ept02_context *oldest = least_recently_used(e, NULL);
     drop_context(cpu, oldest);
     return oldest;
 }
 
-/* The CPU tags what it caches with EPTP bits 51:12 alone, so that EPTPs which differ in their flags
- * share it; only tlb=strict does that to L1. SDM 3C 29.4.2 "Creating and Using Cached Translation
- * Information" */
+/* The CPU tags what it caches with EPTP bits 51:12 alone, so EPTPs that differ only in their flags share it.
+ * SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
 static bool stands_for(const struct cpu *cpu, const struct ept02_context *c, u64 eptp12)
 {
-    u64 tag = cpu->vm->tlb == BOOT_TLB_STRICT ? EPT_ADDR : ~0ull;
-    return c->root != NO_NODE && !any(c->eptp12 ^ eptp12, tag);
+    u64 tag = cpu->nested->tlb.shares_by_address ? EPT_ADDR : ~0ull;
+    return c->root != NO_TABLE && !any(c->eptp12 ^ eptp12, tag);
 }
 
 static struct ept02_context *find(const struct cpu *cpu, u64 eptp12)
@@ -99,7 +98,7 @@ static struct ept02_context *make(const struct cpu *cpu, u64 eptp12)
     struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *c = unused(cpu);
     u16 root;
-    while ((root = ept02_take(e, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_NODE)
+    while ((root = ept02_take_table(e, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_TABLE)
         drop_context(cpu, least_recently_used(e, c));
     *c = (struct ept02_context){.eptp12 = eptp12, .root = root};
     ept02_flush(cpu, c); /* the root page may have been another context's */
@@ -114,7 +113,7 @@ struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
     struct ept02_context *c = find(cpu, eptp12);
     if (!c)
         c = make(cpu, eptp12);
-    c->mixed |= any(c->eptp12 ^ eptp12, EPTP_AD);
+    c->mixed_flags |= any(c->eptp12 ^ eptp12, EPTP_AD);
     c->eptp12 = eptp12;
     c->used_at = ++e->clock;
     e->last = c;
@@ -123,37 +122,37 @@ struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
 
 /* ---- INVEPT ----------------------------------------------------------------------------- */
 
-/* Compares now, not when L1 executed INVEPT: between that and this entry nothing may be cached for
- * the EPTP12, so what L1 changed since then without another INVEPT holds too. The CPU's own cache
- * goes whatever was found: combined mappings depend on L2's paging structures as well. */
+/* What an INVEPT of L1's has left to do. The comparison happens at the VM entry and not at the INVEPT: between the two
+ * the EPTP12 has nothing cached, so what L1 changed in between holds as well. The CPU's own cache is flushed whatever
+ * the comparison found, as combined mappings depend on L2's paging structures too. */
 static void revalidate(const struct cpu *cpu, struct ept02_context *c)
 {
-    if (c->mixed)
+    if (c->mixed_flags)
         ept02_drop_entries(cpu, c->root);
     else
         ept02_compare(cpu, c->root);
     ept02_flush(cpu, c);
-    c->invalidated = c->mixed = false;
+    c->invalidated = c->mixed_flags = false;
 }
 
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
 {
-    if (any(cpu->vm->stress, STRESS_EVICT) || cpu->vm->tlb == BOOT_TLB_EAGER)
+    if (stressed(cpu, STRESS_EVICT) || cpu->nested->tlb.forgets)
         drop_all(cpu);
     struct ept02_context *c = ept02_context(cpu, eptp12);
     cpu->nested->ept02->run++;
     if (c->invalidated)
         revalidate(cpu, c);
-    if (cpu->nested->ept02->asking == c) {
-        ept02_fill_asked(cpu, c);
+    if (cpu->nested->ept02->awaiting == c) {
+        ept02_fill_awaited(cpu, c);
         c = ept02_context(cpu, eptp12);
     }
     return ept02_eptp(cpu, c);
 }
 
+/* INVEPT names the tables by EPTP bits 51:12. Two contexts may differ in other bits alone. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12)
 {
-    /* INVEPT names the tables by EPTP bits 51:12; two EPTPs may share them. */
     struct ept02 *e = cpu->nested->ept02;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         if (!any(e->context[i].eptp12 ^ eptp12, EPT_ADDR))
@@ -174,6 +173,6 @@ bool ept02_init(struct cpu *cpu)
     if (!e)
         return false;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
-        e->context[i].root = NO_NODE;
+        e->context[i].root = NO_TABLE;
     return ept02_tables_init(cpu);
 }

@@ -1,11 +1,8 @@
 /*
- * EPT02: what L2's guest-physical addresses mean to the CPU, composed lazily from EPT12 over
- * EPT01. One context per EPTP12 that L1 uses, found again by it; tables from one bounded pool.
- * To L1 all of it is the TLB and the paging-structure caches of its processor: what is filled
- * stays, as the SDM allows, until an INVEPT, and nothing that INVEPT forbids outlives it.
- * SDM 3C 29.4.3 "Invalidating Cached Translation Information"
- *
- * Here: what the rest of hv/nested calls. The tables are tables.h's.
+ * EPT02: the tables that the CPU walks for L2's guest-physical addresses. They are composed from EPT12 (L1's tables)
+ * over EPT01 (L0's tables for L1), one entry at a time, when L2 first needs it. To L1 all of EPT02 is the TLB and the
+ * paging-structure caches of its processor: what was filled stays until an INVEPT, as the SDM allows, and nothing that
+ * an INVEPT forbids outlives it. SDM 3C 29.4.3 "Invalidating Cached Translation Information"
  */
 #ifndef HV_NESTED_EPT02_EPT02_H
 #define HV_NESTED_EPT02_EPT02_H
@@ -16,8 +13,8 @@
 /* Takes all memory of EPT02. False when memory is short. */
 bool ept02_init(struct cpu *cpu) MUST_CHECK;
 
-/* The EPTP for vmcs02 that stands for this EPTP12: found again, or a new and empty context. Holds
- * nothing that an INVEPT of L1's forbids. To be called whenever L2 gets to run with the EPTP12. */
+/* The EPTP for vmcs02 that stands for this EPTP12. What it leads to was found again or is empty, and holds nothing that
+ * an INVEPT of L1's forbids. To be called whenever L2 gets to run with the EPTP12. */
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
 
 /* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
@@ -31,18 +28,18 @@ struct ept12_access {
  * SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
-/* EPT01 may have been built anew while L2 is current: vmcs02 then gets the EPTP of an EPT02 that follows it. Does
- * nothing while L1 runs, or without EPT12. */
+/* EPT01 may have been built anew while L2 is current. vmcs02 then gets the EPTP of an EPT02 made over the new one. Does
+ * nothing while L1 runs, or when vmcs12 does not use EPT. */
 void ept02_follow(struct cpu *cpu);
 
-/* The CPU says that EPT02 is misconfigured, which is a bug of ours: all of it is made anew.
+/* The CPU says that EPT02 is misconfigured, which is a bug of ours: drops all of it, to be made anew.
  * @pre in_l2, vmcs02 is current */
 void ept02_start_over(struct cpu *cpu);
 
-/* stress=paranoid: a mapping was taken from EPT02 and the CPU not told. */
+/* stress=paranoid: an entry was taken out of EPT02, and the CPU was not told. */
 bool ept02_flush_owed(const struct cpu *cpu);
 
-/* INVEPT by L1, of one EPTP12 or of all: noted, and done when L2 next runs with it. */
+/* INVEPT by L1, of one EPTP12 or of all. It is remembered, and done when L2 next runs with the EPTP12. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);
 

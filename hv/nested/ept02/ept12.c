@@ -1,6 +1,6 @@
 /*
- * EPT12, L1's tables: walked in L1's memory for an exit of L2, and marked accessed and dirty there.
- * What a walk means is hv/ept's; what is made of it, fill.c's.
+ * EPT12, L1's tables. An exit of L2 is answered by a walk through them in L1's memory, which marks their entries
+ * accessed and dirty as the CPU does. The walk itself is pure (hv/ept). Contract in ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/arch/pagewalk.h"
@@ -13,8 +13,8 @@ static u64 fetch(void *ctx, gpa1_t at)
     return entry ? *entry : ~0ull;
 }
 
-/* Accessed and dirty flags into EPT12; false: L1 changed an entry meanwhile, walk again. An entry is
- * aligned, as its table is a page and its index counts entries, so the locked access is never split. */
+/* Stores accessed and dirty flags into EPT12. False: an entry changed meanwhile, and the walk must be done again. An
+ * entry is aligned, as its table is a page and its index counts entries, so the locked access is never split. */
 static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 {
     for (unsigned i = 0; i < w->steps; i++) {
@@ -34,7 +34,7 @@ void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12
     ept_walk_from(&env, from, a->gpa2, a->qual, w);
 }
 
-/* L1 cannot change an entry under the walk while L0 runs on its one CPU; a device may. */
+/* L1 cannot change an entry during the walk while L0 runs on its one CPU. A device may. */
 bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
 {
     for (u32 i = 0; i < WALK_TRIES; i++) {
@@ -48,7 +48,7 @@ bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu)
 {
     ept02_forget(cpu, GPA2(cpu->exit.gpa), by_cpu);
-    if (w->result == EPT_MISCONFIG) { /* not the violation that the hardware saw: no qualification */
+    if (w->result == EPT_MISCONFIG) { /* the CPU saw a violation of EPT02; a misconfiguration has no qualification */
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;
         return REFLECT;

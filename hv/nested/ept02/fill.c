@@ -1,14 +1,14 @@
 /*
- * Filling EPT02: see ept02.h. Which leaf stands where, and whose fault a violation is, is decided
- * by the pure walk and composition of hv/ept; where the tables come from is tables.c's.
+ * Filling EPT02 after an EPT violation of L2. The pure walk of hv/ept decides whose fault the violation is, and the pure
+ * composition there decides what a leaf holds. Contract in ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-/* Where a walk of EPT12 begins, and the EPT02 table that stands over that of EPT12. */
+/* Where a walk of EPT12 begins, and the EPT02 table that stands over the EPT12 table there. */
 struct start {
-    u16 node;
+    u16 table;
     struct ept_from from;
 };
 
@@ -17,122 +17,123 @@ static struct start from_root(const struct ept02_context *c)
     return (struct start){c->root, ept_from_root(c->eptp12)};
 }
 
-/* Whether the EPT12 entries above need not be read again. A processor may remember them until the
- * next INVEPT (its paging-structure caches), and tlb=strict does; else they count for the run of L2
- * in which they were read. SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
-static bool remembered(const struct cpu *cpu, u16 node)
+/* Whether the EPT12 entries above this table need not be read again. A processor may remember them until the next
+ * INVEPT, in its paging-structure caches. SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
+static bool upper_is_known(const struct cpu *cpu, u16 table)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    const struct ept02_node *n = &e->nodes[node];
-    if (n->table12.a == NO_TABLE12)
+    const struct table_record *r = &e->record[table];
+    if (r->table12.a == NO_TABLE12)
         return false;
-    return cpu->vm->tlb == BOOT_TLB_STRICT ? n->seen != 0 : n->seen == e->run;
+    return cpu->nested->tlb.keeps_upper ? r->walked_in_run != 0 : r->walked_in_run == e->run;
 }
 
-static struct start from_remembered(const struct cpu *cpu, const struct ept02_context *c, gpa2_t gpa2)
+static struct start from_known(const struct cpu *cpu, const struct ept02_context *c, gpa2_t gpa2)
 {
     const struct ept02 *e = cpu->nested->ept02;
     struct start s = from_root(c);
     for (;;) {
         unsigned i = index_at(gpa2, s.from.level);
-        u64 entry = table_of(e, s.node)[i], copy = copy_of(e, s.node)[i];
-        if (!is_table(entry, s.from.level) || copy == NOT_AS_MADE)
+        u64 entry = entries_of(e, s.table)[i], source = made_from(e, s.table)[i];
+        if (!is_table(entry, s.from.level) || source == MADE_FROM_SEVERAL)
             return s;
         u16 child = ept02_child(cpu, entry);
-        if (!remembered(cpu, child))
+        if (!upper_is_known(cpu, child))
             return s;
-        s.node = child;
-        s.from.table = e->nodes[child].table12;
-        s.from.level = e->nodes[child].level;
-        s.from.perm &= (u8)copy;
+        s.table = child;
+        s.from.table = e->record[child].table12;
+        s.from.level = e->record[child].level;
+        s.from.perm &= (u8)source;
     }
 }
 
 /* ---- entries ---------------------------------------------------------------------------- */
 
-static void mark_filled(struct ept02 *e, u16 node, unsigned i)
+static void mark_filled(struct ept02 *e, u16 table, unsigned i)
 {
-    e->nodes[node].filled |= BIT(i / EPT02_LINE);
+    e->record[table].filled |= BIT(i / EPT02_LINE);
 }
 
-/* Notes the EPT12 entry that entry i stands for. When L1 changed it without an INVEPT and the
- * table below stays, some of what is there was made from the old one: the next INVEPT has to
- * drop it, whatever EPT12 holds by then. Only flags that are set besides change nothing. */
-static void note(struct ept02 *e, u16 node, unsigned i, u64 entry12, bool table_stays)
+/* Remembers the EPT12 entry that entry i is made from. L1 may have changed that without an INVEPT. When the table
+ * below stays, some of its entries were made under the old one, and the next INVEPT has to drop the table whatever
+ * EPT12 holds by then. An EPT12 entry that differs only in accessed and dirty flags which are now set counts as
+ * unchanged. */
+static void remember_source(struct ept02 *e, u16 table, unsigned i, u64 entry12, bool table_stays)
 {
-    u64 *copy = &copy_of(e, node)[i], flags = EPT_A | EPT_D;
-    bool same = (*copy | flags) == (entry12 | flags) && !any(*copy, ~entry12);
-    *copy = table_stays && !same ? NOT_AS_MADE : entry12;
-    mark_filled(e, node, i);
+    u64 *source = &made_from(e, table)[i], flags = EPT_A | EPT_D;
+    bool same = (*source | flags) == (entry12 | flags) && !any(*source, ~entry12);
+    *source = table_stays && !same ? MADE_FROM_SEVERAL : entry12;
+    mark_filled(e, table, i);
 }
 
-/* A table over another one of EPT12 goes: but for tlb=strict, where a violation drops only what
- * would be used for its own address, as the SDM has it, and note() remembers the rest.
+/* Whether the EPT02 table in entry i may be filled further, when EPT12 leads to `table12` there. A table over that one
+ * may. A table over another one is dropped, unless tlb= keeps it: the SDM lets a violation drop only the translation of
+ * its own address. remember_source marks such a table, so that the next INVEPT drops it.
  * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
-static bool table_stays(const struct cpu *cpu, u16 node, unsigned i, gpa1_t table12)
+static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    u64 entry = table_of(e, node)[i];
-    if (!is_table(entry, e->nodes[node].level))
+    u64 entry = entries_of(e, table)[i];
+    if (!is_table(entry, e->record[table].level))
         return false;
-    return cpu->vm->tlb == BOOT_TLB_STRICT || e->nodes[ept02_child(cpu, entry)].table12.a == table12.a;
+    return cpu->nested->tlb.keeps_tables || e->record[ept02_child(cpu, entry)].table12.a == table12.a;
 }
 
 /* An empty table over `table12` in place of what entry i held. False: the pool is empty. */
-static bool put_table(const struct cpu *cpu, u16 node, unsigned i, gpa1_t table12)
+static bool put_table(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    u64 copy = copy_of(e, node)[i];
-    u16 child = ept02_take(e, (u8)(e->nodes[node].level - 1), table12);
-    if (child == NO_NODE)
+    u64 source = made_from(e, table)[i];
+    u16 child = ept02_take_table(e, (u8)(e->record[table].level - 1), table12);
+    if (child == NO_TABLE)
         return false;
-    ept02_drop_entry(cpu, node, i);
-    copy_of(e, node)[i] = copy;
-    table_of(e, node)[i] = mem_hpa(&cpu->vm->mem, table_of(e, child)).a | EPT_RWX;
-    mark_filled(e, node, i);
+    ept02_drop_entry(cpu, table, i);
+    made_from(e, table)[i] = source;
+    entries_of(e, table)[i] = mem_hpa(&cpu->vm->mem, entries_of(e, child)).a | EPT_RWX;
+    mark_filled(e, table, i);
     return true;
 }
 
-static void put_leaf(const struct cpu *cpu, u16 node, unsigned i, u64 leaf)
+static void put_leaf(const struct cpu *cpu, u16 table, unsigned i, u64 leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
-    u64 *entry = &table_of(e, node)[i];
-    if (is_table(*entry, e->nodes[node].level)) {
+    u64 *entry = &entries_of(e, table)[i];
+    if (is_table(*entry, e->record[table].level)) {
         ept02_free_tree(cpu, ept02_child(cpu, *entry));
-        e->owed = true;
+        e->flush_owed = true;
     }
     *entry = leaf;
-    mark_filled(e, node, i);
+    mark_filled(e, table, i);
 }
 
-/* Puts the leaf in its place below `node`, where the walk began, and notes each EPT12 entry on the
- * way. Returns the table that it is in, or NO_NODE when the pool is empty. */
-static u16 map(const struct cpu *cpu, u16 node, const struct ept_walk *w, const struct ept02_leaf *leaf)
+/* Puts the leaf in its place below `table`, where the walk began, and remembers each EPT12 entry on the way. Returns
+ * the table that holds the leaf, or NO_TABLE when the pool is empty. */
+static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w, const struct ept02_leaf *leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
     for (u8 step = 0;; step++) {
-        u8 level = e->nodes[node].level;
+        u8 level = e->record[table].level;
         unsigned i = index_at(leaf->base, level);
         bool here = leaf->size == level_size(level), deeper = step + 1u < w->steps;
         gpa1_t below = GPA1(deeper ? w->step[step + 1].at.a & ~(PAGE_SIZE - 1) : NO_TABLE12);
-        bool stays = !here && table_stays(cpu, node, i, below);
+        bool stays = !here && table_stays(cpu, table, i, below);
         if (step < w->steps)
-            note(e, node, i, w->step[step].next, stays);
+            remember_source(e, table, i, w->step[step].next, stays);
         if (here) {
-            put_leaf(cpu, node, i, leaf->entry);
-            return node;
+            put_leaf(cpu, table, i, leaf->entry);
+            return table;
         }
-        if (!stays && !put_table(cpu, node, i, below))
-            return NO_NODE;
-        node = ept02_child(cpu, table_of(e, node)[i]);
-        e->nodes[node].seen = e->run;
+        if (!stays && !put_table(cpu, table, i, below))
+            return NO_TABLE;
+        table = ept02_child(cpu, entries_of(e, table)[i]);
+        e->record[table].walked_in_run = e->run;
     }
 }
 
-/* The other leaves in the cache line of EPT12 that was just read, when they need no more than their
- * address put in: each saves an exit. The SDM lets a processor cache what no access asked for; leaves
- * alike in all flags have had theirs set by earlier accesses. */
-static void fill_line(const struct cpu *cpu, u16 node, const struct ept_walk *w, const struct ept02_leaf *leaf,
+/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ from this leaf in
+ * nothing but their address. Each saves an exit. The SDM lets a processor cache what no access asked for, and the
+ * accessed and dirty flags of such leaves have been set by earlier accesses. */
+static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w, const struct ept02_leaf *leaf,
                       const struct ept01_leaf *leaf01)
 {
     struct ept02 *e = cpu->nested->ept02;
@@ -140,22 +141,23 @@ static void fill_line(const struct cpu *cpu, u16 node, const struct ept_walk *w,
     u64 entry12 = w->step[w->steps - 1].next;
     const volatile u64 *line12 = gpa1_map(cpu->vm, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
     unsigned line = index_at(leaf->base, 1) & ~(EPT02_LINE - 1);
-    u64 *table = table_of(e, node) + line, *copy = copy_of(e, node) + line;
+    u64 *entry = entries_of(e, table) + line, *source = made_from(e, table) + line;
     for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
         u64 other12 = line12[i]; /* once: a device may write there */
-        if (!ept_leaves_alike(entry12, other12, leaf01) || copy[i] != 0 || table[i] != EPT02_EMPTY)
+        if (!ept_leaves_alike(entry12, other12, leaf01) || source[i] != 0 || entry[i] != EPT02_EMPTY)
             continue;
-        table[i] = ept_compose_alike(leaf->entry, other12, leaf01);
-        copy[i] = other12;
+        entry[i] = ept_compose_alike(leaf->entry, other12, leaf01);
+        source[i] = other12;
     }
 }
 
-/* The table is made from the one that the walk ended in, and the leaf maps something. */
-static bool line_fillable(const struct ept02 *e, u16 node, const struct ept_walk *w, u64 leaf)
+/* Whether fill_line may look beside the leaf: the EPT02 table stands over the EPT12 table in which the walk ended, and
+ * the leaf maps something. */
+static bool line_fillable(const struct ept02 *e, u16 table, const struct ept_walk *w, u64 leaf)
 {
     gpa1_t at = w->step[w->steps - 1].at;
     return w->leaf.size == PAGE_SIZE && any(leaf, EPT_RWX) &&
-           e->nodes[node].table12.a == (at.a & ~(PAGE_SIZE - 1));
+           e->record[table].table12.a == (at.a & ~(PAGE_SIZE - 1));
 }
 
 /* ---- the violation ---------------------------------------------------------------------- */
@@ -176,57 +178,58 @@ static u64 largest_leaf(const struct cpu_facts *f)
     return f->ept_1g ? SIZE_1G : f->ept_2m ? SIZE_2M : PAGE_SIZE;
 }
 
-/* tlb=strict: no larger than the tables allow that are there, as those stay. */
-static u64 largest_strict(const struct cpu *cpu, u16 node, gpa2_t gpa2)
+/* The largest leaf that fits below the tables that are there. For a tlb= that keeps those tables. */
+static u64 largest_below_tables(const struct cpu *cpu, u16 table, gpa2_t gpa2)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    u8 level = e->nodes[node].level;
-    u64 entry = table_of(e, node)[index_at(gpa2, level)];
+    u8 level = e->record[table].level;
+    u64 entry = entries_of(e, table)[index_at(gpa2, level)];
     if (!is_table(entry, level))
         return level_size(level);
-    return largest_strict(cpu, ept02_child(cpu, entry), gpa2);
+    return largest_below_tables(cpu, ept02_child(cpu, entry), gpa2);
 }
 
-/* When there is no room, or EPT01 had to start over, this makes it and fills nothing: L2 repeats its
- * access and comes again. */
-static void fill(struct cpu *cpu, struct ept02_context *c, u16 node, const struct ept_walk *w, gpa2_t gpa2)
+/* Fills EPT02 for one access that EPT12 allows. When the pool is empty this makes room and fills nothing; when EPT01 was
+ * built anew on the way it fills nothing either. L2 then repeats its access, and comes again. */
+static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const struct ept_walk *w, gpa2_t gpa2)
 {
     struct ept02 *e = cpu->nested->ept02;
     struct compose_env env = {.ad = any(c->eptp12, EPTP_AD), .max_size = largest_leaf(&cpu->vm->facts)};
     struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
     if (e->generation01 != cpu->vm->ept01.generation)
         return;
-    if (cpu->vm->tlb == BOOT_TLB_STRICT) {
-        u64 size = largest_strict(cpu, node, gpa2);
+    if (cpu->nested->tlb.keeps_tables) {
+        u64 size = largest_below_tables(cpu, table, gpa2);
         env.max_size = size < env.max_size ? size : env.max_size;
     }
     struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
-    u16 in = map(cpu, node, w, &leaf);
-    if (e->owed) /* what was a table may soon be another; before another context's flush settles it */
+    u16 in = map(cpu, table, w, &leaf);
+    if (e->flush_owed) /* at once: a dropped table's page may soon be another table, of another context */
         ept02_flush(cpu, c);
-    if (in == NO_NODE)
+    if (in == NO_TABLE)
         ept02_reclaim(cpu, c);
     else if (line_fillable(e, in, w, leaf.entry))
         fill_line(cpu, in, w, &leaf, &leaf01);
 }
 
-/* A processor may cache what L2 has not accessed; but whether it did must not show in EPT12. */
-void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c)
+/* A processor may cache a translation that L2 has not used. Whether it did so must not show in EPT12: this fills only
+ * what sets no flag there. */
+void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c)
 {
     struct ept02 *e = cpu->nested->ept02;
     struct start start = from_root(c);
     struct ept_walk w;
-    e->asking = NULL;
-    ept12_look(cpu, &start.from, &e->asked, &w);
+    e->awaiting = NULL;
+    ept12_look(cpu, &start.from, &e->awaited, &w);
     if (w.result != EPT_OK)
         return;
     for (u8 i = 0; i < w.steps; i++)
         if (w.step[i].next != w.step[i].entry)
             return;
-    fill(cpu, c, start.node, &w, e->asked.gpa2);
+    fill(cpu, c, start.table, &w, e->awaited.gpa2);
 }
 
-/* EPT01 may have been built anew, and the context with it. */
+/* vmcs02 gets the EPTP of the context in use, which is another one after EPT01 was built anew. */
 static void tell_vmcs02(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -254,17 +257,17 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu)
 {
     struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
-    u16 node = c->root;
-    for (u64 entry;; node = ept02_child(cpu, entry)) {
-        e->nodes[node].seen = 0;
-        entry = table_of(e, node)[index_at(gpa2, e->nodes[node].level)];
-        if (!is_table(entry, e->nodes[node].level))
+    u16 table = c->root;
+    for (u64 entry;; table = ept02_child(cpu, entry)) {
+        e->record[table].walked_in_run = 0;
+        entry = entries_of(e, table)[index_at(gpa2, e->record[table].level)];
+        if (!is_table(entry, e->record[table].level))
             break;
     }
-    ept02_drop_entry(cpu, node, index_at(gpa2, e->nodes[node].level));
+    ept02_drop_entry(cpu, table, index_at(gpa2, e->record[table].level));
     if (by_cpu)
-        e->owed = false;
-    else if (e->owed)
+        e->flush_owed = false;
+    else if (e->flush_owed)
         ept02_flush(cpu, c);
 }
 
@@ -272,22 +275,22 @@ enum outcome ept02_violation(struct cpu *cpu)
 {
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
     struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
-    struct start start = from_remembered(cpu, c, a.gpa2);
+    struct start start = from_known(cpu, c, a.gpa2);
     struct ept_walk w;
     bool steady = ept12_walk(cpu, &start.from, &a, &w);
-    if (w.result != EPT_OK && start.node != c->root) { /* by what EPT12 holds now? */
+    if (w.result != EPT_OK && start.table != c->root) { /* EPT12 itself decides, not what was remembered of it */
         start = from_root(c);
         steady = ept12_walk(cpu, &start.from, &a, &w);
     }
     if (w.result == EPT_OK) {
         if (steady) {
-            fill(cpu, c, start.node, &w, a.gpa2);
+            fill(cpu, c, start.table, &w, a.gpa2);
             tell_vmcs02(cpu);
         }
         exit_retry(cpu);
         return RESUME;
     }
-    cpu->nested->ept02->asked = a;
-    cpu->nested->ept02->asking = c;
+    cpu->nested->ept02->awaited = a;
+    cpu->nested->ept02->awaiting = c;
     return ept12_refused(cpu, &w, true);
 }

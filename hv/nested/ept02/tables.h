@@ -1,13 +1,27 @@
 /*
- * EPT02's tables and contexts, for the three files that work on them (ept02*.c).
+ * EPT02's tables, for the files of this room.
  *
- * Each table stands over one EPT12 table of the same level and remembers every entry of it that
- * it was made from, so that an INVEPT can compare and drop only what L1 changed.
+ *   EPT12: L1's tables, in L1's memory        EPT02: L0's tables, which the CPU walks
+ *
+ *   table at gpa1 A, level 2                  table 17, record: table12 = A, level 2
+ *     [0] -> table B                            [0] -> table 18               source: A[0]
+ *     [1] -> table C                            [1] empty: a violation of L2 will fill it
+ *
+ *   table at gpa1 B, level 1                  table 18, record: table12 = B, level 1
+ *     [5] -> page at gpa1 P                     [5] -> P's page in memory     source: B[5]
+ *
+ * Six words:
+ *   context  all that stands for one EPTP12: a root table and what INVEPT left to do for it
+ *   table    a page of EPT02, over one EPT12 table of the same level, or over none (below a large leaf12)
+ *   record   what is known about a table: its table12, its level, which lines are filled
+ *   source   the EPT12 entry that an entry was made from; INVEPT compares it with EPT12
+ *   line     eight entries: one cache line of a table, and one bit of `filled`
+ *   run      L2 from a VM entry, or a switch of its EPTP, to the next exit that L1 sees
  *
  * Invariants, while L2 may run:
- *  - a table in the free list is as a new one: all EPT02_EMPTY, no copies, nothing filled;
- *  - a line (eight entries) that is not in `filled` is as in a new one;
- *  - the CPU has nothing cached that was taken out of a table: nothing is `owed`.
+ *  - a table in the free list is as a new one: all entries EPT02_EMPTY, all sources 0, no line filled;
+ *  - a line that is not in `filled` is as in a new table;
+ *  - the CPU has cached nothing that was taken out of a table: no flush is owed.
  */
 #ifndef HV_NESTED_EPT02_TABLES_H
 #define HV_NESTED_EPT02_TABLES_H
@@ -15,56 +29,55 @@
 #include "hv/nested/ept02/ept02.h"
 
 #define EPT02_CONTEXTS 8u
-#define EPT02_NODES    640u
+#define EPT02_TABLES   640u
 #define EPT02_ENTRIES  512u
 #define EPT02_LINE     8u /* entries in a cache line */
 #define ROOT_LEVEL     4u
-#define NO_NODE        0xffffu
+#define NO_TABLE       0xffffu
 #define NO_TABLE12     (~0ull)
 
-/* Instead of a copy: what stands below was made from more than one value of the EPT12 entry. */
-#define NOT_AS_MADE (~0ull)
+/* Instead of a source: what stands below was made from more than one value of the EPT12 entry. */
+#define MADE_FROM_SEVERAL (~0ull)
 
-/* One EPT02 table page and what it was made from. */
-struct ept02_node {
-    gpa1_t table12; /* the EPT12 table of the same level and range; NO_TABLE12 below its leaf */
-    u64 filled;     /* BIT(line): a line of the table or of its copies that holds something */
-    u64 seen;       /* the run in which EPT12 was last found to lead here, 0: none */
+struct table_record {
+    gpa1_t table12;    /* NO_TABLE12: the table stands below a leaf of EPT12 */
+    u64 filled;        /* BIT(line): the line has an entry or a source that is not as in a new table */
+    u64 walked_in_run; /* the last run in which a walk of EPT12 led here. 0: none */
     u16 next_free;
-    u8 level;       /* 4 (root) to 1 */
+    u8 level;          /* 4 (root) to 1 */
 };
 
 struct ept02_context {
-    u64 eptp12;       /* valid when root is not NO_NODE */
-    u64 used_at;      /* for the least recently used */
+    u64 eptp12;       /* valid when root is not NO_TABLE */
+    u64 used_at;      /* by e->clock, for the least recently used */
     u16 root;
     bool invalidated; /* by an INVEPT since L2 last ran with it */
-    bool mixed;       /* made with and without accessed and dirty flags (tlb=strict) */
+    bool mixed_flags; /* made with and without accessed and dirty flags (tlb shares_by_address) */
 };
 
 struct ept02 {
-    u64 *tables; /* EPT02_NODES pages: the tables */
-    u64 *copies; /* EPT02_NODES pages: the EPT12 entries that each table was made from */
-    struct ept02_node *nodes;
-    u16 free;
-    bool owed;         /* what the CPU may have cached was taken out of a table: a flush is owed */
+    u64 *entries;   /* EPT02_TABLES pages: the tables */
+    u64 *made_from; /* EPT02_TABLES pages: the source of each entry */
+    struct table_record *record;
+    u16 free;          /* the first table of the free list, or NO_TABLE */
+    bool flush_owed;   /* an entry that the CPU may have cached was taken out of a table */
     u64 clock;
-    u64 run;           /* from 1 on: counts the times that L2 gets to run with an EPTP12 */
+    u64 run;           /* counts the runs, from 1 on */
     u64 generation01;  /* of EPT01, when the contexts were made */
-    struct ept02_context *last; /* the one found last; NULL before */
-    struct ept12_access asked;  /* the last violation that went to L1, ... */
-    struct ept02_context *asking; /* ... of this context, which did not run since; or NULL */
+    struct ept02_context *last;     /* the context found last. NULL before the first */
+    struct ept12_access awaited;    /* the last violation that went to L1 */
+    struct ept02_context *awaiting; /* its context, while L2 has not run since; or NULL */
     struct ept02_context context[EPT02_CONTEXTS];
 };
 
-static inline u64 *table_of(const struct ept02 *e, u16 node)
+static inline u64 *entries_of(const struct ept02 *e, u16 table)
 {
-    return e->tables + (u64)node * EPT02_ENTRIES;
+    return e->entries + (u64)table * EPT02_ENTRIES;
 }
 
-static inline u64 *copy_of(const struct ept02 *e, u16 node)
+static inline u64 *made_from(const struct ept02 *e, u16 table)
 {
-    return e->copies + (u64)node * EPT02_ENTRIES;
+    return e->made_from + (u64)table * EPT02_ENTRIES;
 }
 
 static inline bool is_table(u64 entry, u8 level)
@@ -88,36 +101,37 @@ bool ept02_tables_init(struct cpu *cpu) MUST_CHECK;
 
 /* The table below a table entry. */
 u16 ept02_child(const struct cpu *cpu, u64 entry);
-/* A new table; NO_NODE when the pool is empty. */
-u16 ept02_take(struct ept02 *e, u8 level, gpa1_t table12) MUST_CHECK;
+/* A new table. NO_TABLE: the pool is empty. */
+u16 ept02_take_table(struct ept02 *e, u8 level, gpa1_t table12) MUST_CHECK;
 /* Gives back a table and all below it. At most four levels deep. */
-void ept02_free_tree(const struct cpu *cpu, u16 node);
-/* Empties an entry; what stands below is given back. */
-void ept02_drop_entry(const struct cpu *cpu, u16 node, unsigned i);
-/* Empties all of a table's. */
-void ept02_drop_entries(const struct cpu *cpu, u16 node);
-/* How many tables there are in the free list and in the trees of the contexts: EPT02_NODES, or one is lost. */
-u32 ept02_count_nodes(const struct cpu *cpu);
-/* Drops every entry of a tree whose EPT12 entry is no longer what it was made from. */
-void ept02_compare(const struct cpu *cpu, u16 node);
+void ept02_free_tree(const struct cpu *cpu, u16 table);
+/* Empties an entry, and gives back what stands below it. */
+void ept02_drop_entry(const struct cpu *cpu, u16 table, unsigned i);
+/* Empties all entries of a table. */
+void ept02_drop_entries(const struct cpu *cpu, u16 table);
+/* How many tables are in the free list and in the trees of the contexts. Any other number than EPT02_TABLES is a bug. */
+u32 ept02_count_tables(const struct cpu *cpu);
+/* Drops every entry of a tree whose EPT12 entry is no longer its source. */
+void ept02_compare(const struct cpu *cpu, u16 table);
 
 /* ---- context.c -------------------------------------------------------------------- */
 
-/* Found again, or new and empty; dropped, when EPT01 changed. */
+/* The context of this EPTP12: found again, or a new and empty one. Drops all contexts first when EPT01 changed. */
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12);
+/* The EPTP that the CPU is given for it. */
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c);
-/* What the CPU has cached of it. */
+/* Drops what the CPU has cached of it. No flush is owed then. */
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c);
 /* Makes room in the pool: another context's tables, else those of the one at work. */
 void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
 
 /* ---- fill.c ---------------------------------------------------------------------------- */
 
-/* L1 was asked and L2 is about to run again: what it will touch first is filled, if EPT12 has it
- * now. May drop contexts. */
-void ept02_fill_asked(struct cpu *cpu, struct ept02_context *c);
-/* An EPT violation that L1 is told of drops all that would be used for its address. The CPU has dropped its
- * own when it was the CPU that met the violation (by_cpu).
+/* L1 was given a violation, and L2 is about to run again: fills what L2 will touch first, if EPT12 has it now. May drop
+ * contexts. */
+void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c);
+/* Drops all that EPT02 would use for the address of a violation that L1 is told of. The CPU has dropped its own when it
+ * was the CPU that met the violation (by_cpu).
  * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 

@@ -1,5 +1,5 @@
 /*
- * Virtualization exceptions of L2. The CPU is never asked for them, as EPT02's gaps must not raise #VE.
+ * Virtualization exceptions of L2. The CPU is never awaited for them, as EPT02's gaps must not raise #VE.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/guestmem.h"

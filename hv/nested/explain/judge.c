@@ -1,10 +1,9 @@
 /* Contract in explain.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
 #include "hv/nested/explain/explain.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 
-#define LEAF_ADDRESS_SIZES 0x80000008u
-#define CPUID7_EBX_SGX     BIT(2)
 
 /* SGX is hidden, so the interruptibility state has no bit for it. */
 struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)

@@ -17,13 +17,13 @@ void vmcs02_reset(struct cpu *cpu);
 /* ---- shadow01.c: VMCS shadowing for L1. @pre vmcs01 is current ---- */
 
 /* False: memory is short. */
-bool nested_shadow_reserve(struct cpu *cpu) MUST_CHECK;
-void nested_shadow_init(struct cpu *cpu);
+bool shadow01_reserve(struct cpu *cpu) MUST_CHECK;
+void shadow01_init(struct cpu *cpu);
 /* The working copy changed, or another VMCS12 (or none) is current. */
-void nested_shadow_push(struct cpu *cpu);
+void shadow01_push(struct cpu *cpu);
 /* L1 may have written shadowed fields. */
-void nested_shadow_pull(struct cpu *cpu);
+void shadow01_pull(struct cpu *cpu);
 /* One field of the working copy changed. */
-void nested_shadow_put(struct cpu *cpu, u64 encoding);
+void shadow01_put(struct cpu *cpu, u64 encoding);
 
 #endif

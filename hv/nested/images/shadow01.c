@@ -9,6 +9,7 @@
 #include "hv/nested/images/pack.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 /* Writing exit information into the shadow VMCS takes VMX_MISC[29]. */
 static bool cpu_can_shadow(const struct vm *vm)
@@ -35,7 +36,7 @@ static void fill_bitmaps(const struct nested *n)
     for (u32 i = 0; i < PAGE_SIZE; i++)
         n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = 0xff;
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate)) {                           \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) {                           \
         allow(n->vmread_bitmap, enc);                                                            \
         if (how[F_##name] == ALL_SHADOWED)                                                       \
             allow(n->vmwrite_bitmap, enc);                                                       \
@@ -43,7 +44,7 @@ static void fill_bitmaps(const struct nested *n)
 #include "hv/vmcs12/fields.def"
 }
 
-bool nested_shadow_reserve(struct cpu *cpu)
+bool shadow01_reserve(struct cpu *cpu)
 {
     struct vm *vm = cpu->vm;
     struct nested *n = cpu->nested;
@@ -52,36 +53,36 @@ bool nested_shadow_reserve(struct cpu *cpu)
     u32 revision = VMX_BASIC_REVISION(vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR;
     n->vmread_bitmap = mem_pages(&vm->mem, 1);
     n->vmwrite_bitmap = mem_pages(&vm->mem, 1);
-    n->can_shadow = true;
-    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow, &vm->mem, revision);
+    n->can_shadow01 = true;
+    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow01, &vm->mem, revision);
 }
 
-void nested_shadow_init(struct cpu *cpu)
+void shadow01_init(struct cpu *cpu)
 {
     const struct mem *mem = &cpu->vm->mem;
     struct nested *n = cpu->nested;
-    if (!n->can_shadow)
+    if (!n->can_shadow01)
         return;
     for (u32 g = 0; g < GATE_COUNT; g++)
-        n->shadow_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
+        n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
-    vmcs_clear(cpu, &n->shadow);
+    vmcs_clear(cpu, &n->shadow01);
 }
 
 /* L1 wrote a field by an exit that it may read without one. */
-void nested_shadow_put(struct cpu *cpu, u64 encoding)
+void shadow01_put(struct cpu *cpu, u64 encoding)
 {
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
     u32 full = vmcs12_desc(f)->encoding;
-    if (!n->shadow_on || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
+    if (!n->shadow01_on || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
         return;
-    vmcs_load(cpu, &n->shadow);
+    vmcs_load(cpu, &n->shadow01);
     vmcs_write(full, vmcs12_get(&n->vmcs12, f));
-    vmcs12_set(&n->shown, f, vmcs12_get(&n->vmcs12, f));
-    vmcs_clear(cpu, &n->shadow);
+    vmcs12_set(&n->shown01, f, vmcs12_get(&n->vmcs12, f));
+    vmcs_clear(cpu, &n->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
@@ -89,19 +90,19 @@ void nested_shadow_put(struct cpu *cpu, u64 encoding)
 static void turn(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
-    if (n->shadow_on == on)
+    if (n->shadow01_on == on)
         return;
     u64 cpu2 = vmcs_read(ENC_cpu2_ctl);
     vmcs_write(ENC_cpu2_ctl, on ? cpu2 | CPU2_VMCS_SHADOWING : cpu2 & ~(u64)CPU2_VMCS_SHADOWING);
-    vmcs_write(ENC_vmcs_link_pointer, on ? n->shadow.hpa.a : ~0ull);
-    n->shadow_on = on;
+    vmcs_write(ENC_vmcs_link_pointer, on ? n->shadow01.hpa.a : NO_VMCS);
+    n->shadow01_on = on;
 }
 
 /* stress=paranoid: L1 reads what its VMCS12 holds. */
 static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate) &&                           \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) &&                           \
         vmcs_read(enc) != UNPACK_##width(n->vmcs12.name))                                        \
         panic("bug: the shadow VMCS and VMCS12 differ in %s", #name);
 #include "hv/vmcs12/fields.def"
@@ -109,47 +110,47 @@ static void verify(const struct nested *n)
 
 /* What L1 wrote since the last push was pulled before the working copy changed, so `shown` is what
  * the region holds; but for its first use, and after L1 was without a current VMCS. */
-void nested_shadow_push(struct cpu *cpu)
+void shadow01_push(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (!n->can_shadow)
+    if (!n->can_shadow01)
         return;
-    bool on = n->vmxon && n->current.a != NO_VMCS12;
-    bool every = !n->shadow_on || any(cpu->vm->stress, STRESS_REMERGE);
+    bool on = n->vmxon && n->current.a != NO_VMCS;
+    bool every = !n->shadow01_on || stressed(cpu, STRESS_REMERGE);
     turn(cpu, on);
     if (!on)
         return;
-    vmcs_load(cpu, &n->shadow);
+    vmcs_load(cpu, &n->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow_gates, GATE_##gate) &&                           \
-        (n->shown.name != n->vmcs12.name || every)) {                                            \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) &&                           \
+        (n->shown01.name != n->vmcs12.name || every)) {                                            \
         vmcs_write(enc, UNPACK_##width(n->vmcs12.name));                                         \
-        n->shown.name = n->vmcs12.name;                                                          \
+        n->shown01.name = n->vmcs12.name;                                                          \
     }
 #include "hv/vmcs12/fields.def"
-    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+    if (stressed(cpu, STRESS_PARANOID))
         verify(n);
-    vmcs_clear(cpu, &n->shadow);
+    vmcs_clear(cpu, &n->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-void nested_shadow_pull(struct cpu *cpu)
+void shadow01_pull(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 changed = 0;
-    if (!n->shadow_on)
+    if (!n->shadow01_on)
         return;
-    vmcs_load(cpu, &n->shadow);
+    vmcs_load(cpu, &n->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow_gates, GATE_##gate)) {                    \
+    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate)) {                    \
         vmcs_type_##name is = PACK_##width(vmcs_read(enc));                                      \
-        if (__builtin_expect(is != n->shown.name, 0)) {                                          \
-            changed |= check_changed(F_##name, n->shown.name, is);                               \
-            n->vmcs12.name = n->shown.name = is;                                                 \
+        if (UNLIKELY(is != n->shown01.name)) {                                          \
+            changed |= check_changed(F_##name, n->shown01.name, is);                               \
+            n->vmcs12.name = n->shown01.name = is;                                                 \
         }                                                                                        \
     }
 #include "hv/vmcs12/fields.def"
     nested_changed(n, changed);
-    vmcs_clear(cpu, &n->shadow);
+    vmcs_clear(cpu, &n->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }

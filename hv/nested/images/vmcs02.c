@@ -6,6 +6,7 @@
 #include "hv/nested/images/pack.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 /* stress=paranoid: what vmcs02 holds is what we believe it holds. */
 static void verify(const struct nested *n)
@@ -22,14 +23,14 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 {
     struct nested *n = cpu->nested;
     struct vmcs_image *have = &n->image02;
-    bool every = any(cpu->vm->stress, STRESS_REMERGE);
+    bool every = stressed(cpu, STRESS_REMERGE);
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area != AREA_RO && (every || have->name != want->name) && HAS(n->hw_gates, GATE_##gate)) {  \
         vmcs_write(enc, UNPACK_##width(want->name));                                             \
         have->name = want->name;                                                                 \
     }
 #include "hv/vmcs12/fields.def"
-    if (__builtin_expect(any(cpu->vm->stress, STRESS_PARANOID), 0))
+    if (stressed(cpu, STRESS_PARANOID))
         verify(n);
 }
 

@@ -7,16 +7,10 @@
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/insn.h"
 
-struct descriptor {
-    u64 lo, hi;
-};
-
-/* The type is in a register, 64 bits wide in 64-bit mode; the descriptor in memory. */
 static u64 type_operand(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_INSN_INFO);
-    u64 type = reg_read(cpu, (enum reg)bits(cpu->exit.insn_info, 31, 28));
-    return guest_is_64bit(cpu) ? type : (u32)type;
+    return reg_operand(cpu, operand_reg2(cpu->exit.insn_info));
 }
 
 /* ---- INVEPT ----------------------------------------------------------------------------- */
@@ -30,7 +24,7 @@ static bool invept_supported(const struct nested *n, u64 type)
 enum outcome nested_invept(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    struct descriptor d;
+    struct vmx_descriptor d;
     enum outcome out;
     if (!n || !any(n->caps.ept_vpid, EPT_CAP_INVEPT))
         return fault(cpu, VEC_UD, 0);
@@ -65,7 +59,7 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
 {
     struct nested *n = cpu->nested;
     u32 tag = find_tag(n, vpid12);
-    if (tag != 0 && cpu->vm->tlb == BOOT_TLB_EAGER)
+    if (tag != 0 && n->tlb.forgets)
         vpid_flush(cpu->vm, (u16)tag);
     if (tag != 0)
         return (u16)tag;
@@ -89,7 +83,7 @@ static bool invvpid_supported(const struct nested *n, u64 type)
     return type < ARRAY_LEN(cap) && any(n->caps.ept_vpid, cap[type]);
 }
 
-static bool descriptor_legal(struct cpu *cpu, u64 type, const struct descriptor *d)
+static bool descriptor_legal(struct cpu *cpu, u64 type, const struct vmx_descriptor *d)
 {
     if (d->lo >> 16 || (type != INVVPID_ALL && d->lo == 0))
         return false;
@@ -98,7 +92,7 @@ static bool descriptor_legal(struct cpu *cpu, u64 type, const struct descriptor 
 }
 
 /* A VPID that has no tag has nothing cached. */
-static void invalidate_vpid(struct cpu *cpu, u64 type, const struct descriptor *d)
+static void invalidate_vpid(struct cpu *cpu, u64 type, const struct vmx_descriptor *d)
 {
     const struct nested *n = cpu->nested;
     for (u32 i = 0; type == INVVPID_ALL && i < VPID02_COUNT; i++)
@@ -112,7 +106,7 @@ static void invalidate_vpid(struct cpu *cpu, u64 type, const struct descriptor *
 enum outcome nested_invvpid(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    struct descriptor d;
+    struct vmx_descriptor d;
     enum outcome out;
     if (!n || !any(n->caps.ept_vpid, VPID_CAP_INVVPID))
         return fault(cpu, VEC_UD, 0);

@@ -5,27 +5,16 @@
  */
 #include "hv/nested/instructions/memory_operand.h"
 #include "hv/arch/operand.h"
-#include "hv/core/insn.h"
+#include "hv/core/privileged.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
-
-/* Bases, limits and rights lie in three rows of encodings two apart, in the order of
- * enum seg_number. SDM 3D B "Field Encoding in VMCS" */
-static struct operand_segment segment(unsigned seg)
-{
-    return (struct operand_segment){
-        .base = vmcs_read(ENC_guest_es_base + 2 * seg),
-        .limit = (u32)vmcs_read(ENC_guest_es_limit + 2 * seg),
-        .ar = (u32)vmcs_read(ENC_guest_es_ar + 2 * seg),
-    };
-}
 
 bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla)
 {
     exit_more(cpu, SNAP_INSN_INFO | SNAP_QUAL | SNAP_RSP | SNAP_MODE);
     cpu->regs.gpr[REG_RSP] = cpu->st.rsp;
     struct insn_operand op = operand_decode(cpu->exit.insn_info, cpu->exit.qual, cpu->regs.gpr);
-    struct operand_segment seg = segment(op.seg);
+    struct segment seg = vmcs_segment_read(op.seg);
     unsigned linear_width = any(cpu->st.cr4, CR4_LA57) ? 57 : 48;
     struct operand_address a =
         operand_linear(&op, &seg, guest_is_64bit(cpu), linear_width, size, write);

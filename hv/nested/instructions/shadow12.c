@@ -19,16 +19,16 @@ bool shadow12_exits(struct cpu *cpu)
     bool write = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE;
     const void *page = gpa1_map(cpu->vm, GPA1(write ? n->vmcs12.vmwrite_bitmap_addr : n->vmcs12.vmread_bitmap_addr));
     exit_more(cpu, SNAP_INSN_INFO);
-    u64 reg = reg_read(cpu, (enum reg)bits(cpu->exit.insn_info, 31, 28));
-    return vmcs_bitmap_hit(page ? page : n->ones, vmcs12_operand(reg, guest_is_64bit(cpu)));
+    u64 encoding = reg_operand(cpu, operand_reg2(cpu->exit.insn_info));
+    return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
 }
 
 /* There was memory when the entry checked the revision, and L1's memory does not go away. */
 struct vmcs_image *shadow12(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    if (n->vmcs12.vmcs_link_pointer == NO_VMCS12)
+    if (n->vmcs12.vmcs_link_pointer == NO_VMCS)
         return NULL;
     void *page = gpa1_map(cpu->vm, GPA1(n->vmcs12.vmcs_link_pointer));
-    return page ? page : (void *)n->drop;
+    return page ? page : (void *)n->page_of_nowhere;
 }

@@ -37,7 +37,7 @@ enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error err
     struct nested *n = cpu->nested;
     ASSERT(vmx_error_allowed(insn, error));
     explain_fail(cpu, error);
-    if (n->current.a == NO_VMCS12)
+    if (n->current.a == NO_VMCS)
         return nested_fail_invalid(cpu);
     n->vmcs12.vm_instruction_error = error;
     return finish(cpu, RFLAGS_ZF);
@@ -61,8 +61,8 @@ static bool is_vmcs_address(const struct cpu *cpu, u64 address)
 static u32 revision_at(const struct cpu *cpu, gpa1_t page)
 {
     u32 revision;
-    bool there = gpa1_read(cpu->vm, page, &revision, sizeof revision);
-    return there ? revision : ~0u;
+    gpa1_read_open(cpu->vm, page, &revision, sizeof revision);
+    return revision;
 }
 
 /* ---- VMXON, VMXOFF ---------------------------------------------------------------------- */
@@ -109,7 +109,7 @@ enum outcome nested_vmxon(struct cpu *cpu)
         revision_at(cpu, GPA1(pointer)) != VMX_BASIC_REVISION(n->caps.basic))
         return nested_fail_invalid(cpu);
     n->vmxon_pointer = GPA1(pointer);
-    n->current = GPA1(NO_VMCS12);
+    n->current = GPA1(NO_VMCS);
     nested_vmx_operation(cpu, true);
     return nested_succeed(cpu);
 }
@@ -120,8 +120,8 @@ enum outcome nested_vmxoff(struct cpu *cpu)
     if (!nested_permitted(cpu, &out))
         return out;
     nested_store_current(cpu);
-    cpu->nested->current = GPA1(NO_VMCS12);
-    nested_shadow_push(cpu);
+    cpu->nested->current = GPA1(NO_VMCS);
+    shadow01_push(cpu);
     nested_vmx_operation(cpu, false);
     if (cpu->nested->init_blocked) {
         cpu->nested->init_blocked = false;
@@ -156,9 +156,9 @@ static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error add
 void nested_store_current(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (n->current.a == NO_VMCS12)
+    if (n->current.a == NO_VMCS)
         return;
-    nested_shadow_pull(cpu);
+    shadow01_pull(cpu);
     u8 *page = gpa1_map(cpu->vm, n->current);
     if (page != NULL) /* with no memory there the image is lost, as on the CPU */
         vmcs12_store_page(&n->vmcs12, page);
@@ -173,7 +173,7 @@ static void load_current(struct cpu *cpu, gpa1_t at)
     n->current = at;
     vmcs12_load_page(&n->vmcs12, page);
     n->settled = 0;
-    nested_shadow_push(cpu);
+    shadow01_push(cpu);
 }
 
 enum outcome nested_vmclear(struct cpu *cpu)
@@ -187,11 +187,10 @@ enum outcome nested_vmclear(struct cpu *cpu)
     if (p == n->current.a) {
         n->vmcs12.launch_state = clear;
         nested_store_current(cpu);
-        n->current = GPA1(NO_VMCS12);
-        nested_shadow_push(cpu);
-    } else if (!gpa1_write(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
-                           sizeof clear)) {
-        return nested_succeed(cpu); /* no memory there: the write is dropped */
+        n->current = GPA1(NO_VMCS);
+        shadow01_push(cpu);
+    } else {
+        gpa1_write_open(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear, sizeof clear);
     }
     return nested_succeed(cpu);
 }
@@ -230,19 +229,12 @@ enum outcome nested_vmptrst(struct cpu *cpu)
 
 /* ---- VMREAD, VMWRITE -------------------------------------------------------------------- */
 
-/* The encoding is in register operand 2; outside 64-bit mode registers have 32 bits. */
-static u64 register_operand(struct cpu *cpu, unsigned reg)
-{
-    u64 v = reg_read(cpu, (enum reg)reg);
-    return guest_is_64bit(cpu) ? v : (u32)v;
-}
-
 static struct insn_operand field_operands(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_INSN_INFO);
     u32 info = cpu->exit.insn_info;
     return (struct insn_operand){.is_reg = any(info, BIT(10)), .reg = (u8)bits(info, 6, 3),
-                                 .reg2 = (u8)bits(info, 31, 28)};
+                                 .reg2 = operand_reg2(info)};
 }
 
 /* "In VMX root operation, the current VMCS; in VMX non-root operation, the VMCS referenced by the
@@ -252,7 +244,7 @@ static struct vmcs_image *accessed_vmcs(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (cpu->in_l2)
         return shadow12(cpu);
-    return n->current.a == NO_VMCS12 ? NULL : &n->vmcs12;
+    return n->current.a == NO_VMCS ? NULL : &n->vmcs12;
 }
 
 static bool memory_operand(struct cpu *cpu, u64 *value, bool write, enum outcome *out)
@@ -277,7 +269,7 @@ enum outcome nested_vmread(struct cpu *cpu)
     if (!v)
         return nested_fail_invalid(cpu);
     struct insn_operand op = field_operands(cpu);
-    if (vmcs12_read(v, &n->caps, register_operand(cpu, op.reg2), &value) != 0)
+    if (vmcs12_read(v, &n->caps, reg_operand(cpu, op.reg2), &value) != 0)
         return nested_fail(cpu, INSN_VMREAD, ERR_UNSUPPORTED_FIELD);
     if (op.is_reg)
         reg_write(cpu, (enum reg)op.reg, guest_is_64bit(cpu) ? value : (u32)value);
@@ -298,17 +290,17 @@ enum outcome nested_vmwrite(struct cpu *cpu)
         return nested_fail_invalid(cpu);
     struct insn_operand op = field_operands(cpu);
     if (op.is_reg)
-        value = register_operand(cpu, op.reg);
+        value = reg_operand(cpu, op.reg);
     else if (!memory_operand(cpu, &value, false, &out))
         return out;
-    u64 encoding = register_operand(cpu, op.reg2);
+    u64 encoding = reg_operand(cpu, op.reg2);
     u32 error = vmcs12_write(v, &n->caps, encoding, value);
     if (error != 0)
         return nested_fail(cpu, INSN_VMWRITE, error);
     if (cpu->in_l2)
         return nested_succeed(cpu);
     nested_changed(n, check_groups_of(vmcs12_find(encoding)));
-    nested_shadow_put(cpu, encoding);
+    shadow01_put(cpu, encoding);
     return nested_succeed(cpu);
 }
 

@@ -12,6 +12,7 @@
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 enum tail_flags { TAIL_LAUNCHING = 1, TAIL_NMI_HELD = 2, TAIL_INIT_BLOCKED = 4 };
 
@@ -83,12 +84,12 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     struct nested *n = cpu->nested;
     struct kvm_state *s = n->state;
     struct tail *t = n->tail;
-    bool has_current = n->vmxon && n->current.a != NO_VMCS12;
+    bool has_current = n->vmxon && n->current.a != NO_VMCS;
     memset(s, 0, sizeof *s);
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     else
-        nested_shadow_pull(cpu);
+        shadow01_pull(cpu);
     fill_tail(cpu, t);
     s->flags = cpu->in_l2 ? KVM_GUEST_MODE : 0;
     s->vmxon_pa = n->vmxon ? n->vmxon_pointer.a : KVM_NO_ADDRESS;
@@ -137,11 +138,11 @@ void nested_wipe(struct cpu *cpu)
     n->nmi_held = false; /* the blob has it: L1 is not to get it as well */
     nested_run_l1(cpu);
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
-    n->current = GPA1(NO_VMCS12);
+    n->current = GPA1(NO_VMCS);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);
     n->settled = 0;
     memset(&n->want02, 0, sizeof n->want02);
-    nested_shadow_push(cpu);
+    shadow01_push(cpu);
     vmcs02_reset(cpu);
 }
 
@@ -157,14 +158,14 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     const struct tail *t = (const struct tail *)s->tail;
     n->launching = any(t->flags, TAIL_LAUNCHING);
     n->vmxon_pointer = GPA1(s->vmxon_pa);
-    n->current = GPA1(s->vmcs12_pa == KVM_NO_ADDRESS ? NO_VMCS12 : s->vmcs12_pa);
+    n->current = GPA1(s->vmcs12_pa == KVM_NO_ADDRESS ? NO_VMCS : s->vmcs12_pa);
     layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->vmcs12);
     n->settled = 0;
     nested_vmx_operation(cpu, s->vmxon_pa != KVM_NO_ADDRESS);
     if (any(s->flags, KVM_GUEST_MODE))
         load_l2(cpu, t);
     else
-        nested_shadow_push(cpu);
+        shadow01_push(cpu);
     if (any(t->flags, TAIL_NMI_HELD))
         cpu->percpu.nmi_pending = 1; /* asked anew: its window is in no field of the blob */
     n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
@@ -174,9 +175,9 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
 void nested_stress(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (any(cpu->vm->stress, STRESS_FLUSH))
+    if (stressed(cpu, STRESS_FLUSH))
         nested_flush_all(cpu);
-    if (!any(cpu->vm->stress, STRESS_RESTORE))
+    if (!stressed(cpu, STRESS_RESTORE))
         return;
     size_t length = nested_save(cpu, n->blob);
     nested_wipe(cpu);

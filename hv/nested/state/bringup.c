@@ -25,32 +25,38 @@ static void fill_base02(struct nested *n)
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)))                          \
         vmcs12_set(&n->base02, F_##name, vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
-    n->base02.vmcs_link_pointer = ~0ull;
+    n->base02.vmcs_link_pointer = NO_VMCS;
 }
 
 static bool take_pages(struct cpu *cpu, struct nested *n)
 {
     struct mem *mem = &cpu->vm->mem;
     n->msr_bitmap02 = mem_pages(mem, 1);
-    n->ones = mem_pages(mem, 1);
-    n->drop = mem_pages(mem, 1);
+    n->page_of_ones = mem_pages(mem, 1);
+    n->page_of_nowhere = mem_pages(mem, 1);
     n->state = mem_pages(mem, (sizeof *n->state + PAGE_SIZE - 1) / PAGE_SIZE);
     n->tail = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
     n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
-    if (!n->msr_bitmap02 || !n->ones || !n->drop || !n->state || !n->tail || !n->blob)
+    if (!n->msr_bitmap02 || !n->page_of_ones || !n->page_of_nowhere || !n->state || !n->tail || !n->blob)
         return false;
     memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
-    memset(n->ones, 0xff, PAGE_SIZE);
-    memset(n->drop, 0xff, PAGE_SIZE);
+    memset(n->page_of_ones, 0xff, PAGE_SIZE);
+    memset(n->page_of_nowhere, 0xff, PAGE_SIZE);
     return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
 }
+
+static const struct tlb_policy tlb_policies[] = {
+    [BOOT_TLB_EAGER] = {.forgets = true},
+    [BOOT_TLB_DEFAULT] = {0},
+    [BOOT_TLB_STRICT] = {.keeps_tables = true, .keeps_upper = true, .shares_by_address = true},
+};
 
 const char *nested_reserve(struct cpu *cpu, u32 profile)
 {
     struct vm *vm = cpu->vm;
     struct vmx_implemented impl = implemented();
     struct nested *n = cpu->nested = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
-    if (!n || !take_pages(cpu, n) || !nested_shadow_reserve(cpu) || !ept02_init(cpu))
+    if (!n || !take_pages(cpu, n) || !shadow01_reserve(cpu) || !ept02_init(cpu))
         return "not enough memory for nested VMX";
     struct vcaps_refusal no = vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &n->caps);
     return no.why;
@@ -59,14 +65,15 @@ const char *nested_reserve(struct cpu *cpu, u32 profile)
 void nested_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    n->tlb = tlb_policies[cpu->vm->tlb];
     struct check_cpuid facts = nested_cpuid_facts(cpu);
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;
-    n->current = GPA1(NO_VMCS12);
+    n->current = GPA1(NO_VMCS);
     fill_base02(n);
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
-    nested_shadow_init(cpu);
+    shadow01_init(cpu);
     cpu->vm->shown = &n->caps;
 }

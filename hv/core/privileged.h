@@ -2,8 +2,8 @@
  * The instructions of root mode that C cannot say, VMX apart (hv/vmx/insn.h). Those that may
  * fault on a value from a guest have an entry in .ex_table and return false instead.
  */
-#ifndef HV_CORE_INSN_H
-#define HV_CORE_INSN_H
+#ifndef HV_CORE_PRIVILEGED_H
+#define HV_CORE_PRIVILEGED_H
 
 #include "hv/arch/cpuid_policy.h"
 

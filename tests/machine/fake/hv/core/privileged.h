@@ -1,6 +1,6 @@
 /* In place of the core's: see tests/machine/fake.h. */
-#ifndef TESTS_MACHINE_FAKE_INSN_H
-#define TESTS_MACHINE_FAKE_INSN_H
+#ifndef TESTS_MACHINE_FAKE_PRIVILEGED_H
+#define TESTS_MACHINE_FAKE_PRIVILEGED_H
 
 #include "hv/arch/cpuid_policy.h"
 

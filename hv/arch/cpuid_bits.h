@@ -1,0 +1,51 @@
+/* Leaves of CPUID and feature bits in them, by the names that the SDM gives the features.
+ * SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
+#ifndef HV_ARCH_CPUID_BITS_H
+#define HV_ARCH_CPUID_BITS_H
+
+#include "hv/arch/bits.h"
+
+#define LEAF_FEATURES      1u
+#define LEAF_STRUCTURED    7u
+#define LEAF_PMU           0xau
+#define LEAF_XSTATE        0xdu
+#define LEAF_EXTENDED      0x80000000u
+#define LEAF_EXT_FEATURES  0x80000001u
+#define LEAF_ADDRESS_SIZES 0x80000008u
+
+#define CPUID1_ECX_VMX        BIT(5)
+#define CPUID1_ECX_PDCM       BIT(15)
+#define CPUID1_ECX_X2APIC     BIT(21)
+#define CPUID1_ECX_XSAVE      BIT(26)
+#define CPUID1_ECX_OSXSAVE    BIT(27)
+#define CPUID1_ECX_HYPERVISOR BIT(31)
+#define CPUID1_EDX_MCE        BIT(7)
+
+#define CPUID7_EBX_SGX      BIT(2)
+#define CPUID7_EBX_SMEP     BIT(7)
+#define CPUID7_EBX_INVPCID  BIT(10)
+#define CPUID7_EBX_RTM      BIT(11)
+#define CPUID7_EBX_SMAP     BIT(20)
+#define CPUID7_ECX_UMIP     BIT(2)
+#define CPUID7_ECX_PKU      BIT(3)
+#define CPUID7_ECX_OSPKE    BIT(4)
+#define CPUID7_ECX_WAITPKG  BIT(5)
+#define CPUID7_ECX_BUS_LOCK BIT(24)
+
+#define CPUIDD_1_EAX_XSAVES BIT(3)
+
+#define CPUIDX_EDX_SYSCALL BIT(11)
+#define CPUIDX_EDX_NX      BIT(20)
+#define CPUIDX_EDX_PAGE_1G BIT(26)
+#define CPUIDX_EDX_RDTSCP  BIT(27)
+
+/* Nidus's own leaves. The signature "NidusNidus" is in EBX, ECX and EDX. Two levels of Nidus know of each other by it. */
+#define LEAF_NIDUS         0x40000000u /* the last leaf, and the signature */
+#define LEAF_NIDUS_VERSION 0x40000001u /* version, depth */
+#define LEAF_NIDUS_EXITS   0x40000002u /* by subleaf: how often L1 exited for a reason, bit 31: L2 */
+#define LEAF_NIDUS_END     0x40000100u
+#define NIDUS_EBX          0x7564694eu
+#define NIDUS_ECX          0x64694e73u
+#define NIDUS_EDX          0x00007375u
+
+#endif
