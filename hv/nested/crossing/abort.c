@@ -15,9 +15,9 @@ static enum outcome stay_dead(struct cpu *cpu)
 
 static const struct exit_row exit_rows_dead[EXIT_ROWS] = {[0 ... EXIT_ROWS - 1] = {stay_dead, 0}};
 
-/* NMIs exit from now on, as they would end a shutdown that the activity state alone makes. What the
- * instruction that led here has left must not speak against that state. A CPU that cannot be entered into
- * shutdown halts with interrupts off, or else runs nothing: the platform answers a shutdown by a reset. */
+/* NMIs exit from now on, because an NMI would end the shutdown state. The other fields get values
+ * that VM entry accepts together with that state. A CPU that cannot be entered into shutdown halts
+ * with interrupts off. A CPU that can do neither is reset, as a platform answers a shutdown. */
 static void shut_down(struct cpu *cpu)
 {
     u64 misc = cpu->vm->facts.vmx.misc;
@@ -34,7 +34,6 @@ static void shut_down(struct cpu *cpu)
     vmcs_write(ENC_entry_intr_info, 0);
 }
 
-/* An indicator in the VMCS region, then shutdown. */
 void vmx_abort(struct cpu *cpu, u32 indicator)
 {
     struct nested *n = cpu->nested;

@@ -1,7 +1,8 @@
 /*
- * MSR_BITMAP02, L0's intercepts with L1's over them, and L2's accesses that it stopped for nothing. The map is exact at
- * every entry, whoever changed L1's page in between, without reading the page: an entry reads the
- * words that L2 uses (hv/vmcs12/bitmap.h). L1's I/O bitmaps are used in place and need nothing.
+ * MSR_BITMAP02, the union of L0's intercepts and L1's. A VM entry makes anew only the words that L2
+ * uses (hv/vmcs12/bitmap.h), so those are exact whoever changed L1's page. All other words stop
+ * every access. When neither level intercepts such an access, its word is opened and L2 tries
+ * again. L1's I/O bitmaps need nothing of this: the CPU uses them in place.
  * SDM 3C 25.6.9 "MSR-Bitmap Address"
  */
 #include "hv/nested/crossing/private.h"
@@ -21,8 +22,8 @@ static const u64 *map12(const struct cpu *cpu)
     return page ? page : cpu->nested->page_of_ones;
 }
 
-/* Without "use MSR bitmaps" in vmcs12, vmcs02 has none either and the map is not looked at; with no
- * word open it stops everything. */
+/* vmcs02 uses MSR bitmaps only when vmcs12 does. A map without open words stops every access and
+ * needs no merge. */
 void bitmap02_merge(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;

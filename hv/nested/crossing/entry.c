@@ -1,6 +1,6 @@
 /*
- * VM entry by L1: decode -> verdict -> commit. Until the verdict is OK nothing has changed;
- * a refusal changes flags and the error field (VMfail), or is an exit to L1 that only records
+ * VM entry by L1: decode -> verdict -> commit. Until the verdict is OK nothing has changed. A
+ * refusal changes flags and the error field (VMfail), or is an exit to L1 that records only
  * reason and qualification. SDM 3C 27 "VM Entries"
  */
 #include "hv/nested/crossing/crossing.h"
@@ -18,7 +18,7 @@
 
 /* ---- verdict ---------------------------------------------------------------------------- */
 
-/* The few bytes of memory that the rules speak of, each read once. */
+/* Reads the few bytes of memory that the rules speak of, each once. */
 static void read_needs(struct cpu *cpu, struct check_env *env)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
@@ -37,7 +37,7 @@ static void read_needs(struct cpu *cpu, struct check_env *env)
  * current-VMCS pointer, L1's mode. They are judged at every entry. */
 #define NEVER_SETTLED (CHECK_TPR | CHECK_PDPTES | CHECK_LINK | CHECK_HOST_SIZE)
 
-/* stress=paranoid: the groups that were skipped would have passed. */
+/* stress=paranoid: checks that the groups which were skipped would have passed. */
 static void judge_all(const struct nested *n, const struct check_env *env, const struct rule_set *broken)
 {
     struct rule_set all;
@@ -67,20 +67,20 @@ static struct verdict judge(struct cpu *cpu, struct check_env *env)
 
 /* ---- commit ----------------------------------------------------------------------------- */
 
-/* A page that vmcs02 uses in place. `nothing` stands for a page where no memory is. */
+/* The hpa of a page of L1's that vmcs02 uses in place, or `nothing` where no memory is. */
 static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
 {
     struct gpa1_place p = gpa1_to_hpa(cpu->vm, GPA1(gpa1));
     return p.kind == GPA1_NOTHING ? nothing : p.hpa;
 }
 
-/* What L2 wrote to a page where no memory is has gone nowhere. CAVEAT(vapic-nowhere) */
+/* A write of L2's to a page without memory must not be read back. CAVEAT(vapic-nowhere) */
 void nested_forget_nowhere(struct cpu *cpu)
 {
     memset(cpu->nested->page_of_nowhere, 0xff, PAGE_SIZE);
 }
 
-/* The pages that the CPU writes for L2. */
+/* Fills in the pages that the CPU writes for L2. */
 static void fill_written(struct cpu *cpu, struct merge_addr *a)
 {
     struct nested *n = cpu->nested;
@@ -109,18 +109,19 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     n->vapic_nowhere = false;
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         fill_written(cpu, a);
-    /* The CPU compares this address and never reads it, so a device's is as good as any. */
+    /* The CPU only compares this address, so the address of a device serves as well. */
     if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
         a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
     a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer) : cpu->vm->ept01.eptp;
 }
 
-/* What L0 needs in vmcs02: its own exits' state handling, its MSR map, its second level. */
+/* The controls that L0 needs in vmcs02: for its MSR map, for EPT02, and for the state that L0's
+ * exits and entries save and load. */
 static const struct merge_l0 needs_of_l0 = {
     .cpu1 = L0_CPU1_CTL, .cpu2 = CPU2_ENABLE_EPT, .exit = L0_EXIT_CTL, .entry = L0_ENTRY_CTL,
 };
 
-/* No counter runs in root, so what L1 has in IA32_PERF_GLOBAL_CTRL is in vmcs01 alone. */
+/* L0 runs no counters, so L1's IA32_PERF_GLOBAL_CTRL is in vmcs01 and not in the MSR. */
 static void add_perf_global(struct merge_env *env)
 {
     env->l0.exit |= EXIT_LOAD_PERF_GLOBAL_CTRL;
@@ -133,7 +134,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     struct nested *n = cpu->nested;
     struct merge_env env = {.v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx,
                             .l0 = needs_of_l0};
-    env.l0.cr4_mask = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_KNOWN; /* hidden: L2's write is #GP */
+    env.l0.cr4_mask = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_KNOWN; /* L1 is not shown these: #GP */
     env.l1.cr0 = vmcs_read(ENC_guest_cr0);
     env.l1.dr7 = vmcs_read(ENC_guest_dr7);
     env.l1.debugctl = vmcs_read(ENC_guest_debugctl);
@@ -149,8 +150,8 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     merge_vmcs02(&env, &n->want02);
 }
 
-/* An INIT that was blocked in root exits L2 before its first instruction, unless L2 waits for a
- * SIPI. SDM 3C 26.2 "Other Causes of VM Exits". CAVEAT(init-behind-injection) */
+/* An INIT that was blocked in VMX root operation makes L2 exit before its first instruction, unless
+ * L2 waits for a SIPI. SDM 3C 26.2 "Other Causes of VM Exits". CAVEAT(init-behind-injection) */
 static void take_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -161,8 +162,9 @@ static void take_init(struct cpu *cpu)
 }
 
 /*
- * An interrupt-window exit wakes a processor that an entry put into HLT. Some CPUs do not exit from there,
- * and the exit is the first thing to happen: so it is made here. What comes before it is left to the CPU.
+ * An open interrupt window makes a processor exit even from the HLT state that a VM entry put it
+ * into. Some CPUs do not make that exit, so L0 makes it. When something else is due before the
+ * exit, L0 leaves the entry to the CPU.
  * CAVEAT(bochs-hlt-window) SDM 3C 27.7.5 "Interrupt-Window Exiting and Virtual-Interrupt Delivery"
  */
 static bool window_wakes(const struct vmcs_image *v)
@@ -233,8 +235,9 @@ enum outcome nested_vmresume(struct cpu *cpu)
     return enter(cpu, INSN_VMRESUME);
 }
 
-/* vmcs01 was not touched since L1's instruction exited, so going back is a VMPTRLD. L2 may have run by then, and an MSR
- * area may have changed vmcs02: its image must say what it holds when the next entry is made by difference. */
+/* L0 has not written vmcs01 since L1's instruction exited, so a VMPTRLD leads back. L2 may have run
+ * since, and an MSR area may have changed vmcs02. The next VM entry writes only fields that differ
+ * from vmcs02's image, so the image is fetched. */
 enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
 {
     struct nested *n = cpu->nested;

@@ -1,6 +1,6 @@
 /*
- * Every exit of L2 comes here: the pure route says whose it is; L1's are reflected, L0's own
- * go to the same handlers that serve L1, which work on whatever VMCS is current.
+ * Every exit of L2 comes here. The pure route says whose exit it is. L1's exits are reflected. L0's
+ * own exits go to the handlers that serve L1's exits, which work on whatever VMCS is current.
  */
 #include "hv/arch/event.h"
 #include "hv/nested/crossing/crossing.h"
@@ -31,14 +31,15 @@ static void flush_l1(const struct cpu *cpu)
         vpid01_flush(cpu);
 }
 
-/* L1's, should L2 leave before its window opens. */
+/* The NMI becomes L1's if L2 leaves before L2's NMI window opens. */
 void nested_hold_nmi(struct cpu *cpu)
 {
     if (cpu->in_l2)
         cpu->nested->nmi_held = true;
 }
 
-/* vmcs02's controls are its image's again, as the NMI's interval may have changed them. */
+/* Makes the held NMI pending again. L0 may have changed vmcs02's controls to wait for an NMI window
+ * (hv/l1/nmi.c). They get back the values of vmcs02's image. */
 static void release_nmi(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -53,7 +54,7 @@ static void release_nmi(struct cpu *cpu)
 void nested_run_l1(struct cpu *cpu)
 {
     release_nmi(cpu);
-    if (cpu->in_l2 && any(cpu->percpu.spec, SPEC_IBPB)) /* to the predictors L1 and L2 are one */
+    if (cpu->in_l2 && any(cpu->percpu.spec, SPEC_IBPB)) /* predictors do not tell L1 from L2 */
         wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
@@ -62,12 +63,12 @@ void nested_run_l1(struct cpu *cpu)
     flush_l1(cpu);
 }
 
-/* A VM entry sets NMI blocking anew: an NMI that L1 could not take may be an exit of L2's, or L2's.
- * SDM 3C 27.3.2.5 "Updating Non-Register State" */
+/* A VM entry sets NMI blocking anew. An NMI that L1 could not take may now make L2 exit, or go to
+ * L2. SDM 3C 27.3.2.5 "Updating Non-Register State" */
 void nested_run_l2(struct cpu *cpu)
 {
     if (UNLIKELY(cpu->nmi_waits))
-        (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* asked anew */
+        (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* decides anew */
     vmcs_load(cpu, &cpu->nested->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
@@ -110,10 +111,11 @@ static u64 source_operand(struct cpu *cpu)
 
 /* ---- the exit --------------------------------------------------------------------------- */
 
-/* A fault that L0's handler found in L2's instruction is an exit when L1 asked for it, else L2's
- * own. As the exception would push RF set, the exit saves it so.
- * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP". A #PF's address is then the qualification, and
- * CR2 stays. An event whose delivery met the fault is told to L1, but for a double fault. */
+/* L0's handler found a fault in L2's instruction. The fault is an exit when L1 asked for it, else
+ * L2 gets it. The exit saves RF set, because the exception would have pushed RF set. The exit of a
+ * #PF has the address as its qualification and leaves CR2 alone. If the fault interrupted the
+ * delivery of an event, L1 is told of that event. A double fault is told alone.
+ * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static enum outcome fault_in_l2(struct cpu *cpu)
 {
     u8 vector = (u8)cpu->fault.vector;
@@ -137,10 +139,11 @@ static enum outcome fault_in_l2(struct cpu *cpu)
     return RESUME;
 }
 
-/* An exit that vmcs12 does not ask for, of a reason that L0 has no control for. L1's page changed
- * between the CPU's look at it and ours (a device, another processor): then nobody wants the exit any
- * more. Or L2's processor has an instruction that L1's has not. What is left is a CPU that departs
- * from the SDM, and L1 can make more of that exit than L0. */
+/* An exit that neither vmcs12 nor L0 asks for. It has one of three causes:
+ *  - A device or another processor changed L1's bitmap after the CPU had read it. L2 executes the
+ *    instruction again.
+ *  - The CPU has an instruction that L1's processor lacks. L2 gets #UD.
+ *  - The CPU departs from the SDM. L1 gets the exit, as L1 can make more of it than L0. */
 static enum outcome unwanted(struct cpu *cpu)
 {
     u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
@@ -157,8 +160,8 @@ static enum outcome unwanted(struct cpu *cpu)
     return REFLECT;
 }
 
-/* The same handler as for L1's exit of this reason, with the facts that its row names; what no
- * L1 exits for comes first. */
+/* An exit that is L0's own goes to the handler of L1's exits of that reason. Three kinds come
+ * first: VMFUNC, an MSR access that the map may let pass, and an exit that no control asks for. */
 static enum outcome l0_handles(struct cpu *cpu)
 {
     u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
@@ -170,13 +173,13 @@ static enum outcome l0_handles(struct cpu *cpu)
     if (cpu->rows_l1[reason].handle == unwanted_in_l1)
         return unwanted(cpu);
     enum outcome out = handle_as_l1(cpu, reason);
-    if (write) /* of an MTRR, perhaps */
+    if (write) /* the MSR may be an MTRR, which changes EPT01 */
         ept02_follow(cpu);
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 
-/* EPT violations with EPT12 in use: EPT02's gap, or L1's. A misconfigured EPT02 is a bug of ours, mended
- * by making EPT02 anew. */
+/* An EPT violation while vmcs12 uses EPT: EPT02 has a gap, or EPT12 forbids the access. An EPT
+ * misconfiguration is a bug of ours in EPT02, which is then made anew. */
 static enum outcome l0_looks(struct cpu *cpu)
 {
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_EPT_VIOLATION) {
@@ -205,7 +208,7 @@ static enum route route(struct cpu *cpu)
     return route_exit(&e);
 }
 
-/* The time that L0 takes counts for L2's preemption timer, as L1 measures it by the TSC.
+/* L0's own time counts for L2's preemption timer, because L1 measures the timer by the TSC.
  * SDM 3C 26.5.1 "VMX-Preemption Timer" */
 static void charge_timer(struct cpu *cpu, u64 then)
 {
@@ -216,9 +219,10 @@ static void charge_timer(struct cpu *cpu, u64 then)
     vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
 }
 
-/* L2 may lower VTPR by a plain store, if L1 maps its virtual-APIC page for it. That exits on no CPU, but an entry with a threshold
- * above VTPR is refused, or exits at once: L2 goes on with a lower one. CAVEAT(tpr-stored)
- * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
+/* L2 may lower VTPR by a plain store when L1 maps the virtual-APIC page for L2. No CPU exits for
+ * the store, but a CPU refuses a VM entry whose TPR threshold is above VTPR, or exits at once. So
+ * L2 goes on with a lower threshold.
+ * CAVEAT(tpr-stored) SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
 static void fit_threshold(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -234,7 +238,8 @@ static void fit_threshold(struct cpu *cpu)
     n->image02.tpr_threshold = fits;
 }
 
-/* L2 wrote to a virtual-APIC page where no memory is: it reads as all ones again, above every threshold. */
+/* L2 lowered VTPR in a virtual-APIC page where no memory is. The page reads as all ones again, so
+ * VTPR is above every threshold. */
 static bool wrote_nowhere(struct cpu *cpu)
 {
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
@@ -260,8 +265,9 @@ static enum outcome answer(struct cpu *cpu)
     return unwanted(cpu);
 }
 
-/* L0 completed L2's instruction, and L1 wants an exit after each: on the CPU that comes before the
- * next one, ahead of a single-step trap. SDM 3C 26.5.2 "Monitor Trap Flag". CAVEAT(bochs-mtf) */
+/* L0 completed L2's instruction, and L1 wants an exit after each instruction. A CPU exits before
+ * the next instruction and ahead of a single-step trap. SDM 3C 26.5.2 "Monitor Trap Flag".
+ * CAVEAT(bochs-mtf) */
 static enum outcome trap_to_l1(struct cpu *cpu)
 {
     exit_advance(cpu);

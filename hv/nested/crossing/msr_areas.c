@@ -1,8 +1,8 @@
 /*
- * The MSR areas of L1's VMCS12, done in software: each entry is read once, judged by the rules,
- * and made as an access of L1's own (hv/vmx/msr_l1.h filters it). MSRs that live in a VMCS are
- * those of the current one: L2's for the entry and store areas, L1's for the exit-load area.
- * SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs"
+ * The MSR areas of L1's VMCS12, done in software. L0 reads each element once, judges it by the
+ * rules, and makes the access as if L1 had (hv/vmx/msr_l1.h filters it). An MSR that lives in a
+ * VMCS is that of the current VMCS: L2's for the entry and store areas, L1's for the exit-load
+ * area. SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs"
  */
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
@@ -17,9 +17,9 @@ static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
     return e;
 }
 
-/* IA32_VMX_MISC recommends a maximum to software; a longer area has undefined results, "including a machine
- * check during the transition". Here it fails at the first entry beyond: that bounds L0's work.
- * CAVEAT(msr-area-bound) SDM 3D A.6 "Miscellaneous Data" */
+/* IA32_VMX_MISC recommends a maximum to software. A longer area has undefined results, "including a
+ * machine check during the transition". Here the area fails at the first element beyond the
+ * maximum. That bounds L0's work. CAVEAT(msr-area-bound) SDM 3D A.6 "Miscellaneous Data" */
 static u32 area_limit(const struct cpu *cpu)
 {
     return VMX_MISC_MSR_LIST_MAX(cpu->nested->caps.misc);
@@ -38,9 +38,10 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
     return failed;
 }
 
-/* On the CPU the area is loaded after the rule about BS was judged; here the CPU judges what the area made of BTF. While
- * STI, MOV SS or HLT hold a step back, BS follows. CAVEAT(pending-bs-btf-left)
- * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+/* A processor judges the rule about BS before it loads the area. Here L0 loads the area first, so
+ * the CPU judges BS by the BTF that the area left. Where the rule holds (blocking by STI or MOV SS,
+ * or HLT), L0 makes BS agree.
+ * CAVEAT(pending-bs-btf-left) SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static void fit_step(void)
 {
     u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
@@ -67,7 +68,7 @@ u32 nested_msr_load_exit(struct cpu *cpu)
     return v->exit_msr_load_count == 0 ? 0 : load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
 }
 
-/* The time-stamp counter is that of the exit, not of L0's work since then. */
+/* The time-stamp counter is stored as the exit found it, without L0's work since. */
 static bool read_for_store(struct cpu *cpu, struct msr_entry *e)
 {
     if (e->index != MSR_IA32_TSC)
@@ -76,7 +77,7 @@ static bool read_for_store(struct cpu *cpu, struct msr_entry *e)
     return true;
 }
 
-/* The value goes to bytes 15:8 of the entry; the rest of it is not written. */
+/* Writes bytes 15:8 of each element and no others. */
 u32 nested_msr_store(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;

@@ -1,6 +1,6 @@
 /*
  * From L2 to L1: what L1 finds in its VMCS12 (hv/vmcs12/sync.h), the MSR areas, and the host
- * state at which it resumes. SDM 3C 28 "VM Exits"
+ * state at which L1 goes on. SDM 3C 28 "VM Exits"
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
@@ -9,7 +9,7 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-/* L1's host state into vmcs01, then its exit MSR-load area. */
+/* Loads L1's host state into vmcs01, then the MSRs of L1's exit MSR-load area. */
 static void resume_l1(struct cpu *cpu, struct host_env *h)
 {
     struct nested *n = cpu->nested;
@@ -56,9 +56,9 @@ void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
     leave_l2(cpu, x);
 }
 
-/* An entry that fails in its MSR-load area has loaded the guest state by then, and what the exit
- * does not load stays so. vmcs02 is fetched, as elements of the area have changed it: its image must
- * say what it holds when the next entry is made by difference.
+/* An entry that fails in its MSR-load area has already loaded the guest state. State that the exit
+ * does not load keeps the guest's value. Elements of the area may have changed vmcs02. The next VM
+ * entry writes only fields that differ from vmcs02's image, so the image is fetched.
  * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
 void nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
 {

@@ -1,6 +1,6 @@
 /*
- * VM functions of L2. The CPU is never asked for them: an EPTP that L2 switches to is L1's, and has to be composed
- * first.
+ * VM functions of L2, done in software: L2 switches to an EPTP12, and the CPU needs the EPTP of the
+ * EPT02 that stands for it.
  */
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
@@ -10,8 +10,8 @@
 
 #define EPTP_LIST_ENTRIES 512u
 
-/* EPTP switching, VM function 0: the route has found that L2 asks for it, and that VMCS12 enables it. No
- * other function can be enabled. A switch that is refused is an exit to L1.
+/* EPTP switching, VM function 0. The route has found that L2 asks for this function and that VMCS12
+ * enables it. No other function can be enabled. A switch that is refused is an exit to L1.
  * SDM 3C 26.5.6.3 "EPTP Switching" */
 enum outcome nested_vmfunc(struct cpu *cpu)
 {

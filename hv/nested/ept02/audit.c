@@ -1,11 +1,11 @@
 /* stress=paranoid: EPT02's invariants, a part of them at each call. */
 #include "hv/nested/ept02/tables.h"
 
-/* A run of the tests must not take twice its time. */
+/* The audit must not double the time that the tests take. */
 #define ENTRIES_AT_ONCE 64u
 #define CALLS_A_COUNT   32u
 
-/* A part of one table. One that is not in use is empty. */
+/* Checks a part of one table. A table that is not in use is empty. */
 static void check_entries(const struct cpu *cpu, u64 turn)
 {
     const struct ept02 *e = cpu->nested->ept02;

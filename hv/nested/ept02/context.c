@@ -40,7 +40,7 @@ static void drop_all(struct cpu *cpu)
     e->generation01 = cpu->vm->ept01.generation;
 }
 
-/* Of the contexts that have tables, `but` excepted. NULL: there is none. */
+/* Looks among the contexts that have tables, except `but`. NULL: there is none. */
 static struct ept02_context *least_recently_used(struct ept02 *e, const struct ept02_context *but)
 {
     struct ept02_context *oldest = NULL;
@@ -122,9 +122,10 @@ struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
 
 /* ---- INVEPT ----------------------------------------------------------------------------- */
 
-/* What an INVEPT of L1's has left to do. The comparison happens at the VM entry and not at the INVEPT: between the two
- * the EPTP12 has nothing cached, so what L1 changed in between holds as well. The CPU's own cache is flushed whatever
- * the comparison found, as combined mappings depend on L2's paging structures too. */
+/* Does what an INVEPT of L1's has left to do. The comparison happens at the VM entry and not at the
+ * INVEPT. Nothing is cached for the EPTP12 between the two, so L1's changes in between must count
+ * as well. The CPU's own cache is flushed whatever the comparison finds, because combined mappings
+ * depend on L2's paging structures too. */
 static void revalidate(const struct cpu *cpu, struct ept02_context *c)
 {
     if (c->mixed_flags)

@@ -13,8 +13,9 @@
 /* Takes all memory of EPT02. False when memory is short. */
 bool ept02_init(struct cpu *cpu) MUST_CHECK;
 
-/* The EPTP for vmcs02 that stands for this EPTP12. What it leads to was found again or is empty, and holds nothing that
- * an INVEPT of L1's forbids. To be called whenever L2 gets to run with the EPTP12. */
+/* Returns the EPTP for vmcs02 that stands for this EPTP12. Its tables were found again or are
+ * empty. They hold nothing that an INVEPT of L1's forbids. To be called whenever L2 begins to run
+ * with the EPTP12. */
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
 
 /* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
@@ -39,7 +40,8 @@ void ept02_start_over(struct cpu *cpu);
 /* stress=paranoid: an entry was taken out of EPT02, and the CPU was not told. */
 bool ept02_flush_owed(const struct cpu *cpu);
 
-/* INVEPT by L1, of one EPTP12 or of all. It is remembered, and done when L2 next runs with the EPTP12. */
+/* INVEPT by L1, of one EPTP12 or of all. L0 remembers the INVEPT and does it when L2 next runs with
+ * the EPTP12. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);
 
@@ -47,8 +49,8 @@ void ept02_invalidate_all(struct cpu *cpu);
  * flags that the access sets. False: an entry changed under each of WALK_TRIES walks; L2's instruction is to run
  * again. */
 bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w) MUST_CHECK;
-/* The outcome of an access that this walk forbids: INJECT of #VE, or REFLECT with the exit in cpu->exit. by_cpu: it
- * was the CPU that met the violation. @pre in_l2, vmcs02 is current; SNAP_GPA */
+/* The outcome of an access that this walk forbids: INJECT of #VE, or REFLECT with the exit in
+ * cpu->exit. by_cpu: the CPU met the violation, not L0. @pre in_l2, vmcs02 is current; SNAP_GPA */
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
 
 /* stress=paranoid: ends in panic when EPT02 maps memory of L0's, or when a table is lost or in two places. Looks at

@@ -54,10 +54,10 @@ static void mark_filled(struct ept02 *e, u16 table, unsigned i)
     e->record[table].filled |= BIT(i / EPT02_LINE);
 }
 
-/* Remembers the EPT12 entry that entry i is made from. L1 may have changed that without an INVEPT. When the table
- * below stays, some of its entries were made under the old one, and the next INVEPT has to drop the table whatever
- * EPT12 holds by then. An EPT12 entry that differs only in accessed and dirty flags which are now set counts as
- * unchanged. */
+/* Remembers the EPT12 entry that entry i is made from. L1 may have changed the EPT12 entry without
+ * an INVEPT. When the table below stays, some of its entries were made under the old EPT12 entry,
+ * and the next INVEPT has to drop the table whatever EPT12 holds by then. An EPT12 entry that
+ * differs only in accessed and dirty flags which are now set counts as unchanged. */
 static void remember_source(struct ept02 *e, u16 table, unsigned i, u64 entry12, bool table_stays)
 {
     u64 *source = &made_from(e, table)[i], flags = EPT_A | EPT_D;
@@ -66,9 +66,10 @@ static void remember_source(struct ept02 *e, u16 table, unsigned i, u64 entry12,
     mark_filled(e, table, i);
 }
 
-/* Whether the EPT02 table in entry i may be filled further, when EPT12 leads to `table12` there. A table over that one
- * may. A table over another one is dropped, unless tlb= keeps it: the SDM lets a violation drop only the translation of
- * its own address. remember_source marks such a table, so that the next INVEPT drops it.
+/* Whether the EPT02 table in entry i may be filled further, when EPT12 leads to `table12` there. A
+ * table over table12 may. A table over another EPT12 table is dropped, unless tlb= keeps it: the
+ * SDM lets a violation drop only the translation of its own address. remember_source marks a table
+ * that is kept, so that the next INVEPT drops it.
  * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
@@ -79,7 +80,7 @@ static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t tab
     return cpu->nested->tlb.keeps_tables || e->record[ept02_child(cpu, entry)].table12.a == table12.a;
 }
 
-/* An empty table over `table12` in place of what entry i held. False: the pool is empty. */
+/* Puts an empty table over `table12` in place of what entry i held. False: the pool is empty. */
 static bool put_table(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
     struct ept02 *e = cpu->nested->ept02;
@@ -189,8 +190,9 @@ static u64 largest_below_tables(const struct cpu *cpu, u16 table, gpa2_t gpa2)
     return largest_below_tables(cpu, ept02_child(cpu, entry), gpa2);
 }
 
-/* Fills EPT02 for one access that EPT12 allows. When the pool is empty this makes room and fills nothing; when EPT01 was
- * built anew on the way it fills nothing either. L2 then repeats its access, and comes again. */
+/* Fills EPT02 for one access that EPT12 allows. When the pool is empty, makes room and fills
+ * nothing. When EPT01 was built anew on the way, fills nothing either. L2 then repeats the access
+ * and meets the violation again. */
 static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const struct ept_walk *w, gpa2_t gpa2)
 {
     struct ept02 *e = cpu->nested->ept02;

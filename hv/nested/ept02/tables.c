@@ -68,7 +68,7 @@ static u32 count_tables(const struct cpu *cpu, u16 table)
     return count;
 }
 
-/* The free list may be broken and run in a circle. The count ends all the same, and is then too large. */
+/* A broken free list may run in a circle. The count then ends as well, and is too large. */
 u32 ept02_count_tables(const struct cpu *cpu)
 {
     const struct ept02 *e = cpu->nested->ept02;
@@ -90,7 +90,7 @@ static bool same_line(const u64 *a, const u64 *b)
             (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7])) == 0;
 }
 
-/* `now` is the EPT12 entry of today. It is all ones, which no source is, where nothing can be read. */
+/* `now` is what EPT12 holds now, or all ones where no memory is. No entry is made from all ones. */
 static void compare_entry(const struct cpu *cpu, u16 table, unsigned i, u64 now)
 {
     const struct ept02 *e = cpu->nested->ept02;
@@ -103,7 +103,8 @@ static void compare_entry(const struct cpu *cpu, u16 table, unsigned i, u64 now)
         ept02_compare(cpu, ept02_child(cpu, entry));
 }
 
-/* Nearly all tables are at level 1, and most of their lines are unchanged: those are compared as a line. */
+/* Nearly all tables are at level 1, and most lines of those are unchanged. So their lines are
+ * compared whole first. */
 void ept02_compare(const struct cpu *cpu, u16 table)
 {
     const struct ept02 *e = cpu->nested->ept02;

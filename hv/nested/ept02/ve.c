@@ -1,5 +1,6 @@
 /*
- * Virtualization exceptions of L2. The CPU is never awaited for them, as EPT02's gaps must not raise #VE.
+ * Virtualization exceptions of L2, made in software. The CPU must not make them, as a gap of EPT02
+ * would raise #VE.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/guestmem.h"

@@ -1,4 +1,4 @@
-/* Contract in explain.h. The rules are hv/vmcs12/check.h's; only struct check_cpu is another one. */
+/* Contract in explain.h. The rules are hv/vmcs12/check.h's. Only struct check_cpu differs. */
 #include "hv/nested/explain/explain.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
@@ -21,7 +21,7 @@ struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
     };
 }
 
-/* L1 may be shown less: narrower addresses, no SGX. */
+/* The CPU itself may have wider addresses than L1 is shown, and SGX. */
 bool judge_init(struct cpu *cpu)
 {
     struct check_cpuid facts = nested_cpuid_facts(cpu);

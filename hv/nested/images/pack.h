@@ -1,11 +1,11 @@
-/* A field of an image as VMREAD and VMWRITE have it, for inclusions of fields.def: what is known at build time, as
- * nearly everything is, costs nothing. */
+/* Converts the value of a VMREAD to a field of an image (PACK) and back for VMWRITE (UNPACK), for
+ * inclusions of fields.def. Only access rights need code. */
 #ifndef HV_NESTED_IMAGES_PACK_H
 #define HV_NESTED_IMAGES_PACK_H
 
 #include "hv/vmcs12/vmcs12.h"
 
-/* The gate is open by a set of BIT(enum vmcs_gate). */
+/* True when `gates`, a set of BIT(enum vmcs_gate), has the gate. */
 #define HAS(gates, gate) ((gate) == GATE_ALWAYS || any((gates), BIT(gate)))
 
 #define PACK_W16(v) ((u16)(v))

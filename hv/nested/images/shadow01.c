@@ -1,8 +1,8 @@
 /*
  * VMCS shadowing for L1: the CPU answers L1's VMREAD and VMWRITE of frequent fields from a
- * shadow VMCS of ours. A shadowed access never fails: whatever could fail, is absent from
- * the profile, has masked bits or needs L0 keeps its bit in the bitmaps and exits to insn.c.
- * shadow=off leaves the plain path, which must show L1 the same.
+ * shadow VMCS of ours. A shadowed access never fails. An access still exits (to vmcs_access.c) when
+ * it could fail, when L1's profile lacks the field, when the field has masked bits, or when L0 must
+ * know of the access. With shadow=off every access exits, and L1 must see the same values.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
 #include "hv/nested/images/images.h"
@@ -11,7 +11,7 @@
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
-/* Writing exit information into the shadow VMCS takes VMX_MISC[29]. */
+/* L0 writes exit information into the shadow VMCS, which takes VMX_MISC[29]. */
 static bool cpu_can_shadow(const struct vm *vm)
 {
     return any(vcaps_cpu2(&vm->facts.vmx).may_be_1, CPU2_VMCS_SHADOWING) &&
@@ -20,7 +20,8 @@ static bool cpu_can_shadow(const struct vm *vm)
 
 enum { EXITS, READ_SHADOWED, ALL_SHADOWED };
 
-/* By field, known at build time: each inclusion of fields.def below is straight code. */
+/* How each field is shadowed. The compiler knows the values, so each inclusion of fields.def below
+ * becomes straight code. */
 static const u8 how[F_COUNT] = {
 #define SHADOW(name, written) [F_##name] = (written) ? ALL_SHADOWED : READ_SHADOWED,
 #include "hv/nested/images/shadow01.def"
@@ -71,7 +72,7 @@ void shadow01_init(struct cpu *cpu)
     vmcs_clear(cpu, &n->shadow01);
 }
 
-/* L1 wrote a field by an exit that it may read without one. */
+/* L1 may read a field without an exit although its VMWRITE of the field exits. */
 void shadow01_put(struct cpu *cpu, u64 encoding)
 {
     struct nested *n = cpu->nested;
@@ -86,7 +87,7 @@ void shadow01_put(struct cpu *cpu, u64 encoding)
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-/* @pre vmcs01 is current */
+/* Turns VMCS shadowing on or off. @pre vmcs01 is current */
 static void turn(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
@@ -98,7 +99,7 @@ static void turn(struct cpu *cpu, bool on)
     n->shadow01_on = on;
 }
 
-/* stress=paranoid: L1 reads what its VMCS12 holds. */
+/* stress=paranoid: checks that L1 reads what its VMCS12 holds. @pre the shadow VMCS is current */
 static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
@@ -108,8 +109,9 @@ static void verify(const struct nested *n)
 #include "hv/vmcs12/fields.def"
 }
 
-/* What L1 wrote since the last push was pulled before the working copy changed, so `shown` is what
- * the region holds; but for its first use, and after L1 was without a current VMCS. */
+/* Writes only fields that differ from shown01. The shadow VMCS holds what shown01 says, because L0
+ * pulls L1's writes before it changes the working copy. Until the first push, and after L1 was
+ * without a current VMCS, shown01 does not count: then every field is written. */
 void shadow01_push(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;

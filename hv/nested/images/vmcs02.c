@@ -1,6 +1,6 @@
 /*
- * Images to and from the hardware. Every function is an inclusion of fields.def, so that no
- * field is listed twice; the compiler turns each into straight code over constant offsets.
+ * VMCS images to and from the hardware. Functions include fields.def, so that no field is listed
+ * twice. The compiler turns each inclusion into straight code over constant offsets.
  */
 #include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
@@ -8,7 +8,7 @@
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
-/* stress=paranoid: what vmcs02 holds is what we believe it holds. */
+/* stress=paranoid: checks that vmcs02 holds what image02 says. */
 static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
@@ -18,7 +18,7 @@ static void verify(const struct nested *n)
 #include "hv/vmcs12/fields.def"
 }
 
-/* Exit information is never written: it is the CPU's to fill in. */
+/* Exit information is never written: only the CPU fills it in. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 {
     struct nested *n = cpu->nested;
@@ -34,7 +34,8 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
         verify(n);
 }
 
-/* The guest area of the current VMCS, and the one entry control that an exit changes by itself. */
+/* Reads the guest area of the current VMCS, and the entry controls, because an exit changes "IA-32e
+ * mode guest" among them. */
 static void fetch_guest(const struct nested *n, struct vmcs_image *v)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
@@ -53,14 +54,14 @@ void vmcs02_fetch_guest(struct cpu *cpu)
 {
     struct vmcs_image *v = &cpu->nested->image02;
     fetch_guest(cpu->nested, v);
-    /* What an exit clears, or an event that L0 delivered to L2. SDM 3C 28.2
-     * "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
+    /* An exit clears the valid bit, and L0 may have put an event for L2 here.
+     * SDM 3C 28.2 "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
     v->entry_intr_info = (u32)vmcs_read(ENC_entry_intr_info);
     v->entry_exception_error_code = (u32)vmcs_read(ENC_entry_exception_error_code);
     v->entry_instruction_len = (u32)vmcs_read(ENC_entry_instruction_len);
 }
 
-/* CR0 and CR4 go through L1's own rules: L0's bits stay set, L1 sees its own.  */
+/* In CR0 and CR4 the bits that L0 needs stay set. L1 sees its own values in the read shadows. */
 void vmcs01_store_guest(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -80,8 +81,8 @@ void vmcs01_store_guest(struct cpu *cpu)
     vmcs_write(ENC_cr4_read_shadow, cpu->cr4_shadow);
 }
 
-/* Every field is written once: the SDM leaves their first values open. SDM 3C 25.11.3
- * "Initializing a VMCS" */
+/* The SDM leaves the first value of a field open, so every field is written once.
+ * SDM 3C 25.11.3 "Initializing a VMCS" */
 void vmcs02_reset(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;

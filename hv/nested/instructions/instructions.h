@@ -1,14 +1,17 @@
 /*
- * L1's VMX instructions, VM entries apart (hv/nested/crossing). The handlers are rows of the table of L1's
- * exits, by basic exit reason. SDM 3C 31.3 "VMX Instructions"
+ * L1's VMX instructions, without VMLAUNCH and VMRESUME (hv/nested/crossing). The handlers are rows
+ * of the table of L1's exits, by basic exit reason. They return INJECT when the instruction faults,
+ * and ADVANCE when it ends with VMsucceed or VMfail.
+ * SDM 3C 31.3 "VMX Instructions"
  */
 #ifndef HV_NESTED_INSTRUCTIONS_INSTRUCTIONS_H
 #define HV_NESTED_INSTRUCTIONS_INSTRUCTIONS_H
 
 #include "hv/nested/nested.h"
 
-/* ---- vmcs_access.c. @pre vmcs01 is current; VMREAD and VMWRITE also of L2, when L1 shadows a VMCS for it and
- * its bitmap permits the access ---- */
+/* ---- vmcs_access.c. @pre vmcs01 is current. VMREAD and VMWRITE serve L2 as well, with vmcs02
+ * current, when L1 shadows a VMCS for L2 and L1's bitmap permits the access: they may then return
+ * RESUME (L2 executes the instruction again) or REFLECT (its operand is an exit to L1) ---- */
 
 enum outcome nested_vmxon(struct cpu *cpu);
 enum outcome nested_vmxoff(struct cpu *cpu);
@@ -19,36 +22,44 @@ enum outcome nested_vmread(struct cpu *cpu);
 enum outcome nested_vmwrite(struct cpu *cpu);
 enum outcome nested_vmcall(struct cpu *cpu);
 
-/* #UD outside VMX operation, then #GP(0) above CPL 0. True when neither is due; else the fault is noted and
- * *out is INJECT. */
+/* Checks what every VMX instruction needs: VMX operation, else #UD, then CPL 0, else #GP(0). False:
+ * cpu->fault has the fault, and *out is INJECT. */
 bool nested_permitted(struct cpu *cpu, enum outcome *out) MUST_CHECK;
 
-/* L1 enters or leaves VMX operation: sets the bits of CR0 and CR4 that it may not clear. */
+/* L1 enters (`on`) or leaves VMX operation. Sets n->vmxon, and which bits of CR0 and CR4 L1 may not
+ * clear. SDM 3C 24.8 "Restrictions on VMX Operation" */
 void nested_vmx_operation(struct cpu *cpu, bool on);
 
-/* The three ends of a VMX instruction: flags, and the error field of the current VMCS12.
- * SDM 3C 31.2 "Conventions" (VMsucceed, VMfailInvalid, VMfailValid, VMfail) */
+/* The three ends of a VMX instruction: VMsucceed, VMfailInvalid and VMfail. They set the flags of
+ * the level that runs and return ADVANCE. VMfail also writes `error` to the error field of the
+ * current VMCS12, and is VMfailInvalid when no VMCS12 is current.
+ * SDM 3C 31.2 "Conventions" */
 enum outcome nested_succeed(struct cpu *cpu);
 enum outcome nested_fail_invalid(struct cpu *cpu);
 enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error);
 
-/* Writes the working copy of the current VMCS12 back to L1's page, hidden fields included. */
+/* Writes the working copy of the current VMCS12 back to L1's page at n->current, hidden fields
+ * included. Does nothing when no VMCS12 is current. */
 void nested_store_current(struct cpu *cpu);
 
-/* ---- invalidate.c: INVEPT and INVVPID; VPIDs of L1 as tags of the CPU. @pre vmcs01 is current ---- */
+/* ---- invalidate.c: INVEPT and INVVPID, and the CPU's tags (VPIDs) that stand for L1's VPIDs.
+ * @pre of the two instructions: vmcs01 is current ---- */
 
 enum outcome nested_invept(struct cpu *cpu);
 enum outcome nested_invvpid(struct cpu *cpu);
-/* Drops everything that the CPU has cached of any level's mappings. */
+/* Drops all mappings, of every level, that the CPU has cached. */
 void nested_flush_all(struct cpu *cpu);
-/* The CPU's tag for a VPID of L1's: found again, or taken from the bounded pool and flushed. */
+/* Returns the CPU's tag for vpid12, a VPID of L1's. It is found again, or taken from the bounded
+ * pool and flushed. */
 u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
 
-/* ---- shadow12.c: VMCS shadowing by L1 for L2, answered from L1's shadow VMCS in L1's name ---- */
+/* ---- shadow12.c: VMCS shadowing by L1 for L2 ---- */
 
-/* L1's bitmap makes this VMREAD or VMWRITE of L2 exit. @pre in_l2, vmcs12 has the control on */
+/* True when L1's bitmap makes the VMREAD or VMWRITE in cpu->exit an exit to L1.
+ * @pre in_l2, vmcs02 is current, vmcs12 has "VMCS shadowing" on */
 bool shadow12_exits(struct cpu *cpu) MUST_CHECK;
-/* The VMCS that L2 accesses. NULL: the link pointer names none. */
+/* The VMCS that L2's VMREAD and VMWRITE access: L1's page, in place. NULL: vmcs12's link pointer
+ * names none. */
 struct vmcs_image *shadow12(const struct cpu *cpu);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * INVEPT and INVVPID by L1. EPT12's changes reach EPT02 by comparison (hv/nested/ept02/context.c); a VPID of
- * L1's is a tag of the CPU's from a bounded pool. SDM 3C 31.3 "VMX Instructions"
+ * INVEPT and INVVPID by L1. Changes of EPT12 reach EPT02 by comparison (hv/nested/ept02/context.c).
+ * A VPID of L1's gets a tag of the CPU's from a bounded pool.
+ * SDM 3C 31.3 "VMX Instructions"
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/instructions/memory_operand.h"
@@ -91,7 +92,7 @@ static bool descriptor_legal(struct cpu *cpu, u64 type, const struct vmx_descrip
     return type != INVVPID_ADDRESS || is_canonical(d->hi, width);
 }
 
-/* A VPID that has no tag has nothing cached. */
+/* The CPU has cached nothing for a VPID that has no tag. */
 static void invalidate_vpid(struct cpu *cpu, u64 type, const struct vmx_descriptor *d)
 {
     const struct nested *n = cpu->nested;

@@ -1,7 +1,7 @@
 /*
- * Memory operands of VMX instructions: from the exit's instruction information through the
- * segments of whoever runs (hv/arch/operand.h) to a linear address, and L1's on through its paging
- * (hv/vmx/gla.h) to its memory. L2's paging is memory_operand_l2.c's.
+ * Memory operands of VMX instructions. The exit's instruction information and the segments of the
+ * level that runs give the linear address (hv/arch/operand.h). L1's paging leads from there to L1's
+ * memory (hv/vmx/gla.h). memory_operand_l2.c does the same for L2's paging.
  */
 #include "hv/nested/instructions/memory_operand.h"
 #include "hv/arch/operand.h"
@@ -26,7 +26,8 @@ bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla)
     return true;
 }
 
-/* L0's own access is no access to the guest's linear address. */
+/* L0 reaches the operand at an address of its own, where the CPU meets no breakpoint of the
+ * guest's. So L0 raises the guest's data breakpoints. */
 void nested_operand_accessed(u64 gla, unsigned size, bool write)
 {
     u64 dr[4], dr7 = vmcs_read(ENC_guest_dr7);

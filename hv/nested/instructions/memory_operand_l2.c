@@ -1,21 +1,22 @@
 /*
- * L2's memory by linear address, for the one instruction pair of L2 that L0 carries out with a
- * memory operand: L2's paging (hv/arch/pagewalk.h), whose tables lie behind EPT12, then EPT12 once
- * more for the operand itself. EPT02 has no say: it may lag behind, and its gaps are L0's.
+ * L2's memory by linear address, for VMREAD and VMWRITE, the only instructions of L2 that L0
+ * carries out with a memory operand. L2's paging (hv/arch/pagewalk.h) leads to the operand. EPT12
+ * translates the address of each of L2's page tables, and then the operand's. EPT02 is not asked:
+ * it may lag behind EPT12, and its gaps are L0's.
  */
 #include "hv/nested/instructions/memory_operand.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 
-#define RUN_AGAIN (~0u) /* EPT12 does not hold still */
+#define RUN_AGAIN (~0u) /* EPT12 changed under every walk: L2 is to execute the instruction again */
 
 struct access {
     struct cpu *cpu;
     u32 stopped; /* the exit that L1 gets in place of a fault, or RUN_AGAIN, or 0 */
-    u64 qual;    /* EXIT_REASON_APIC_ACCESS */
-    gpa2_t gpa2; /* EXIT_REASON_EPT_VIOLATION: refused by ... */
-    struct ept_walk walk;
+    u64 qual;    /* of EXIT_REASON_APIC_ACCESS */
+    gpa2_t gpa2; /* of EXIT_REASON_EPT_VIOLATION: the address that EPT12 refuses */
+    struct ept_walk walk; /* the last walk of EPT12, which refuses gpa2 if any does */
 };
 
 static bool through_ept12(struct access *a, u64 gpa2, u64 qual, gpa1_t *at)
@@ -41,7 +42,8 @@ static bool through_ept12(struct access *a, u64 gpa2, u64 qual, gpa1_t *at)
     return true;
 }
 
-/* A table that EPT12 does not show reads as absent: that ends the walk, and `stopped` says why. */
+/* An entry behind an address that EPT12 refuses reads as 0, not present. That ends the walk, and
+ * `stopped` says why. */
 static u64 table_read(void *access, u64 gpa2, unsigned size)
 {
     struct access *a = access;
@@ -57,14 +59,16 @@ static bool table_set_flags(void *access, u64 gpa2, unsigned size, u64 old, u64 
            gla_table_set_flags(a->cpu->vm, at.a, size, old, new);
 }
 
-/* SDM 3C 28.2.1 "Basic VM-Exit Information", the qualification for EPT violations: bits 11:9 */
+/* Bits 11:9 of the qualification of an EPT violation: the rights in L2's paging.
+ * SDM 3C 28.2.1 "Basic VM-Exit Information" */
 static u64 rights_told(const struct walk_result *r)
 {
     return (r->user ? BIT(9) : 0) | (r->write ? BIT(10) : 0) | (r->fetch ? 0 : BIT(11));
 }
 
-/* The operand itself. The APIC-access page exits, as an access of 64 bits does on the CPU; one of
- * 32 bits may be virtualized there: CAVEAT(shadowed-apic-operand) */
+/* Translates the address of the operand itself. An operand in the APIC-access page is an exit, as a
+ * 64-bit access is on the CPU. A CPU may virtualize a 32-bit access.
+ * CAVEAT(shadowed-apic-operand) */
 static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
 {
     struct access *a = access;
@@ -80,8 +84,9 @@ static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
     return true;
 }
 
-/* The exit that the CPU would have made of the access, in place of the VMREAD's or VMWRITE's.
- * These exits save RF = 1. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
+/* Turns the exit of the VMREAD or VMWRITE into the exit that the CPU would have made for the
+ * operand. The exits for an operand save RF = 1.
+ * SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static enum outcome leave(struct cpu *cpu, const struct access *a)
 {
     if (a->stopped == RUN_AGAIN) {
@@ -111,7 +116,7 @@ bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, 
     if (!nested_operand_gla(cpu, size, write, &gla))
         return false;
     bool there = gla_translate_in(cpu, &m, gla, size, write ? PF_W : 0, &span);
-    if (a.stopped) { /* even if the walk went on, or took it for a fault */
+    if (a.stopped) { /* whatever the walk made of the refusal */
         *out = leave(cpu, &a);
         return false;
     }

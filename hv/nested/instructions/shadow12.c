@@ -1,13 +1,14 @@
 /*
  * VMCS shadowing as L1 uses it for its guests: which VMREADs and VMWRITEs of L2 exit to L1, and
- * which VMCS the others access. insn.c carries those out; hv/nested/images/shadow01.c is the other way round, the
- * hardware's shadowing for L1.
+ * which VMCS the others access. vmcs_access.c carries those out. (hv/nested/images/shadow01.c is
+ * the hardware's shadowing for L1.)
  *
- * The bytes of L1's page are the shadow VMCS, and L2 accesses them in place. The SDM lets a
- * processor keep the data of an active VMCS, as this one is from the VM entry on, to itself until
- * VMCLEAR; but VMREAD after VMPTRLD shows it in any case. So it does here: `vmcs12` is a copy of
- * the current VMCS alone, which no link pointer may name (rule link_current), and VMPTRLD of another
- * VMCS has written the copy back. SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
+ * The bytes of L1's page are the shadow VMCS, and L2 accesses them in place. The shadow VMCS is
+ * active from the VM entry on, and the SDM lets a processor keep the data of an active VMCS to
+ * itself until VMCLEAR. But VMREAD after VMPTRLD must show the data. It does here: only the current
+ * VMCS has a working copy (`vmcs12`), no link pointer may name the current VMCS (rule
+ * link_current), and VMPTRLD of another VMCS writes the copy back.
+ * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/bitmap.h"
@@ -23,7 +24,7 @@ bool shadow12_exits(struct cpu *cpu)
     return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
 }
 
-/* There was memory when the entry checked the revision, and L1's memory does not go away. */
+/* The page was memory when the VM entry checked its revision, and L1's memory does not go away. */
 struct vmcs_image *shadow12(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;

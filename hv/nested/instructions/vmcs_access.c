@@ -1,7 +1,8 @@
 /*
- * L1's VMX instructions, VM entries apart (entry.c). Each follows the SDM's operation section:
- * permission, operand, verdict, commit. What the CPU itself checks before the exit (CR0.PE,
- * virtual-8086, compatibility mode) is not checked again. SDM 3C 31.3 "VMX Instructions"
+ * L1's VMX instructions that name or access a VMCS, and VMXON, VMXOFF and VMCALL. Each follows the
+ * SDM's operation section: permission, operand, verdict, commit. What the CPU checks before the
+ * exit (CR0.PE, virtual-8086, compatibility mode) is not checked again.
+ * SDM 3C 31.3 "VMX Instructions"
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/instructions/memory_operand.h"
@@ -67,7 +68,7 @@ static u32 revision_at(const struct cpu *cpu, gpa1_t page)
 
 /* ---- VMXON, VMXOFF ---------------------------------------------------------------------- */
 
-/* CR0 and CR4 as VMX operation wants them. SDM 3C 24.8 "Restrictions on VMX Operation" */
+/* VMX operation allows L1's CR0 and CR4. SDM 3C 24.8 "Restrictions on VMX Operation" */
 static bool control_registers_fit(struct cpu *cpu)
 {
     const struct vmx_caps *c = &cpu->nested->caps;
@@ -78,8 +79,8 @@ static bool control_registers_fit(struct cpu *cpu)
            !any(cr4, ~c->cr4_fixed1);
 }
 
-/* In VMX operation a write to CR0 or CR4 that breaks the fixed bits is #GP, so L0 owns those
- * bits for the time. SDM 3C 24.8 "Restrictions on VMX Operation" */
+/* In VMX operation a write to CR0 or CR4 that breaks the fixed bits is #GP. So L0 owns those bits
+ * while L1 is in VMX operation. SDM 3C 24.8 "Restrictions on VMX Operation" */
 void nested_vmx_operation(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
@@ -132,8 +133,9 @@ enum outcome nested_vmxoff(struct cpu *cpu)
 
 /* ---- VMCLEAR, VMPTRLD, VMPTRST ---------------------------------------------------------- */
 
-/* The operand of VMCLEAR and VMPTRLD, and its two first rules. `address_error` and the one
- * after it in vmx_error.def are "invalid physical address" and "VMXON pointer". */
+/* Reads the operand of VMCLEAR or VMPTRLD. The instruction fails with address_error when the
+ * operand is no possible VMCS address, and with vmxon_error when the operand is the VMXON pointer.
+ * False: *out is the outcome. */
 static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error address_error,
                          enum vmx_error vmxon_error, u64 *pointer, enum outcome *out)
 {
@@ -160,11 +162,11 @@ void nested_store_current(struct cpu *cpu)
         return;
     shadow01_pull(cpu);
     u8 *page = gpa1_map(cpu->vm, n->current);
-    if (page != NULL) /* with no memory there the image is lost, as on the CPU */
+    if (page != NULL) /* without memory there the image is lost, as on the CPU */
         vmcs12_store_page(&n->vmcs12, page);
 }
 
-/* The revision was read from this page a moment ago, so there is memory. */
+/* VMPTRLD has just found the right revision in this page, so the page is memory. */
 static void load_current(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;
@@ -238,7 +240,7 @@ static struct insn_operand field_operands(struct cpu *cpu)
 }
 
 /* "In VMX root operation, the current VMCS; in VMX non-root operation, the VMCS referenced by the
- * VMCS link pointer": NULL when that pointer is not valid. */
+ * VMCS link pointer". NULL: there is no such VMCS. */
 static struct vmcs_image *accessed_vmcs(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -256,7 +258,7 @@ static bool memory_operand(struct cpu *cpu, u64 *value, bool write, enum outcome
     return write ? nested_operand_write(cpu, value, size) : nested_operand_read(cpu, value, size);
 }
 
-/* A failure's number goes to the current VMCS, also when L2's access to another one failed.
+/* The error number of a failure goes to the current VMCS, even when L2 accessed another VMCS.
  * SDM 3C 31.2 "Conventions" */
 enum outcome nested_vmread(struct cpu *cpu)
 {
@@ -304,8 +306,9 @@ enum outcome nested_vmwrite(struct cpu *cpu)
     return nested_succeed(cpu);
 }
 
-/* VMCALL exits in every mode, so its mode checks are L0's: the other instructions were #UD before
- * they could exit. In root operation, outside SMM and with no SMM monitor it always fails. */
+/* VMCALL exits in every mode, so L0 checks the mode. The other VMX instructions raise #UD before
+ * they could exit. VMCALL in VMX root operation always fails outside SMM when there is no SMM
+ * monitor. */
 enum outcome nested_vmcall(struct cpu *cpu)
 {
     enum outcome out;

@@ -1,8 +1,8 @@
 /*
- * Everything nested about one processor leaves as bytes and comes back: KVM's nested-state blob,
- * which KVM can read, plus a tail with what KVM's format has no place for. L1's own registers
- * (vmcs01) are not part of it, as with KVM. Addresses of L0's never leave: a loaded vmcs02 is
- * merged anew, and only L2's own state is taken from the tail.
+ * The nested state of one processor leaves as bytes and comes back: KVM's nested-state blob, which
+ * KVM can read, and a tail with what KVM's format has no place for. As with KVM, L1's own registers
+ * (vmcs01) are not in the blob. No address of L0's leaves. nested_load merges vmcs02 anew and takes
+ * only L2's own state from the tail.
  */
 #include "hv/nested/state/state.h"
 #include "hv/nested/crossing/crossing.h"
@@ -20,7 +20,7 @@ enum tail_flags { TAIL_LAUNCHING = 1, TAIL_NMI_HELD = 2, TAIL_INIT_BLOCKED = 4 }
 struct tail {
     u32 flags;
     u32 zero;
-    u8 vmcs12[PAGE_SIZE]; /* exactly: KVM's page lacks fields, and has L2's state in it */
+    u8 vmcs12[PAGE_SIZE]; /* the working copy: KVM's page lacks fields and holds L2's state */
     u8 guest02[PAGE_SIZE];
 };
 
@@ -58,9 +58,10 @@ static void fill_tail(struct cpu *cpu, struct tail *t)
     encode(&n->image02, t->guest02);
 }
 
-/* KVM's half for what L2 sees of a shadow VMCS of L1's, which KVM keeps a copy of while L2 runs. Ours is
- * in L1's page all the time and moves with L1's memory, so nested_load takes nothing from here: the
- * page has more fields. L2 may have written over the page's header. */
+/* While L2 runs, KVM keeps a copy of L1's shadow VMCS, and the blob has a page for the copy. Nidus
+ * keeps the shadow VMCS in L1's page, which moves with L1's memory and has more fields. So
+ * nested_load takes nothing from the copy. The copy gets a right header, as L2 may have written
+ * over the page's. */
 static void save_shadow12(struct cpu *cpu, struct kvm_state *s)
 {
     bool on = any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_VMCS_SHADOWING);
@@ -72,7 +73,8 @@ static void save_shadow12(struct cpu *cpu, struct kvm_state *s)
     s->shadow12.revision = VMCS12_REVISION | VMCS_SHADOW_INDICATOR;
 }
 
-/* KVM's layout has no place for the field; the tail has vmcs12's, L1's page the other. */
+/* KVM's layout has no place for the field. The tail has vmcs12's value. L1's page has the value of
+ * the shadow VMCS. */
 static void drop_field(struct kvm_state *s, enum vmcs_field f)
 {
     vmcs12_set(&s->vmcs12, f, 0);
@@ -108,7 +110,7 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     return kvm_state_length(s);
 }
 
-/* L2's own state over what merge made: its registers, and an event that waits to be injected. */
+/* Puts L2's own state over what merge made: registers, and an event that waits to be injected. */
 static void take_guest02(struct vmcs_image *want, const struct vmcs_image *from)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
@@ -135,7 +137,7 @@ static void load_l2(struct cpu *cpu, const struct tail *t)
 void nested_wipe(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    n->nmi_held = false; /* the blob has it: L1 is not to get it as well */
+    n->nmi_held = false; /* the blob has the NMI, so L1 must not get it now */
     nested_run_l1(cpu);
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
     n->current = GPA1(NO_VMCS);
@@ -167,7 +169,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     else
         shadow01_push(cpu);
     if (any(t->flags, TAIL_NMI_HELD))
-        cpu->percpu.nmi_pending = 1; /* asked anew: its window is in no field of the blob */
+        cpu->percpu.nmi_pending = 1; /* decided anew: no field of the blob has its window */
     n->init_blocked = any(t->flags, TAIL_INIT_BLOCKED);
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in for what
- * is nowhere. All memory is taken here, once: see ARCHITECTURE.md "Memory". */
+/* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in where no
+ * memory is. All memory is taken here, once: see ARCHITECTURE.md "Memory that nesting takes". */
 #include "hv/nested/state/state.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
@@ -18,7 +18,7 @@ static struct vmx_implemented implemented(void)
     return i;
 }
 
-/* L0's side: the host area that vmcs01 has, no link, no MSR areas. */
+/* L0's side of vmcs02: the host area of vmcs01, no VMCS link, no MSR areas. */
 static void fill_base02(struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \

@@ -4,24 +4,30 @@
 
 #include "hv/nested/nested.h"
 
-/* ---- bringup.c: two steps. reserve takes the memory, sets cpu->nested and derives the VMX that L1 is to be
- * shown. Returns NULL, or in one line what stands against it. It touches no register, so that the refusal can go
- * back to the firmware. init, after VMXON, does the rest and sets vm->shown.
- * @pre of reserve: vm->facts; of init: reserve agreed, vmcs01 is current and complete ---- */
+/* ---- bringup.c, in two steps ---- */
 
+/* Takes the memory, sets cpu->nested and derives the VMX that L1 is to be shown. `profile` is an
+ * enum vmx_profile. Returns NULL, or in one line why nested VMX is not possible. Touches no
+ * register, so that the refusal can go back to the firmware. @pre vm->facts */
 const char *nested_reserve(struct cpu *cpu, u32 profile) MUST_CHECK;
+/* Does the rest after VMXON, and sets vm->shown.
+ * @pre nested_reserve agreed; vmcs01 is current and complete */
 void nested_init(struct cpu *cpu);
 
-/* ---- blob.c: everything nested about this processor as KVM's nested-state blob and our tail ---- */
+/* ---- blob.c: all nested state of this processor as KVM's nested-state blob and our tail.
+ * @pre the VMCS of the level that runs is current ---- */
 
 #define NESTED_STATE_MAX (5 * PAGE_SIZE)
-/* Returns the length. @pre blob has NESTED_STATE_MAX bytes */
+/* Writes the blob, and returns its length in bytes. @pre blob has NESTED_STATE_MAX bytes */
 size_t nested_save(struct cpu *cpu, u8 *blob);
-/* Takes a blob when the state is wiped. Returns NULL, or why it is refused. */
+/* Loads a blob of `length` bytes. Returns NULL, or why the blob is refused. The level of the blob
+ * then runs, and its VMCS is current. @pre nested_wipe has run */
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length) MUST_CHECK;
+/* Forgets the nested state: L1 runs outside VMX operation, and vmcs01 is current. */
 void nested_wipe(struct cpu *cpu);
-/* stress=: after every exit, what must not show. restore: save, wipe and load. flush: drop all that the CPU has
- * cached. (remerge and paranoid are vmcs02_store's, evict is hv/nested/ept02's.) */
+/* The option stress=. Does after every exit what no guest may notice. restore: saves, wipes and
+ * loads the state. flush: drops all mappings that the CPU has cached. (hv/nested/images does
+ * remerge, hv/nested/ept02 does evict.) */
 void nested_stress(struct cpu *cpu);
 
 #endif
