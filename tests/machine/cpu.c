@@ -148,7 +148,8 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
-    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI)) /* an NMI that L0 injects itself */
+    /* L0 may inject an NMI of its own, which the merge knows nothing of. */
+    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
 #define FIELD(enc, width, area, name, gate, to02, to12)                                            \
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) && v->name != n->base02.name) \
