@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# order.sh [--add]: docs/READING-ORDER against the tree. Every source stands in it once; without --add each
-# difference is a line and the status 1. --add puts a missing file behind the last one of its folder (move it by
-# hand if it should be read elsewhere), drops lines whose file is gone, and drops titles that docs/SDM.md has twice.
+# order.sh [--add]: compares docs/READING-ORDER with the tree. The list must name every source once.
+# Without --add the script prints a line for each difference and ends with status 1 if there is one.
+# --add puts a missing file behind the last one of its folder (move the line by hand if the file
+# should be read elsewhere), drops lines whose file is gone, and drops titles that docs/SDM.md has
+# twice.
 set -eu
 cd "$(dirname "$0")/../.."
 list=docs/READING-ORDER
