@@ -19,8 +19,7 @@ bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v) MUST_CHECK;
 bool msr_l1_write(struct cpu *cpu, u32 msr, u64 v) MUST_CHECK;
 
 /* Rebuilds and flushes EPT01 if msr_l1_write has changed L1's MTRRs since the last call. The
- * caller calls it once after its writes, before a guest runs again. @pre none: either VMCS may
- * be current */
+ * caller calls it once after its writes, before a guest runs again. Either VMCS may be current. */
 void msr_l1_settle(struct cpu *cpu);
 
 #endif

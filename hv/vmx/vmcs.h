@@ -1,4 +1,4 @@
-/* L0's VMCS regions: their life, the host state that all of them hold. */
+/* L0's VMCS regions: their life, and the host state that all of them hold. */
 #ifndef HV_VMX_VMCS_H
 #define HV_VMX_VMCS_H
 
@@ -14,7 +14,7 @@ struct vmcs {
     u64 launched; /* not 0: VMRESUME enters; vmcs_clear makes it 0 */
 };
 
-/* Allocates a region and writes the revision, the CPU's, into it. False when memory is short. */
+/* Allocates a region and writes `revision`, which is the CPU's, into it. False: memory is short. */
 bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
 /* VMCLEAR. The region is then not launched, and not current if it was. A VMCS must be cleared
  * before it is loaded for the first time. Panics when the CPU refuses. */

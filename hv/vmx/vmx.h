@@ -124,7 +124,7 @@ void inject_again(struct cpu *cpu);
 /* For an exit that L0 has resolved before the instruction was executed, as an EPT violation: the
  * guest does the instruction, or the delivery of the event, again. @pre as inject_again */
 void exit_retry(struct cpu *cpu);
-/* The CPU is to execute the instruction that exited, now that nothing makes it exit. A
+/* Lets the CPU execute the instruction that exited, now that nothing makes it exit. A
  * breakpoint on the instruction was reported before the exit, so RF keeps the CPU from reporting
  * it again. Reads what it needs. */
 void exit_execute_again(struct cpu *cpu);
