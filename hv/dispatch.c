@@ -1,4 +1,5 @@
-/* The table of L1's exits: a row for every reason. What vmcs01's controls exclude is unwanted. */
+/* The table of L1's exits: a row for every basic reason. An exit that vmcs01's controls exclude is
+ * unwanted. */
 #include "hv/dispatch.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
@@ -34,7 +35,7 @@ const struct exit_row exit_rows_l1[EXIT_ROWS] = {
     [EXIT_REASON_MOV_DR ... EXIT_REASON_IO_INSTRUCTION] = UNWANTED,
     [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
     [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},
-    [EXIT_REASON_ENTRY_GUEST_STATE ... EXIT_REASON_PAUSE] = UNWANTED, /* with bit 31: l1_refused */
+    [EXIT_REASON_ENTRY_GUEST_STATE ... EXIT_REASON_PAUSE] = UNWANTED, /* bit 31 set: l1_refused */
     [EXIT_REASON_ENTRY_MACHINE_CHECK] = {mc_met_entry, 0},
     [EXIT_REASON_ENTRY_MACHINE_CHECK + 1 ... EXIT_REASON_LDTR_TR_ACCESS] = UNWANTED,
     [EXIT_REASON_EPT_VIOLATION]  = {emulate_ept_violation, SNAP_QUAL | SNAP_GPA | SNAP_IDT},

@@ -1,6 +1,6 @@
 /*
- * The core's beginning and its one loop. hv_entry is called by boot/handoff.asm on the firmware's
- * behalf and returns only if Nidus cannot run; otherwise the firmware goes on as L1.
+ * The core's beginning and its one loop. boot/handoff.asm calls hv_entry on the firmware's behalf.
+ * hv_entry returns only if Nidus cannot run; otherwise the firmware goes on as L1.
  */
 #include "hv/dispatch.h"
 #include "hv/arch/cpuid_bits.h"
@@ -32,7 +32,7 @@ static void dump(struct percpu *p)
     vmcs_dump();
 }
 
-/* Two levels of Nidus know of each other by the signature alone. */
+/* How many instances of Nidus are below this one. CPUID alone tells the number. */
 static u32 depth_here(void)
 {
     struct cpuid r = cpuid(LEAF_NIDUS, 0);
@@ -41,7 +41,7 @@ static u32 depth_here(void)
     return cpuid(LEAF_NIDUS_VERSION, 0).ebx + 1;
 }
 
-/* The largest first, as nearly every address of L1's is in it. */
+/* Puts the largest range first, because nearly every address of L1's is in that range. */
 static void take_ranges(struct vm *vm, const struct boot_info *info)
 {
     u32 largest = 0;
@@ -95,7 +95,7 @@ static enum handoff_status enter_vmx(struct cpu *cpu)
     return vmxon(cpu->vmxon.hpa) == VMX_OK ? HANDOFF_OK : HANDOFF_VMXON;
 }
 
-/* The pages that both sides mapped alike were for the switch only. */
+/* The pages that the firmware's tables and L0's map alike were for the switch only. */
 static void drop_identity_map(const struct vm *vm)
 {
     u64 *pml4 = mem_va(&vm->mem, HPA(read_cr3()));
@@ -140,7 +140,7 @@ static void handle_exit(struct cpu *cpu)
         row = &cpu->rows[basic];
     }
     if (LIKELY(!any(reason, EXIT_REASON_ENTRY_FAIL)))
-        cpu->current->launched = 1; /* an entry that failed leaves that as it was */
+        cpu->current->launched = 1; /* a failed entry leaves the launch state as it was */
     else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
     exit_snapshot(cpu, row->snap);
@@ -150,7 +150,7 @@ static void handle_exit(struct cpu *cpu)
     apply(cpu, row->handle(cpu));
 }
 
-/* The entry did not lead to an exit. */
+/* vmx_enter has returned without an exit. */
 static void not_entered(struct cpu *cpu, enum vmx_enter how)
 {
     if (how != VMX_ENTER_NMI)
@@ -175,7 +175,7 @@ static void NORETURN run(struct cpu *cpu)
     }
 }
 
-/* The same with stress=. */
+/* The loop with stress=: the loop of run, and what the option adds to each turn. */
 static void NORETURN run_stressed(struct cpu *cpu)
 {
     bool paranoid = stressed(cpu, STRESS_PARANOID);
@@ -199,14 +199,15 @@ static void NORETURN run_stressed(struct cpu *cpu)
     }
 }
 
-/* What must be read before L0's own tables replace it. */
+/* Reads the bases that desc_load will replace with L0's own. */
 static void capture_msrs(struct handoff *h)
 {
     h->seg[SEG_FS].base = rdmsr(MSR_IA32_FS_BASE);
     h->seg[SEG_GS].base = rdmsr(MSR_IA32_GS_BASE);
 }
 
-/* Everything that may be refused and needs no VMX. Nothing but memory has changed. */
+/* Does everything that may be refused and needs no VMX operation. Changes nothing but L0's
+ * memory, and h->why when Nidus cannot run. */
 static enum handoff_status prepare(struct cpu *cpu, struct handoff *h)
 {
     if (caps_read(&cpu->vm->facts))
@@ -235,7 +236,7 @@ u64 hv_entry(struct handoff *h)
 
     if (any(cpu->percpu.spec, SPEC_CTRL))
         cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
-    desc_load(&cpu->desc); /* no way back from here; panic works from here */
+    desc_load(&cpu->desc); /* from here on there is no way back, and panic works */
     if (!vmcs01_init(cpu, h))
         panic("cannot run: not enough memory");
     if (cpu->nested)

@@ -1,8 +1,8 @@
 /*
- * MOV to CR0 and CR4 where L0 owns a bit: CR0.NE, which VMX fixes; CR4.VMXE, which VMX fixes and
- * L1 sees as its own; the bits of CR4 that are hidden (CR4_KNOWN). The write is judged whole, then only the read shadow is
- * changed and the instruction executed again: with the owned bits equal to the shadow it no
- * longer exits, and the CPU does everything else.
+ * MOV to CR0 and CR4 that changes a bit which L0 owns: CR0.NE, which VMX fixes; CR4.VMXE, which VMX
+ * fixes and L1 sees as its own; the bits of CR4 that are hidden (CR4_KNOWN). L0 judges the whole
+ * write, changes only the read shadow and lets L1 execute the instruction again. The owned bits now
+ * equal the shadow, so the instruction no longer exits and the CPU does everything else.
  * CAVEAT(numeric-error) SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation"
  */
 #include "hv/l1/l1.h"

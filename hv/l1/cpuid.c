@@ -1,5 +1,5 @@
-/* CPUID by L1: what the processor says, cut to the list of hv/arch/cpuid_policy.def, and Nidus's
- * own leaves. */
+/* CPUID by L1: the processor's answer, cut to the list of hv/arch/cpuid_policy.def, and the
+ * leaves of Nidus itself. */
 #include "hv/l1/l1.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
@@ -31,7 +31,7 @@ static u32 mirror(u32 word, u64 flag, bool set)
     return set ? word | (u32)flag : word & ~(u32)flag;
 }
 
-/* Bits that mirror registers mirror L1's, and those that options decide.
+/* Sets the bits that mirror a control register, L1's here, and the bits that options decide.
  * SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
 static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
 {
@@ -45,12 +45,12 @@ static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
         if (!sub)
             r->ecx = mirror(r->ecx, CPUID7_ECX_OSPKE, any(vmcs_read(ENC_guest_cr4), CR4_PKE));
         break;
-    case 0xa: /* counters that would count in root are hidden */
+    case 0xa: /* hidden where a VM exit cannot stop the counters */
         if (!cpu->vm->facts.perf_global)
             *r = (struct cpuid){0};
         break;
     case 0x80000001:
-        /* Intel shows SYSCALL in 64-bit mode only, and L0 asked from there. */
+        /* Intel shows SYSCALL in 64-bit mode only, and L0 executed CPUID in that mode. */
         if (!guest_is_64bit(cpu))
             r->edx &= ~(u32)CPUIDX_EDX_SYSCALL;
         break;
@@ -80,9 +80,9 @@ enum outcome emulate_cpuid(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* The same as emulate_cpuid and exit_advance for an instruction that has nothing special about
- * it: no interrupt shadow, no TF or RF, and RIP stays within its 4 GiB. CPUID exits more often
- * than anything else that L0 handles for L1. */
+/* Does what emulate_cpuid and exit_advance do, for the plain case: no blocking by STI or MOV SS,
+ * TF and RF clear, and RIP stays within its 4 GiB. CPUID exits more often than anything else
+ * that L0 handles for L1. */
 bool emulate_short(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
@@ -97,6 +97,6 @@ bool emulate_short(struct percpu *percpu)
     cpuid_gpr(gpr, leaf);
     vmcs_write(ENC_guest_rip, next);
     cpu->exits[0][EXIT_REASON_CPUID]++;
-    cpu->vmcs01.launched = 1; /* it may be the first exit, and an NMI come before the entry */
+    cpu->vmcs01.launched = 1; /* after a first exit, an NMI may stop the VMRESUME */
     return true;
 }

@@ -1,7 +1,8 @@
 /*
- * EPT violations that are L0's: the hole's first touch, what lies above RAM, and addresses that L1
- * is told cannot be. EPT01 walks 48 bits; where the CPU's own addresses are wider, paging lets more through,
- * and L1's processor, which has 48, would have found a reserved bit set in a page table.
+ * EPT violations that are L0's: the first touch of a page of the hole, an address that EPT01 does
+ * not map yet, and an address that is wider than L1's physical addresses. EPT01 walks 48 bits. On a
+ * CPU whose own addresses are wider, paging lets a wider address through. L1's processor has
+ * 48 bits and would have found a reserved bit set in a page table.
  * SDM 3A 4.7 "Page-Fault Exceptions"
  */
 #include "hv/l1/l1.h"
@@ -11,7 +12,8 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
 
-/* Where the address is a page table's, the exit does not tell what the access was. CAVEAT(wide-address) */
+/* When the address is that of a page table, the exit does not tell the access.
+ * CAVEAT(wide-address) */
 static u32 reserved_bit_error(struct cpu *cpu)
 {
     const struct exit_state *st = &cpu->st;
@@ -29,7 +31,8 @@ static enum outcome triple_fault(struct cpu *cpu)
     return RESUME;
 }
 
-/* The fault alone, or with the event whose delivery met it. An exit to L1 is judged by the fault alone.
+/* Raises the fault, combined with the event whose delivery met it. Whether L2's fault exits to
+ * L1 is decided by the fault alone.
  * SDM 3C 28.2.4 "Information for VM Exits During Event Delivery" */
 static enum outcome fault_of_access(struct cpu *cpu, u8 vector, u32 error)
 {
@@ -47,12 +50,12 @@ static enum outcome no_such_address(struct cpu *cpu)
     if (!any(cpu->exit.qual, QUAL_EPT_GLA_VALID))
         return fault_of_access(cpu, VEC_GP, 0);
     cpu->fault.address = cpu->exit.gla;
-    if (!cpu->in_l2) /* for L2 hv/nested does, unless L1 takes the exit */
+    if (!cpu->in_l2) /* hv/nested writes CR2 for L2, unless L1 takes the exit */
         write_cr2(cpu->exit.gla);
     return fault_of_access(cpu, VEC_PF, reserved_bit_error(cpu));
 }
 
-/* Mapped, and tried again. */
+/* Maps the address and lets the guest try again. */
 enum outcome emulate_ept_violation(struct cpu *cpu)
 {
     if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))

@@ -1,6 +1,6 @@
 /*
- * INIT arrives while L1 runs: the processor takes its INIT state and, being the bootstrap
- * processor, starts at the reset vector. Memory, MSRs, caches and FPU state stay.
+ * An INIT signal arrives while L1 runs. The processor takes its INIT state. It is the bootstrap
+ * processor, so it starts at the reset vector. Memory, MSRs, caches and FPU state stay.
  * SDM 3A 9.1.1 "Processor State After Reset"
  */
 #include "hv/l1/l1.h"
@@ -55,8 +55,8 @@ static void init_control_registers(struct cpu *cpu)
     write_dr6(RESET_DR6);
 }
 
-/* In VMX operation L1 is in root mode, where INIT is blocked: it waits for VMXOFF or a VM entry.
- * CAVEAT(bochs-init-pending) */
+/* While L1 is in VMX operation, it runs in root mode to itself. Root mode blocks an INIT, and
+ * the INIT waits for VMXOFF or a VM entry. CAVEAT(bochs-init-pending) */
 enum outcome emulate_init(struct cpu *cpu)
 {
     if (cpu->nested && cpu->nested->vmxon) {

@@ -1,5 +1,5 @@
-/* The instructions of L1 that L0 carries out itself, but for CPUID and the accesses to control
- * registers; and L1's triple fault. */
+/* The instructions of L1 that L0 carries out itself, except CPUID and MOV to control registers.
+ * Also L1's triple fault. */
 #include "hv/l1/l1.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/msr_l1.h"
@@ -11,8 +11,9 @@ static u64 edx_eax(const struct cpu *cpu)
     return cpu->regs.gpr[REG_RDX] << 32 | (u32)cpu->regs.gpr[REG_RAX];
 }
 
-/* XCR0 is L1's as far as CPUID shows its bits; the CPU itself judges the rest. A CPU checks CPL before it exits, the emulator
- * does not. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
+/* L1 may set the bits of XCR0 that CPUID shows; the CPU judges everything else about the value.
+ * A CPU checks the CPL before it exits. The emulator does not, so L0 checks the CPL too.
+ * SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
 enum outcome emulate_xsetbv(struct cpu *cpu)
 {
     if (guest_cpl(cpu) || any(edx_eax(cpu), ~cpu->vm->facts.xcr0) ||
@@ -29,7 +30,7 @@ enum outcome emulate_invd(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* GETSEC with SMX hidden, and VMX instructions outside VMX operation. */
+/* GETSEC: L1 is not shown SMX. */
 enum outcome emulate_undefined(struct cpu *cpu)
 {
     return fault(cpu, VEC_UD, 0);
@@ -53,7 +54,7 @@ enum outcome emulate_wrmsr(struct cpu *cpu)
     return ADVANCE;
 }
 
-/* The CPU would have shut down, and the platform answers a shutdown with a reset. */
+/* L1's processor would have shut down, and the platform answers a shutdown with a reset. */
 enum outcome emulate_triple_fault(struct cpu *cpu)
 {
     machine_reset(cpu, "L1 triple fault");

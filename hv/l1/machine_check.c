@@ -1,5 +1,5 @@
 /* Machine checks that did not go straight to L1: those taken in root mode, and one that met a VM
- * entry. Where each goes is a pure function (hv/arch/mc_route.h); L0 handles none itself. */
+ * entry. mc_route (hv/arch/mc_route.h) decides where each goes. L0 handles none itself. */
 #include "hv/l1/l1.h"
 #include "hv/arch/mc_route.h"
 #include "hv/nested/crossing/crossing.h"

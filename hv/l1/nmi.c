@@ -1,9 +1,10 @@
 /*
- * NMIs that arrive while L0 runs. The root-mode handler (hv/core/traps.asm) only sets
- * percpu.nmi_pending. Given to the guest at once if it can take it; else virtual NMIs and
- * NMI-window exiting are on until it can, and only then, so that NMIs of L1's own do not exit. Where an NMI
- * goes is a pure function (nmi_plan in hv/arch/event.h), asked again when the window opens: what
- * is right then need not be what was right before.
+ * NMIs that arrive while L0 runs. The root-mode handler (hv/core/trap.c) only sets
+ * percpu.nmi_pending. L0 gives the NMI to the guest at once if the guest can take an NMI. Otherwise
+ * an interval begins: NMI exiting, virtual NMIs and NMI-window exiting are on until the guest can
+ * take the NMI. Outside the interval they are off, so that NMIs of L1's own do not exit. nmi_plan
+ * (hv/arch/event.h) decides where an NMI goes. L0 asks nmi_plan again when the window opens,
+ * because the answer may have changed.
  * SDM 3C 26.2 "Other Causes of VM Exits"
  */
 #include "hv/l1/l1.h"
@@ -14,8 +15,9 @@
 
 #define PIN_NMI_INTERVAL (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 
-/* L2 gets back the words that were merged, in which virtual NMIs may be L1's own. An NMI that waits while L2 runs is L1's
- * should L2 leave before its window opens. */
+/* Begins or ends the interval in the current VMCS. Outside it, vmcs02 has the control words that
+ * were merged, because L1 may ask for virtual NMIs of its own. An NMI that waits while L2 runs
+ * goes to L1 if L2 exits to L1 before the window opens (nmi_held). */
 static void interval(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
@@ -42,8 +44,9 @@ static enum nmi_plan plan(const struct cpu *cpu)
     return nmi_plan(&f);
 }
 
-/* Under virtual NMIs, which the interval turns on, an entry that injects an NMI must find none blocked. The
- * injection blocks them all the same. SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+/* The interval turns virtual NMIs on. Under virtual NMIs an entry that injects an NMI must not find
+ * NMIs blocked. The injected NMI blocks them anyway.
+ * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static void unblock_planned(void)
 {
     u32 info = (u32)vmcs_read(ENC_entry_intr_info);
@@ -56,7 +59,7 @@ void nmi_deliver(struct cpu *cpu)
 {
     static const struct event nmi = {.info = INTR_VALID | INTR_NMI << 8 | VEC_NMI};
     cpu->percpu.nmi_pending = 0;
-    interval(cpu, false); /* one that waits is the same NMI: decided anew */
+    interval(cpu, false); /* an NMI that already waits joins this one */
     switch (plan(cpu)) {
     case NMI_INJECT:
         inject_event(&nmi);
@@ -74,8 +77,9 @@ void nmi_deliver(struct cpu *cpu)
     }
 }
 
-/* An exception or NMI that exited. In the interval an NMI exits: it is the one that waits, or joins it, as
- * the CPU latches one. An exception that no level asked for is the guest's. */
+/* An exception or NMI that exited. NMIs exit only in the interval, while an NMI waits. The new
+ * NMI joins the waiting one, because a CPU also latches only one. An exception whose exit
+ * neither L0 nor L1 wants goes to the guest. */
 enum outcome exception_exit(struct cpu *cpu)
 {
     const struct vmexit *e = &cpu->exit;
@@ -91,7 +95,7 @@ enum outcome exception_exit(struct cpu *cpu)
     return RESUME;
 }
 
-/* Asked again now that nothing blocks: an NMI that met L2 may be an exit to L1. */
+/* Nothing blocks NMIs any more, so the run loop calls nmi_deliver again. */
 enum outcome nmi_window(struct cpu *cpu)
 {
     interval(cpu, false);

@@ -1,6 +1,6 @@
 /*
- * What a right L0 on a right CPU never meets: a VM entry of L1 that the CPU refuses, and a misconfigured
- * EPT01. Neither stops L0.
+ * Two things that a right L0 on a right CPU never meets: the CPU refuses a VM entry of L1, or finds
+ * EPT01 misconfigured. Neither makes L0 panic.
  */
 #include "hv/l1/l1.h"
 #include "hv/nested/explain/explain.h"
@@ -16,7 +16,6 @@ void l1_refused(struct cpu *cpu, u32 what)
     machine_reset(cpu, "L1 cannot be entered");
 }
 
-/* EPT01 is made anew; L1 tries again. */
 enum outcome ept01_misconfigured(struct cpu *cpu)
 {
     tell_unwanted(cpu);

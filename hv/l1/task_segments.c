@@ -1,5 +1,6 @@
-/* Segment registers of a task that is being switched to. SDM 3A 7.3 "Task Switching", the table
- * of exception conditions; where it leaves the order open: LDTR, SS, data segments, CS. */
+/* The segment registers of the task that L1 switches to. The checks are those of the table of
+ * exception conditions in SDM 3A 7.3 "Task Switching". The table leaves the order open; L0 loads
+ * LDTR, SS, the data segments, then CS. */
 #include "hv/l1/task_switch.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
@@ -8,7 +9,7 @@
 #define SELECTOR_BITS 0xfffcu
 #define DESC_ACCESSED BIT(40)
 #define AR_CODE       8u
-#define AR_CONFORMING 4u /* of code; of data: expand-down */
+#define AR_CONFORMING 4u /* in a code segment; in a data segment: expand-down */
 #define AR_RW         2u /* writable data, readable code */
 #define AR_V86        0xf3u
 #define AR_FLAT_CODE  0xc09bu
@@ -36,7 +37,8 @@ static void set(struct task_state *n, u32 seg, u16 selector, u64 base, u32 limit
     n->seg[seg] = (struct segment){.selector = selector, .base = base, .limit = limit, .ar = ar};
 }
 
-/* Where a selector's descriptor is. False: outside its table, or in an LDT that is not there. */
+/* The linear address of a selector's descriptor. False: it is outside its table, or there is no
+ * LDT. */
 static bool descriptor_at(const struct task_state *n, u16 selector, u64 *gla)
 {
     const struct segment *ldtr = &n->seg[SEG_LDTR];
@@ -151,9 +153,10 @@ static bool load_cs(struct cpu *cpu, struct task_state *n, u16 selector, u32 cpl
     return take(cpu, n, SEG_CS, selector, &e);
 }
 
-/* Outside virtual-8086 mode: data segments and LDTR unusable, a flat code segment. The CPL is CS's RPL at
- * once, as its selector shows in the next task switch and the emulator wants DPL and RPL equal; a handler of the
- * same CPL then has no stack. CAVEAT(task-bad-ss) */
+/* In virtual-8086 mode the selectors give the segments. Outside it, the data segments and LDTR
+ * are unusable, and CS is a flat code segment. The CPL is CS's RPL from now on: CS's selector is
+ * saved by the next task switch, and the emulator wants DPL and RPL equal. A handler of the same
+ * CPL then has no stack. CAVEAT(task-bad-ss) */
 void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_state *n)
 {
     bool v86 = any(t->eflags, RFLAGS_VM);

@@ -1,9 +1,10 @@
 /*
- * Task switches. VMX has no native ones: the CPU checks gate, selector, descriptor type and new
- * limit, then exits, and L0 does the rest. Everything that can fault in the old task is tried
- * before the first byte changes; what faults later does so in the new one. The new task's registers are
- * worked out in cpu->st, struct task and struct task_state, then written to vmcs01 at once: there is no
- * half of a task that a fault could leave there. What L1 could change meanwhile is read once.
+ * Task switches. In VMX non-root operation the CPU does none: it checks gate, selector, descriptor
+ * type and new limit, then exits, and L0 does the rest. L0 tries everything that can fault in the
+ * old task before it changes the first byte. Later faults are raised in the new task. L0 works out
+ * the new task's registers in cpu->st, struct task and struct task_state, then writes all of them
+ * to vmcs01. So no fault leaves half a task in vmcs01. L0 reads only once what L1 could change
+ * meanwhile.
  * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
  */
 #include "hv/l1/task_switch.h"
@@ -20,19 +21,19 @@ enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 #define AR_TSS_AVAILABLE 1u
 #define AR_TSS_BUSY     3u
 #define DESC_TYPE_BYTE  5u
-#define DESC_BUSY       2u /* in that byte */
+#define DESC_BUSY       2u /* in the type byte */
 #define DR7_LOCAL       0x155u /* LE, L0 to L3 */
 #define EFLAGS_LOADED   0x3f7fd5u
 #define EXTERNAL_EVENT  1u /* EXT in error codes */
-#define HIGH_OF_16BIT   0xffff0000u /* general registers. CAVEAT(task-switch-16-bit) */
+#define HIGH_OF_16BIT   0xffff0000u /* of general registers. CAVEAT(task-switch-16-bit) */
 #define TSS_MAX         104u
 #define T_FLAG          1u
 
 /* Where a TSS keeps its fields. SDM 3A 7.2.1 "Task-State Segment (TSS)", SDM 3A 7.6 "16-Bit
  * Task-State Segment (TSS)" */
 struct tss_layout {
-    u8 size, min_limit; /* bytes that are read; the limit the old TSS needs */
-    u8 width;           /* of EIP, EFLAGS and general registers */
+    u8 size, min_limit; /* bytes that L0 reads; limit that the old TSS needs */
+    u8 width;           /* bytes of EIP, EFLAGS and each general register */
     u8 eip, eflags, gpr, seg, segs, ldt, cr3, trap;
 };
 static const struct tss_layout layout16 = {44, 0x29, 2, 14, 16, 18, 34, 4, 42, 0, 0};
@@ -56,7 +57,8 @@ static u32 get(const u8 *tss, u32 at, u32 width)
 
 /* ---- faults ------------------------------------------------------------------------------ */
 
-/* A fault while an exception was being delivered through a task gate may be a double fault. */
+/* The fault may interrupt an exception that is delivered through a task gate: the two may be a
+ * double fault. */
 bool task_fault(struct cpu *cpu, u32 vector, u32 error)
 {
     bool triple;
@@ -80,9 +82,10 @@ static bool translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla
            task_fault(cpu, VEC_PF, cpu->fault.error);
 }
 
-/* The CPU found an available TSS (a busy one for IRET) that is present and long enough. L0 may find
- * another one, as memory can change and what is no RAM reads as all ones: then the fault is due that the CPU would
- * have raised. CAVEAT(task-descriptor-rom) */
+/* Judges the new TSS's descriptor again. The CPU found an available TSS (for IRET: a busy one)
+ * that is present and long enough. L0 may read another descriptor, because memory can change,
+ * and what is not RAM reads as all ones. Then L0 raises the fault that the CPU would have
+ * raised. CAVEAT(task-descriptor-rom) */
 static bool descriptor_fits(struct cpu *cpu, const struct task_switch *s)
 {
     u32 ar = descriptor_ar(s->descriptor), wanted = s->source == BY_IRET ? AR_TSS_BUSY : AR_TSS_AVAILABLE;
@@ -114,7 +117,8 @@ static bool find_tsses(struct cpu *cpu, struct task_switch *s)
     return true;
 }
 
-/* The link field is written for CALL and gates, the old TSS always, busy flags as due. */
+/* Translates all that the switch reads or writes: both TSSs, the link field for CALL and gates,
+ * and the descriptors whose busy flag changes. */
 static bool page_in(struct cpu *cpu, struct task_switch *s)
 {
     bool links = s->source == BY_CALL || s->source == BY_GATE;
@@ -128,7 +132,7 @@ static bool page_in(struct cpu *cpu, struct task_switch *s)
 
 /* ---- the switch ---------------------------------------------------------------------------- */
 
-/* The busy flag alone is written: the rest of the descriptor is L1's to change. */
+/* Writes nothing but the busy flag, because L1 may change the rest of the descriptor meanwhile. */
 static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
 {
     u32 first = span->size[0];
@@ -141,8 +145,8 @@ static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
         __atomic_and_fetch(byte, (u8)~DESC_BUSY, __ATOMIC_SEQ_CST);
 }
 
-/* The instruction pointer that the old task resumes at: behind the instruction, or at it for
- * an event that is no instruction. */
+/* The EIP where the old task resumes: behind the instruction that switched, or at the
+ * instruction that an event interrupted. */
 static u32 return_eip(const struct cpu *cpu, enum source source)
 {
     bool event = source == BY_GATE && !event_by_instruction(cpu->exit.idt_info);
@@ -192,7 +196,7 @@ static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *
         t->eflags |= (u32)RFLAGS_NT;
 }
 
-/* What the new task's state is before anything of it can fault. */
+/* Makes the part of the new task's state that cannot fault. */
 static void begin_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
 {
     u32 ar = descriptor_ar(s->descriptor) | AR_TSS_BUSY;
@@ -203,7 +207,7 @@ static void begin_state(struct cpu *cpu, const struct task_switch *s, const stru
     cpu->st.rflags = t->eflags;
     cpu->st.cr0 |= CR0_TS;
     cpu->st.rsp = t->gpr[REG_RSP];
-    /* IRET ends NMI blocking, an NMI that came through a task gate begins it. */
+    /* IRET ends the blocking of NMIs. An NMI through a task gate begins the blocking. */
     u32 blocking = cpu->st.interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     if (s->source == BY_IRET)
         blocking &= ~BLOCKING_BY_NMI;
@@ -213,8 +217,8 @@ static void begin_state(struct cpu *cpu, const struct task_switch *s, const stru
     task_forget_segments(cpu, t, n);
 }
 
-/* PAE: the four PDPTE registers come from memory, and a reserved bit in one is #GP.
- * CAVEAT(bochs-task-pdptes) SDM 3A 4.4.1 "PDPTE Registers" */
+/* In PAE paging the new CR3 loads the four PDPTE registers from memory. A reserved bit in one is
+ * #GP. CAVEAT(bochs-task-pdptes) SDM 3A 4.4.1 "PDPTE Registers" */
 static bool load_pdptes(struct cpu *cpu, u32 cr3)
 {
     u64 pdpte[4];
@@ -227,7 +231,7 @@ static bool load_pdptes(struct cpu *cpu, u32 cr3)
     return true;
 }
 
-/* A 16-bit TSS has no CR3; without paging none is loaded. */
+/* A 16-bit TSS has no CR3. Without paging the CPU does not load the CR3 of a 32-bit one. */
 static bool load_cr3(struct cpu *cpu, const struct task_switch *s, u32 cr3, struct task_state *n)
 {
     if (!s->to->cr3 || !any(cpu->st.cr0, CR0_PG) || cr3 == cpu->st.cr3)
@@ -241,7 +245,7 @@ static bool load_cr3(struct cpu *cpu, const struct task_switch *s, u32 cr3, stru
 
 /* ---- after the new task's segments are good ------------------------------------------------- */
 
-/* The error code of an exception goes onto the new task's stack, as wide as its TSS. */
+/* Pushes an exception's error code onto the new task's stack. Its width is that of the new TSS. */
 static bool push_error(struct cpu *cpu, const struct task_switch *s, const struct task_state *n)
 {
     if (s->source != BY_GATE || !any(cpu->exit.idt_info, INTR_ERROR_VALID))
@@ -263,8 +267,8 @@ static bool push_error(struct cpu *cpu, const struct task_switch *s, const struc
     return true;
 }
 
-/* The T flag: a debug trap before the first instruction. An injected #DB changes neither DR6
- * nor DR7. SDM 3B 18.3.1.5 "Task-Switch Exception Condition" */
+/* The T flag asks for a debug trap before the first instruction. An injected #DB changes neither
+ * DR6 nor DR7, so L0 does. SDM 3B 18.3.1.5 "Task-Switch Exception Condition" */
 static enum outcome debug_trap(struct cpu *cpu)
 {
     write_dr6(read_dr6() | DR6_BT);
@@ -272,7 +276,7 @@ static enum outcome debug_trap(struct cpu *cpu)
     return fault(cpu, VEC_DB, 0);
 }
 
-/* False: there is a fault for the new task, in cpu->fault. */
+/* Makes the part that can fault. False: there is a fault for the new task in cpu->fault. */
 static bool finish_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
 {
     if (!load_cr3(cpu, s, t->cr3, n) || !task_load_segments(cpu, t, n) || !push_error(cpu, s, n))
@@ -288,7 +292,7 @@ static void write_cr3_state(struct cpu *cpu)
     vpid01_flush(cpu);
 }
 
-/* The new task in vmcs01, whole. */
+/* Writes the whole new task to vmcs01. */
 static void commit(struct cpu *cpu, const struct task *t, const struct task_state *n)
 {
     for (enum seg_number i = 0; i < SEG_COUNT; i++)

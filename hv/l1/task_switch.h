@@ -1,5 +1,5 @@
-/* The two halves of a task switch: task_switch.c moves registers through the TSSs,
- * task_segments.c loads the new task's segments. */
+/* A task switch has two halves: task_switch.c moves registers through the TSSs, task_segments.c
+ * loads the new task's segments. vmcs01 is current in every function here. */
 #ifndef HV_L1_TASK_SWITCH_H
 #define HV_L1_TASK_SWITCH_H
 
@@ -8,26 +8,29 @@
 /* The dynamic fields of a TSS, 16- or 32-bit. */
 struct task {
     u32 cr3, eip, eflags;
-    u32 gpr[8];         /* encoding order */
-    u16 seg[SEG_OPERANDS]; /* enum seg_number */
+    u32 gpr[8];         /* indexed by enum reg */
+    u16 seg[SEG_OPERANDS]; /* selectors, indexed by enum seg_number */
     u16 ldt;
     bool debug; /* the T flag */
 };
 
-/* What the new task's registers will be, beside those of struct task. It is a state that VM entry takes from
- * the moment that task_forget_segments has been called, and is written to vmcs01 in one go, with or
- * without a fault that the new task is to find. */
+/* The new task's registers that are not in struct task. From task_forget_segments on they are
+ * always a state that VM entry accepts. They are written to vmcs01 once and whole, also when the
+ * new task begins with a fault. */
 struct task_state {
-    struct segment seg[SEG_COUNT]; /* enum seg_number */
-    bool loads_cr3;                /* cpu->st.cr3, and with PAE cpu->st.pdpte */
+    struct segment seg[SEG_COUNT]; /* indexed by enum seg_number */
+    bool loads_cr3;                /* cpu->st.cr3 is new, and in PAE paging cpu->st.pdpte */
 };
 
-/* A fault is raised in the new task once its registers are loaded: vector and error code as
- * in struct cpu's fault. False: there is one. */
+/* Puts a fault of the task switch into cpu->fault, combined with the event that was being
+ * delivered. Returns false, which callers return to say that there is a fault. A triple fault
+ * resets the machine.
+ * @pre SNAP_IDT and SNAP_MODE are valid */
 bool task_fault(struct cpu *cpu, u32 vector, u32 error);
 
-/* The segment registers as they are when none of the new task's descriptors has been read. In virtual-8086
- * mode there are none to read, and the registers are complete. TR is left alone. */
+/* Makes n's segment registers as they are before any descriptor of the new task has been read,
+ * and the CPL in cpu->st. In virtual-8086 mode no descriptor is read, and these registers are
+ * final but for LDTR. TR is left alone. */
 void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_state *n);
 
 /*
@@ -37,7 +40,8 @@ void task_forget_segments(struct cpu *cpu, const struct task *t, struct task_sta
  */
 bool task_load_segments(struct cpu *cpu, const struct task *t, struct task_state *n) MUST_CHECK;
 
-/* Base and limit of a descriptor as it lies in memory; its access rights as the VMCS wants. */
+/* The base, limit and access rights of a descriptor d as it lies in memory. Access rights are in
+ * the VMCS's format. */
 u64 descriptor_base(u64 d);
 u32 descriptor_limit(u64 d);
 u32 descriptor_ar(u64 d);

@@ -1,4 +1,4 @@
-/* stress=paranoid: the VMCS that L0 is about to enter breaks no rule of the CPU's own. */
+/* stress=paranoid: the VMCS that L0 is about to enter must break no entry rule of this CPU. */
 #include "hv/paranoid/paranoid.h"
 #include "hv/nested/explain/explain.h"
 

@@ -1,14 +1,16 @@
 /*
- * stress=paranoid: whoever takes a mapping away, or changes in L0's name what linear addresses mean, has the CPU
- * forget it before the entry. An emulator that drops everything at each entry does not show one that was left out, so
- * the flushes are counted and asked for here: from what the guest's registers were when it stopped, and what they are
- * when it goes on. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings"
+ * stress=paranoid: when L0 takes a mapping away, or changes registers that linear translations
+ * depend on, L0 must have the CPU drop its cached translations before the next entry. An emulator
+ * that drops everything at each entry does not show a flush that L0 left out. So L0 counts its
+ * flushes, and this file finds out whether one was due: it compares the guest's registers at the
+ * exit with those at the next entry.
+ * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings"
  */
 #include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/vmx/insn.h"
 
-/* Of each register, what a translation depends on. */
+/* The bits of each register that a translation depends on. */
 #define CR0_PAGING (CR0_PG | CR0_WP)
 #define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_LA57)
 #define EFER_PAGING (EFER_NXE | EFER_LMA)
@@ -31,8 +33,11 @@ void flush_audit_exit(struct cpu *cpu)
     a->generation = cpu->vm->ept01.generation;
 }
 
-/* No VM entry or exit of L1's in between: the registers are as the exit saved them, or L0 changed them. Else
- * without VPID L1 relies on the flush that each transition implies, and vmcs02 has no tag. */
+/* True when a flush of linear translations is due before this entry. If the same guest goes on,
+ * its registers are those that the exit saved, unless L0 changed them. If L1 has entered L2 or
+ * L2 has exited to L1, a flush is due for an L1 that runs L2 without VPID: such an L1 relies on
+ * the flush that each of its transitions implies. L2 without VPID has no tag in vmcs02, and the
+ * CPU flushes. */
 static bool linear_flush_due(const struct cpu *cpu)
 {
     const struct flush_audit *a = &cpu->audit;

@@ -1,7 +1,7 @@
 /*
- * stress=paranoid: after every exit, whoever's it was, a part of what must always be true of L0 is looked at
- * anew, each time the next part. A claim that does not hold is a bug of L0's by definition, so it ends in
- * panic; the option is for tests.
+ * stress=paranoid: after every exit of L1 or L2, L0 checks the next part of what must always be
+ * true of L0. A check that fails is a bug of L0's by definition, so it ends in panic. The option is
+ * for tests.
  */
 #include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02/ept02.h"
@@ -14,7 +14,7 @@ extern const u8 core_start[], core_rodata_end[]; /* linker.ld */
 #define CANARY       0x6563616c70206f6eull
 #define CANARY_WORDS 8u
 #define STACKS       (IST_COUNT + 1)
-/* How much of each is looked at behind one exit: a run of the tests must not take twice its time. */
+/* How much L0 checks after one exit. A run of the tests must not take twice its time. */
 #define LEAVES_AT_ONCE  16u
 #define BYTES_AT_ONCE   1024u
 #define HASH_START   0xcbf29ce484222325ull
@@ -22,11 +22,11 @@ extern const u8 core_start[], core_rodata_end[]; /* linker.ld */
 
 struct paranoid {
     u64 turn;      /* counts the exits */
-    u64 leaf_at;   /* the address in EPT01 that is looked at next, ... */
-    u64 leaf_end;  /* ... up to the end of RAM or 4 GiB */
-    u64 stacks;    /* where the guard below the first stack would be */
+    u64 leaf_at;   /* the L1-physical address whose leaf in EPT01 is checked next */
+    u64 leaf_end;  /* where leaf_at starts over: the end of RAM, or 4 GiB if that is higher */
+    u64 stacks;    /* the address of the guard page below the first stack */
     u64 cr0, cr3, cr4;
-    u32 parts;     /* of text and rodata, BYTES_AT_ONCE each */
+    u32 parts;     /* how many parts of BYTES_AT_ONCE text and rodata have */
     u64 hash[PAGE_SIZE / sizeof(u64)];
 };
 
@@ -39,7 +39,7 @@ static u64 hash_part(u32 i)
     return hash;
 }
 
-/* The guard below stack i; the stack begins one page above. */
+/* The address of the guard page below stack i. The stack begins one page above. */
 static u64 guard_of(const struct paranoid *p, u32 i)
 {
     return p->stacks + i * BOOT_IST_STRIDE;

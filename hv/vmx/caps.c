@@ -1,5 +1,5 @@
-/* Reads the processor's capabilities once. boot/ has refused unsuitable machines by then, with
- * the bit's name; what is refused here again is only what the core could not run without. */
+/* Reads the processor's capabilities once. boot/ has already refused unsuitable machines and named
+ * the missing bit. caps_read refuses again only where the core could not run. */
 #include "hv/vmx/caps.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/arch/mtrr.h"
@@ -7,7 +7,7 @@
 
 #define EPT_NEEDED (EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT)
 
-/* MSRs that exist only where a bit says so must not be read elsewhere. */
+/* Some capability MSRs exist only where a bit says so. A read of an absent one would fault. */
 static void read_vmx(struct vmx_caps *c)
 {
     u64 *words = &c->basic;

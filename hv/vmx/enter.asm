@@ -1,4 +1,4 @@
-; enter.asm: the door to the guest. No decision is taken here and no VMCS field touched.
+; enter.asm: the door to the guest. It takes no decision and touches no VMCS field.
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
 ; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (on the
@@ -13,13 +13,13 @@ extern emulate_short, spec_enter, spec_leave, spec_exit
 
 section .text
 align 64
-; enum vmx_enter vmx_enter(struct regs *regs, u64 launched), but for the registers that the C
-; wrapper (regs.h) declares clobbered: all but RSP.
-; In: rdi = regs, rsi = 0: VMLAUNCH, else VMRESUME; its VMCS is current. Out: rax.
+; The body of vmx_enter (regs.h), which declares every register but RSP as clobbered.
+; In: rdi = struct regs; rsi = 0 for VMLAUNCH, else VMRESUME; the VMCS to run is current.
+; Out: rax = enum vmx_enter.
 vmx_enter_raw:
         mov     [rdi + REGS_host_rsp], rsp
 window:
-        cmp     qword [gs:PERCPU_nmi_pending], 0         ; and mc_pending and entry_spec
+        cmp     qword [gs:PERCPU_nmi_pending], 0         ; also mc_pending and entry_spec (percpu.h)
         jne     work
 go:     test    rsi, rsi                                ; MOV keeps the flags up to the JZ
         mov     rax, [rdi + REGS_rax]
@@ -43,7 +43,7 @@ go:     test    rsi, rsi                                ; MOV keeps the flags up
 .launch:
         vmlaunch
         jmp     window_end
-work:   call    spec_enter                              ; an NMI in there is seen here
+work:   call    spec_enter                              ; then looks for an NMI that came meanwhile
         cmp     dword [gs:PERCPU_nmi_pending], 0
         je      go
         jmp     entered_nmi
@@ -58,7 +58,7 @@ not_entered:
         call    spec_leave
         jmp     leave_door
 
-; What C leaves alone, from the guest into struct regs.
+; Stores into struct regs the registers of the guest that C leaves alone.
 %macro SAVE_CALLEE_SAVED 0
         mov     [gs:CPU_regs + REGS_rbp], rbp
         mov     [gs:CPU_regs + REGS_r12], r12
@@ -67,7 +67,7 @@ not_entered:
         mov     [gs:CPU_regs + REGS_r15], r15
 %endmacro
 
-; What C may clobber, and RBX, which CPUID returns in.
+; Stores what C may clobber, and RBX, a result of CPUID. Then RSP is C's stack.
 %macro SAVE_CLOBBERED 0
         mov     [rsp + REGS_rax], rax
         mov     [rsp + REGS_rcx], rcx
@@ -89,15 +89,15 @@ vmx_exit:
         SAVE_CLOBBERED
 exited: SAVE_CALLEE_SAVED
         xor     eax, eax                                ; VMX_ENTER_EXIT
-leave_door:                                             ; no CALL since the exit is this RET's: this one is,
-        call    .over                                   ; or it would be predicted by what the guest left
+leave_door:                                             ; this CALL predicts the RET below:
+        call    .over                                   ; else the guest's CALLs would
 .stop:  lfence
         jmp     .stop
 .over:  pop     rcx
         lfence
         ret
 
-vmx_exit_spec:                                          ; HOST_RIP where spec_exit has something to do
+vmx_exit_spec:                                          ; HOST_RIP where spec_exit has work to do
         SAVE_CLOBBERED
         call    spec_exit
         jmp     exited
@@ -107,7 +107,7 @@ vmx_exit_short_spec:
         jmp     short_saved
 
 align 64
-; HOST_RIP of vmcs01, as above. The short way in and out for exits that C answers at once.
+; HOST_RIP of vmcs01, entered as vmx_exit is. The short way for exits that C answers at once.
 vmx_exit_short:
         SAVE_CLOBBERED
 short_saved:

@@ -1,5 +1,5 @@
-/* EPT01: the tables, their bounded pool, and which leaf stands where. Memory types are the
- * pure function's (hv/arch/mtrr.h). */
+/* EPT01: its tables, their bounded pool, and the choice of each leaf's size. hv/arch/mtrr.h decides
+ * memory types. */
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/insn.h"
 #include "hv/arch/paging.h"
@@ -34,7 +34,7 @@ static void reset(struct vm *vm)
     vm->ept01.generation++;
 }
 
-/* The table one level below *entry, made if there is none; NULL when the pool is empty. */
+/* Returns the table below *entry, and makes it if there is none. NULL when the pool is empty. */
 static u64 *table_below(struct vm *vm, u64 *entry)
 {
     struct ept01 *e = &vm->ept01;
@@ -53,7 +53,7 @@ static bool overlaps_hole(const struct vm *vm, u64 base, u64 size)
     return base < vm->hole.a + vm->hole_size && vm->hole.a < base + size;
 }
 
-/* Whether one leaf of this level can map all around a, and with which type. */
+/* True when one leaf of this level may map the whole block around a. *type gets its memory type. */
 static bool leaf_fits(const struct vm *vm, u64 a, u32 level, u8 *type)
 {
     u64 size = level_size(level), base = a & ~(size - 1);
@@ -92,8 +92,8 @@ static u64 map_one(struct vm *vm, u64 a)
     }
 }
 
-/* Everything up to 4 GiB and all RAM is mapped ahead, but for the hole: its first touches are
- * counted. */
+/* Maps [from, to) before L1 touches it. The hole is left out, so that L1's first touches of the
+ * hole exit and are counted. */
 static bool map_range(struct vm *vm, u64 from, u64 to)
 {
     while (from < to) {
@@ -119,7 +119,6 @@ static bool map_ahead(struct vm *vm)
     return true;
 }
 
-/* A pool too small for all of it maps the rest on demand. */
 void ept01_rebuild(struct vm *vm)
 {
     reset(vm);
@@ -127,7 +126,8 @@ void ept01_rebuild(struct vm *vm)
         log_rare(LOG_EPT01, "EPT01's pool is small; the rest is mapped on demand");
 }
 
-/* As L1 is shown them: without SMM's ranges, and no wider than its addresses. */
+/* Reads the MTRRs as L1 is shown them: IA32_MTRRCAP without SMM's ranges, and addresses and
+ * masks no wider than L1's physical addresses. */
 static void read_mtrrs(struct mtrr_state *s, u32 phys_bits)
 {
     u64 shown = (BIT(phys_bits) - PAGE_SIZE) | MTRR_PHYSMASK_VALID | MTRR_PHYSBASE_TYPE;
@@ -181,7 +181,7 @@ bool ept01_fill(struct vm *vm, gpa1_t gpa1)
         vm->first_touches++;
     if (map_one(vm, gpa1.a))
         return true;
-    /* The pool is empty: start over, and with nothing ahead, so that there is room. */
+    /* The pool is empty: EPT01 starts over and maps nothing ahead, so that the pool has room. */
     reset(vm);
     ept01_invalidate(vm);
     return map_one(vm, gpa1.a) != 0;

@@ -1,8 +1,9 @@
 /*
- * EPT01: L1's physical memory. An identity map with the memory types of the MTRRs, in the largest
- * leaves that have one type. L0's region is a hole: each of its pages shows the one sink page,
- * mapped at the first touch. What lies above RAM is mapped when touched, from a bounded pool;
- * when the pool is empty the whole map is built anew.
+ * EPT01: L1's physical memory. EPT01 is an identity map with the memory types of L1's MTRRs, in the
+ * largest leaves that have one type. L0's region is a hole: each page of the hole shows the one
+ * sink page, and is mapped at the first touch. Addresses above 4 GiB that are not RAM are mapped
+ * when L1 touches them. Tables come from a bounded pool; when the pool is empty, EPT01 is emptied
+ * and all of it is mapped on demand.
  */
 #ifndef HV_VMX_EPT_L1_H
 #define HV_VMX_EPT_L1_H
@@ -17,27 +18,33 @@ struct ept01 {
     hpa_t sink;
     u8 *pool; /* table pages, each used once until the next rebuild */
     u32 pool_pages, pool_used;
-    bool stale;     /* L1's MTRRs have changed since it was built */
-    u32 generation; /* grows whenever a mapping changed or went away: EPT02s must follow */
+    bool stale;     /* L1's MTRRs have changed since EPT01 was built */
+    u32 generation; /* grows whenever EPT01 is emptied: EPT02, made from its leaves, must follow */
 };
 
-/* Allocates and builds EPT01. False when memory is short. @pre vm->caps, range, hole, mem */
+/* Allocates EPT01, reads the MTRRs into vm->mtrr and builds EPT01. False when memory is short.
+ * @pre vm->facts, range, hole and mem are set */
 bool ept01_init(struct vm *vm) MUST_CHECK;
 
-/* Builds everything anew, after vm->mtrr changed. The caller invalidates. */
+/* Builds EPT01 anew after vm->mtrr changed, as far as the pool reaches. The caller calls
+ * ept01_invalidate. */
 void ept01_rebuild(struct vm *vm);
 
-/* Drops what the CPU has cached for an EPTP of ours; of EPT01's. */
+/* INVEPT: drops what the CPU has cached for the EPTP, which is one of L0's. */
 void ept_flush(const struct vm *vm, u64 eptp);
+/* Drops what the CPU has cached for EPT01. */
 void ept01_invalidate(const struct vm *vm);
 
-/* An EPT violation of L1 at gpa1: maps what is there. False if no such address can be. */
+/* Maps the largest leaf around the L1-physical address gpa1, where an EPT violation occurred. False
+ * when gpa1 is wider than L1's physical addresses. */
 bool ept01_fill(struct vm *vm, gpa1_t gpa1) MUST_CHECK;
 
-/* The leaf that maps gpa1, or 0; *size gets its size. For composing EPT02. */
+/* Returns the entry of EPT01 that maps the L1-physical address gpa1, and the bytes that it maps in
+ * *size. Returns 0 and leaves *size when nothing maps gpa1. EPT02's leaves are composed from it. */
 u64 ept01_leaf(const struct vm *vm, gpa1_t gpa1, u64 *size);
 
-/* Whether a leaf of this size, of EPT01 or EPT02, shows nothing of L0's memory but the sink page. */
+/* True when a leaf shows no page of L0's region but the sink page. `entry` is a leaf of EPT01 or
+ * EPT02 and maps `size` bytes. */
 bool ept_leaf_harmless(const struct vm *vm, u64 entry, u64 size);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * What an exit tells, read once; and the two ways to answer it that touch the guest's state:
- * complete the instruction, or deliver an event. Works on the current VMCS, whoever's it is.
+ * Reads what an exit tells, each fact once. Answers an exit in the two ways that touch the guest's
+ * state: completes the instruction, or makes the next entry deliver an event. Every function works
+ * on the current VMCS, vmcs01 or vmcs02.
  */
 #include "hv/vmx/vmx.h"
 #include "hv/arch/event.h"
@@ -134,8 +135,9 @@ void inject_event(const struct event *e)
         vmcs_write(ENC_entry_instruction_len, e->len);
 }
 
-/* A fault's frame has RF = 1; an exit saves the flags before that, and an entry that injects pushes
- * them as they are. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
+/* The frame of a fault has RF = 1. An exit saves RFLAGS before the CPU sets RF, and an entry that
+ * injects a fault pushes RFLAGS as the VMCS holds them. So L0 sets RF.
+ * SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition" */
 static void set_rf(struct cpu *cpu)
 {
     cpu->st.rflags |= RFLAGS_RF;
@@ -143,9 +145,11 @@ static void set_rf(struct cpu *cpu)
 }
 
 /*
- * No step over the instruction is pending: it has not been executed. By the SDM the exit saved none, the emulator saves
- * BS, and the next entry would trap early. CAVEAT(bochs-violation-step). Under blocking by MOV SS the step over that is
- * held back, and with STI's the entry wants BS as TF and BTF say, so there they decide whatever the exit saved.
+ * The instruction has not been executed, so no single step over it may be pending. By the SDM the
+ * exit saved none. The emulator saves BS, and the next entry would trap early.
+ * CAVEAT(bochs-violation-step). Blocking by STI or by MOV SS is the exception: there the entry
+ * checks demand BS exactly when TF is set and BTF is not, whatever the exit saved. Under blocking
+ * by MOV SS that BS is the step over the MOV SS, which the CPU holds back.
  * SDM 3C 28.3.4 "Saving Non-Register State", SDM 3C 27.3.1.5 "Checks on Guest Non-Register State"
  */
 void exit_unpend_step(void)
@@ -173,8 +177,9 @@ static void block_nmis(bool blocked)
     vmcs_write(ENC_guest_interruptibility, blocked ? blocking | BLOCKING_BY_NMI : blocking);
 }
 
-/* An NMI whose delivery was cut short has not been taken: it must not find itself blocked. An IRET that met the
- * exit had unblocked NMIs and will be executed again. */
+/* An NMI whose delivery was cut short has not been taken, so NMIs must not be blocked when the
+ * entry injects it. An IRET that exited had already unblocked NMIs. The CPU will execute the
+ * IRET again, so NMIs are blocked until then. */
 void inject_again(struct cpu *cpu)
 {
     if (any(cpu->exit.idt_info, INTR_VALID)) {

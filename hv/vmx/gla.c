@@ -10,12 +10,12 @@ u64 gla_table_read(void *vm, u64 gpa, unsigned size)
     return v;
 }
 
-/* Cannot fault: RAM is mapped writable for L0, and the entry is aligned (pagewalk.h). */
+/* The exchange cannot fault: L0 maps L1's RAM writable, and the entry is aligned (pagewalk.h). */
 bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
 {
     void *entry = gpa1_map(vm, GPA1(gpa));
     if (!entry)
-        return true; /* the write is dropped */
+        return true; /* no RAM is there: the write is dropped */
     if (size == 8)
         return __sync_bool_compare_and_swap((u64 *)entry, old, new);
     return __sync_bool_compare_and_swap((u32 *)entry, (u32)old, (u32)new);

@@ -1,7 +1,7 @@
 /*
- * Memory by linear address, as the paging of the current VMCS maps it: for what L0 does in the
- * name of L1, or of L2 when the caller knows how L2's tables are reached. A translation that
- * fails leaves the #PF in cpu->fault.
+ * Access to a guest's memory by linear address, in the name of the guest whose VMCS is current. The
+ * guest is L1, or L2 when the caller knows how to reach L2's tables. A translation that paging
+ * forbids leaves the #PF in cpu->fault.
  */
 #ifndef HV_VMX_GLA_H
 #define HV_VMX_GLA_H
@@ -9,33 +9,39 @@
 #include "hv/arch/pagewalk.h"
 #include "hv/vmx/guestmem.h"
 
-/* Where up to one page of linear addresses lies: at most two pieces. */
+/* Where up to one page of linear addresses lies in L1's physical memory: at most two pieces. */
 struct gla_span {
     gpa1_t at[2];
     u32 size[2];
 };
 
-/* How a guest's tables are reached, and its physical addresses. place: where a translated piece
- * lies; false: something else than paging forbids the access, and the caller knows what. */
+/* How a guest's memory is reached. `tables` gives access to paging-structure entries by the
+ * guest's physical address. `place` turns the guest-physical address of a translated piece
+ * (r->gpa) into an L1-physical one. `place` returns false when something other than paging
+ * forbids the access; it then keeps the reason for the caller of gla_translate_in. */
 struct gla_memory {
     struct walk_memory tables;
     bool (*place)(void *ctx, const struct walk_result *r, u64 access, gpa1_t *at);
 };
 
-/* Translates [gla, gla + size) for an access (PF_W, WALK_SYSTEM; hv/arch/pagewalk.h) before any
- * byte moves, so that a fault leaves memory as it was but for accessed and dirty flags. CR2 is not
- * written: cpu->fault.address is what it would get. @pre size is at most a page */
+/* Translates the `size` bytes at the linear address gla for an access (PF_W, WALK_SYSTEM;
+ * hv/arch/pagewalk.h). The caller moves no byte before, so a fault changes nothing in memory but
+ * accessed and dirty flags. False: there is a #PF in cpu->fault, or m->place refused. CR2 is not
+ * written; cpu->fault.address holds what a #PF would write there.
+ * @pre the guest's VMCS is current; size is at most a page; gla is canonical */
 bool gla_translate_in(struct cpu *cpu, const struct gla_memory *m, u64 gla, u32 size, u64 access,
                       struct gla_span *span) MUST_CHECK;
 
-/* walk_memory's functions for tables in L1's memory; the context is struct vm. */
+/* The functions of a struct walk_memory (hv/arch/pagewalk.h) for tables in L1's memory. The
+ * context is struct vm, and gpa is an L1-physical address. */
 u64 gla_table_read(void *vm, u64 gpa, unsigned size);
 bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new);
 
-/* The same for L1, and CR2 as the CPU would leave it. @pre vmcs01 is current */
+/* Translates a linear address of L1 as gla_translate_in does. False: the #PF is in cpu->fault,
+ * and CR2 is written as the CPU would. @pre as gla_translate_in; vmcs01 is current */
 bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span) MUST_CHECK;
 
-/* Copies; what is not RAM reads as all ones and drops writes. */
+/* Copy all bytes of a translated span. What is not RAM reads as all ones and drops writes. */
 void span_read(const struct vm *vm, const struct gla_span *span, void *to);
 void span_write(const struct vm *vm, const struct gla_span *span, const void *from);
 

@@ -1,5 +1,5 @@
-/* Translation of L1's physical addresses and bounded copies. Today RAM is identity; only
- * this file and EPT01 know. */
+/* Translates L1's physical addresses, and copies within bounds. Today an address of L1's RAM equals
+ * the machine's; only this file and EPT01 know that. */
 #include "hv/vmx/guestmem.h"
 #include "hv/arch/paging.h"
 #include "hv/core/privileged.h"
@@ -18,8 +18,9 @@ static bool in_ram(const struct vm *vm, u64 a)
     return false;
 }
 
-/* A guest's address that speculation takes for RAM must not be L0's: a walk would read it for a table,
- * and follow. What is no RAM at all is not mapped for L0. */
+/* Returns a, or 0 when a lies in the hole. Under speculation the tests in gpa1_to_hpa may take an
+ * address in the hole for RAM. A page walk would then read L0's memory as a table and follow its
+ * entries. What is neither RAM nor hole is not mapped for L0. */
 static u64 not_in_hole(const struct vm *vm, u64 a)
 {
     return a & ~index_mask(a - vm->hole.a, vm->hole_size);

@@ -1,8 +1,8 @@
 /*
- * L1's memory. gpa1_to_hpa takes every address that L1 hands over; the copies below are the
- * only way to touch what lies there. RAM is RAM; L0's region is the sink page; anything else
- * (a device, the local APIC wherever it is now, nothing at all) reads as all ones and drops writes, because L0 never touches
- * MMIO for L1. Nothing else may assume that gpa1 equals hpa.
+ * L1's memory. gpa1_to_hpa takes every address that L1 hands over; the functions below are the only
+ * way to touch what lies there. RAM is RAM; L0's region is the sink page; anything else (a device,
+ * the local APIC wherever it is now, nothing at all) reads as all ones and drops writes, because L0
+ * never touches MMIO for L1. Nothing else may assume that gpa1 equals hpa.
  */
 #ifndef HV_VMX_GUESTMEM_H
 #define HV_VMX_GUESTMEM_H
@@ -13,24 +13,26 @@ enum gpa1_kind { GPA1_RAM, GPA1_SINK, GPA1_NOTHING };
 
 struct gpa1_place {
     enum gpa1_kind kind;
-    hpa_t hpa; /* RAM, or the sink page at the same offset; invalid for NOTHING */
+    hpa_t hpa; /* in RAM, or at the same offset in the sink page; invalid for NOTHING */
 };
 
-/* Where one byte of L1's physical memory is. Good for the rest of its 4 KiB page. */
+/* Where the byte at gpa1 is. The answer is also good for the rest of its 4 KiB page. */
 struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1);
 
-/* The page around gpa1 as L0 sees it (with gpa1's offset), or NULL for NOTHING. The pointer is
- * good up to the page's end; what L1 may change meanwhile is the caller's care. */
+/* Returns L0's pointer to the byte at gpa1, or NULL for NOTHING. The pointer is good up to the
+ * end of the 4 KiB page. L1 may change the bytes at any time, and the caller must allow for
+ * that. */
 void *gpa1_map(const struct vm *vm, gpa1_t gpa1);
 
-/* Bounded copies; any length, any alignment. False when a part was NOTHING: that part read as
- * all ones, or was dropped. */
+/* Copy n bytes, any number, from or to L1's memory at gpa1, at any alignment. False when a part of
+ * the range is NOTHING: that part is read as all ones, or its write is dropped. */
 bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n) MUST_CHECK;
 bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n) MUST_CHECK;
-/* The same, for callers to whom all ones and a dropped write are as good as memory. */
+/* gpa1_read and gpa1_write for callers that need not know whether memory was there. */
 void gpa1_read_open(const struct vm *vm, gpa1_t gpa1, void *to, size_t n);
 void gpa1_write_open(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n);
-/* The four PDPTEs at CR3 of a guest in PAE paging. Each is all ones, which no processor takes, where no memory is.
+/* Reads the four PDPTEs that the CR3 of a guest in PAE paging names; the guest's physical
+ * addresses are L1's. Where no memory is, a PDPTE reads as all ones, which no processor accepts.
  * SDM 3A 4.4.1 "PDPTE Registers" */
 void gpa1_read_pdptes(const struct vm *vm, u64 cr3, u64 pdpte[4]);
 

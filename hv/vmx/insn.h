@@ -1,7 +1,7 @@
 /*
- * The only inline assembly for VMX instructions. Each returns a status from CF and ZF;
- * vmcs_read and vmcs_write are for fields that must exist in the current VMCS: a refusal is a
- * bug of ours and panics with the field's name.
+ * The only inline assembly for VMX instructions. The functions named after an instruction return a
+ * status from CF and ZF. vmcs_read and vmcs_write are for fields that must exist in the current
+ * VMCS: a refusal is a bug of L0's and panics with the field's name.
  * SDM 3C 31.2 "Conventions"
  */
 #ifndef HV_VMX_INSN_H

@@ -1,6 +1,6 @@
-/* vmcs01: the captured context of the firmware becomes L1's, and the controls under which L1
- * runs. Everything that L1 may have natively it has: only what part 2 of the design names
- * exits. */
+/* Builds vmcs01. The firmware's context, which boot/handoff.asm captured, becomes L1's state. The
+ * controls let L1 do natively all that it may: only exits that L0 needs are asked for, and
+ * hv/dispatch.c has a handler for each of those. */
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
@@ -8,8 +8,8 @@
 #define AR_NULL         AR_UNUSABLE
 #define TR_LIMIT_NULL   0xffffu
 
-/* VM entry needs a usable busy TSS in TR; a firmware that never loaded TR gets one with selector
- * 0. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
+/* VM entry needs a usable busy TSS in TR. A firmware that never loaded TR gets one with selector 0.
+ * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void write_segments(const struct handoff *h)
 {
     for (enum seg_number i = SEG_ES; i < SEG_COUNT; i++)
@@ -51,7 +51,8 @@ static void write_registers(struct cpu *cpu, const struct handoff *h)
     vmcs_write(ENC_vmcs_link_pointer, NO_VMCS);
 }
 
-/* Every "enable" control whose instruction CPUID shows; without it the instruction is #UD. */
+/* EPT, unrestricted guest, VPID, and each control that enables an instruction which CPUID shows
+ * to L1: without its control the instruction is #UD. */
 static u32 want_cpu2(const struct cpu_facts *f)
 {
     return CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST | (f->vpid ? CPU2_ENABLE_VPID : 0) |
@@ -105,7 +106,7 @@ bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
     return true;
 }
 
-/* Without VPIDs every entry flushes. */
+/* Without VPIDs every VM entry flushes, and nothing is left to do. */
 void vpid01_flush(const struct cpu *cpu)
 {
     if (cpu->vm->facts.vpid)

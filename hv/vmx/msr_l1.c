@@ -18,8 +18,10 @@ static bool write_ignored(struct cpu *cpu, u32 msr, u64 v)
     return true;
 }
 
-/* Locked: with VMX on outside SMX, or with VMX off as some firmware leaves it. WRMSR of a locked
- * FEATURE_CONTROL is #GP. CAVEAT(nested-off) CAVEAT(feature-control-locked) SDM 3C 24.7 "Enabling and Entering VMX Operation" */
+/* L1 finds IA32_FEATURE_CONTROL locked. If L1 is shown VMX, VMX is enabled outside SMX; if not,
+ * VMX is disabled, as some firmware leaves it. WRMSR of the locked register is #GP.
+ * CAVEAT(nested-off) CAVEAT(feature-control-locked)
+ * SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 static bool read_feature_control(struct cpu *cpu, u32 msr, u64 *v)
 {
     (void)msr;
@@ -27,8 +29,8 @@ static bool read_feature_control(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* struct vmx_caps has the words in MSR order; those from PROCBASED_CTLS2 on exist only where
- * a capability says so, and are then not zero. */
+/* struct vmx_caps holds the MSRs in the order of their numbers. The MSRs from PROCBASED_CTLS2 on
+ * exist only where a capability says so. One that exists is not zero. */
 static bool read_vmx(struct cpu *cpu, u32 msr, u64 *v)
 {
     const struct vmx_caps *shown = cpu->vm->shown;
@@ -41,14 +43,14 @@ static bool read_vmx(struct cpu *cpu, u32 msr, u64 *v)
     return *v || msr < MSR_IA32_VMX_PROCBASED_CTLS2;
 }
 
-/* Where the local APIC answers instead of memory. */
+/* The page where the local APIC answers instead of memory. base: IA32_APIC_BASE. */
 static gpa1_t apic_page(u64 base)
 {
     bool mapped = (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
     return GPA1(mapped ? base & ~(PAGE_SIZE - 1) : NO_APIC_PAGE);
 }
 
-/* The local APIC's page must never cover L0's memory, which L0 itself would then not reach.
+/* The local APIC's page must never cover L0's memory, because L0 would then reach the APIC instead.
  * CAVEAT(apic-base-hole) SDM 3A 11.4.4 "Local APIC Status and Location" */
 static bool write_apic_base(struct cpu *cpu, u32 msr, u64 v)
 {
@@ -71,8 +73,9 @@ static bool read_mtrr(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* EPT01's memory types stand in for L1's MTRRs; the CPU's own, which L0's memory goes by, stay
- * as they were. SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
+/* L1's MTRRs take effect as EPT01's memory types. The CPU's own MTRRs, which decide the type of
+ * L0's memory, stay as they were.
+ * SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
 static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
 {
     struct vm *vm = cpu->vm;
@@ -81,7 +84,7 @@ static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
         return false;
     bool enabled = any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN), changed = *reg != v;
     *reg = v;
-    /* While they are off, ranges make no difference. */
+    /* While MTRRs are disabled, ranges make no difference. */
     vm->ept01.stale |= changed && (enabled || any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN));
     return true;
 }
@@ -96,8 +99,9 @@ void msr_l1_settle(struct cpu *cpu)
     ept01_invalidate(vm);
 }
 
-/* Entry loads L1's value and exit loads 0, so that no counter runs in root; the exit does not
- * save, so the field is the value. CAVEAT(bochs-perf-global) */
+/* A VM entry loads the guest's value and a VM exit loads 0, so that no counter runs in root. A
+ * VM exit does not save the MSR, and the guest cannot write it without an exit, so the VMCS
+ * field always holds the guest's value. CAVEAT(bochs-perf-global) */
 static bool write_perf_global(struct cpu *cpu, u32 msr, u64 v)
 {
     u64 reserved = cpu->vm->facts.msr.perf_global_reserved;
@@ -117,11 +121,12 @@ static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* Bits of these that tell of what L1 is not shown, or of what no rule here knows yet. CAVEAT(cpuid-known) */
+/* Three MSRs list features. L1 is shown no bit of a feature that is hidden from L1, or that no rule
+ * here knows. CAVEAT(cpuid-known) */
 #define MCG_CAP_LMCE        BIT(27)
 #define PERF_CAP_LBR_FORMAT 0x3full /* all ones: architectural LBR */
 #define PERF_CAP_KNOWN      (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
-#define ARCH_CAPS_KNOWN     0x1f1af1ffull /* not: control MSRs that the table has no row for, FB_CLEAR_CTRL */
+#define ARCH_CAPS_KNOWN     0x1f1af1ffull /* no bit of an MSR without a row; no FB_CLEAR_CTRL */
 #define MCU_OPT_FB_CLEAR_DIS BIT(3)
 
 static bool read_mcg_cap(struct cpu *cpu, u32 msr, u64 *v)
@@ -151,16 +156,18 @@ static bool read_arch_caps(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* FB_CLEAR_DIS would stop the VERW before an entry (spec=verw) from clearing the fill buffers. L1 is not shown that the bit
- * exists, so it is reserved. */
+/* FB_CLEAR_DIS would stop the VERW before an entry (spec=verw) from clearing the fill buffers.
+ * L1 is not shown that the bit exists, so a write that sets the bit is refused. */
 static bool write_mcu_opt(struct cpu *cpu, u32 msr, u64 v)
 {
     (void)cpu;
     return !any(v, MCU_OPT_FB_CLEAR_DIS) && wrmsr_safe(msr, v);
 }
 
-/* XD-disable would make bits of L0's own tables reserved, the CPUID limit would hide leaves that L0
- * reads: what L1 writes there is dropped. CAVEAT(misc-enable) CAVEAT(pebs) */
+/* L1's writes to four bits of IA32_MISC_ENABLE are dropped. XD-disable would make the XD bit of
+ * L0's own page tables reserved. The CPUID limit would hide leaves that L0 reads. The other two
+ * say that the CPU has neither BTS nor PEBS, and L1 reads both as 1. CAVEAT(misc-enable)
+ * CAVEAT(pebs) */
 #define MISC_NO_BTS      BIT(11)
 #define MISC_NO_PEBS     BIT(12)
 #define MISC_CPUID_LIMIT BIT(22)
@@ -189,7 +196,8 @@ static bool write_xss(struct cpu *cpu, u32 msr, u64 v)
     return !any(v, ~cpu->vm->facts.xss) && wrmsr_safe(msr, v);
 }
 
-/* MSRs that a VM exit replaced with L0's: the guest's value is in the VMCS. */
+/* A VM exit has replaced the guest's values of these MSRs with L0's. Returns the field of the
+ * current VMCS that holds the guest's value. */
 static u64 saved_in_vmcs(u32 msr)
 {
     switch (msr) {
@@ -212,7 +220,8 @@ static u64 saved_in_vmcs(u32 msr)
     }
 }
 
-/* IA32_SPEC_CTRL while L0 has a value of its own in it: the CPU judges L1's, and the next entry loads it. */
+/* IA32_SPEC_CTRL holds a value of L0's own. L0 writes the guest's value for a moment, so that
+ * the CPU judges it. The next entry loads the guest's value. */
 static bool write_spec_ctrl(struct cpu *cpu, u64 v)
 {
     bool ok = wrmsr_safe(MSR_IA32_SPEC_CTRL, v);
@@ -229,7 +238,7 @@ static bool read_saved(struct cpu *cpu, u32 msr, u64 *v)
     return true;
 }
 
-/* LMA is read-only, LME cannot change while paging is on.
+/* LMA is read-only. LME cannot change while paging is on. Puts what the field takes into *v.
  * SDM 3A 2.2.1 "Extended Feature Enable Register" */
 static bool efer_takes(struct cpu *cpu, u64 *v)
 {
@@ -252,7 +261,7 @@ static bool write_saved(struct cpu *cpu, u32 msr, u64 v)
     return true;
 }
 
-/* No function: the CPU's register is used. */
+/* Where a rule has no function, the CPU's own register is read or written. */
 static const struct {
     bool (*read)(struct cpu *, u32 msr, u64 *v);
     bool (*write)(struct cpu *, u32 msr, u64 v);
@@ -273,7 +282,7 @@ static const struct {
     [MSR_RULE_zero]            = {read_zero, NULL},
 };
 
-/* Counters need a control that keeps them still in root. */
+/* L1 is shown counters only if a VM exit can stop them: they must not count in root. */
 static u32 hidden_rules(const struct vm *vm)
 {
     return vm->facts.perf_global ? 0 : (u32)(BIT(MSR_RULE_pmu) | BIT(MSR_RULE_perf_global));
@@ -291,7 +300,8 @@ bool msr_l1_init(struct vm *vm)
     return true;
 }
 
-/* Each number once, and no more of them than there is room for. CAVEAT(msr-unlisted) */
+/* Logs each refused number once, and no more numbers than p->told has room for.
+ * CAVEAT(msr-unlisted) */
 static void tell_refused(struct vm *vm, u32 msr)
 {
     struct msr_policy *p = &vm->msr;

@@ -1,6 +1,6 @@
 /*
- * A guest's MSRs, by the allow-list of hv/arch/msr_policy.def: which accesses exit, and what they
- * answer. Accesses that hv/nested makes in a guest's name (MSR lists) take the same path.
+ * A guest's MSRs, by the allow-list of hv/arch/msr_policy.def: which accesses exit, and what L0
+ * answers. hv/nested uses the same functions for L1's MSR areas.
  */
 #ifndef HV_VMX_MSR_L1_H
 #define HV_VMX_MSR_L1_H
@@ -10,11 +10,16 @@
 /* Allocates and fills vm->msr.bitmap. False when memory is short. */
 bool msr_l1_init(struct vm *vm) MUST_CHECK;
 
-/* RDMSR and WRMSR by the guest whose VMCS is current; false: #GP(0), and nothing changed. */
+/* RDMSR and WRMSR by the guest whose VMCS is current. False: the instruction is #GP(0), and
+ * nothing has changed. An MSR that an entry loads and an exit replaces is read from and written
+ * to the current VMCS. @pre vmcs01 is current for an access of L1's and for the exit's MSR-load
+ * area; vmcs02 is current for an access of L2's, the entry's MSR-load area and the MSR-store
+ * area */
 bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v) MUST_CHECK;
 bool msr_l1_write(struct cpu *cpu, u32 msr, u64 v) MUST_CHECK;
 
-/* After writes, before a guest runs again: EPT01 follows L1's MTRRs, once for all of them. */
+/* Rebuilds and flushes EPT01 if msr_l1_write has changed L1's MTRRs since the last call. The
+ * caller calls it once after its writes, before a guest runs again. Either VMCS may be current. */
 void msr_l1_settle(struct cpu *cpu);
 
 #endif

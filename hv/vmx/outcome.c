@@ -47,5 +47,5 @@ void machine_reset(struct cpu *cpu, const char *why)
     outb(PORT_RESET, RESET_ARM);
     outb(PORT_RESET, RESET_HARD);
     outb(PORT_KBD, KBD_RESET);
-    cpu_shut_down(); /* no such port: what L1's processor would have done is done for it */
+    cpu_shut_down(); /* the ports did not reset: L0 shuts down as L1's processor would */
 }

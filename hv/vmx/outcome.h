@@ -11,31 +11,37 @@ enum outcome {
     RESUME,  /* enter again: the guest's state is what it should be */
     ADVANCE, /* the instruction is done: complete it, then enter */
     INJECT,  /* deliver cpu->fault, then enter */
-    REFLECT, /* the exit in cpu->exit is L1's: give it to L1, then enter. Of an exit of L2 only */
+    REFLECT, /* the exit of L2 in cpu->exit is L1's: give it to L1, then enter */
 };
 
 struct exit_row {
     enum outcome (*handle)(struct cpu *cpu);
-    u32 snap; /* SNAP_*: what the loop reads before it calls */
+    u32 snap; /* SNAP_*: what the loop reads before it calls the handler */
 };
 
-/* A table has a row for every reason, and one more for numbers behind the last. */
+/* A table has a row for every basic reason, and one more for all higher numbers. */
 #define EXIT_ROWS (EXIT_REASON_COUNT + 1)
 
-/* Notes the exception in cpu->fault. Returns INJECT. `error` is ignored for vectors that have none. */
+/* Puts the exception into cpu->fault and returns INJECT. `error` is ignored for a vector that
+ * has no error code. */
 enum outcome fault(struct cpu *cpu, u32 vector, u32 error);
 
-/* The row of an exit of L1 that no control of vmcs01 asks for. An instruction that caused it gets #UD;
- * anything else is resumed. The log names it as tell_unwanted does. */
+/* The handler of an exit of L1 that no control of vmcs01 asks for. Tells the log
+ * (tell_unwanted). If an instruction caused the exit, the guest gets #UD; if not, the guest goes
+ * on. */
 enum outcome unwanted_in_l1(struct cpu *cpu);
 
-/* Tells the log that no control asked for the exit in cpu->exit, once for each level and reason. */
+/* Tells the log that no control asked for the exit in cpu->exit, once for each level and reason.
+ * @pre the VMCS of that exit is current */
 void tell_unwanted(struct cpu *cpu);
 
-/* L1's answer to a reason, whoever runs: calls the handler in L1's table. Reads the facts of its row. */
+/* Handles the exit in cpu->exit as an exit of L1 with that reason: reads the facts of the row in
+ * cpu->rows_l1 and returns what the row's handler returns.
+ * @pre reason < EXIT_ROWS; the VMCS of the exit, vmcs01 or vmcs02, is current */
 enum outcome handle_as_l1(struct cpu *cpu, u32 reason);
 
-/* Resets the machine, as the platform does when a processor shuts down. The log says why. */
+/* Resets the machine, as the platform does when a processor shuts down. The log says why.
+ * @pre the VMCS of the guest that ran last is current */
 void machine_reset(struct cpu *cpu, const char *why) NORETURN;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The register frame that hv/vmx/enter.asm shares with C, through generated offsets. RIP, RSP
- * and RFLAGS are absent: the VMCS holds them. Index = the register number of the SDM's
+ * The register frame that hv/vmx/enter.asm shares with C, through generated offsets. RIP, RSP and
+ * RFLAGS are absent: the VMCS holds them. The index of a register is its number in instruction
  * encodings and exit qualifications.
  */
 #ifndef HV_VMX_REGS_H
@@ -15,7 +15,7 @@ enum reg {
 };
 
 struct regs {
-    u64 gpr[REG_COUNT]; /* gpr[REG_RSP] is a hole: reg_read and reg_write (vmx.h) know */
+    u64 gpr[REG_COUNT]; /* gpr[REG_RSP] is unused: reg_read and reg_write (vmx.h) use the VMCS */
     u64 host_rsp;       /* C's stack while the guest runs; HOST_RSP itself points at this struct */
 };
 
@@ -28,9 +28,10 @@ enum vmx_enter {
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */
-/* HOST_RIP, not to be called: of any VMCS; of vmcs01, whose exits emulate_short is asked about
- * first. What it answers costs no more registers saved than C clobbers. Then the same two where
- * something is to be done behind each exit (spec.asm). */
+/* Exit addresses, never called. vmx_exit is HOST_RIP of vmcs02. vmx_exit_short is HOST_RIP of
+ * vmcs01: it first asks emulate_short, with only RBX and the registers stored that C may
+ * clobber. The _spec ones do the same, and first run spec_exit (spec.asm); they are used when
+ * spec= plans something behind each exit. */
 void vmx_exit(void);
 void vmx_exit_short(void);
 void vmx_exit_spec(void);
@@ -40,7 +41,7 @@ void vmx_exit_short_spec(void);
  * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the
  * exit. The callee-saved registers are clobbered here rather than kept by the assembly: the run
  * loop has next to nothing in them.
- * @pre the VMCS to run is current, its HOST_RSP is regs, its HOST_RIP one of the above, IF = 0
+ * @pre the VMCS to run is current; its HOST_RSP is regs, its HOST_RIP an exit address; IF = 0
  */
 static inline enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
 {

@@ -1,5 +1,6 @@
-/* What is read of a guest when it stops: the groups of facts that an exit can tell, and the guest state beside
- * them. struct cpu (vmx.h) has one of each; exit.c fills them. */
+/* What L0 reads when a guest exits: the groups of facts that an exit can tell, and the guest
+ * state that belongs to them. struct cpu (vmx.h) holds both, in cpu->exit and cpu->st; exit.c
+ * fills them. */
 #ifndef HV_VMX_SNAP_H
 #define HV_VMX_SNAP_H
 
@@ -16,7 +17,7 @@ struct exit_state {
     u64 pdpte[4];        /* SNAP_PDPTE; meaningful when the guest uses PAE paging */
 };
 
-/* Groups of what an exit can tell; a row of the dispatch table names those its handler needs. */
+/* Groups of facts. A row of the dispatch table names the groups that its handler needs. */
 enum snap {
     SNAP_STEP      = 1u << 0, /* insn_len, rip, rflags, interruptibility: to complete an instruction */
     SNAP_QUAL      = 1u << 1, /* qual */
@@ -31,10 +32,11 @@ enum snap {
     SNAP_PDPTE     = 1u << 10, /* pdpte */
 };
 
-/* What linear addresses of a guest depend on, in its VMCS; and at the last exit (hv/paranoid/flush_audit.c). */
+/* The bits of a guest's registers that its linear translations depend on. */
 struct paging_seen {
     u64 cr0, cr3, cr4, efer;
 };
+/* What hv/paranoid/flush_audit.c remembers from the last exit. */
 struct flush_audit {
     struct paging_seen seen;
     u64 vpid_flushes, ept_flushes;

@@ -1,5 +1,5 @@
-; spec.asm: what is done at the door against attacks by speculation, as boot/ planned it (SPEC_*,
-; boot_info.h). enter.asm calls in here only when something is planned, so nothing planned costs nothing.
+; spec.asm: what the door does against attacks by speculation, as boot/ planned it (SPEC_*,
+; boot_info.h). enter.asm calls these routines only when something is planned.
 bits 64
 default rel
 %include "offsets.inc"
@@ -17,8 +17,8 @@ section .text
 %endmacro
 
 align 16
-; Before an entry, and nothing of L0's may be touched between this and the entry but the guest's registers.
-; Clobbers rax, rcx, rdx, flags.
+; Called before an entry. Between this routine and the entry, L0 touches only the guest's
+; registers. Clobbers rax, rcx, rdx, flags.
 spec_enter:
         test    byte [gs:PERCPU_spec], SPEC_CTRL_BIT
         jz      .l1d
@@ -38,7 +38,8 @@ spec_enter:
 .done:  ret
 
 align 16
-; An entry that was not made: the guest's IA32_SPEC_CTRL may be live. Keeps rax; clobbers rcx, rdx, r8.
+; Called when an entry was not made: IA32_SPEC_CTRL may hold the guest's value. Keeps rax.
+; Clobbers rcx, rdx, r8.
 spec_leave:
         test    byte [gs:PERCPU_spec], SPEC_CTRL_BIT
         jz      .done
@@ -47,8 +48,9 @@ spec_leave:
         mov     rax, r8
 .done:  ret
 
-; Behind an exit, with rax to r11 and rbx saved: the guest's IA32_SPEC_CTRL is kept, L0's comes; each of
-; 32 calls puts one entry into the return stack, where it leads to a stop. Clobbers rax, rcx, rdx, flags.
+; Called behind an exit, when the registers that C may clobber and RBX are saved. Keeps the
+; guest's IA32_SPEC_CTRL in memory and loads L0's. Then each of 32 calls puts an entry into the
+; return stack, and each entry leads to a stop. Clobbers rax, rcx, rdx, flags.
 spec_exit:
         test    byte [gs:PERCPU_spec], SPEC_CTRL_BIT
         jz      .rsb
@@ -75,5 +77,5 @@ spec_exit:
 
 section .rodata
 align 2
-data_selector:                                          ; a writable data segment, as VERW wants for its effect
+data_selector:                                          ; VERW wants a writable data segment
         dw      DATA_SELECTOR

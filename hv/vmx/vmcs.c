@@ -1,5 +1,5 @@
-/* The life of a VMCS region of ours: allocation, VMCLEAR, VMPTRLD, the host-state area that all
- * of them share, and the dump by field name. What a field means is not known here. */
+/* The life of L0's VMCS regions: allocation, VMCLEAR, VMPTRLD, the host-state area that all of them
+ * share, and the dump by field name. Nothing here knows what a guest-state field means. */
 #include "hv/vmx/vmx.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
@@ -68,7 +68,7 @@ u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FI
         {ENC_host_efer, HOST_EFER},
         {ENC_host_pat, HOST_PAT},
         {ENC_host_rsp, (u64)&cpu->regs},
-        {ENC_host_perf_global_ctrl, 0}, /* no counting, so no PEBS record, in root */
+        {ENC_host_perf_global_ctrl, 0}, /* no counter runs in root, so none writes a PEBS record */
     };
     _Static_assert(sizeof all == VMCS_HOST_FIELDS * sizeof *all, "VMCS_HOST_FIELDS counts them");
     memcpy(f, all, sizeof all);
@@ -84,7 +84,8 @@ void vmcs_write_host(const struct cpu *cpu)
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
 }
 
-/* The fields of one segment lie two apart. SDM 3D B "Field Encoding in VMCS" */
+/* From one segment to the next, the encoding of each kind of field (base, limit, access rights,
+ * selector) grows by 2. SDM 3D B "Field Encoding in VMCS" */
 struct segment vmcs_segment_read(enum seg_number i)
 {
     return (struct segment){

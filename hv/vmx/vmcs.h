@@ -1,4 +1,4 @@
-/* VMCS regions of L0's: which one is current, and what every one of them holds of L0. */
+/* L0's VMCS regions: their life, and the host state that all of them hold. */
 #ifndef HV_VMX_VMCS_H
 #define HV_VMX_VMCS_H
 
@@ -8,41 +8,44 @@
 
 struct cpu;
 
-/* A VMCS or VMXON region of ours, one page. */
+/* A VMCS or VMXON region of L0's, one page. */
 struct vmcs {
     u8 *page;
     hpa_t hpa;
-    u64 launched; /* VMRESUME from now on; cleared by vmcs_clear */
+    u64 launched; /* not 0: VMRESUME enters; vmcs_clear makes it 0 */
 };
 
-/* Allocates a region with the CPU's revision. False when memory is short. */
+/* Allocates a region and writes `revision`, which is the CPU's, into it. False: memory is short. */
 bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
-/* VMCLEAR: initialises, or writes back. The region is then not launched. */
+/* VMCLEAR. The region is then not launched, and not current if it was. A VMCS must be cleared
+ * before it is loaded for the first time. Panics when the CPU refuses. */
 void vmcs_clear(struct cpu *cpu, struct vmcs *v);
-/* VMPTRLD, skipped when it is current already. Drops cpu->have. */
+/* Makes v the current VMCS: VMPTRLD, unless v is current already. No group of cpu->have is valid
+ * afterwards. Panics when the CPU refuses. */
 void vmcs_load(struct cpu *cpu, struct vmcs *v);
-/* What the host-state area of each VMCS is to hold, HOST_RIP apart. Returns how many fields. */
+/* Fills f with the fields of the host-state area and the values that every VMCS must hold there,
+ * all but HOST_RIP. Returns how many fields this CPU has. */
 #define VMCS_HOST_FIELDS 22u
 struct vmcs_host_field {
     u64 encoding, value;
 };
 u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FIELDS]);
-/* HOST_RIP: vmcs01's exits may take the short way; L2's take their row. */
+/* HOST_RIP: an exit of vmcs01 may take the short way (regs.h), an exit of vmcs02 may not. */
 u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01);
-/* Writes all of it to the current VMCS, HOST_RIP as for L2. */
+/* Writes the whole host-state area of the current VMCS, HOST_RIP as for vmcs02. */
 void vmcs_write_host(const struct cpu *cpu);
-/* A segment register of the guest, in the current VMCS. */
+/* Read and write a segment register of the guest, in the current VMCS. */
 struct segment vmcs_segment_read(enum seg_number i);
 void vmcs_segment_write(enum seg_number i, const struct segment *s);
-/* The field of the guest's PDPTE i. */
+/* The encoding of the field that holds the guest's PDPTE i. */
 static inline u64 vmcs_pdpte(u32 i)
 {
     return ENC_guest_pdptr0 + 2 * i;
 }
 
-/* A field's name; never NULL. */
+/* The name of the field with the encoding; never NULL. */
 const char *vmcs_field_name(u64 encoding);
-/* Every field of the current VMCS that can be read, one line each. */
+/* Logs every field of the current VMCS that can be read, one line each. */
 void vmcs_dump(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The contract of hv/vmx: the hardware, and nothing about nesting. struct vm is what one L1
- * has, struct cpu what one processor has; every function gets the one it works on.
+ * The contract of hv/vmx: the hardware, and nothing about nesting. struct vm is what one L1 has;
+ * struct cpu is what one processor has. Every function gets the one that it works on.
  *
  * The life of an exit (hv/main.c): vmx_enter -> exit_snapshot -> a row of cpu->rows -> its
  * handler's outcome, applied once. Handlers read cpu->exit, cpu->st and cpu->regs; they do
@@ -40,52 +40,52 @@ struct msr_policy {
 /* One L1. */
 struct vm {
     struct mem mem;
-    struct cpu_facts facts;  /* of the CPU itself */
-    struct mtrr_state mtrr;  /* as L1 has set them; EPT01's memory types */
+    struct cpu_facts facts;  /* what this CPU is (caps.h) */
+    struct mtrr_state mtrr;  /* L1's MTRRs; they decide EPT01's memory types */
     struct ept01 ept01;
     struct msr_policy msr;
     struct log log;
     hpa_t hole;
     u64 hole_size;
-    gpa1_t apic_page; /* where the local APIC covers memory; NO_APIC_PAGE: nowhere */
+    gpa1_t apic_page; /* the page that the local APIC covers; NO_APIC_PAGE: none */
     u32 range_count;
     u32 depth;    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
-    u32 profile, shadow, stress, tlb; /* boot_info's options, for hv/nested */
-    u64 first_touches; /* of the hole's pages */
+    u32 profile, shadow, stress, tlb; /* the options of these names (boot_info.h) */
+    u64 first_touches; /* EPT violations in the hole */
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };
 
 #define LAST_EXITS 16
 
-/* One processor. percpu is first: GS finds it. */
+/* One processor. percpu is the first member: GS points at it, and cpu_of needs no offset. */
 struct cpu {
     struct percpu percpu;
     struct regs regs; /* L1's or L2's, whichever ran last */
     const struct exit_row *rows;    /* by basic reason: rows_l1, or hv/nested's while L2 runs */
     const struct exit_row *rows_l1; /* the table of L1's exits */
     struct vm *vm;
-    struct vmcs *current; /* the VMCS that the CPU has as current, always one of ours */
+    struct vmcs *current; /* the CPU's current VMCS, always one of L0's */
     u32 have;             /* SNAP_* groups that are valid */
     struct vmexit exit;
     struct exit_state st;
     struct vmcs vmxon, vmcs01;
-    u64 cr0_shadow, cr4_shadow; /* L1's: vmcs01's read shadows */
+    u64 cr0_shadow, cr4_shadow; /* the read shadows of vmcs01 */
     u64 cr0_fixed, cr4_fixed;   /* bits that L1 may not clear: 0 outside VMX operation */
     struct {
         u32 vector, error;
-        u64 address; /* of a #PF, or where the last translation of hv/vmx/gla.h stood */
-    } fault; /* what outcome INJECT delivers */
+        u64 address; /* of a #PF; gla.h puts each linear address here before it translates it */
+    } fault; /* the exception that outcome INJECT delivers */
     struct flush_audit audit;
     struct nested *nested; /* NULL with nested=off */
     struct paranoid *paranoid; /* with stress=paranoid */
     u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
-    u64 told[2][EXIT_REASON_COUNT / 64]; /* the same of reasons that nobody wanted: told in the log */
-    bool nmi_waits; /* for L1's window, in vmcs01's controls */
-    bool dead;  /* L1 had a VMX abort: nothing but a reset ends that */
+    u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
+    bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
+    bool dead;  /* L1 had a VMX abort: only a reset ends this state */
     u32 in_l2;
-    u32 crossings; /* from L1 to L2 and back, for the audit */
+    u32 crossings; /* changes between L1 and L2, counted for hv/paranoid/flush_audit.c */
     u32 last_at;
     struct {
         u32 reason;
@@ -101,65 +101,74 @@ static inline struct cpu *cpu_of(struct percpu *p)
 
 /* exit.c */
 
-/* Reads the exit reason and the groups of `mask`. @pre an exit has just happened. */
+/* Reads the groups of `mask` (SNAP_*) and forgets all others. cpu->exit.reason is hv/main.c's to
+ * fill.
+ * @pre an exit has just happened; its VMCS is current. The functions below want that VMCS too. */
 void exit_snapshot(struct cpu *cpu, u32 mask);
 /* Reads those groups of `mask` that are not valid yet. */
 void exit_more(struct cpu *cpu, u32 mask);
-/* Completes the instruction that exited: RIP wrapped by mode, STI and MOV-SS blocking and RF
- * cleared, pending-debug BS set when TF asks for it. Reads what it needs. */
+/* Completes the instruction that exited: moves RIP behind it and wraps RIP by mode, ends
+ * blocking by STI and MOV SS, clears RF, and makes the single step pending that TF asks for.
+ * Reads what it needs. */
 void exit_advance(struct cpu *cpu);
-/* Makes the next entry deliver an exception; error is ignored for vectors without one. */
+/* Makes the next entry deliver an exception. `error` is ignored for a vector without an error code.
+ * Reads what it needs. */
 void inject_exception(struct cpu *cpu, u32 vector, u32 error);
-/* Makes the next entry deliver any event (hv/arch/event.h). */
+/* Makes the next entry deliver the event (hv/arch/event.h). */
 struct event;
 void inject_event(const struct event *e);
-/* An exit that L0 resolved came while an event was being delivered: deliver it again, with what
- * the exit says. Also restores NMI blocking after an IRET that was cut short.
- * @pre SNAP_IDT; SNAP_QUAL or SNAP_INTR where the reason tells of IRET by one of them. */
+/* For an exit that L0 has resolved. If the exit interrupted the delivery of an event, the next
+ * entry delivers the event again. If the exit cut an IRET short, NMIs are blocked again.
+ * @pre SNAP_IDT; SNAP_QUAL or SNAP_INTR where the reason tells of IRET by one of them */
 void inject_again(struct cpu *cpu);
-/* The same for an EPT violation that L0 resolved: the instruction, or the delivery, is done anew. */
+/* For an exit that L0 has resolved before the instruction was executed, as an EPT violation: the
+ * guest does the instruction, or the delivery of the event, again. @pre as inject_again */
 void exit_retry(struct cpu *cpu);
-/* The instruction exited, and nobody wants the exit any more: the CPU is to do it. It is not new to
- * the CPU, so a breakpoint on it has been there. Reads what it needs. */
+/* Lets the CPU execute the instruction that exited, now that nothing makes it exit. A
+ * breakpoint on the instruction was reported before the exit, so RF keeps the CPU from reporting
+ * it again. Reads what it needs. */
 void exit_execute_again(struct cpu *cpu);
 
-/* The instruction was not executed: no single step over it is pending, whatever the exit saved. */
+/* The instruction that exited was not executed: no single step over it stays pending, whatever
+ * the exit saved. */
 void exit_unpend_step(void);
 
-/* A general register by its encoding; RSP comes from and goes to the VMCS. */
+/* Read and write a general register by its encoding. RSP is in the current VMCS. */
 u64 reg_read(struct cpu *cpu, enum reg r);
-/* A register operand as an instruction takes it: whole in 64-bit mode, else its low 32 bits. Reads SNAP_MODE. */
+/* A register operand as an instruction takes it: whole in 64-bit mode, else its low 32 bits. Reads
+ * SNAP_MODE. */
 u64 reg_operand(struct cpu *cpu, enum reg r);
 void reg_write(struct cpu *cpu, enum reg r, u64 v);
-/* True when the current guest executes 64-bit code; its CPL. Read SNAP_MODE. */
+/* True when the guest executes 64-bit code. Reads SNAP_MODE. */
 bool guest_is_64bit(struct cpu *cpu);
+/* The CPL of the guest. Reads SNAP_MODE. */
 u32 guest_cpl(struct cpu *cpu);
 
-/* What L0 needs of the controls of either VMCS. What is L0's own in vmcs01 alone stands in l1.c. */
+/* The controls that L0 needs in vmcs01 and in vmcs02. l1.c adds what L0 needs in vmcs01 alone. */
 #define L0_CPU1_CTL  (CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY)
 #define L0_EXIT_CTL  (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
                       EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 #define L0_ENTRY_CTL (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
-/* What a VM exit loads. The PAT is the one of reset. */
+/* IA32_EFER and IA32_PAT as a VM exit loads them. The PAT is the one of reset. */
 #define HOST_EFER (EFER_LME | EFER_LMA | EFER_NXE)
 #define HOST_PAT  0x0007040600070406ull
 
 /* l1.c */
 
-/* Drops L1's linear translations, after L0 changed what they follow. */
+/* Drops L1's cached linear translations. Called after L0 changed what they depend on. */
 void vpid01_flush(const struct cpu *cpu);
-/* Drops what the CPU has cached with this tag of its own. @pre vm->facts.vpid */
+/* INVVPID: drops what the CPU has cached for a tag. @pre vm->facts.vpid; vpid is not 0 */
 void vpid_flush(const struct vm *vm, u16 vpid);
 
-/* The bits of CR0 and CR4 that L0 owns: L1 sees its own value of them in the read shadow. */
+/* The bits of CR0 and CR4 that L0 owns. L1 reads its own values from the read shadows. */
 #define CR0_MASK01 CR0_NE
 #define CR4_MASK01 (CR4_VMXE | ~CR4_KNOWN)
 
-/* L1's tag. 0 is for guests without VPID. */
+/* L1's VPID. 0 is the VPID of guests without VPID and of root mode. */
 #define VPID01 1u
 
-/* Builds vmcs01 from the captured context and makes it current. False when memory is short. */
+/* Builds vmcs01 from the captured context h and makes it current. False when memory is short. */
 bool vmcs01_init(struct cpu *cpu, const struct handoff *h) MUST_CHECK;
 
 #endif

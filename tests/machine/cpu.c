@@ -1,4 +1,4 @@
-/* A processor made of memory. Contract in machine.h; the instructions in fake.h. */
+/* A processor made of memory. Contracts in machine.h, and in fake.h for the instructions. */
 #include "tests/machine/machine.h"
 #include "tests/lib/valid.h"
 #include <stdio.h>
@@ -135,7 +135,8 @@ static const char *who(void)
     return machine.cpu->in_l2 ? "vmcs02" : "vmcs01";
 }
 
-/* What L0 believes of its own VMCS, and what is never L1's to say. */
+/* What must be true of the VMCS that L0 enters, whatever L1 wrote. If VMCS12 has an entry
+ * MSR-load area, vmcs02 may differ from the merged image. */
 static void invariants(void)
 {
     const struct nested *n = machine.cpu->nested;
@@ -147,7 +148,8 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
-    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI)) /* which L0 may inject */
+    /* L0 may inject an NMI of its own, which the merge knows nothing of. */
+    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
 #define FIELD(enc, width, area, name, gate, to02, to12)                                            \
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) && v->name != n->base02.name) \
@@ -158,8 +160,9 @@ static void invariants(void)
 #include "hv/vmcs12/fields.def"
 }
 
-/* What the guest enters with, and VMCS12 where L0's copy of it is whole: while L2 runs L1 writes nothing behind L0's
- * back. The timer counts with the TSC, which L0's own work moves. */
+/* Mixes into machine.trace what the guest enters with. While L2 runs, L0's copy of VMCS12 is
+ * whole, so VMCS12 is mixed in too; at other times L1 may have written fields without an exit.
+ * The preemption timer is left out, because L0's own work takes time from it. */
 static void trace(const struct vmcs_image *v)
 {
     const struct nested *n = machine.cpu->nested;
@@ -199,7 +202,7 @@ enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
     if (s->launched != (launched != 0))
         machine_bug("%s: launch state", who());
     if (!machine.cpu->in_l2 && s->v.guest_activity_state == ACTIVITY_SHUTDOWN)
-        machine_end(); /* a VMX abort: this processor is done with */
+        machine_end(); /* after a VMX abort L1 does nothing more */
     struct check_env env = env_of(s);
     struct verdict v = check_entry(&s->v, &env, CHECK_ALL, &broken);
     if (v.rule != R_NONE)
@@ -218,7 +221,7 @@ enum vmx_enter machine_exit(u32 reason)
     struct vmcs_image *v = &machine.current->v;
 
     v->exit_reason = reason;
-    if (any(reason, EXIT_REASON_ENTRY_FAIL)) { /* nothing but reason and qualification changes */
+    if (any(reason, EXIT_REASON_ENTRY_FAIL)) { /* only the reason and the qualification change */
         machine.current->launched = machine.launched;
         return VMX_ENTER_EXIT;
     }

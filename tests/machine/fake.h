@@ -1,8 +1,9 @@
 /*
- * The instructions of hv/vmx/insn.h as functions of a processor made of memory (cpu.c). The Makefile includes this
- * file ahead of every source of the core that it compiles for the host, and tests/machine/fake stands before the
- * tree's root in the search for headers, so hv/vmx/insn.h, hv/core/privileged.h, GS and the door of hv/vmx/regs.h are replaced and all
- * else is what the product is made of.
+ * The instructions of hv/vmx/insn.h as functions of a processor made of memory (cpu.c). The
+ * Makefile includes this file ahead of every source of the core that it compiles for the host. In
+ * the search for headers, tests/machine/fake stands before the tree's root. So hv/vmx/insn.h,
+ * hv/core/privileged.h, GS and vmx_enter of hv/vmx/regs.h are replaced. Everything else is the
+ * product's.
  */
 #ifndef TESTS_MACHINE_FAKE_H
 #define TESTS_MACHINE_FAKE_H
@@ -11,7 +12,7 @@
 
 #include "hv/arch/bits.h"
 
-/* hv/vmx/insn.h */
+/* in place of hv/vmx/insn.h */
 enum vmx_status { VMX_OK = 0, VMX_FAIL_INVALID = 1, VMX_FAIL_VALID = 2 };
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
 enum invvpid_type {
@@ -33,7 +34,7 @@ void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
 u64 vmcs_read(u64 field);
 void vmcs_write(u64 field, u64 v);
 
-/* hv/vmx/regs.h, its door left out */
+/* hv/vmx/regs.h with another vmx_enter */
 #define vmx_enter(regs, launched) vmx_enter_by_assembly(regs, launched)
 #include "hv/vmx/regs.h"
 #undef vmx_enter

@@ -1,5 +1,5 @@
-/* The instructions that are not VMX's, and the parts of hv/core that are nothing but instructions. Contract in
- * machine.h and in the headers of the core. */
+/* The instructions that are not VMX's, and the parts of hv/core that consist of instructions.
+ * Contracts in machine.h and in the headers of the core. */
 #include "tests/machine/machine.h"
 #include "hv/core/privileged.h"
 #include "hv/core/log.h"
@@ -187,7 +187,7 @@ void desc_load(struct desc *d)
     (void)d;
 }
 
-/* What hv/paranoid/paranoid.c looks at is the processor's and the linker's. */
+/* hv/paranoid/paranoid.c checks what only a real processor and the linker make. */
 bool paranoid_init(struct cpu *cpu, const struct boot_info *info)
 {
     (void)cpu;
@@ -242,7 +242,7 @@ void log_end(void)
     fputc('\n', stderr);
 }
 
-/* What is told of a bug in parts goes to standard error: machine_bug says that there is one. */
+/* L0 tells a bug in parts before it panics or resets. The parts go to standard error. */
 void log_part(const char *format, ...)
 {
     va_list args;

@@ -1,7 +1,8 @@
 /*
- * L0 whole, on a processor made of memory: hv_entry brings it up, and what L1 and L2 do between two entries is the
- * caller's. At each entry the VMCS is judged by the rules of the *processor* (hv/vmcs12/check.h, with what the
- * hardware has), as the CPU would: whatever L1 did, L0 must never be refused.
+ * All of L0, on a processor made of memory. hv_entry brings L0 up. The caller decides what L1 and
+ * L2 do between an entry and the next exit. At each entry the machine judges the VMCS as the CPU
+ * would, by the entry rules (hv/vmcs12/check.h) and the capabilities of the *processor*, not those
+ * that L1 is shown. Whatever L1 did, the processor must never refuse L0.
  */
 #ifndef TESTS_MACHINE_MACHINE_H
 #define TESTS_MACHINE_MACHINE_H
@@ -15,11 +16,12 @@
 #include <stdarg.h>
 
 #define RAM_SIZE   (32ull << 20)
-#define L1_RAM     (8ull << 20) /* below; L0's region is the upper half */
-#define REGION     (16ull << 20)
+#define L1_RAM     (8ull << 20) /* from address 0 */
+#define REGION     (16ull << 20) /* L0's, up to RAM_SIZE */
 #define VMCS_SLOTS 8
 
-/* A processor that Nidus accepts: the profiles' and the emulator's, and such as exist nowhere here. */
+/* Processors that Nidus accepts: those of the profiles, the emulator's, and some that are
+ * invented. */
 enum machine_model {
     MODEL_BOCHS, MODEL_I7, MODEL_E5, MODEL_NO_VPID, MODEL_NO_PERF, MODEL_SPARTAN, MODEL_NO_TRUE, MODEL_NEWER,
     MODEL_COUNT
@@ -45,28 +47,33 @@ struct machine {
     /* the run */
     struct percpu *gs;
     struct cpu *cpu;
-    enum vmx_enter (*play)(struct machine *m); /* at each entry that the processor accepts: run the guest */
-    bool launched; /* of the VMCS, before the entry under way */
+    enum vmx_enter (*play)(struct machine *m); /* at an accepted entry: runs the guest */
+    bool launched; /* the launch state of the current VMCS before the last entry */
     u64 entries[2];
-    u64 trace; /* of all that guests could have seen at each entry, times apart */
+    u64 trace; /* a hash of all that guests could have seen at each entry, except times */
     jmp_buf end;
     char bug[512]; /* what L0 did wrong, or "" */
 };
 extern struct machine machine;
 
-/* Power on: the processor of the model, empty RAM. False when its capabilities hang not together. */
+/* Powers on: the processor of the model, empty RAM. False when the model's capabilities
+ * contradict each other. */
 bool machine_reset_to(enum machine_model model) MUST_CHECK;
 
-/* Bring L0 up and let it run until somebody calls machine_end. False when it refused the processor. */
+/* Brings L0 up and lets it run until somebody calls machine_end. False when L0 refused the
+ * processor. The parameters are those of boot_info.h. */
 bool machine_run(u32 profile, u32 shadow, u32 stress) MUST_CHECK;
 
+/* Ends machine_run. machine_bug also writes into machine.bug what L0 did wrong. */
 void machine_end(void) NORETURN;
 void machine_bug(const char *format, ...) __attribute__((format(printf, 1, 2))) NORETURN;
 
-/* What the rules of guest state say of the current VMCS, on this processor: R_NONE or the first broken. */
+/* The first rule of guest state that the image v breaks as a VMCS of this processor, or R_NONE. */
 enum rule_id machine_guest_rule(const struct vmcs_image *v);
 
-/* How an exit leaves the current VMCS, once the reason and the rest of it stand there. */
+/* Ends a guest's run with an exit: writes the reason and what every exit writes into the current
+ * VMCS. The caller has written the other fields that the exit tells. Returns what the caller's
+ * play returns. */
 enum vmx_enter machine_exit(u32 reason);
 
 #endif

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #define VMXON_PAGE  0x50000u
-#define VMCS_PAGE   0x60000u /* and the next three */
+#define VMCS_PAGE   0x60000u /* the first of VMCS_PAGES */
 #define OPERAND     0x6000u
 #define VMCS_PAGES  4u
 
 static struct play_input input;
-static bool enter_next; /* L1 has just made a VMCS: most often it enters with it */
+static bool enter_next; /* L1 has just built a VMCS, and most often enters L2 with that VMCS */
 
 u8 play_byte(void)
 {
@@ -83,7 +83,7 @@ static enum vmx_enter vmwrite_exit(u64 encoding, u64 value)
     return machine_exit(EXIT_REASON_VMWRITE);
 }
 
-/* A write that the bitmaps let pass goes to the shadow VMCS, past L0. */
+/* A VMWRITE that the VMWRITE bitmap lets pass goes to the shadow VMCS without an exit. */
 static enum vmx_enter l1_vmwrite(void)
 {
     const struct nested *n = machine.cpu->nested;
@@ -106,7 +106,7 @@ static u32 within(u32 word, struct ctl_range r)
     return (word | r.must_be_1) & r.may_be_1;
 }
 
-/* Control words keep to what L1 is shown more often than not. */
+/* Makes the control words legal by the capabilities that L1 is shown. */
 static void fit_controls(struct vmcs_image *v)
 {
     const struct vmx_caps *c = &machine.cpu->nested->caps;
@@ -117,7 +117,8 @@ static void fit_controls(struct vmcs_image *v)
     v->entry_ctl = within(v->entry_ctl, vcaps_entry(c));
 }
 
-/* An event that some state takes: an interrupt, an NMI, exceptions with and without error code, INT n, an MTF exit. */
+/* An event that some state accepts: an interrupt, an NMI, exceptions with and without error
+ * code, INT n, an MTF exit. Or any number that is marked valid. */
 static u32 play_event(void)
 {
     static const u32 events[] = {0x80000020, 0x80000202, 0x80000306, 0x80000b0d, 0x80000303, 0x80000700, 0x80000480};
@@ -125,7 +126,8 @@ static u32 play_event(void)
     return choice & 0x80 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
 }
 
-/* What rules tie together: each alone is refused, so an edit of one field would never pass. */
+/* Changes fields together that rules tie together. An edit of one of them alone would always be
+ * refused. */
 static void tie(struct vmcs_image *v, u8 what)
 {
     if (what & 1) {
@@ -144,8 +146,7 @@ static void tie(struct vmcs_image *v, u8 what)
         v->guest_activity_state = 1;
 }
 
-/* A valid VMCS of some mode with a few edits, written into L1's page as L1 may. The entry's MSR-load area is left
- * out: what it loads is no field of the merge. */
+/* Writes a valid VMCS of some mode, with a few edits, into a page of L1's memory, as L1 may. */
 static void build(u32 page)
 {
     static struct valid t;
@@ -169,7 +170,8 @@ static void build(u32 page)
     vmcs12_store_page(&t.v, machine.ram + VMCS_PAGE + page * PAGE_SIZE);
 }
 
-/* Registers of L1 that no exit guards. The mode stays; what the processor would refuse is not done. */
+/* L1 changes registers without an exit. L1's mode stays, and no change is one that the processor
+ * would refuse. */
 static void l1_registers(void)
 {
     struct vmcs_image *v = &machine.current->v;
@@ -193,7 +195,8 @@ static void l1_registers(void)
         v->guest_interruptibility = BLOCKING_BY_STI;
 }
 
-/* L1 starts over: 64-bit, or 32-bit with PAE, flat, its own tables; as after code that repairs everything. */
+/* L1 repairs its state as code of its own could: 64-bit mode, or 32-bit mode with PAE; flat
+ * segments; its own page tables. */
 static void l1_repairs(bool mode64)
 {
     struct vmcs_image *v = &machine.current->v;
@@ -256,7 +259,8 @@ static enum vmx_enter step_l1(struct machine *m)
     }
 }
 
-/* The processor opens an NMI window of L0's before anything else happens. */
+/* True when an NMI window that L0 asked for is open. That exit comes before the guest does
+ * anything. */
 static bool window_open(const struct vmcs_image *v)
 {
     return any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING) && !any(v->entry_intr_info, INTR_VALID) &&
@@ -266,7 +270,7 @@ static bool window_open(const struct vmcs_image *v)
 static enum vmx_enter play_l1(struct machine *m)
 {
     struct vmcs_image *v = &m->current->v;
-    /* The event of the entry is delivered, and what blocked is over after an instruction. */
+    /* L1 has executed an instruction: blocking has ended and pending traps have been delivered. */
     v->guest_interruptibility &= ~(u32)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     v->guest_pending_dbg_exceptions = 0;
     v->guest_activity_state = ACTIVITY_ACTIVE;

@@ -1,4 +1,5 @@
-/* A hostile L1 and its L2s on the machine of machine.h, from a stream of bytes: the same bytes, the same run. */
+/* A hostile L1 and its L2s on the machine of machine.h. A stream of bytes decides what they do:
+ * the same bytes give the same run. */
 #ifndef TESTS_MACHINE_PLAY_H
 #define TESTS_MACHINE_PLAY_H
 
@@ -9,25 +10,25 @@ struct play_input {
     size_t left;
 };
 
-/* The first bytes choose model, profile and options, the others are steps. Returns machine.bug: "" or what L0
- * did wrong. */
+/* Plays the bytes. The first bytes choose model, profile and options; the others are steps. Returns
+ * machine.bug: "" or what L0 did wrong. */
 const char *play(const u8 *bytes, size_t size);
 
-/* play_l2.c: L2 runs and exits, and what the CPU could have made of its state meanwhile. */
+/* play_l2.c: L2 runs, its state changes as it could on a CPU, and L2 exits. */
 enum vmx_enter play_l2(struct machine *m);
 
-/* The next bytes of the input, 0 behind its end. */
+/* The next byte, or the next `size` bytes, of the input; 0 behind the end of the input. */
 u8 play_byte(void);
 u64 play_number(unsigned size);
 /* A number that rules care about: few bits, all ones, an edge, or anything. */
 u64 play_edgy(void);
-/* Any bits of `may`. */
+/* A number whose set bits are among those of `may`. */
 u64 play_bits(u64 may);
 
-/* The exit of an instruction of L1 whose memory operand, 8 bytes, holds the value. */
+/* L1 exits with an instruction whose memory operand of 8 bytes holds the value. */
 enum vmx_enter play_memory_operand(u32 reason, u64 value);
 
-/* One field of an image: a bit flipped, or another number. */
+/* Flips a bit of the field f in the image, or gives the field another number. */
 void play_edit(struct vmcs_image *v, enum vmcs_field f);
 
 #endif

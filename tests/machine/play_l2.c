@@ -1,10 +1,12 @@
 /*
- * L2: what a processor could make of its state while it runs, and an exit that its controls allow. The state is
- * changed at random and a change is kept when the processor's rules of guest state take it: L2 cannot leave them.
+ * L2 runs: its state changes as a processor could change it, and then L2 takes an exit that its
+ * controls allow. Changes are random. A change is kept only if the new state breaks no rule of
+ * guest state, because no L2 can reach a state that breaks one.
  */
 #include "tests/machine/play.h"
 
-/* Fields that instructions of L2 change; what stands behind a mask is put back. */
+/* Fields that L2's instructions change. change_one puts back the bits that a guest/host mask
+ * owns. */
 static const enum vmcs_field changes[] = {
     F_guest_cr0, F_guest_cr3, F_guest_cr4, F_guest_efer, F_guest_pat, F_guest_debugctl, F_guest_dr7,
     F_guest_rip, F_guest_rsp, F_guest_rflags, F_guest_interruptibility, F_guest_pending_dbg_exceptions,
@@ -34,7 +36,7 @@ static void change_one(struct vmcs_image *v)
         *v = was;
 }
 
-/* Into or out of long mode, protected mode, paging: several fields at once. */
+/* L2 enters or leaves long mode, protected mode or paging: several fields change at once. */
 static void change_mode(struct vmcs_image *v, u8 how)
 {
     struct vmcs_image was = *v;
@@ -54,7 +56,7 @@ static void run(struct vmcs_image *v)
 {
     u8 how = play_byte();
     v->entry_intr_info &= ~INTR_VALID;
-    /* The first instruction ends what blocked, and takes the pending traps. */
+    /* The first instruction ends blocking and HLT, and pending traps are delivered. */
     if (how & 0x80) {
         v->guest_interruptibility &= ~(u32)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
         v->guest_pending_dbg_exceptions = 0;
@@ -66,7 +68,7 @@ static void run(struct vmcs_image *v)
         change_one(v);
 }
 
-/* An event whose delivery the exit cut short, as this state could have had one. */
+/* An event whose delivery the exit interrupted, one that this state could have had; or 0. */
 static u32 vectoring(const struct vmcs_image *v)
 {
     static const u32 events[] = {
@@ -110,7 +112,7 @@ static bool may_exit(const struct vmcs_image *v, u32 reason)
     }
 }
 
-/* The exception that exits, or none. */
+/* An exception that exits by the exception bitmap, or 0. */
 static u32 exception(const struct vmcs_image *v)
 {
     u32 vector = play_byte() & 31;

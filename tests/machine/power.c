@@ -1,4 +1,5 @@
-/* The models, and power on: RAM, the processor's registers, the handoff that boot/ would have made. */
+/* The models; power on, with RAM and the processor's registers; the handoff that boot/ would
+ * make. */
 #include "tests/machine/machine.h"
 #include "tests/lib/valid.h"
 #include "hv/vmcs12/profile.h"
@@ -37,7 +38,7 @@ static void make_spartan(struct vmx_caps *c)
     forbid(&c->cpu2, NULL, CPU2_VMCS_SHADOWING | CPU2_ENABLE_VMFUNC | CPU2_EPT_VIOLATION_VE);
 }
 
-/* Every control, every bit of CR4, wider addresses, error codes with any vector. */
+/* Every control, every bit of CR4 but CET, wider addresses, error codes with any vector. */
 static void make_newer(struct vmx_caps *c)
 {
     u64 all_may = ~0ull << 32;
@@ -85,7 +86,7 @@ static void adjust(enum machine_model model, struct vmx_caps *c, struct check_cp
     vcaps_close(c);
 }
 
-/* L1's tables: long mode at 0x1000 (four pages of 1 GiB), PAE at 0x2000 and 0x3000. */
+/* L1's page tables: for long mode at 0x1000 (four pages of 1 GiB), for PAE at 0x2000 and 0x3000. */
 static void fill_tables(u8 *ram)
 {
     u64 *pml4 = (u64 *)(ram + 0x1000), *pdpt = (u64 *)(ram + 0x4000), *pd = (u64 *)(ram + 0x5000);

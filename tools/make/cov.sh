@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# cov.sh BUILD SOURCE...: how much of the pure sources the host tests reach, by gcov: lines, and branches taken
-# at least once. A report, not a bar.
+# cov.sh BUILD SOURCE...: reports how many lines of the pure sources the host tests execute, and how
+# many branches they take at least once, by gcov. No number makes the script fail.
 set -eu
 build=$1; shift
 find "$build/cov" -name '*.gcda' -delete

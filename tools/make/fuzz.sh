@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz.sh SECONDS PROGRAM...: each libFuzzer program for so long, its corpus and finds in build/fuzz/.
+# fuzz.sh SECONDS PROGRAM...: runs each libFuzzer program for SECONDS. Its corpus and its finds lie
+# beside it.
 set -u
 seconds=$1; shift
 passed=0 failed=0

@@ -9,7 +9,8 @@ passed=0 failed=0
 c_sources() { git ls-files -co --exclude-standard -- '*.c' '*.h' '*.def' | while read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
 all_sources() { c_sources; git ls-files -co --exclude-standard -- '*.asm' '*.py' '*.sh' Makefile linker.ld tests/linux/rc tests/linux/qemu-linux; }
 
-# check NAME FUNCTION: what the function prints is wrong.
+# check NAME FUNCTION: the check passes if the function prints nothing; each line it prints is an
+# error.
 check() {
     local out
     out=$($2 2>&1)
@@ -50,10 +51,11 @@ purity() {
     grep -nE '\b(__asm__|asm)\b' hv/vmcs12/*.[ch] hv/ept/*.[ch] hv/arch/*.[ch] | sed 's/$/  <- assembly in a pure folder/'
 }
 
-# ---- the pure folders are the product's: tests of what nothing links would guard nothing --------------------------
-# A global function that neither the core nor the tool vmcs12 links is not called; or it is inlined wherever it is
-# called, which can only be in its own file, or in a table (.def) that this includes. A line that begins with a
-# small letter declares it.
+# ---- the pure folders are the product's: a test of unlinked code guards nothing ----------------
+# If neither the core nor the tool vmcs12 links a global function, nothing calls the function, or
+# the compiler has inlined it in all callers. Inlined callers are in its own file, or in a table
+# (.def) which that file includes. A line that names it and does not begin with a small letter is
+# taken for a call; a line that begins with one is its declaration.
 unlinked() {
     local f name
     nm build/core.elf build/vmcs12 | awk 'NF == 3 { print $3 }' | sort -u >build/linked
@@ -65,7 +67,8 @@ unlinked() {
 }
 
 # ---- assembly of L0: no number that C also knows ----------------------------------------------------------
-# Allowed hexadecimal: none so far. A displacement is a name from offsets.inc, perhaps + 4 for a high half.
+# No hexadecimal literal is allowed so far. A displacement is a name from offsets.inc; "+ 4" may
+# follow it, for the high half of a field.
 assembly() {
     for f in hv/*/*.asm boot/*.asm; do
         sed 's/;.*//' "$f" | grep -nE '\[[^]]*\b(r[a-z0-9]+|e[a-z]{2}) *[+-] *[0-9]' | sed "s|^|$f: numeric displacement: |"
@@ -74,7 +77,7 @@ assembly() {
 }
 
 # ---- citations: SDM VOLUME NUMBER "Title", the title in docs/SDM.md ------------------------------------------
-# A file is read as one line with comment marks removed, as a citation may be broken over lines.
+# A citation may be broken over lines, so each file is read as one line, without its comment marks.
 citations() {
     grep -oE '"[^"]+"' docs/SDM.md | sort -u >build/sdm.titles
     grep -oE '^\* [^"]*"[^"]+"' docs/SDM.md | sort | uniq -d | sed 's/$/: twice in docs\/SDM.md/'
@@ -104,7 +107,7 @@ print("\n".join(transcript.Caveats("docs/CAVEATS.md").errors))' | sed '/^$/d'
 }
 
 # ---- sizes: functions up to 60 lines, files up to 400 / 200 / 150, three levels of nesting ---------------------------
-# A longer function is let pass when it is a flat switch: a case label in every third line.
+# A longer function passes when it is a flat switch: at least every third line is a case label.
 limits() {
     local f n max
     { c_sources | grep -E '\.[ch]$'; ls hv/*/*.asm boot/*.asm; } | while read -r f; do
@@ -124,21 +127,21 @@ limits() {
     grep -nE '^ {24,}(if|for|while|switch|do)\b' tests/*/*.[ch] | sed 's/$/  <- more than four levels/'
 }
 
-# ---- no branch of the core that a guest could have trained: retpolines alone ------------------------------------------
-# Each place where L0 may stop has its reason in docs/security.md: "| FILE | COUNT | REASON".
+# ---- places where L0 may stop; docs/security.md has the reasons: "| FILE | COUNT | REASON" -------
 panics() {
     diff <(grep -cE '\b(panic|ASSERT)\("?' $(git ls-files 'hv/*.c' 'hv/*.h') | grep -v ':0$' | grep -v 'core/log.[ch]:' | sort) \
         <(sed -nE 's/^\| (hv\/[a-z0-9_\/.]+) \| ([0-9]+) \|.*/\1:\2/p' docs/security.md | sort) |
         sed -n 's/^</the source has/p; s/^>/docs\/security.md has/p'
 }
 
+# ---- the core has retpolines; a guest could train the target of an indirect branch ---------------
 indirect_branches() {
     objdump -d --no-show-raw-insn build/core.elf | grep -E '^ffff.*\b(call|jmp|notrack)\b.*\*' | sed 's/$/  <- an indirect branch in the core/'
 }
 
 # ---- lines in the log: what a guest can cause is told sparsely -------------------------------------------------------
-# log_line is for the launch (main.c), for a panic and its dump (core/, main.c, vmcs.c), and for the reset that ends
-# the machine (l1/instructions.c).
+# log_line is for the launch (main.c), for a panic and its dump (core/, main.c, vmcs.c), and for the
+# reset that ends the machine (vmx/outcome.c).
 log_lines() {
     grep -nE '\blog_line\(' $(git ls-files 'hv/*.c') | grep -vE '^hv/(core/(log|trap)\.c|main\.c|vmx/vmcs\.c|vmx/outcome\.c:.*resetting the machine)' |
         sed 's/$/  <- a line that a guest may cause is log_rare/'

@@ -1,25 +1,28 @@
 #!/usr/bin/env python3
-"""names.py: every file that the tree's text names is there. Prints a line for each that is not.
+"""names.py: every file that the tree's text names must be there. Prints a line for each that is
+not.
 
-A name is a word that ends as a source of this tree does, or that begins with one of its folders. It is good if it is a
-file or folder of the tree or the end of its path ("check.h", "lib/hostile.h"); '*', NAME and ROOM stand for anything.
-Code is looked at whole: a string or a rule of the Makefile that names a missing file is as wrong as a comment.
+A name is a word that ends as a source of this tree does, or that begins with one of the tree's
+folders. A name is good if it is a file or folder of the tree, or the end of the path of one
+("check.h", "lib/hostile.h"). '*', NAME and ROOM stand for anything. The script reads whole
+files, not only comments: a string or a rule of the Makefile that names a missing file is wrong
+too.
 """
 import fnmatch, os, re, subprocess, sys
 
 ENDINGS = "c|h|def|asm|inc|py|sh|md|csv|svg|list|ld"
 FOLDERS = "hv|boot|docs|tests|tools|guest-tests"
-# What is made (build/ besides), and what somebody may make.
+# Names that need not be in the tree: files that a build or a script makes outside build/.
 ELSEWHERE = {"offsets.inc", "map.svg", "docs/SDM.md.new"}
-OTHERS = "tests/data/"      # tells where its numbers come from, in other people's files
-# Two letters at least before an ending: s.c is a member of a struct.
+OTHERS = "tests/data/"      # names files of other people's trees, where its numbers come from
+# At least two letters stand before an ending, because s.c is a member of a struct.
 WORD = re.compile(rf"(?<![\w/.$%{{}}\\*<])(?<!\w-)((?:[\w*][\w*-]*/)*[\w*][\w*-]+\.(?:{ENDINGS})|(?:{FOLDERS})/[\w*./-]*[\w*])(?![\w(%=\\]|\.\w|/[\w%])")
 
 
 def tree():
-    """All paths, folders too."""
+    """Returns all files, and all paths including folders."""
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True).stdout.split()
-    files = [f for f in files if os.path.exists(f)]     # not what was deleted and not yet committed
+    files = [f for f in files if os.path.exists(f)]     # a deletion may not be committed yet
     folders = {f[:i] for f in files for i, c in enumerate(f) if c == "/"}
     return files, [*files, *folders]
 

@@ -1,5 +1,6 @@
-/* Names every number that assembly may know. Compiled to text only; the Makefile's filter turns
- * each marker into a %define of build/offsets.inc. Never linked. */
+/* Names every number that assembly may know. The Makefile compiles this file to assembly text
+ * and turns each marker in the text into a %define of build/offsets.inc. This file is never
+ * linked. */
 #include "hv/core/boot_info.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# payload.sh [qemu | xen]: Debian's kernel and a small initramfs, into build/l1/: vmlinuz and initrd.img.
-# With "qemu" also qemu.img, a second initramfs that holds this machine's QEMU and the two files for its guest. With
-# "xen" also Xen, its configuration and the kernel of its domain 0: xen.efi, xen.cfg, dom0.
-# Nothing is installed: the packages are downloaded as files and unpacked. Done once; `make clean` forgets it,
-# and a changed program in tests/linux rebuilds the initramfs only.
+# payload.sh [qemu | xen]: puts Debian's kernel and a small initramfs into build/l1/ (vmlinuz,
+# initrd.img). "qemu" also makes qemu.img, a second initramfs that holds this machine's QEMU and the
+# two files for its guest. "xen" also makes Xen, its configuration and the kernel of its domain 0:
+# xen.efi, xen.cfg, dom0. The script installs nothing: it downloads packages as files and unpacks
+# them. It does so once, until `make clean`. A changed program in tests/linux rebuilds the initramfs
+# only.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/l1
 mkdir -p "$out/deb"
 
-fetch() { # a package's file into $out/deb, and its name printed
+fetch() { # downloads package $1 into $out/deb and prints the file's name
     local found
     found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
     if [ -z "$found" ]; then
@@ -36,7 +37,7 @@ busybox() {
     cp "$out/bb/bin/busybox" "$out/busybox" 2>/dev/null || cp "$out/bb/usr/bin/busybox" "$out/busybox"
 }
 
-kvm_program() { # kvm-l2 and its guests, linked into $1
+kvm_program() { # links kvm-l2 and its guests into $1
     nasm -f bin tests/linux/kvm/guests.asm -o "$out/guests.bin"
     (cd "$out" && objcopy -I binary -O elf64-x86-64 --rename-section .data=.rodata,alloc,load,readonly,data,contents \
         --add-section .note.GNU-stack=/dev/null guests.bin guests.o)
@@ -65,7 +66,7 @@ initramfs() {
     mv "$out/initrd.img.new" "$out/initrd.img"
 }
 
-qemu() { # the program, every library it wants, and the firmware that the machine type microvm reads
+qemu() { # packs QEMU, every library it wants, and the firmware that the machine type microvm reads
     local root=$out/qemu
     rm -rf "$root"
     mkdir -p "$root"/{bin,boot,usr/bin,usr/share/qemu}
@@ -82,11 +83,12 @@ qemu() { # the program, every library it wants, and the firmware that the machin
     rm -rf "$root"
 }
 
-depends() { # the first package that package $1 depends on whose name begins with $2
+depends() { # prints the first package whose name begins with $2 among those that $1 depends on
     dpkg-deb -f "$(fetch "$1")" Depends | grep -oE "$2[^ ,]+" | head -n 1
 }
 
-# No ACPI tables, so no I/O APIC. Xen without a table of processors counts none unless mce=0 is said, and faults in x2APIC mode.
+# acpi=off, because there are no ACPI tables; so Xen uses no I/O APIC. Without a table of processors
+# Xen counts none unless mce=0 is given, and it faults in x2APIC mode.
 xen() {
     echo "  fetching Xen and a kernel for its domain 0"
     dpkg-deb -x "$(fetch "$(depends xen-system-amd64 xen-hypervisor-)")" "$out/xen"

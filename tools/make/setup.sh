@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# setup.sh run|test: installs the Debian packages that `make run` or `make test` needs and this machine lacks.
-# Says what it installs. Without root (and without sudo that asks nothing) it says how to do it by hand and fails.
+# setup.sh run|test: installs the Debian packages that `make run` or `make test` needs and this
+# machine lacks. Prints what it installs. Without root and without a sudo that asks for no password,
+# it prints the commands to install them by hand and fails.
 set -euo pipefail
 
 build="gcc libc6-dev make binutils nasm gnu-efi libcmocka-dev python3"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# usb.sh IMAGE: a disk image with Nidus as the boot program, to write to a stick for a real machine.
-# GPT-less: one FAT volume on the whole disk, which UEFI firmware takes from removable media.
+# usb.sh IMAGE: makes a disk image with Nidus as the boot program. Write it to a stick for a real
+# machine. The image has no partition table: one FAT volume fills the disk, and UEFI firmware boots
+# that from removable media.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 shell=/usr/share/efi-shell-x64/shellx64.efi

@@ -1,6 +1,6 @@
 /*
- * vmcs12: read, compare, convert, judge and draw VMCS images. This file owns the command line;
- * the commands are in vmcs12_*.c, what they know of VMCSs in hv/vmcs12.
+ * vmcs12: reads, compares, converts, judges and draws VMCS images. This file owns the command line.
+ * The commands are in vmcs12_*.c; what they know of VMCSs is in hv/vmcs12.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -64,7 +64,7 @@ static const char help[] =
 struct command {
     const char *name;
     int (*run)(struct tool *t);
-    unsigned least, most; /* operands */
+    unsigned least, most; /* how many operands the command takes */
     const char *options;
 };
 
@@ -99,7 +99,7 @@ static bool number(const char *text, u64 *value)
     return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
 }
 
-/* An option with a value: where its text or number goes. */
+/* Stores the value of an option that takes one, as text or as a number. */
 static bool take_value(struct tool *t, const char *name, const char *value)
 {
     struct { const char *name; const char **text; u64 *number; } const places[] = {

@@ -1,11 +1,11 @@
-/* The command caps of the tool vmcs12: a profile's capability MSRs, decoded. */
+/* The command caps of the tool vmcs12 prints a profile's capability MSRs, decoded. */
 #include "tools/vmcs12/vmcs12_tool.h"
 
 struct msr_text {
     u32 msr;
     const char *name;
     enum bit_word word; /* WORD_NONE: printed as a number only */
-    bool settings;      /* 31:0 must be 1, 63:32 may be 1 */
+    bool settings;      /* bits 31:0: controls that must be 1; bits 63:32: may be 1 */
 };
 
 static const struct msr_text msrs[] = {
@@ -29,7 +29,7 @@ static const struct msr_text msrs[] = {
     {MSR_IA32_VMX_VMFUNC, "IA32_VMX_VMFUNC", WORD_VMFUNC, false},
 };
 
-/* A control: free, fixed to 1, or (left out) fixed to 0. */
+/* Prints each control that is free or fixed to 1. Controls fixed to 0 are left out. */
 static void print_controls(FILE *out, enum bit_word word, u64 value)
 {
     for (unsigned bit = 0; bit < 32; bit++) {

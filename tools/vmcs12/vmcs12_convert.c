@@ -43,7 +43,7 @@ int tool_convert(struct tool *t)
     return tool_write(t, t->arg[1], page, layout_info(to)->size) ? TOOL_OK : TOOL_FAILED;
 }
 
-/* A blob may carry a tail of any length up to this. */
+/* The longest blob that the command reads: the header, two pages, and a tail of 1 MiB. */
 #define BLOB_ROOM (KVM_STATE_HEADER + 2 * KVM_STATE_PAGE + (1u << 20))
 
 static bool load_blob(struct tool *t, const char *path, u8 *blob, struct kvm_state *s)
@@ -94,7 +94,7 @@ static int state_get(struct tool *t, const struct kvm_state *s)
     return tool_write(t, t->arg[2], page, layout_info(to)->size) ? TOOL_OK : TOOL_FAILED;
 }
 
-/* Images, addresses and flags into a state; what KVM would refuse is refused here. */
+/* Makes a blob of images, addresses and flags. Refuses what KVM would refuse. */
 static int state_make(struct tool *t, struct kvm_state *s, u8 *blob)
 {
     struct tool_image image;

@@ -1,6 +1,6 @@
 /*
- * Values of VMCS fields as words: control bits, access rights, events, exit reasons. Knows no
- * layout and no file.
+ * Prints values of VMCS fields in words: control bits, access rights, events, exit reasons. Nothing
+ * here knows a layout or a file.
  */
 #include "tools/vmcs12/vmcs12_tool.h"
 

@@ -1,6 +1,6 @@
 /*
- * Files of the tool vmcs12: read a window of one, write one whole or not at all, and turn bytes
- * into an image by layout. Everything wrong is said here, once, with the file's name.
+ * Files of the tool vmcs12: reads a window of a file, writes a file whole or not at all, and turns
+ * bytes into an image by layout. This file reports each error once, with the file's name.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "tools/vmcs12/vmcs12_tool.h"
 
-/* Forward to the offset; a stream that cannot seek is read up to it. */
+/* Goes forward to the offset, by reading if the stream cannot seek. */
 static bool skip(FILE *f, u64 offset)
 {
     if (offset == 0 || (offset <= INT64_MAX && fseeko(f, (off_t)offset, SEEK_SET) == 0))
@@ -59,7 +59,7 @@ static bool write_all(int fd, const u8 *bytes, size_t length)
     return true;
 }
 
-/* mkstemp makes files for the owner only; give it what open would have given. */
+/* The mode that open would give a file; mkstemp makes files for the owner only. */
 static mode_t usual_mode(void)
 {
     mode_t mask = umask(0);
@@ -104,7 +104,7 @@ bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l)
 bool tool_find_profile(struct tool *t, enum vmx_profile *p)
 {
     *p = t->profile != NULL ? profile_find(t->profile) : PROFILE_BROADWELL;
-    if (*p >= PROFILE_HOST) /* this program runs on no host of its own */
+    if (*p >= PROFILE_HOST) /* the tool does not read the CPU it runs on */
         return tool_fail(t, "%s: no such profile (broadwell, e5-2683v4, d-1540)", t->profile), false;
     return true;
 }

@@ -1,4 +1,4 @@
-/* The commands layout and doc of the tool vmcs12: tables of fields and places. */
+/* The commands layout and doc of the tool vmcs12 print tables of fields and their places. */
 #include <string.h>
 
 #include "hv/vmcs12/check.h"

@@ -1,7 +1,7 @@
 /*
- * The command lint of the tool vmcs12: every VM-entry rule that an image breaks under a profile,
- * with a change that would mend it. The rules are hv/vmcs12/check.h; a change is found by
- * trying: the smallest edit of one field that repairs the rule and breaks no other.
+ * The command lint of the tool vmcs12 prints every VM-entry rule (hv/vmcs12/check.h) that an image
+ * breaks under a profile, with a change that would mend it. The command finds the change by trying:
+ * it looks for an edit of one field, small ones first, that repairs the rule and breaks no other.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "hv/vmcs12/check.h"
 #include "tools/vmcs12/vmcs12_tool.h"
 
-/* What CPUID and the MSRs of the profile's processor say, as far as rules ask. */
+/* What CPUID and the MSRs of the profile's processor say, as far as a rule reads them. */
 static struct check_cpuid cpuid_of(enum vmx_profile p)
 {
     return (struct check_cpuid){
@@ -23,8 +23,8 @@ static struct check_cpuid cpuid_of(enum vmx_profile p)
     };
 }
 
-/* A file tells nothing of the CPU that will enter it: L1 is taken to be in the mode that the
- * host-state area returns to, and no VMCS address to be the current one. */
+/* A file does not tell the state of the CPU that will enter it. The command assumes that L1 is
+ * in the mode to which the host-state area returns, and that no VMCS address is the current one. */
 static struct check_env env_of(const struct check_cpu *cpu, const struct vmcs_image *v)
 {
     return (struct check_env){
@@ -38,7 +38,7 @@ static struct verdict judge(const struct vmcs_image *v, const struct check_cpu *
     return check_entry(v, &env, CHECK_ALL, broken);
 }
 
-/* Mended: the rule holds and every rule that held before still does. */
+/* True when the image keeps the rule and every rule that it kept before. */
 static bool mends(const struct vmcs_image *v, const struct check_cpu *cpu, enum rule_id rule,
                   const struct rule_set *before)
 {
@@ -57,8 +57,9 @@ struct mend {
     u64 from, to;
 };
 
-/* Values worth trying for a field, from the least change on: one bit, aligned, the settings
- * that a control must and may have, none, all. */
+/* Lists values to try for a field, the smallest changes first: one bit flipped; what a control or a
+ * control register must and may have; usual access rights; the value aligned or cut; 0; all ones.
+ * Returns how many. */
 static unsigned candidates(const struct check_cpu *cpu, enum vmcs_field f, u64 value, u64 *list)
 {
     static const enum vmcs_field words[] = {F_pin_ctl, F_cpu1_ctl, F_cpu2_ctl, F_exit_ctl, F_entry_ctl};
@@ -102,7 +103,7 @@ static bool mend_field(struct vmcs_image *v, const struct check_cpu *cpu, enum r
     return false;
 }
 
-/* True when a word of the rule's name occurs in the field's: such fields are tried first. */
+/* True when a word of the rule's name occurs in the field's name. Such fields are tried first. */
 static bool akin(enum rule_id rule, enum vmcs_field f)
 {
     char name[64];
@@ -113,7 +114,8 @@ static bool akin(enum rule_id rule, enum vmcs_field f)
     return false;
 }
 
-/* Fields that other fields' rules hang on; trying every field for every rule would take seconds. */
+/* True for a field that rules about other fields read. Trying every field for every rule would take
+ * seconds. */
 static bool decides_much(enum vmcs_field f)
 {
     switch (f) {

@@ -1,24 +1,25 @@
 /*
- * The command map of the tool vmcs12: a layout drawn as SVG, a row of boxes per 16 or 32 bytes,
- * coloured by area; bytes without an owner are hatched, long runs of them folded to a band.
+ * The command map of the tool vmcs12 draws a layout as SVG. A row of boxes is 16 or 32 bytes; a box
+ * has the colour of its area. Bytes without an owner are hatched, and a long run of such rows is
+ * one band.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/vmcs12/vmcs12_tool.h"
 
-/* Who owns a byte: a field, hidden state, or nobody. */
+/* An owner of bytes: a field, or hidden state. */
 struct place {
     const char *name, *style;
     unsigned at, bytes;
-    u16 encoding; /* 0xffff: hidden */
+    u16 encoding; /* 0xffff: hidden state */
 };
 
 struct map {
     FILE *out;
     enum vmcs_layout layout;
-    unsigned size, per_row, cell, row; /* bytes, bytes in a row, pixels of a byte, of a row */
-    int owner[4096];                   /* index of a place, or -1 */
+    unsigned size, per_row, cell, row; /* bytes: layout, row; pixels: byte's width, row's height */
+    int owner[4096];                   /* of each byte: index into places, or -1 */
     struct place places[F_COUNT + 12];
     unsigned count;
 };
@@ -35,8 +36,8 @@ static void own(struct map *m, const char *name, const char *style, unsigned at,
     m->count++;
 }
 
-/* State that no VMREAD reaches. Known of Broadwell from Intel's table of later parts; in KVM's
- * and the computed layout it is the header. */
+/* State that no VMREAD reaches. Intel's table of later parts tells it for Broadwell. In KVM's
+ * and in the computed layout this state is the header alone. */
 static void own_hidden(struct map *m)
 {
     own(m, "revision", "x", 0, 4, 0xffff);
@@ -90,7 +91,7 @@ static unsigned picture_rows(const struct map *m)
     return drawn;
 }
 
-/* In a small box the area goes without saying: the colour says it. */
+/* The name without its area, for a small box: the colour tells the area. */
 static const char *short_name(const char *name)
 {
     static const char *const prefixes[] = {"guest_", "host_"};
@@ -100,7 +101,7 @@ static const char *short_name(const char *name)
     return name;
 }
 
-/* A label in a box, as large as fits. A character of the font is about 0.6 of its size wide. */
+/* Writes a label into a box, as large as fits. A character is about 0.6 of the font size wide. */
 static void label(const struct map *m, const struct place *p, double x, double y, double w)
 {
     double h = m->row - GAP;

@@ -1,4 +1,4 @@
-/* The commands dump and diff of the tool vmcs12: fields by name, decoded. */
+/* The commands dump and diff of the tool vmcs12 print fields by name, decoded. */
 #include <string.h>
 
 #include "tools/vmcs12/vmcs12_tool.h"
@@ -22,7 +22,7 @@ static void print_value(FILE *out, enum vmcs_field f, u64 value)
     fputc('\n', out);
 }
 
-/* The eight segments as a table: selector, base, limit and rights stand together. */
+/* Prints the eight segments as a table: selector, base, limit and rights of one stand together. */
 struct segment_fields {
     const char *name;
     enum vmcs_field selector, base, limit, rights;
@@ -94,7 +94,7 @@ int tool_dump(struct tool *t)
     return TOOL_OK;
 }
 
-/* Bits of a word that come and go, by name. */
+/* Prints the names of the bits that are set or cleared from a to b. */
 static void print_bit_change(FILE *out, enum vmcs_field f, u64 a, u64 b)
 {
     for (unsigned bit = 0; bit < 64; bit++) {

@@ -1,6 +1,7 @@
 /*
- * The parts of the host program vmcs12: options, files, and one function per command. No part
- * ends the process or keeps state outside struct tool, so a fuzzer can run commands in place.
+ * The parts of the host program vmcs12: options, files, and one function per command. No function
+ * ends the process or keeps state outside struct tool, so a fuzzer can run commands in its own
+ * process.
  */
 #ifndef TOOLS_VMCS12_TOOL_H
 #define TOOLS_VMCS12_TOOL_H
@@ -13,7 +14,8 @@
 
 #define TOOL_ARGS 4
 
-/* What a command is asked for. Unset texts are NULL, unset addresses KVM_NO_ADDRESS. */
+/* The options and operands of a command. A text that is not given is NULL, an address
+ * KVM_NO_ADDRESS. */
 struct tool {
     FILE *in, *out, *err;
     const char *layout, *to, *profile, *output;
@@ -23,13 +25,14 @@ struct tool {
     unsigned args;
 };
 
-/* Exit statuses. */
-enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_FOUND = 2 }; /* found: a difference, a broken rule */
+/* Exit statuses. TOOL_FOUND: a difference or a broken rule was found. */
+enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_FOUND = 2 };
 
-/* The whole program. Streams are the caller's; "-" names `in` and `out`. */
+/* Runs the whole program and returns its exit status. The operand "-" names the streams in and
+ * out. */
 int tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err);
 
-/* Commands. */
+/* The commands. Each returns an exit status. */
 int tool_dump(struct tool *t);
 int tool_diff(struct tool *t);
 int tool_convert(struct tool *t);
@@ -40,36 +43,39 @@ int tool_kvm_state(struct tool *t);
 int tool_caps(struct tool *t);
 int tool_doc(struct tool *t);
 
-/* One line on err: "vmcs12: ...". Returns TOOL_FAILED. */
+/* Prints a line that begins with "vmcs12: " on t->err. Returns TOOL_FAILED. */
 int tool_fail(struct tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Up to `room` bytes of a file from --offset on; false after saying why not. */
+/* Reads up to `room` bytes of a file from --offset on. False: t->err says why. */
 bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length);
 
-/* The file appears whole, or not at all: written beside its place and renamed. */
+/* Writes a file whole or not at all: under another name first, then renames. False: t->err says
+ * why. */
 bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length);
 
-/* A VMCS from a file: layout by --layout or by revision. */
+/* A VMCS from a file. --layout chooses the layout; without it, the revision does. */
 struct tool_image {
     enum vmcs_layout layout;
     u32 revision; /* as it stands in the file */
     struct vmcs_image v;
 };
+/* Reads the file into *image. False: t->err says why. */
 bool tool_load(struct tool *t, const char *path, struct tool_image *image);
 
-/* --layout, --to or --profile by name; false after naming the choices. */
+/* Find what --layout or --to, and what --profile names. False: t->err lists the choices. */
 bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l);
 bool tool_find_profile(struct tool *t, enum vmx_profile *p);
 
-/* Words whose bits have names, and their printing. */
+/* The words whose bits have names (vmcs12_bits.def). bit_name returns NULL for a bit without
+ * one. */
 enum bit_word {
     WORD_PIN, WORD_CPU1, WORD_CPU2, WORD_EXIT, WORD_ENTRY, WORD_VMFUNC, WORD_BLOCKING, WORD_PENDING,
     WORD_CR0, WORD_CR4, WORD_EFER, WORD_RFLAGS, WORD_BASIC, WORD_MISC, WORD_EPT_VPID, WORD_NONE
 };
 const char *bit_name(enum bit_word word, unsigned bit);
 
-/* What a field's value means, as text after the value; prints nothing when there is nothing to
- * say. `lead` is printed once before the text. */
+/* Prints what a field's value means, with `lead` before it. Prints nothing when there is nothing
+ * to say. */
 void decode_field(FILE *out, enum vmcs_field f, u64 value, const char *lead);
 void decode_rights(FILE *out, u32 rights);
 enum bit_word decode_word(enum vmcs_field f);

@@ -1,4 +1,4 @@
-/* In place of the core's: see tests/machine/fake.h. */
+/* In place of the core's hv/core/privileged.h: see tests/machine/fake.h. */
 #ifndef TESTS_MACHINE_FAKE_PRIVILEGED_H
 #define TESTS_MACHINE_FAKE_PRIVILEGED_H
 
