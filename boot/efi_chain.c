@@ -66,9 +66,9 @@ static EFI_STATUS look_at(EFI_HANDLE device, const u16 *path)
     EFI_STATUS s = root->Open(root, &file, (CHAR16 *)path, EFI_FILE_MODE_READ, 0);
     root->Close(root);
     if (EFI_ERROR(s))
-        return fail(
-            path,
-            s == EFI_NOT_FOUND ? "no such file on nidus.efi's volume" : "cannot be opened", s);
+        return fail(path,
+                    s == EFI_NOT_FOUND ? "no such file on nidus.efi's volume" : "cannot be opened",
+                    s);
     s = file->GetInfo(file, &guid, &size, info);
     file->Close(file);
     if (!EFI_ERROR(s) && (((EFI_FILE_INFO *)info)->Attribute & EFI_FILE_DIRECTORY))

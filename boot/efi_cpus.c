@@ -18,8 +18,7 @@ struct mp_services {
 /* 0 when the firmware has no such protocol. */
 static u32 count_by_mp_services(void)
 {
-    EFI_GUID guid = {
-        0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+    EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
     struct mp_services *mp;
     UINTN all, enabled;
     if (EFI_ERROR(BS->LocateProtocol(&guid, NULL, (VOID **)&mp)) ||

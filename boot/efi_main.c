@@ -98,8 +98,7 @@ static const char *check_memory(void)
 }
 
 /* check: everything, found or missing, then the verdict that a launch would meet. */
-static EFI_STATUS report(const struct facts *f, const struct cpus *cpus,
-                         const struct options *o)
+static EFI_STATUS report(const struct facts *f, const struct cpus *cpus, const struct options *o)
 {
     struct line l;
     line_clear(&l);
@@ -184,8 +183,7 @@ static struct boot_info info_of(const struct facts *f, const struct options *o)
 }
 
 /* The way to life as L1: NULL, or why not. */
-static const char *start(const struct facts *f, const struct cpus *cpus,
-                         const struct options *o)
+static const char *start(const struct facts *f, const struct cpus *cpus, const struct options *o)
 {
     static struct boot_info info;
     struct region region;

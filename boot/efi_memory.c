@@ -108,11 +108,12 @@ static const char *collect_ranges(struct boot_info *info)
 
 /* ---- the captured segments ----------------------------------------------------------------- */
 
-#define AR_UNUSABLE 0x10000u
+#define AR_UNUSABLE        0x10000u
 #define SEG_LIMIT_GRANULAR 0x8000u
 
 /* A selector outside the table is of a segment whose descriptor is gone: it cannot be told. */
-static void parse_descriptor(struct segment *s, const struct handoff_dtr *gdtr, u16 selector, bool is_system)
+static void parse_descriptor(struct segment *s, const struct handoff_dtr *gdtr, u16 selector,
+                             bool is_system)
 {
     s->selector = selector;
     s->ar = AR_UNUSABLE;
@@ -145,9 +146,9 @@ static void capture_segments(struct handoff *h)
     __asm__ volatile("sgdt %0" : "=m"(gdtr));
     __asm__ volatile("mov %%es, %0\n mov %%cs, %1\n mov %%ss, %2\n mov %%ds, %3\n mov %%fs, %4\n"
                      "mov %%gs, %5\n sldt %6\n str %7"
-                     : "=m"(sel[SEG_ES]), "=m"(sel[SEG_CS]), "=m"(sel[SEG_SS]),
-                       "=m"(sel[SEG_DS]), "=m"(sel[SEG_FS]), "=m"(sel[SEG_GS]),
-                       "=m"(sel[SEG_LDTR]), "=m"(sel[SEG_TR]));
+                     : "=m"(sel[SEG_ES]), "=m"(sel[SEG_CS]), "=m"(sel[SEG_SS]), "=m"(sel[SEG_DS]),
+                       "=m"(sel[SEG_FS]), "=m"(sel[SEG_GS]), "=m"(sel[SEG_LDTR]),
+                       "=m"(sel[SEG_TR]));
     for (u32 i = 0; i < SEG_COUNT; i++)
         parse_descriptor(&h->seg[i], &gdtr, sel[i], i >= SEG_LDTR);
     if (!is_busy_tss(&h->seg[SEG_TR]))

@@ -21,8 +21,7 @@ static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct option
     if (t.form == TEXT_BINARY)
         return true;
     bool by_shell = !EFI_ERROR(BS->HandleProtocol(image, &ShellParametersProtocolGuid, &shell));
-    return options_read_command(o, t, by_shell ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD,
-                                why);
+    return options_read_command(o, t, by_shell ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD, why);
 }
 
 /* Not a refusal: firmware marks the boot entries that it makes itself. */
@@ -89,8 +88,7 @@ static bool read_config(EFI_LOADED_IMAGE *self, struct options *o, struct line *
     EFI_FILE_IO_INTERFACE *volume;
     EFI_FILE_HANDLE root, file;
     if (!self->DeviceHandle ||
-        EFI_ERROR(
-            BS->HandleProtocol(self->DeviceHandle, &FileSystemProtocol, (VOID **)&volume)) ||
+        EFI_ERROR(BS->HandleProtocol(self->DeviceHandle, &FileSystemProtocol, (VOID **)&volume)) ||
         EFI_ERROR(volume->OpenVolume(volume, &root)))
         return true;
     EFI_STATUS s = root->Open(root, &file, (CHAR16 *)L"" CONFIG_PATH, EFI_FILE_MODE_READ, 0);

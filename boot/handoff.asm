@@ -12,9 +12,12 @@ global handoff:function, handoff_end
 section .text
 align 64
 ; u64 handoff(struct handoff *h);
-; In:  rdi = h, with l0_* and seg filled in. Out: rax = enum handoff_status; 0: the caller is now L1.
-; Clobbers what the ABI lets it. On return CR0, CR3, CR4, DR7 and EFER are the caller's. A shadow stack
-; of the caller's is not used while CR4.CET is 0, and every CALL here has its RET, so SSP is the caller's too.
+; In:  rdi = h, with l0_* and seg filled in. Out: rax = enum handoff_status; 0: the caller is now
+; L1.
+; Clobbers what the ABI lets it. On return CR0, CR3, CR4, DR7 and EFER are the caller's. A shadow
+; stack
+; of the caller's is not used while CR4.CET is 0, and every CALL here has its RET, so SSP is the
+; caller's too.
 handoff:
         push    rbx
         push    rbp
@@ -49,7 +52,8 @@ handoff:
         mov     [rdi + HANDOFF_efer], eax
         mov     [rdi + HANDOFF_efer + 4], edx
 
-        ; 2. Switch: NX and write protection on, no breakpoints, L0's tables. CR4 keeps what long mode
+        ; 2. Switch: NX and write protection on, no breakpoints, L0's tables. CR4 keeps what long
+        ; mode
         ; stands on: no global or tagged translations, no shadow stack, no keys while L0 runs.
         or      eax, EFER_NXE_BIT
         wrmsr

@@ -56,13 +56,16 @@ static const struct row rows[] = {
     {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        16,            "EPT 2 MiB leaves"},
     {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        17,            "EPT 1 GiB leaves"},
     {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        0,             "EPT execute-only"},
-    {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        21,            "EPT accessed and dirty flags"},
+    {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        21,
+        "EPT accessed and dirty flags"},
     {WANTED, IS_SET,         FACT_VMX_EPT_VPID,        25,            "INVEPT of one context"},
     {WANTED, IS_SET,         FACT_VMX_PROCBASED2,      ALLOWED_1(14), "VMCS shadowing"},
     {WANTED, IS_SET,         FACT_VMX_MISC,            29,            "VMWRITE to any field"},
     {WANTED, IS_SET,         FACT_VMX_PINBASED,        ALLOWED_1(6),  "preemption timer"},
-    {WANTED, IS_SET,         FACT_VMX_EXIT,            ALLOWED_1(12), "load PERF_GLOBAL_CTRL on exit"},
-    {WANTED, IS_SET,         FACT_VMX_ENTRY,           ALLOWED_1(13), "load PERF_GLOBAL_CTRL on entry"},
+    {WANTED, IS_SET,         FACT_VMX_EXIT,            ALLOWED_1(12),
+        "load PERF_GLOBAL_CTRL on exit"},
+    {WANTED, IS_SET,         FACT_VMX_ENTRY,           ALLOWED_1(13),
+        "load PERF_GLOBAL_CTRL on entry"},
     {WANTED, IS_SET,         FACT_VMX_PROCBASED,       ALLOWED_1(25), "I/O bitmaps"},
     {WANTED, IS_SET,         FACT_VMX_PROCBASED,       ALLOWED_1(21), "TPR shadow"},
     {WANTED, IS_SET,         FACT_VMX_PROCBASED,       ALLOWED_1(27), "monitor trap flag"},
@@ -145,8 +148,7 @@ bool require_is_met(const struct facts *f, u32 n)
     case IS_INTEL:
         return is_intel(f);
     case IS_VMX_ALLOWED: /* an MSR that is not locked can be written before launch */
-        return FACT_IS_KNOWN(f, r->fact) &&
-               (set || !(f->value[r->fact] & FEATURE_CONTROL_LOCK));
+        return FACT_IS_KNOWN(f, r->fact) && (set || !(f->value[r->fact] & FEATURE_CONTROL_LOCK));
     case IS_CLEAR:
         return !set;
     default:

@@ -1,6 +1,7 @@
 /*
- * See spec.h. A processor says in IA32_ARCH_CAPABILITIES what it is not affected by; one without that
- * register says nothing, and then its family and model do. CAVEAT(speculation). SDM 2A 3.3 "Instructions (A-L)" (CPUID, leaf 7).
+ * See spec.h. A processor says in IA32_ARCH_CAPABILITIES what it is not affected by; one without
+ * that register says nothing, and then its family and model do. CAVEAT(speculation). SDM 2A 3.3
+ * "Instructions (A-L)" (CPUID, leaf 7).
  */
 #include "boot/spec.h"
 
@@ -12,26 +13,28 @@
 #define HAS_RTM (1u << 11)
 
 /* IA32_ARCH_CAPABILITIES */
-#define RDCL_NO              (1ull << 0)
-#define SKIP_L1DFL_VMENTRY   (1ull << 3)
-#define MDS_NO               (1ull << 5)
-#define TSX_CTRL             (1ull << 7)
-#define TAA_NO               (1ull << 8)
-#define STALE_DATA_NO        (7ull << 13) /* SBDR_SSDP_NO, FBSDP_NO, PSDP_NO */
-#define FB_CLEAR             (1ull << 17)
-#define RFDS_NO              (1ull << 27)
-#define RFDS_CLEAR           (1ull << 28)
+#define RDCL_NO            (1ull << 0)
+#define SKIP_L1DFL_VMENTRY (1ull << 3)
+#define MDS_NO             (1ull << 5)
+#define TSX_CTRL           (1ull << 7)
+#define TAA_NO             (1ull << 8)
+#define STALE_DATA_NO      (7ull << 13) /* SBDR_SSDP_NO, FBSDP_NO, PSDP_NO */
+#define FB_CLEAR           (1ull << 17)
+#define RFDS_NO            (1ull << 27)
+#define RFDS_CLEAR         (1ull << 28)
 
-/* Models of family 6 that keep no data of others in the L1 data cache for a terminal fault: Atoms from
- * Silvermont on, and Xeon Phi. */
-static const u8 no_l1tf[] = {0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x75, 0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c, 0x57, 0x85};
+/* Models of family 6 that keep no data of others in the L1 data cache for a terminal fault: Atoms
+ * from Silvermont on, and Xeon Phi. */
+static const u8 no_l1tf[] = {0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x75,
+                             0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c, 0x57, 0x85};
 /* Those of them that leave nothing in their buffers for MDS either: Goldmont and Tremont. */
 static const u8 no_mds[] = {0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c};
 
 static bool listed(const u8 *models, u32 n, const struct facts *f)
 {
     u64 signature = f->value[FACT_CPUID_1_EAX];
-    u32 family = (u32)(signature >> 8 & 0xf), model = (u32)(signature >> 4 & 0xf) | (u32)(signature >> 12 & 0xf0);
+    u32 family = (u32)(signature >> 8 & 0xf),
+        model = (u32)(signature >> 4 & 0xf) | (u32)(signature >> 12 & 0xf0);
     for (u32 i = 0; i < n; i++)
         if (family == 6 && models[i] == model)
             return true;
@@ -44,13 +47,14 @@ static bool needs_l1d(const struct facts *f)
     return !(caps & (RDCL_NO | SKIP_L1DFL_VMENTRY)) && !listed(no_l1tf, ARRAY_LEN(no_l1tf), f);
 }
 
-/* MDS, TAA, stale data of MMIO, register-file data: VERW is the answer to each. What IA32_TSX_CTRL has turned
- * off, L1 can turn on again. */
+/* MDS, TAA, stale data of MMIO, register-file data: VERW is the answer to each. What IA32_TSX_CTRL
+ * has turned off, L1 can turn on again. */
 static bool needs_verw(const struct facts *f)
 {
     u64 caps = f->value[FACT_ARCH_CAPABILITIES];
     bool mds = !(caps & MDS_NO) && !listed(no_mds, ARRAY_LEN(no_mds), f);
-    bool tsx = (f->value[FACT_CPUID_7_EBX] & HAS_RTM) || (caps & TSX_CTRL), taa = tsx && !(caps & TAA_NO);
+    bool tsx = (f->value[FACT_CPUID_7_EBX] & HAS_RTM) || (caps & TSX_CTRL),
+         taa = tsx && !(caps & TAA_NO);
     bool mmio = (caps & FB_CLEAR) && (caps & STALE_DATA_NO) != STALE_DATA_NO;
     bool rfds = (caps & RFDS_CLEAR) && !(caps & RFDS_NO);
     return mds || taa || mmio || rfds;
@@ -66,7 +70,8 @@ struct spec_plan spec_plan(const struct facts *f, u32 option)
     bool full = (option & SPEC_OPTION_FULL) != 0;
     u32 named = full ? SPEC_ALL : option >> SPEC_OPTION_SHIFT;
     struct spec_plan p = {
-        .needed = SPEC_IBPB | SPEC_CTRL | (needs_l1d(f) ? SPEC_L1D : 0) | (needs_verw(f) ? SPEC_VERW : 0),
+        .needed =
+            SPEC_IBPB | SPEC_CTRL | (needs_l1d(f) ? SPEC_L1D : 0) | (needs_verw(f) ? SPEC_VERW : 0),
         .can = SPEC_RSB | (edx & HAS_IBRS_IBPB ? SPEC_IBPB | SPEC_CTRL : 0) |
                (edx & HAS_L1D_FLUSH ? SPEC_L1D : 0) | (edx & HAS_MD_CLEAR || full ? SPEC_VERW : 0),
     };

@@ -1,6 +1,7 @@
 /*
- * What a processor asks of software against the attacks by speculation, what it offers against them, and
- * what `spec=` makes of both. Pure: from require.h's facts. The core only does what the plan says.
+ * What a processor asks of software against the attacks by speculation, what it offers
+ * against them, and what `spec=` makes of both. Pure: from require.h's facts. The core only
+ * does what the plan says.
  */
 #ifndef BOOT_SPEC_H
 #define BOOT_SPEC_H
@@ -8,7 +9,8 @@
 #include "hv/core/boot_info.h"
 #include "boot/require.h"
 
-/* The names that spec= takes, in the order of boot/options.c; those behind `off` are SPEC_* in order. */
+/* The names that spec= takes, in the order of boot/options.c; those behind `off` are
+ * SPEC_* in order. */
 #define SPEC_OPTION_AUTO  1u
 #define SPEC_OPTION_FULL  2u
 #define SPEC_OPTION_OFF   4u
@@ -23,8 +25,8 @@ struct spec_plan {
 
 struct spec_plan spec_plan(const struct facts *f, u32 option);
 
-/* Adds "l1d=on verw=absent ...": on; off (needed, but spec= leaves it out); absent (needed, but this
- * processor or its microcode cannot); needless. */
+/* Adds "l1d=on verw=absent ...": on; off (needed, but spec= leaves it out); absent (needed, but
+ * this processor or its microcode cannot); needless. */
 void spec_describe(const struct spec_plan *p, struct line *l);
 
 #endif

@@ -5,6 +5,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/instructions/instructions.h"
 
+/* clang-format off */
 #define UNWANTED {unwanted_in_l1, SNAP_STEP | SNAP_QUAL}
 
 const struct exit_row exit_rows_l1[EXIT_ROWS] = {
@@ -47,3 +48,4 @@ const struct exit_row exit_rows_l1[EXIT_ROWS] = {
     [EXIT_REASON_XSETBV]         = {emulate_xsetbv, SNAP_STEP | SNAP_MODE},
     [EXIT_REASON_APIC_WRITE ... EXIT_REASON_COUNT] = UNWANTED,
 };
+/* clang-format on */

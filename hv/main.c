@@ -21,8 +21,8 @@ u64 hv_entry(struct handoff *h);
 static void dump(struct percpu *p)
 {
     struct cpu *cpu = cpu_of(p);
-    log_line("cpu %u in_l2 %u exit reason %x qualification %lx, pages of the hole touched %lu", p->id,
-             cpu->in_l2, cpu->exit.reason, cpu->exit.qual, cpu->vm->first_touches);
+    log_line("cpu %u in_l2 %u exit reason %x qualification %lx, pages of the hole touched %lu",
+             p->id, cpu->in_l2, cpu->exit.reason, cpu->exit.qual, cpu->vm->first_touches);
     for (u32 i = 0; i < REG_COUNT; i++)
         log_line("  gpr%u = %016lx", i, cpu->regs.gpr[i]);
     for (u32 i = 0; i < LAST_EXITS; i++) {
@@ -75,8 +75,11 @@ static struct cpu *make_cpu(struct handoff *h)
     vm->mem = mem;
     cpu->vm = vm;
     cpu->rows = cpu->rows_l1 = exit_rows_l1;
-    cpu->percpu = (struct percpu){.self = &cpu->percpu, .log = &vm->log, .dump = dump, .spec = info->spec,
-                                   .entry_spec = info->spec & (SPEC_L1D | SPEC_VERW | SPEC_CTRL)};
+    cpu->percpu = (struct percpu){.self = &cpu->percpu,
+                                  .log = &vm->log,
+                                  .dump = dump,
+                                  .spec = info->spec,
+                                  .entry_spec = info->spec & (SPEC_L1D | SPEC_VERW | SPEC_CTRL)};
     desc_init(&cpu->desc, mem_va(&vm->mem, HPA(info->stacks_hpa)), (u64)&cpu->percpu);
     return cpu;
 }
@@ -245,8 +248,8 @@ u64 hv_entry(struct handoff *h)
     if (stressed(cpu, STRESS_PARANOID) && !paranoid_init(cpu, &h->info))
         panic("cannot run: not enough memory");
     drop_identity_map(cpu->vm);
-    log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a, cpu->vm->hole_size,
-             cpu->vm->depth, cpu->vm->ept01.eptp);
+    log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a,
+             cpu->vm->hole_size, cpu->vm->depth, cpu->vm->ept01.eptp);
     if (cpu->vm->stress)
         run_stressed(cpu);
     run(cpu);

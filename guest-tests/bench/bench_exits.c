@@ -1,7 +1,8 @@
 /*
- * What an exit of L2 that L1 handles costs, and what L2's accesses of MSRs do that L1 lets pass: ticks, and exits
- * that L0 took (by the counters of CPUID 0x40000002; none on the bare machine). One row per line,
- * "case: TICKS EXITS" for 1000 operations. `make bench` prints both machines side by side.
+ * What an exit of L2 that L1 handles costs, and what L2's accesses of MSRs do that L1 lets
+ * pass: ticks, and exits that L0 took (by the counters of CPUID 0x40000002; none on the bare
+ * machine). One row per line, "case: TICKS EXITS" for 1000 operations. `make bench` prints both
+ * machines side by side.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_ept.h"
@@ -10,23 +11,34 @@
 
 u64 vmx_bench(u64 exits, u64 reason, u8 *edit, u64 loops) GT_HIDDEN;
 
-enum { OPERATIONS = 1000, FEW = 50, REASON_RDMSR = 31, REASONS = 70, OF_L2 = 1u << 31, NIDUS_EXITS = 0x40000002 };
+enum {
+    OPERATIONS = 1000,
+    FEW = 50,
+    REASON_RDMSR = 31,
+    REASONS = 70,
+    OF_L2 = 1u << 31,
+    NIDUS_EXITS = 0x40000002
+};
 
-#define ECX(N) "\xb9" N
-#define RDMSR "\x0f\x32"
-#define WRMSR "\x0f\x30"
-#define CPUID "\x31\xc0\x0f\xa2" /* of leaf 0 */
-#define VMCALL "\x0f\x01\xc1"
-#define FS "\x00\x01\x00\xc0"
+#define ECX(N)    "\xb9" N
+#define RDMSR     "\x0f\x32"
+#define WRMSR     "\x0f\x30"
+#define CPUID     "\x31\xc0\x0f\xa2" /* of leaf 0 */
+#define VMCALL    "\x0f\x01\xc1"
+#define FS        "\x00\x01\x00\xc0"
 #define KERNEL_GS "\x02\x01\x00\xc0"
-#define EFER "\x80\x00\x00\xc0"
-#define LSTAR "\x82\x00\x00\xc0"
-#define ESP "\x75\x01\x00\x00"
-#define TSC "\x10\x00\x00\x00"
-#define SIX ECX(FS) RDMSR WRMSR ECX(KERNEL_GS) RDMSR WRMSR ECX(EFER) RDMSR ECX(LSTAR) RDMSR ECX(ESP) RDMSR WRMSR ECX(TSC) RDMSR
+#define EFER      "\x80\x00\x00\xc0"
+#define LSTAR     "\x82\x00\x00\xc0"
+#define ESP       "\x75\x01\x00\x00"
+#define TSC       "\x10\x00\x00\x00"
+/* clang-format off */
+#define SIX \
+    ECX(FS) RDMSR WRMSR ECX(KERNEL_GS) RDMSR WRMSR ECX(EFER) RDMSR ECX(LSTAR) RDMSR ECX(ESP) \
+    RDMSR WRMSR ECX(TSC) RDMSR
+/* clang-format on */
 
-/* A row repeats `code` in L2: endlessly, each round being one exit with `reason`; or, without a reason, by
- * counting down, so that there is one exit in all. */
+/* A row repeats `code` in L2: endlessly, each round being one exit with `reason`; or, without a
+ * reason, by counting down, so that there is one exit in all. */
 struct row {
     const char *name;
     const char *code;
@@ -37,7 +49,10 @@ struct row {
     bool intercept_fs; /* RDMSR of FS_BASE exits to L1 */
     bool edit;         /* L1 changes its MSR bitmap before each entry */
 };
-#define ROW(NAME, REASON, CODE, ...) {.name = NAME, .code = CODE, .len = sizeof(CODE) - 1, .reason = REASON, __VA_ARGS__}
+/* clang-format off */
+#define ROW(NAME, REASON, CODE, ...) \
+    {.name = NAME, .code = CODE, .len = sizeof(CODE) - 1, .reason = REASON, __VA_ARGS__}
+/* clang-format on */
 
 static const struct row rows[] = {
     ROW("cpuid", REASON_CPUID, CPUID),
@@ -108,9 +123,11 @@ static u64 ticks(const struct row *r, u64 operations)
 
     world(r);
     l2_write();
-    t = vmx_bench(r->reason ? operations : 1, r->reason ? r->reason : REASON_VMCALL, edit, operations);
+    t = vmx_bench(r->reason ? operations : 1, r->reason ? r->reason : REASON_VMCALL, edit,
+                  operations);
     l1_state_restore();
-    gt_check(t != 0, "%s: exit %lx q %lx", r->name, vmx_get(V_EXIT_REASON), vmx_get(V_EXIT_QUALIFICATION));
+    gt_check(t != 0, "%s: exit %lx q %lx", r->name, vmx_get(V_EXIT_REASON),
+             vmx_get(V_EXIT_QUALIFICATION));
     return t;
 }
 

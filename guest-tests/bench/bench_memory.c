@@ -1,6 +1,7 @@
 /*
- * What L2's memory costs: ticks and exits that L0 took per EPT12 leaf (or per INVEPT), for 1000 of them, in the form of
- * bench_exits.c. L1's leaves are in place before L2 touches them, but for the row in which L1 gives each when it is asked.
+ * What L2's memory costs: ticks and exits that L0 took per EPT12 leaf (or per INVEPT), for 1000 of
+ * them, in the form of bench_exits.c. L1's leaves are in place before L2 touches them, but for the
+ * row in which L1 gives each when it is asked.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -20,7 +21,9 @@ static void map(bool large, u64 flags)
     for (unsigned i = 0; i < LEAVES; i++)
         pt[i] = ARENA_AT(PG_DATA_A) | E_RWX | E_WB | flags;
     for (unsigned i = 0; i < 512; i++)
-        pd[i] = large ? ARENA | E_RWX | E_WB | E_PS | flags : i < TABLES ? ARENA_AT(PG_TABLES + i) | E_RWX | E_A : 0;
+        pd[i] = large        ? ARENA | E_RWX | E_WB | E_PS | flags
+                : i < TABLES ? ARENA_AT(PG_TABLES + i) | E_RWX | E_A
+                             : 0;
     *ept_entry(AT_4K, 3) |= E_A;
     *ept_entry(AT_4K, 4) |= E_A;
     ept_invept(INVEPT_ALL, 0);
@@ -29,7 +32,8 @@ static void map(bool large, u64 flags)
 /* L2 reads one word of each leaf; the ticks of it all. */
 static u64 touch(bool large, u64 leaves)
 {
-    static const char reads[] = "\x48\x8b\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5"; /* RBX from, RCX times, RDX step */
+    /* RBX from, RCX times, RDX step */
+    static const char reads[] = "\x48\x8b\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5";
     u64 start;
 
     l2_code(reads, sizeof reads - 1);

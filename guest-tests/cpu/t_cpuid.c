@@ -88,14 +88,19 @@ static void owned_bits(void)
 /* What Nidus has no rules for is not shown, on any model: hv/arch/cpuid_policy.def. */
 static void hidden(void)
 {
-    struct gt_cpuid one = gt_cpuid(1, 0), seven = gt_cpuid(7, 0), more = gt_cpuid(7, 1), xs = gt_cpuid(0xd, 1);
+    struct gt_cpuid one = gt_cpuid(1, 0), seven = gt_cpuid(7, 0), more = gt_cpuid(7, 1),
+                    xs = gt_cpuid(0xd, 1);
 
     if (!gt_under_nidus())
         return;
-    gt_check(!(one.ecx & (ECX_DTES64 | ECX_DS_CPL | ECX_SMX)) && !(one.edx & EDX_DS), "leaf 1: hidden");
+    gt_check(!(one.ecx & (ECX_DTES64 | ECX_DS_CPL | ECX_SMX)) && !(one.edx & EDX_DS),
+             "leaf 1: hidden");
     gt_check(!(seven.ebx & (1u << 2 | 1u << 14 | LEAF7_EBX_PT)), "leaf 7 ebx: hidden");
-    gt_check(!(seven.ecx & (1u << 7 | 1u << 13 | 1u << 16 | 1u << 23 | 1u << 24 | 1u << 29 | 1u << 31)), "leaf 7 ecx: hidden");
-    gt_check(!(seven.edx & (1u << 5 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 30)), "leaf 7 edx: hidden");
+    gt_check(
+        !(seven.ecx & (1u << 7 | 1u << 13 | 1u << 16 | 1u << 23 | 1u << 24 | 1u << 29 | 1u << 31)),
+        "leaf 7 ecx: hidden");
+    gt_check(!(seven.edx & (1u << 5 | 1u << 18 | 1u << 19 | 1u << 20 | 1u << 30)),
+             "leaf 7 edx: hidden");
     gt_check(!(more.eax & (1u << 6 | 1u << 17 | 1u << 26)), "leaf 7.1 eax: hidden");
     gt_check(!xs.ecx && !xs.edx, "leaf d.1: hidden");
     gt_check((gt_cpuid(0x80000008, 0).eax & 0xff) <= 48, "address width: at most 48");
@@ -128,8 +133,7 @@ static void mirrors(void)
     for (unsigned bit = 0; bit < 24; bit++) {
         GT_TRY("mov %0, %%cr4", : : "r"(cr4 ^ 1ul << bit) : GT_CLOBBERS);
         if (gt_exc.vector == GT_NONE)
-            gt_line("cr4 bit %u: 1.ecx %x 7.ecx %x", bit,
-                    gt_cpuid(1, 0).ecx & ~ECX_OWNED,
+            gt_line("cr4 bit %u: 1.ecx %x 7.ecx %x", bit, gt_cpuid(1, 0).ecx & ~ECX_OWNED,
                     gt_cpuid(7, 0).ecx);
         gt_write_cr4(cr4);
     }
@@ -141,11 +145,10 @@ static void registers(void)
     u64 rax = 0xdeadbeef00000000ul, rbx = ~0ul, rcx = 0x1234567800000000ul, rdx = ~0ul;
     u64 before, after;
 
-    __asm__ volatile(
-        "mov $0xaaaa, %%r8d\n\tstc\n\tpushfq\n\tpop %4\n\tcpuid\n\tpushfq\n\tpop %5"
-        : "+a"(rax), "=b"(rbx), "+c"(rcx), "+d"(rdx), "=&r"(before), "=&r"(after)
-        :
-        : "r8", "cc");
+    __asm__ volatile("mov $0xaaaa, %%r8d\n\tstc\n\tpushfq\n\tpop %4\n\tcpuid\n\tpushfq\n\tpop %5"
+                     : "+a"(rax), "=b"(rbx), "+c"(rcx), "+d"(rdx), "=&r"(before), "=&r"(after)
+                     :
+                     : "r8", "cc");
     gt_line("registers: %lx %lx %lx %lx flags %s", rax, rbx, rcx, rdx,
             before == after ? "kept" : "changed");
     GT_TRY(".byte 0xf0\n\tcpuid", : : "a"(0) : "rbx", "rcx", "rdx", GT_CLOBBERS);
@@ -165,8 +168,8 @@ static void user_mode(void)
         f = gt_context(code, mode & 1 ? 3 : 0, mode & 2);
         f.rcx = f.rax = 0;
         gt_enter(&f);
-        gt_line("cpl %u compat %u: %s eax %lx ebx %lx", mode & 1 ? 3 : 0, mode >> 1,
-                gt_exc_text(), gt_exc.frame.rax, gt_exc.frame.rbx);
+        gt_line("cpl %u compat %u: %s eax %lx ebx %lx", mode & 1 ? 3 : 0, mode >> 1, gt_exc_text(),
+                gt_exc.frame.rax, gt_exc.frame.rbx);
     }
 }
 

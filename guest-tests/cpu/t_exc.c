@@ -6,9 +6,9 @@
 #include "guest-tests/lib/gt_device.h"
 #include "hv/arch/cpu.h"
 
-#define BLOB(NAME, CODE)                                                                       \
-    extern const char blob_##NAME[] GT_HIDDEN;                                                 \
-    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME   \
+#define BLOB(NAME, CODE)                                                                     \
+    extern const char blob_##NAME[] GT_HIDDEN;                                               \
+    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME \
             ":\n" CODE "\nud2\n.popsection")
 
 BLOB(de, "nop\nxor %ecx, %ecx\ndiv %ecx");
@@ -49,18 +49,16 @@ BLOB(xm, "movw $0, (%rdi)\nldmxcsr 16(%rdi)\nxorps %xmm0, %xmm0\nmovaps %xmm0, %
          "%xmm1, %xmm0");
 BLOB(lar, "mov $0x88, %eax\nlar %eax, %ecx\nverr %ax\nverw %ax");
 BLOB(lock, ".byte 0xf0, 0x90");
-BLOB(long,
-     ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66\nnop");
-BLOB(popf,
-     "pushf\norl $0x4200, (%rsp)\npopf\npushf\npop %rax\npushf\nandl $~0x4200, (%rsp)\npopf");
+BLOB(long, ".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66\nnop");
+BLOB(popf, "pushf\norl $0x4200, (%rsp)\npopf\npushf\npop %rax\npushf\nandl $~0x4200, (%rsp)\npopf");
 
 struct row {
     const char *name;
     const char *code;
 };
-#define ROW(NAME)                                                                              \
-    {                                                                                          \
-#NAME, blob_##NAME                                                                     \
+#define ROW(NAME)          \
+    {                      \
+#NAME, blob_##NAME \
     }
 
 static u8 *data, *guarded;

@@ -8,12 +8,12 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
-#define BLOB(NAME, CODE)                                                                       \
-    extern const char blob_##NAME[] GT_HIDDEN;                                                 \
-    extern const char end_##NAME[] GT_HIDDEN;                                                  \
-    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME                   \
-            "\n.hidden end_" #NAME "\n.globl end_" #NAME "\nblob_" #NAME ":\n" CODE            \
-            "\nend_" #NAME ":\nud2\n.popsection")
+#define BLOB(NAME, CODE)                                                                           \
+    extern const char blob_##NAME[] GT_HIDDEN;                                                     \
+    extern const char end_##NAME[] GT_HIDDEN;                                                      \
+    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME                       \
+            "\n.hidden end_" #NAME "\n.globl end_" #NAME "\nblob_" #NAME ":\n" CODE "\nend_" #NAME \
+            ":\nud2\n.popsection")
 
 BLOB(invd, "invd");
 BLOB(wbinvd, "wbinvd");
@@ -94,9 +94,9 @@ struct row {
     const char *code;
     const char *end;
 };
-#define ROW(NAME)                                                                              \
-    {                                                                                          \
-#NAME, blob_##NAME, end_##NAME                                                         \
+#define ROW(NAME)                      \
+    {                                  \
+#NAME, blob_##NAME, end_##NAME \
     }
 
 static u8 *data;
@@ -112,9 +112,8 @@ static void run_rows(const struct row *rows, size_t count, const char *what)
             SetMem(data, 64, 0);
             gt_enter(&f);
             ran = gt_exc.vector == VEC_UD && gt_exc.delta == (u64)(rows[i].end - rows[i].code);
-            gt_line("%s%s.%s%s: %s flags %lx", mode & 2 ? "compat" : "ring",
-                    mode & 1 ? "3" : "0", rows[i].name, what, ran ? "ok" : gt_exc_text(),
-                    gt_exc.frame.rflags & 0x10cd5);
+            gt_line("%s%s.%s%s: %s flags %lx", mode & 2 ? "compat" : "ring", mode & 1 ? "3" : "0",
+                    rows[i].name, what, ran ? "ok" : gt_exc_text(), gt_exc.frame.rflags & 0x10cd5);
         }
     }
 }

@@ -84,8 +84,7 @@ static void nothing(void)
     gt_outb(PORT_NOTHING, 1);
     gt_outw(PORT_NOTHING, 2);
     gt_outl(PORT_NOTHING, 3);
-    gt_line("nothing: %x %x %x", gt_inb(PORT_NOTHING), gt_inw(PORT_NOTHING),
-            gt_inl(PORT_NOTHING));
+    gt_line("nothing: %x %x %x", gt_inb(PORT_NOTHING), gt_inw(PORT_NOTHING), gt_inl(PORT_NOTHING));
     gt_line("wrap: %x %x", gt_inw(0xffff), gt_inl(0xfffe));
     gt_line("unaligned: %x %x", gt_inw(PORT_NOTHING + 1), gt_inl(PORT_NOTHING + 3));
 }
@@ -106,11 +105,11 @@ struct string_state {
     u64 rcx, rsi, rdi;
 };
 
-#define STRING(NAME, INSN)                                                                     \
-    static struct string_state NAME(u16 port, u64 count, void *at) {                           \
-        struct string_state s = {count, (u64)at, (u64)at};                                     \
-        GT_TRY(INSN, : "+c"(s.rcx), "+S"(s.rsi), "+D"(s.rdi) : "d"(port) : GT_CLOBBERS);       \
-        return s;                                                                              \
+#define STRING(NAME, INSN)                                                               \
+    static struct string_state NAME(u16 port, u64 count, void *at) {                     \
+        struct string_state s = {count, (u64)at, (u64)at};                               \
+        GT_TRY(INSN, : "+c"(s.rcx), "+S"(s.rsi), "+D"(s.rdi) : "d"(port) : GT_CLOBBERS); \
+        return s;                                                                        \
     }
 STRING(rep_insb, "rep insb")
 STRING(rep_insw, "rep insw")
@@ -126,8 +125,7 @@ static void string_line(const char *name, struct string_state s, const void *at)
     const u32 *words = (const u32 *)data;
 
     gt_line("%s: %s rcx %lx rsi %+ld rdi %+ld data %x %x %x", name, gt_exc_text(), s.rcx,
-            (int64_t)(s.rsi - (u64)at), (int64_t)(s.rdi - (u64)at), words[0], words[1],
-            words[2]);
+            (int64_t)(s.rsi - (u64)at), (int64_t)(s.rdi - (u64)at), words[0], words[1], words[2]);
     SetMem(data, 64, 0x55);
 }
 

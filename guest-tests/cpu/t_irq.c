@@ -30,8 +30,7 @@ static bool on_apic(struct gt_frame *f)
     counts[f->vector]++;
     last_rip = f->rip;
     if (order_used < sizeof order - 8)
-        order_used +=
-            gt_format(order + order_used, sizeof order - order_used, " %lx", f->vector);
+        order_used += gt_format(order + order_used, sizeof order - order_used, " %lx", f->vector);
     gt_apic_write(GT_APIC_EOI, 0);
     return true;
 }
@@ -104,17 +103,17 @@ static void pit_in_storm(void)
 }
 
 /* Where a pending interrupt is taken: places are relative to the code after IF is set. */
-#define TAKEN(NAME, SETUP, CODE)                                                               \
-    do {                                                                                       \
-        u64 from;                                                                              \
-        forget();                                                                              \
-        gt_pit_one_shot(10);                                                                   \
-        gt_check(wait_request(), NAME ": no request");                                         \
-        __asm__ volatile(SETUP "\n\tlea 1f(%%rip), %0\n1:\t" CODE "\n\tnop\n\tnop\n\tcli"      \
-                         : "=&D"(from)                                                         \
-                         :                                                                     \
-                         : "rax", "rbx", "rcx", "rdx", "memory", "cc");                        \
-        gt_line("taken " NAME ": +%lx, %u times", last_rip - from, counts[GT_PIC_VECTOR]);     \
+#define TAKEN(NAME, SETUP, CODE)                                                           \
+    do {                                                                                   \
+        u64 from;                                                                          \
+        forget();                                                                          \
+        gt_pit_one_shot(10);                                                               \
+        gt_check(wait_request(), NAME ": no request");                                     \
+        __asm__ volatile(SETUP "\n\tlea 1f(%%rip), %0\n1:\t" CODE "\n\tnop\n\tnop\n\tcli"  \
+                         : "=&D"(from)                                                     \
+                         :                                                                 \
+                         : "rax", "rbx", "rcx", "rdx", "memory", "cc");                    \
+        gt_line("taken " NAME ": +%lx, %u times", last_rip - from, counts[GT_PIC_VECTOR]); \
     } while (0)
 
 static void blocking(void)
@@ -146,10 +145,12 @@ static void blocking(void)
 
 static void apic_registers(void)
 {
+    /* clang-format off */
     static const u16 registers[] = {GT_APIC_ID,          GT_APIC_VERSION,   GT_APIC_TPR,
                                     GT_APIC_PPR,         GT_APIC_SVR,       GT_APIC_ESR,
                                     GT_APIC_LVT_TIMER,   GT_APIC_LVT_LINT1, GT_APIC_LVT_ERROR,
                                     GT_APIC_TIMER_DIVIDE};
+    /* clang-format on */
 
     for (size_t i = 0; i < ARRAY_LEN(registers); i++)
         gt_line("apic %x: %x", registers[i], gt_apic_read(registers[i]));

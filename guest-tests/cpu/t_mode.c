@@ -8,6 +8,7 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
+/* clang-format off */
 #define SNIPPETS(X)                                                                            \
     X(nop)                                                                                     \
     X(cpuid)                                                                                   \
@@ -15,6 +16,7 @@
     X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(wbinvd) X(getsec) X(vmcall) X(vmxoff) X(vmread)    \
         X(rdtscp) X(invpcid) X(smsw) X(readcr) X(cr0) X(cr4) X(cr8) X(in) X(sti_cpuid)         \
             X(movss_cpuid) X(step) X(div) X(ud) X(int3) X(int) X(gp) X(hlt)
+/* clang-format on */
 #define X(NAME) GT_MODE_SNIPPET(NAME);
 SNIPPETS(X)
 #undef X
@@ -33,9 +35,8 @@ static void run(enum gt_mode mode, const char *name, const char *s32, const char
     u32 out_ecx = eax == 1 && b->out[2] != ecx ? b->out[2] & ~ECX_OWNED : b->out[2];
 
     if (b->vector == GT_NONE)
-        gt_line("%s.%s: ok eax %x ebx %x ecx %x edx %x flags %x cr0 %x int %u",
-                gt_mode_name(mode), name, b->out[0], b->out[1], out_ecx, b->out[3], b->flags,
-                b->cr0_seen, b->error);
+        gt_line("%s.%s: ok eax %x ebx %x ecx %x edx %x flags %x cr0 %x int %u", gt_mode_name(mode),
+                name, b->out[0], b->out[1], out_ecx, b->out[3], b->flags, b->cr0_seen, b->error);
     else
         gt_line("%s.%s: %s(%x) ip+%x cs %x eax %x ebx %x ecx %x edx %x flags %x cr0 %x",
                 gt_mode_name(mode), name, gt_vector_name(b->vector), b->error, b->eip,
@@ -43,7 +44,7 @@ static void run(enum gt_mode mode, const char *name, const char *s32, const char
                 out_ecx, b->out[3], b->flags, b->cr0_seen);
 }
 
-#define RUN(MODE, NAME, SNIPPET, EAX, EBX, ECX, EDX)                                           \
+#define RUN(MODE, NAME, SNIPPET, EAX, EBX, ECX, EDX) \
     run(MODE, NAME, gt_mode_##SNIPPET##32, gt_mode_##SNIPPET##16, EAX, EBX, ECX, EDX)
 
 static void common(enum gt_mode mode)
@@ -106,9 +107,8 @@ static void control_registers(enum gt_mode mode)
     for (size_t i = 0; i < ARRAY_LEN(cr0); i++) {
         bool legal_pe = (cr0[i] & CR0_PE) != 0;
 
-        if ((mode == GT_MODE_REAL && legal_pe) ||
-            (mode != GT_MODE_REAL && mode != GT_MODE_V86 && !legal_pe &&
-             !(cr0[i] & (CR0_PG | CR0_NW))))
+        if ((mode == GT_MODE_REAL && legal_pe) || (mode != GT_MODE_REAL && mode != GT_MODE_V86 &&
+                                                   !legal_pe && !(cr0[i] & (CR0_PG | CR0_NW))))
             continue; /* a change of mode under the snippet's feet: the block itself does those
                        */
         gt_format(name, sizeof name, "cr0=%lx", (u64)(cr0[i] | keep));

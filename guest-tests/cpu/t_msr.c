@@ -313,9 +313,8 @@ static void user_mode(void)
         f.rax = 0x00070406;
         f.rdx = 0x00070406;
         gt_enter(&f);
-        gt_line("%s cpl %u compat %u: %s %lx %lx", mode & 4 ? "wrmsr" : "rdmsr",
-                mode & 1 ? 3 : 0, mode >> 1 & 1, gt_exc_text(), gt_exc.frame.rax,
-                gt_exc.frame.rdx);
+        gt_line("%s cpl %u compat %u: %s %lx %lx", mode & 4 ? "wrmsr" : "rdmsr", mode & 1 ? 3 : 0,
+                mode >> 1 & 1, gt_exc_text(), gt_exc.frame.rax, gt_exc.frame.rdx);
     }
 }
 

@@ -11,6 +11,7 @@ enum { UC = 0, WC = 1, WT = 4, WP = 5, WB = 6 };
 
 #define ENABLED(type) (MTRR_DEF_TYPE_EN | (type))
 #define FIXED_TOO     MTRR_DEF_TYPE_FIX_EN
+/* clang-format off */
 #define MASK(size)    ((phys_mask & ~((size) - 1)) | MTRR_PHYSMASK_VALID)
 #define FIXED         11u
 #define VARIABLE_MAX  16u
@@ -19,6 +20,7 @@ static const u32 fixed_msr[FIXED] = {
     MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000,
     MSR_IA32_MTRR_FIX4K_C0000, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f,
 };
+/* clang-format on */
 
 struct state {
     u64 def, fixed[FIXED], base[VARIABLE_MAX], mask[VARIABLE_MAX];
@@ -88,8 +90,8 @@ static void fixed_types(struct state *s)
     set(s, 0, 0, 0x8000000, WB);
     for (unsigned i = 0; i < FIXED; i++)
         for (unsigned b = 0; b < 8; b++)
-            s->fixed[i] = (s->fixed[i] & ~(0xffull << 8 * b)) |
-                          (u64)types[(i + b) % sizeof types] << 8 * b;
+            s->fixed[i] = (s->fixed[i] & ~(0xffull << 8 * b)) | (u64)types[(i + b) % sizeof types]
+                                                                    << 8 * b;
 }
 
 TEST_MAIN(mtrr)

@@ -140,8 +140,8 @@ static void run_storm(const struct storm *s, bool interrupts)
     for (unsigned i = 0; i < SHOTS; i++)
         wrong += !shoot(s->turn, (u16)(2 + gt_rand() % 40));
     gt_cli();
-    gt_line("storm %s if %u: %u of %u, wrong shots %u, depth %u, frames %s", s->name,
-            interrupts, delivered, SHOTS, wrong, deepest, bad_frame ? "bad" : "ok");
+    gt_line("storm %s if %u: %u of %u, wrong shots %u, depth %u, frames %s", s->name, interrupts,
+            delivered, SHOTS, wrong, deepest, bad_frame ? "bad" : "ok");
 }
 
 /* A second NMI while the first one's handler runs waits for its IRET, and a third is lost in
@@ -231,13 +231,12 @@ static void stepping(void)
     for (unsigned i = 0; i < 40; i++) {
         gt_pit_one_shot((u16)(1 + gt_rand() % 12));
         traps = 0;
-        __asm__ volatile(
-            "pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
-            "mov $40, %%edi\n1:\txor %%eax, %%eax\n\tcpuid\n\tdec %%edi\n\tjnz 1b\n\t"
-            "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq"
-            :
-            :
-            : "rax", "rbx", "rcx", "rdx", "rdi", "memory", "cc");
+        __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
+                         "mov $40, %%edi\n1:\txor %%eax, %%eax\n\tcpuid\n\tdec %%edi\n\tjnz 1b\n\t"
+                         "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq"
+                         :
+                         :
+                         : "rax", "rbx", "rcx", "rdx", "rdi", "memory", "cc");
         wrong += traps != 1 + 40 * 4 + 3;
         for (unsigned turn = 0; turn < PATIENCE && delivered <= i; turn++)
             storm_cpuid();

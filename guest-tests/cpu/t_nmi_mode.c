@@ -47,8 +47,7 @@ static void run_mode(enum gt_mode mode, bool task_gate)
     }
     gt_mode_default_gates();
     gt_line("%s%s: %u of %u, others %u, none %u, second deliveries %u", gt_mode_name(mode),
-            task_gate ? " task gate" : "", delivered, SHOTS, elsewhere, whole_storms,
-            in_long_mode);
+            task_gate ? " task gate" : "", delivered, SHOTS, elsewhere, whole_storms, in_long_mode);
 }
 
 TEST_MAIN(nmi_mode)

@@ -17,9 +17,9 @@ static struct gt_hole hole;
 static u64 next_page;
 static volatile unsigned interrupts;
 
-#define BLOB(NAME, CODE)                                                                       \
-    extern const char blob_##NAME[] GT_HIDDEN;                                                 \
-    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME   \
+#define BLOB(NAME, CODE)                                                                     \
+    extern const char blob_##NAME[] GT_HIDDEN;                                               \
+    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME \
             ":\n" CODE "\nud2\n.popsection")
 
 BLOB(ud, "nop\nud2");

@@ -1,7 +1,8 @@
 /*
- * Real mode, where no exception pushes an error code: its interrupt table lies in pages that EPT does not map
- * yet, so that L0 has to deliver each event again. An entry that asked for an error code would be
- * refused. SDM 3C 27.2.1.3 "VM-Entry Control Fields", SDM 3C 28.2.4 "Information for VM Exits During Event Delivery"
+ * Real mode, where no exception pushes an error code: its interrupt table lies in pages that EPT
+ * does not map yet, so that L0 has to deliver each event again. An entry that asked for an error
+ * code would be refused. SDM 3C 27.2.1.3 "VM-Entry Control Fields", SDM 3C 28.2.4 "Information for
+ * VM Exits During Event Delivery"
  */
 #include "guest-tests/lib/gt_hole.h"
 #include "guest-tests/lib/gt_task.h"
@@ -24,7 +25,8 @@ static u32 *find_ivt(void)
         u32 *p = (u32 *)(block() + at);
         unsigned n = 0;
 
-        while (n < 16 && p[n] >> 16 == gt_mode_base() >> 4 && p[n + 1] - p[n] == p[1] - p[0] && p[1] != p[0])
+        while (n < 16 && p[n] >> 16 == gt_mode_base() >> 4 && p[n + 1] - p[n] == p[1] - p[0] &&
+               p[1] != p[0])
             n++;
         if (n == 16)
             return p;
@@ -46,15 +48,17 @@ struct real_case {
     const char *name, *bytes;
     u8 len;
 };
+/* clang-format off */
 #define REAL(NAME, BYTES) {NAME, BYTES, sizeof(BYTES) - 1}
+/* clang-format on */
 static const struct real_case cases[] = {
     REAL("ud", "\x0f\x0b"),
-    REAL("gp", "\xa1\xff\xff"),      /* mov ax, [0xffff]: over the limit */
-    REAL("ss", "\x36\xa1\xff\xff"),  /* the same through SS */
+    REAL("gp", "\xa1\xff\xff"),     /* mov ax, [0xffff]: over the limit */
+    REAL("ss", "\x36\xa1\xff\xff"), /* the same through SS */
     REAL("int 6", "\xcd\x06"),
     REAL("int3", "\xcc"),
     REAL("icebp", "\xf1"),
-    REAL("de", "\x31\xc9\xf7\xf1"),  /* xor cx, cx; div cx */
+    REAL("de", "\x31\xc9\xf7\xf1"), /* xor cx, cx; div cx */
     REAL("step", "\x9c\x58\x80\xcc\x01\x50\x9d\x90\x90"),
 };
 
@@ -67,7 +71,8 @@ static void run(const struct real_case *c, const u32 *ivt)
     CopyMem(code + 4, (void *)c->bytes, c->len);
     *(u16 *)(block() + IDTR_AT) = IVT_SIZE - 1;
     CopyMem(block() + IDTR_AT + 2, &at, 4);
-    const struct gt_mode_block *b = gt_mode_run(GT_MODE_REAL, gt_mode_task_jmp32, gt_mode_task_jmp16, in);
+    const struct gt_mode_block *b =
+        gt_mode_run(GT_MODE_REAL, gt_mode_task_jmp32, gt_mode_task_jmp16, in);
     gt_line("%s: vector %u flags %x", c->name, b->vector, b->flags);
 }
 

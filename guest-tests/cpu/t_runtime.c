@@ -26,8 +26,8 @@ static EFI_STATUS exit_boot_services(void)
 
     for (unsigned i = 0; i < 4; i++) {
         map_size = MAP_PAGES * PAGE_SIZE;
-        status = BS->GetMemoryMap(&map_size, (void *)map, &key, &descriptor_size,
-                                  &descriptor_version);
+        status =
+            BS->GetMemoryMap(&map_size, (void *)map, &key, &descriptor_size, &descriptor_version);
         if (status != EFI_SUCCESS)
             return status;
         status = BS->ExitBootServices(gt_image, key);
@@ -118,9 +118,8 @@ static void services(EFI_RUNTIME_SERVICES *rt, const char *when)
     variables(rt, when);
     clock(rt, when);
     names(rt, when);
-    status =
-        rt->QueryVariableInfo(EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS,
-                              &max, &remaining, &largest);
+    status = rt->QueryVariableInfo(EFI_VARIABLE_BOOTSERVICE_ACCESS | EFI_VARIABLE_RUNTIME_ACCESS,
+                                   &max, &remaining, &largest);
     gt_line("%s variable space: %lx max %lx", when, status, max);
 }
 
@@ -174,8 +173,8 @@ TEST_MAIN(runtime)
     map_upper_half();
     services(rt, "physical");
     count = assign_virtual(virtual);
-    status = rt->SetVirtualAddressMap(count * descriptor_size, descriptor_size,
-                                      descriptor_version, virtual);
+    status = rt->SetVirtualAddressMap(count * descriptor_size, descriptor_size, descriptor_version,
+                                      virtual);
     gt_line("set virtual address map: %lx", status);
     rt = (EFI_RUNTIME_SERVICES *)((u64)rt + VIRTUAL_OFFSET);
     services(rt, "virtual");

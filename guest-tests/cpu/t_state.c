@@ -9,9 +9,9 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
-#define BLOB(NAME, CODE)                                                                       \
-    extern const char blob_##NAME[] GT_HIDDEN;                                                 \
-    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME   \
+#define BLOB(NAME, CODE)                                                                     \
+    extern const char blob_##NAME[] GT_HIDDEN;                                               \
+    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME \
             ":\n" CODE "\nud2\n.popsection")
 
 BLOB(cpuid, "cpuid");
@@ -75,8 +75,8 @@ static void run(const struct row *r)
 
     for (unsigned i = 0; i < 15; i++)
         ((u64 *)&f)[i] = gt_rand();
-    f.rflags |= gt_rand() & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF |
-                             RFLAGS_OF | RFLAGS_DF | RFLAGS_AC | RFLAGS_IOPL);
+    f.rflags |= gt_rand() & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF |
+                             RFLAGS_DF | RFLAGS_AC | RFLAGS_IOPL);
     f.rax = r->rax;
     f.rcx = r->rcx;
     f.rdx = r->rdx;
@@ -222,8 +222,7 @@ static void system_registers(void)
     exits();
     for (size_t i = 0; i < ARRAY_LEN(msrs); i++)
         gt_line("msr %x: %s %lx", msrs[i].msr,
-                gt_rdmsr(msrs[i].msr) == msrs[i].value ? "kept" : "changed",
-                gt_rdmsr(msrs[i].msr));
+                gt_rdmsr(msrs[i].msr) == msrs[i].value ? "kept" : "changed", gt_rdmsr(msrs[i].msr));
     __asm__ volatile("sldt %0\n\tstr %1" : "=r"(ldtr), "=r"(tr));
     gt_line("cr2 %lx cr8 %lx dr %lx %lx %lx %lx %lx %lx", gt_read_cr2(), gt_read_cr8(),
             gt_read_dr0(), gt_read_dr1(), gt_read_dr2(), gt_read_dr3(), gt_read_dr6(),

@@ -21,8 +21,8 @@ static bool note_step(struct gt_frame *f)
 {
     u64 dr6 = gt_read_dr6();
 
-    used += gt_format(text + used, sizeof text - used, " +%lx/%lx%s", f->rip - origin,
-                      dr6 & 0xe00f, f->rflags & RFLAGS_RF ? "R" : "");
+    used += gt_format(text + used, sizeof text - used, " +%lx/%lx%s", f->rip - origin, dr6 & 0xe00f,
+                      f->rflags & RFLAGS_RF ? "R" : "");
     gt_write_dr6(0xffff0ff0);
     if (!(dr6 & DR6_BS))
         f->rflags |= RFLAGS_RF; /* go past an execution breakpoint */
@@ -34,15 +34,16 @@ static bool note_step(struct gt_frame *f)
 
 /* A code blob that ends in UD2, legal in 64-bit and 32-bit mode unless its name says otherwise.
  */
-#define BLOB(NAME, CODE)                                                                       \
-    extern const char blob_##NAME[] GT_HIDDEN;                                                 \
-    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME   \
+#define BLOB(NAME, CODE)                                                                     \
+    extern const char blob_##NAME[] GT_HIDDEN;                                               \
+    __asm__(".pushsection .text\n.hidden blob_" #NAME "\n.globl blob_" #NAME "\nblob_" #NAME \
             ":\n" CODE "\nud2\n.popsection")
 
 BLOB(nop, "nop\nnop\nnop");
 BLOB(cpuid, "nop\ncpuid\nnop");
 BLOB(cpuid_twice, "cpuid\ncpuid\nnop");
-BLOB(cpuid_plain, "xor %eax, %eax\ncpuid\nnop"); /* a leaf that a hypervisor may answer on a short way */
+/* a leaf that a hypervisor may answer on a short way */
+BLOB(cpuid_plain, "xor %eax, %eax\ncpuid\nnop");
 BLOB(rdmsr, "rdmsr\nnop\nwrmsr\nnop");
 BLOB(wrmsr, "wrmsr\nwrmsr\nnop");
 BLOB(xsetbv, "mov %ebx, %ecx\nxgetbv\nxsetbv\nnop");
@@ -76,9 +77,8 @@ BLOB(branch, "jmp 1f\nnop\n1: call 2f\njmp 3f\n2: cpuid\nret\n3: nop");
 BLOB(cpuid_branch, "cpuid\njmp 1f\nnop\n1: cpuid\nnop");
 BLOB(invlpg, "invlpg (%rsp)\nnop\nrdtsc\npause\nnop");
 BLOB(lgdt, "sgdt 16(%rdi)\nlgdt 16(%rdi)\nsidt 16(%rdi)\nlidt 16(%rdi)\nnop");
-BLOB(syscall_iret,
-     "mov %ss, %rax\npush %rax\nlea 8(%rsp), %rbx\npush %rbx\npushf\nmov %cs, %rax\n"
-     "push %rax\nlea 1f(%rip), %rax\npush %rax\niretq\nnop\n1: cpuid\nnop");
+BLOB(syscall_iret, "mov %ss, %rax\npush %rax\nlea 8(%rsp), %rbx\npush %rbx\npushf\nmov %cs, %rax\n"
+                   "push %rax\nlea 1f(%rip), %rax\npush %rax\niretq\nnop\n1: cpuid\nnop");
 BLOB(write, "movb $1, (%rdi)\nnop\nnop");
 BLOB(write_cpuid, "movb $1, (%rdi)\ncpuid\nnop");
 BLOB(movss_watched, "mov (%rdi), %ss\ncpuid\nnop\nnop");
@@ -96,8 +96,8 @@ static void run_blob(const char *name, const char *code, struct gt_frame f)
     origin = (u64)code;
     gt_write_dr6(0xffff0ff0);
     gt_enter(&f);
-    gt_line("%s:%s end %s dr6 %lx if %lu tf %lu", name, text, gt_exc_text(),
-            gt_read_dr6() & 0xe00f, gt_exc.frame.rflags >> 9 & 1, gt_exc.frame.rflags >> 8 & 1);
+    gt_line("%s:%s end %s dr6 %lx if %lu tf %lu", name, text, gt_exc_text(), gt_read_dr6() & 0xe00f,
+            gt_exc.frame.rflags >> 9 & 1, gt_exc.frame.rflags >> 8 & 1);
 }
 
 static struct gt_frame prepared(const char *code, unsigned cpl, bool compat)
@@ -120,9 +120,9 @@ struct row {
     const char *name;
     const char *code;
 };
-#define ROW(NAME)                                                                              \
-    {                                                                                          \
-#NAME, blob_##NAME                                                                     \
+#define ROW(NAME)          \
+    {                      \
+#NAME, blob_##NAME \
     }
 
 static const char *mode_name(unsigned cpl, bool compat)
@@ -145,6 +145,7 @@ static void step_rows(const struct row *rows, size_t count, unsigned cpl, bool c
 
 static void single_step(void)
 {
+    /* clang-format off */
     const struct row any[] = {
         ROW(nop),         ROW(cpuid),       ROW(cpuid_twice),  ROW(cpuid_plain), ROW(rdmsr),
         ROW(wrmsr),       ROW(xsetbv),      ROW(wbinvd),       ROW(getsec),
@@ -154,6 +155,7 @@ static void single_step(void)
         ROW(int3),        ROW(icebp),       ROW(io),           ROW(rep_stos),
         ROW(rep_zero),    ROW(rep_insb),    ROW(cpuid_branch),
     };
+    /* clang-format on */
     const struct row only64[] = {
         ROW(cr),     ROW(dr),     ROW(popf_clear), ROW(popf_keep),
         ROW(branch), ROW(invlpg), ROW(lgdt),       ROW(syscall_iret),
@@ -188,10 +190,12 @@ static void clear_breakpoints(void)
  */
 static void execution_breakpoints(void)
 {
+    /* clang-format off */
     const struct row rows[] = {ROW(nop),         ROW(cpuid),     ROW(cpuid_twice),
                                ROW(rdmsr),       ROW(xsetbv),    ROW(wbinvd),
                                ROW(movss_cpuid), ROW(movss_nop), ROW(sti_cpuid),
                                ROW(int3),        ROW(rep_stos),  ROW(cpuid_branch)};
+    /* clang-format on */
     char name[64];
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -96,6 +96,7 @@ static void dpl3_gate(void)
 
 static void switches(void)
 {
+    /* clang-format off */
     static const struct gt_task_case rows[] = {
         {"jmp", "jmp", gt_mode_task_jmp32, gt_mode_task_jmp16, NEW(ud), nothing},
         {"jmp keeps link", "jmp", gt_mode_task_jmp32, gt_mode_task_jmp16, NEW(ud),
@@ -114,6 +115,7 @@ static void switches(void)
         {"int iret", "int", gt_mode_task_int32, gt_mode_task_int16, NEW(iret), int_gate},
         {"iret", "iret", gt_mode_task_iret32, gt_mode_task_iret16, NEW(ud), link_old},
     };
+    /* clang-format on */
 
     for (unsigned size = 0; size < 4; size++)
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -190,8 +192,7 @@ static void make_other_map(enum gt_mode mode)
             directory[i] = ((u64)pages[1] & ~(SIZE_2M * 2 - 1)) + (i & 1) * SIZE_2M + 0x83;
         pdpt[3] = (u64)directory | 1;
     } else {
-        ((u32 *)root)[0xc0000000u >> 22] =
-            ((u32)(u64)pages[1] & ~(u32)(SIZE_2M * 2 - 1)) | 0x83;
+        ((u32 *)root)[0xc0000000u >> 22] = ((u32)(u64)pages[1] & ~(u32)(SIZE_2M * 2 - 1)) | 0x83;
     }
     gt_task.other_cr3 = (u32)(u64)root;
 }

@@ -175,13 +175,13 @@ static void link_beyond(void)
 /* ---- behind the commit: the new task's own state -------------------------------------------
  */
 
-#define STATE(NAME, CHANGE)                                                                    \
-    static void NAME(void)                                                                     \
-    {                                                                                          \
-        gt_task_rescue_all();                                                                  \
-        CHANGE;                                                                                \
+#define STATE(NAME, CHANGE)   \
+    static void NAME(void)    \
+    {                         \
+        gt_task_rescue_all(); \
+        CHANGE;               \
     }
-#define SPARE(BASE, LIMIT, ACCESS, FLAGS)                                                      \
+#define SPARE(BASE, LIMIT, ACCESS, FLAGS) \
     gt_gdt[GT_TASK_SPARE / 8] = gt_descriptor(BASE, LIMIT, ACCESS, FLAGS)
 
 STATE(cs_null, gt_task.new32->cs = 0)
@@ -216,12 +216,13 @@ STATE(user_ds_kernel, (gt_task.new32->cs = GT_UCODE32 | 3, gt_task.new32->ss = G
 STATE(eip_wild, (SPARE(0, 0xffff, 0x9b, 0x4), gt_task.new32->cs = GT_TASK_SPARE,
                  gt_task.new32->eip = 0x10000))
 /* The last descriptor of the LDT, whole and cut: the GDT's own, seen through an LDT. */
-#define LDT_UPTO(LAST)                                                                         \
-    (SPARE((u32)(u64)gt_gdt, GT_DATA + (LAST), 0x82, 0), gt_task.new32->ldt = GT_TASK_SPARE,   \
+#define LDT_UPTO(LAST)                                                                       \
+    (SPARE((u32)(u64)gt_gdt, GT_DATA + (LAST), 0x82, 0), gt_task.new32->ldt = GT_TASK_SPARE, \
      gt_task.new32->ds = GT_DATA | 4)
 STATE(ds_ldt_whole, LDT_UPTO(7))
 STATE(ds_ldt_cut, LDT_UPTO(6))
-/* The exception that the old task raised goes to a task that cannot be loaded: contributory and contributory make #DF. */
+/* The exception that the old task raised goes to a task that cannot be loaded: contributory and
+ * contributory make #DF. */
 STATE(gp_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
                   gt_mode_idt()[13] = gt_task_gate(GT_TASK_NEW)))
 STATE(ud_to_bad, (SPARE(0, 0xfffff, 0x13, 0xc), gt_task.new32->ds = GT_TASK_SPARE,
@@ -272,11 +273,12 @@ static const struct gt_task_case before[] = {
     {"iret beyond", IRET, NEW(ud), link_beyond},
 };
 
-#define BEHIND(NAME)                                                                           \
-    {#NAME, JMP, NEW(ud), NAME},                                                               \
-    {                                                                                          \
-#NAME " call", CALL, NEW(ud), NAME                                                     \
+#define BEHIND(NAME)                       \
+    {#NAME, JMP, NEW(ud), NAME},           \
+    {                                      \
+#NAME " call", CALL, NEW(ud), NAME \
     }
+/* clang-format off */
 static const struct gt_task_case behind[] = {
     BEHIND(cs_null),        BEHIND(cs_data),         BEHIND(cs_rpl),
     BEHIND(cs_beyond),      BEHIND(cs_ldt),          BEHIND(cs_absent),
@@ -291,10 +293,12 @@ static const struct gt_task_case behind[] = {
     BEHIND(ds_ldt_whole),   BEHIND(ds_ldt_cut),
     {"gp to bad task", "gp", gt_mode_task_gp32, gt_mode_task_gp16, NEW(ud), gp_to_bad},
     {"ud to bad task", "ud", gt_mode_task_ud32, gt_mode_task_ud16, NEW(ud), ud_to_bad},
-    /* EXT in the error code: INT n, INT3 and INTO leave it clear, INT1 does not. SDM 3A 6.13 "Error Code" */
+    /* EXT in the error code: INT n, INT3 and INTO leave it clear, INT1 does not. SDM 3A
+     * 6.13 "Error Code" */
     {"int1 to bad task", "int1", gt_mode_task_icebp32, gt_mode_task_icebp16, NEW(ud), int1_to_bad},
     {"int to bad task", INT, NEW(ud), int_to_bad},
 };
+/* clang-format on */
 
 /* The new TSS lies where nothing is mapped: #PF before anything was changed. */
 static void tss_unmapped(void)

@@ -1,7 +1,7 @@
 /*
- * Page tables with address bits at and above MAXPHYADDR, as CPUID tells it: a page fault with the reserved bit, for
- * every kind of access, in a leaf and in an entry above. Bits are counted from MAXPHYADDR, as that is what a
- * hypervisor may show smaller than the CPU's.
+ * Page tables with address bits at and above MAXPHYADDR, as CPUID tells it: a page fault with the
+ * reserved bit, for every kind of access, in a leaf and in an entry above. Bits are counted from
+ * MAXPHYADDR, as that is what a hypervisor may show smaller than the CPU's.
  */
 #include "guest-tests/lib/gt.h"
 
@@ -10,13 +10,14 @@ static unsigned width;
 
 static void line(const char *where, const char *what, int bit)
 {
-    gt_line("%s %s bit +%d: %s(%lx) cr2 %s", where, what, bit, gt_vector_name(gt_exc.vector), gt_exc.error,
-            gt_exc.cr2 == at + 8 ? "there" : "elsewhere");
+    gt_line("%s %s bit +%d: %s(%lx) cr2 %s", where, what, bit, gt_vector_name(gt_exc.vector),
+            gt_exc.error, gt_exc.cr2 == at + 8 ? "there" : "elsewhere");
 }
 
 static void in_ring_3(const char *where, int bit, bool write)
 {
-    static const u8 load[] = {0x48, 0x8b, 0x07, 0x0f, 0x0b}, store[] = {0x48, 0x89, 0x07, 0x0f, 0x0b};
+    static const u8 load[] = {0x48, 0x8b, 0x07, 0x0f, 0x0b},
+                    store[] = {0x48, 0x89, 0x07, 0x0f, 0x0b};
     struct gt_frame f = gt_context(write ? store : load, 3, false);
 
     f.rdi = at + 8;
@@ -32,7 +33,8 @@ static void accesses(const char *where, volatile u64 *entry, int bit)
     gt_write_cr3(gt_read_cr3());
     GT_TRY("mov (%1), %0", : "=r"(v) : "r"(target) : GT_CLOBBERS);
     line(where, "read", bit);
-    if (*where == 'p') { /* above a leaf the error code's other bits are nobody's: CAVEAT(wide-address) */
+    /* above a leaf the error code's other bits are nobody's: CAVEAT(wide-address) */
+    if (*where == 'p') {
         GT_TRY("mov %0, (%1)", : : "r"(v), "r"(target) : GT_CLOBBERS);
         line(where, "write", bit);
         GT_TRY("call *%0", : : "r"(target) : GT_CLOBBERS);

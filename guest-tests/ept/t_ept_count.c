@@ -1,8 +1,8 @@
 /*
- * What L2's memory costs: exits to L0 by the counters of CPUID 0x40000002. The first touch of 64 MiB is
- * one exit per EPT12 leaf, two where dirty tracking turns a read into a later write; touching again is
- * free; an INVEPT with one changed leaf costs at most two. On the bare machine nothing is counted and the
- * lines are the same.
+ * What L2's memory costs: exits to L0 by the counters of CPUID 0x40000002. The first touch of 64
+ * MiB is one exit per EPT12 leaf, two where dirty tracking turns a read into a later write;
+ * touching again is free; an INVEPT with one changed leaf costs at most two. On the bare machine
+ * nothing is counted and the lines are the same.
  */
 #include "guest-tests/lib/vmx_ept.h"
 
@@ -39,7 +39,8 @@ static u64 cost(bool write, u64 step)
     u64 before;
 
     l2_code(write ? writes : reads, sizeof reads - 1);
-    l2.gpr[RBX] = AT_4K + (write ? 8 : 0) + (step > 4096 ? PG_DATA_A * 4096ul : 0); /* of a large leaf: that page */
+    /* of a large leaf: that page */
+    l2.gpr[RBX] = AT_4K + (write ? 8 : 0) + (step > 4096 ? PG_DATA_A * 4096ul : 0);
     l2.gpr[RCX] = RANGE / step;
     l2.gpr[RDX] = step;
     l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
@@ -55,7 +56,8 @@ static void expect(const char *what, bool write, u64 step, u64 at_least, u64 at_
 {
     u64 n = cost(write, step);
 
-    gt_check(!gt_under_nidus() || (n >= at_least && n <= at_most), "%s: %lu exits, expected %lu to %lu", what, n, at_least, at_most);
+    gt_check(!gt_under_nidus() || (n >= at_least && n <= at_most),
+             "%s: %lu exits, expected %lu to %lu", what, n, at_least, at_most);
     gt_line("%s: as expected", what);
 }
 

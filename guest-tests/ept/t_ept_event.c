@@ -1,26 +1,30 @@
 /*
  * Events delivered to L2 while the pages that the delivery touches are not yet in the second level
- * below L1: each must arrive once, with its error code and the same stack, whatever L0 had to fill on
- * the way. And the same with the page absent from EPT12: the exit is L1's, with IDT-vectoring
+ * below L1: each must arrive once, with its error code and the same stack, whatever L0 had to fill
+ * on the way. And the same with the page absent from EPT12: the exit is L1's, with IDT-vectoring
  * information. Every case starts with fresh translations.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-#define NONE SET(EXCEPTION_BITMAP, 0)
+#define NONE  SET(EXCEPTION_BITMAP, 0)
 #define IF_ON SET(GUEST_RFLAGS, 2 | FLAG_IF)
 
 static const struct l2_case cases[] = {
     CASE("external", L2_64, "", INJECT(INTR_EXTERNAL | 0x40), IF_ON),
     CASE("nmi", L2_64, "", INJECT(INTR_NMI | 2)),
     CASE("exception", L2_64, "", INJECT(INTR_HARD_EXC | 6)),
-    CASE("exception with error", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 13), SET(ENTRY_INTR_ERROR, 0x18)),
-    CASE("page fault", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 14), SET(ENTRY_INTR_ERROR, 6)),
+    CASE("exception with error", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 13),
+         SET(ENTRY_INTR_ERROR, 0x18)),
+    CASE("page fault", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 14),
+         SET(ENTRY_INTR_ERROR, 6)),
     CASE("soft interrupt", L2_64, "\xcd\x80", INJECT(INTR_SOFT_INT | 0x80), SET(ENTRY_INSN_LEN, 2)),
     CASE("soft exception", L2_64, "\xcc", INJECT(INTR_SOFT_EXC | 3), SET(ENTRY_INSN_LEN, 1)),
-    CASE("privileged soft exception", L2_64, "\xf1", INJECT(INTR_PRIV_SOFT | 1), SET(ENTRY_INSN_LEN, 1)),
+    CASE("privileged soft exception", L2_64, "\xf1", INJECT(INTR_PRIV_SOFT | 1),
+         SET(ENTRY_INSN_LEN, 1)),
     CASE("external from ring 3", L2_64_R3, "", INJECT(INTR_EXTERNAL | 0x40), IF_ON),
-    CASE("soft interrupt from ring 3", L2_64_R3, "\xcd\x80", INJECT(INTR_SOFT_INT | 0x80), SET(ENTRY_INSN_LEN, 2)),
+    CASE("soft interrupt from ring 3", L2_64_R3, "\xcd\x80", INJECT(INTR_SOFT_INT | 0x80),
+         SET(ENTRY_INSN_LEN, 2)),
     CASE("int80", L2_64, "\xcd\x80", NONE),
     CASE("int80 from ring 3", L2_64_R3, "\xcd\x80", NONE),
     CASE("int3", L2_64, "\xcc", NONE),
@@ -30,7 +34,8 @@ static const struct l2_case cases[] = {
     CASE("gp", L2_64, "\x8b\x00", NONE, REG(RAX, 0x800000000000)),
     CASE("pf", L2_64, "\x8b\x00", NONE, REG(RAX, 0x600000)),
     CASE("pf from ring 3", L2_64_R3, "\x8b\x00", NONE, REG(RAX, 0x600000)),
-    CASE("double fault", L2_64, "\xf7\xf1", NONE, REG(RCX, 0), MEM(P_IDT64, 0, 0x6e0000080000), MEM(P_IDT64, 11 * 16, 0x6e0000080000)),
+    CASE("double fault", L2_64, "\xf7\xf1", NONE, REG(RCX, 0), MEM(P_IDT64, 0, 0x6e0000080000),
+         MEM(P_IDT64, 11 * 16, 0x6e0000080000)),
     CASE("external", L2_32, "", INJECT(INTR_EXTERNAL | 0x40), IF_ON),
     CASE("external from ring 3", L2_32_R3, "", INJECT(INTR_EXTERNAL | 0x40), IF_ON),
     CASE("int80", L2_32_R3, "\xcd\x80", NONE),
@@ -39,7 +44,8 @@ static const struct l2_case cases[] = {
     CASE("ud2", L2_PAE, "\x0f\x0b", NONE),
     CASE("ud2", L2_V86, "\x0f\x0b", NONE),
     CASE("int80", L2_16, "\xcd\x80", NONE),
-    CASE("task gate", L2_32, "\xcd\x80", NONE, MEM(P_IDT32, 0x80 * 8u, 0xe50000000000 | (u64)SEL_TSS_ALT << 16)),
+    CASE("task gate", L2_32, "\xcd\x80", NONE,
+         MEM(P_IDT32, 0x80 * 8u, 0xe50000000000 | (u64)SEL_TSS_ALT << 16)),
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -48,8 +54,9 @@ static const struct {
     const char *name;
     u8 page;
 } gone[] = {
-    {"idt64", PG_L2 + P_IDT64}, {"idt32", PG_L2 + P_IDT32}, {"gdt", PG_L2 + P_GDT}, {"stack", PG_L2 + P_STACK},
-    {"tss64", PG_L2 + P_TSS64}, {"tss32", PG_L2 + P_TSS32}, {"handlers", PG_L2 + P_HANDLERS},
+    {"idt64", PG_L2 + P_IDT64},       {"idt32", PG_L2 + P_IDT32}, {"gdt", PG_L2 + P_GDT},
+    {"stack", PG_L2 + P_STACK},       {"tss64", PG_L2 + P_TSS64}, {"tss32", PG_L2 + P_TSS32},
+    {"handlers", PG_L2 + P_HANDLERS},
 };
 
 static void prepare(const struct l2_case *c, u64 eptp_flags)
@@ -76,8 +83,9 @@ static void run(const struct l2_case *c, const char *group)
 
     l2_write();
     l2_enter(false);
+    /* NMI unblocking: undefined while an event is delivered */
     if (has_event())
-        l2_seen[VI_EXIT_QUALIFICATION] &= ~0x1000ul; /* NMI unblocking: undefined while an event is delivered */
+        l2_seen[VI_EXIT_QUALIFICATION] &= ~0x1000ul;
     gt_format(name, sizeof name, "%s.%s", group, c->name);
     l2_report(name);
 }
@@ -116,23 +124,26 @@ static void absent(unsigned which)
         *leaf |= E_RWX;
         inject_what_was_interrupted();
         l2_enter(true);
-        gt_line("again.%s.%s.%s: %s rip %lx rsp %lx", l2_mode_name[l2.mode], gone[which].name, l2_one_word(cases[i].name),
-                ept_result(), l2_seen[VI_GUEST_RIP], l2_seen[VI_GUEST_RSP]);
+        gt_line("again.%s.%s.%s: %s rip %lx rsp %lx", l2_mode_name[l2.mode], gone[which].name,
+                l2_one_word(cases[i].name), ept_result(), l2_seen[VI_GUEST_RIP],
+                l2_seen[VI_GUEST_RSP]);
     }
 }
 
-/* IRET ends the blocking by NMI before it meets the absent page of its frame: the exit says so in bit
- * 12 (undefined when NMIs exit and are not virtual) and saves no blocking; an IRET that had nothing to
- * end, and another instruction, do not. Then the page comes and the IRET completes.
- * SDM 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
+/* IRET ends the blocking by NMI before it meets the absent page of its frame: the exit says so in
+ * bit 12 (undefined when NMIs exit and are not virtual) and saves no blocking; an IRET that had
+ * nothing to end, and another instruction, do not. Then the page comes and the IRET completes. SDM
+ * 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
 static void iret(u64 eptp_flags)
 {
     enum { BLOCKED_BY_NMI = 8, FRAME = P_SPARE };
     static const u32 pins[] = {0, PIN_NMI, PIN_NMI | PIN_VIRTUAL_NMI};
-    static const struct l2_case iretq = CASE("iret", L2_64, "\x48\xcf", NONE, SET(GUEST_RSP, L2_AT(FRAME)),
-        MEM(FRAME, 0, L2_AT(P_HANDLERS) + 0x801), MEM(FRAME, 8, SEL_CODE64), MEM(FRAME, 16, 2), MEM(FRAME, 24, L2_STACK_TOP),
-        MEM(FRAME, 32, SEL_DATA));
-    static const struct l2_case pop = CASE("pop", L2_64, "\x58", NONE, SET(GUEST_RSP, L2_AT(FRAME)));
+    static const struct l2_case iretq =
+        CASE("iret", L2_64, "\x48\xcf", NONE, SET(GUEST_RSP, L2_AT(FRAME)),
+             MEM(FRAME, 0, L2_AT(P_HANDLERS) + 0x801), MEM(FRAME, 8, SEL_CODE64), MEM(FRAME, 16, 2),
+             MEM(FRAME, 24, L2_STACK_TOP), MEM(FRAME, 32, SEL_DATA));
+    static const struct l2_case pop =
+        CASE("pop", L2_64, "\x58", NONE, SET(GUEST_RSP, L2_AT(FRAME)));
 
     for (unsigned i = 0; i < 12; i++) {
         u32 pin = pins[i % 3];
@@ -148,13 +159,16 @@ static void iret(u64 eptp_flags)
         l2_enter(false);
         if (pin == PIN_NMI)
             unblocking = 0;
-        gt_line("unblocking%s.%s.pin%x.blocked%u: q %lx blocking %lx", eptp_flags ? ".ad" : "", i / 6 ? "pop" : "iret", pin,
-                i / 3 % 2, l2_seen[VI_EXIT_QUALIFICATION] & (0xfff | unblocking), l2_seen[VI_GUEST_INTERRUPTIBILITY]);
+        gt_line("unblocking%s.%s.pin%x.blocked%u: q %lx blocking %lx", eptp_flags ? ".ad" : "",
+                i / 6 ? "pop" : "iret", pin, i / 3 % 2,
+                l2_seen[VI_EXIT_QUALIFICATION] & (0xfff | unblocking),
+                l2_seen[VI_GUEST_INTERRUPTIBILITY]);
         *leaf |= E_RWX;
         vmx_vmwrite(V_GUEST_INTERRUPTIBILITY, i / 3 % 2 ? BLOCKED_BY_NMI : 0);
         l2_enter(true);
-        gt_line("unblocking%s.%s.pin%x.blocked%u then: %s rip %lx blocking %lx", eptp_flags ? ".ad" : "", i / 6 ? "pop" : "iret",
-                pin, i / 3 % 2, ept_result(), l2_seen[VI_GUEST_RIP], l2_seen[VI_GUEST_INTERRUPTIBILITY]);
+        gt_line("unblocking%s.%s.pin%x.blocked%u then: %s rip %lx blocking %lx",
+                eptp_flags ? ".ad" : "", i / 6 ? "pop" : "iret", pin, i / 3 % 2, ept_result(),
+                l2_seen[VI_GUEST_RIP], l2_seen[VI_GUEST_INTERRUPTIBILITY]);
     }
 }
 

@@ -1,14 +1,22 @@
 /*
- * Every combination of rights in all entries of a translation, from the PML4's down to a leaf of each
- * size, against every access, without and with accessed and dirty flags: 37,376 runs of L2. A flat
- * reading of the SDM in this file says which exit is due; a digest of everything seen is printed.
- * The place is above 512 GiB, so that its PML4 entry is not that of L2's code.
- * SDM 3C 29.3.3.1 "EPT Misconfigurations", SDM 3C 29.3.3.2 "EPT Violations"
+ * Every combination of rights in all entries of a translation, from the PML4's down to a leaf of
+ * each size, against every access, without and with accessed and dirty flags: 37,376 runs of L2. A
+ * flat reading of the SDM in this file says which exit is due; a digest of everything seen is
+ * printed. The place is above 512 GiB, so that its PML4 entry is not that of L2's code. SDM 3C
+ * 29.3.3.1 "EPT Misconfigurations", SDM 3C 29.3.3.2 "EPT Violations"
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-enum { PG_PDPT = PG_EPT_FREE, PG_PD, PG_PT, RIGHTS = 8, GUEST_LARGE = 0xe7, LINEAR_SLOT = 3, CODE_STEP = 64 };
+enum {
+    PG_PDPT = PG_EPT_FREE,
+    PG_PD,
+    PG_PT,
+    RIGHTS = 8,
+    GUEST_LARGE = 0xe7,
+    LINEAR_SLOT = 3,
+    CODE_STEP = 64
+};
 #define PLACE 0x8000000000ul /* guest-physical; linear: LINEAR_SLOT GiB */
 
 static const struct place {
@@ -44,7 +52,8 @@ static void build(const struct place *p)
 /* One snippet per access, at fixed places of L2's code page. */
 static void place_code(void)
 {
-    static const char code[ACCESSES][7] = {"\x48\x8b\x03\x0f\x01\xc1", "\x48\x89\x03\x0f\x01\xc1", "\x48\x01\x03\x0f\x01\xc1", "\xff\xe3"};
+    static const char code[ACCESSES][7] = {"\x48\x8b\x03\x0f\x01\xc1", "\x48\x89\x03\x0f\x01\xc1",
+                                           "\x48\x01\x03\x0f\x01\xc1", "\xff\xe3"};
 
     for (unsigned access = 0; access < ACCESSES; access++)
         CopyMem((u8 *)arena(PG_L2 + P_CODE) + access * CODE_STEP, (void *)code[access], 6);
@@ -95,7 +104,8 @@ static u64 mix(u64 digest, u64 v)
 static u64 one(const struct place *p, enum ept_access access, bool ad, u64 digest)
 {
     static const u64 needs[ACCESSES] = {E_R, E_W, E_R | E_W, E_X};
-    u64 rights, q, flags, at = ((u64)LINEAR_SLOT << 30) + p->offset + (access == ACCESS_FETCH ? FETCH_AT : 0);
+    u64 rights, q, flags,
+        at = ((u64)LINEAR_SLOT << 30) + p->offset + (access == ACCESS_FETCH ? FETCH_AT : 0);
     u32 reason, want = due(p, needs[access], &rights);
 
     ept_invept(INVEPT_ONE, l2.f[VI_EPT_POINTER]);
@@ -104,15 +114,19 @@ static u64 one(const struct place *p, enum ept_access access, bool ad, u64 diges
     reason = (u32)l2_seen[VI_EXIT_REASON];
     q = l2_seen[VI_EXIT_QUALIFICATION];
     flags = flags_seen(p);
-    gt_check(reason == want, "%s: rights %lx %lx %lx %lx, access %u: exit %u, due %u", p->name, *entry[4] & 7,
-             *entry[3] & 7, *entry[2] & 7, *entry[1] & 7, access, reason, want);
+    gt_check(reason == want, "%s: rights %lx %lx %lx %lx, access %u: exit %u, due %u", p->name,
+             *entry[4] & 7, *entry[3] & 7, *entry[2] & 7, *entry[1] & 7, access, reason, want);
     if (reason == REASON_VMCALL)
-        gt_check(flags == flags_due(p, needs[access], ad), "%s: access %u: flags %lx", p->name, access, flags);
+        gt_check(flags == flags_due(p, needs[access], ad), "%s: access %u: flags %lx", p->name,
+                 access, flags);
     if (reason == REASON_EPT_VIOLATION) {
-        gt_check((q & 0x1ff8) == (0x180 | rights << 3) && (q & needs[access]) && !(q & 7 & ~needs[access]),
+        gt_check((q & 0x1ff8) == (0x180 | rights << 3) && (q & needs[access]) &&
+                     !(q & 7 & ~needs[access]),
                  "%s: access %u, rights %lx: q %lx", p->name, access, rights, q);
-        gt_check(l2_seen[VI_GUEST_PHYSICAL_ADDR] == PLACE + at - ((u64)LINEAR_SLOT << 30) && l2_seen[VI_GUEST_LINEAR_ADDR] == at,
-                 "%s: gpa %lx gla %lx", p->name, l2_seen[VI_GUEST_PHYSICAL_ADDR], l2_seen[VI_GUEST_LINEAR_ADDR]);
+        gt_check(l2_seen[VI_GUEST_PHYSICAL_ADDR] == PLACE + at - ((u64)LINEAR_SLOT << 30) &&
+                     l2_seen[VI_GUEST_LINEAR_ADDR] == at,
+                 "%s: gpa %lx gla %lx", p->name, l2_seen[VI_GUEST_PHYSICAL_ADDR],
+                 l2_seen[VI_GUEST_LINEAR_ADDR]);
         digest = mix(digest, q);
     }
     *(u64 *)arena(PG_DATA_A) = WORD_A;
@@ -131,7 +145,8 @@ static void below(const struct place *p, u64 upper, enum ept_access access, bool
             *entry[level] = (*entry[level] & ~E_RWX) | (i >> 3 * (level - p->leaf) & 7);
         digest = one(p, access, ad, digest);
     }
-    gt_line("%s%s.pml4e %lx.%s: %lx", p->name, ad ? ".ad" : "", upper, ept_access_name[access], digest);
+    gt_line("%s%s.pml4e %lx.%s: %lx", p->name, ad ? ".ad" : "", upper, ept_access_name[access],
+            digest);
 }
 
 TEST_MAIN(ept_every)

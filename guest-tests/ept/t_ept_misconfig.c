@@ -1,6 +1,7 @@
 /*
- * What an EPT12 entry may not hold: reserved memory types, reserved bits of every level, address bits
- * beyond the processor's; what it may: ignored bits. And accesses to L2's own paging structures.
+ * What an EPT12 entry may not hold: reserved memory types, reserved bits of every level,
+ * address bits beyond the processor's; what it may: ignored bits. And accesses to L2's own
+ * paging structures.
  */
 #include "guest-tests/lib/vmx_ept.h"
 
@@ -80,8 +81,9 @@ static void paging_structures(u64 eptp_flags, bool used)
                 *leaf = (*leaf & ~E_RWX) | rights[i];
                 ept_invept(INVEPT_ALL, 0);
                 ept_touch(write ? ACCESS_WRITE : ACCESS_READ, L2_AT(P_DATA));
-                gt_line("walk%s%s.table%u.rights%lu.%s: %s gpte %lx ept %lx", eptp_flags ? ".ad" : "", used ? ".used" : "",
-                        table, rights[i], write ? "write" : "read", ept_result(), *gpte & 0xfff, *leaf >> 8 & 3);
+                gt_line("walk%s%s.table%u.rights%lu.%s: %s gpte %lx ept %lx",
+                        eptp_flags ? ".ad" : "", used ? ".used" : "", table, rights[i],
+                        write ? "write" : "read", ept_result(), *gpte & 0xfff, *leaf >> 8 & 3);
             }
 }
 

@@ -1,15 +1,23 @@
 /*
  * EPT12 under guests of every paging mode: PDPTEs of a PAE guest in the VMCS, loaded by MOV CR3 and
- * MOV CR0 through EPT12, saved at exits; real mode with interrupts through its vector table. And L1s
- * without EPT for their guests (shadow paging), where PDPTEs come from memory at every entry.
+ * MOV CR0 through EPT12, saved at exits; real mode with interrupts through its vector table. And
+ * L1s without EPT for their guests (shadow paging), where PDPTEs come from memory at every entry.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-enum { T_PD = PG_L2_TABLES + 2, T_PT = PG_L2_TABLES + 3, T_PAE = PG_L2_TABLES + 4, PG_PAE_ALT = PG_EPT_FREE, PG_PD_ALT,
-       PG_PT_ALT, PG_LOW, GPTE = 7 };
+enum {
+    T_PD = PG_L2_TABLES + 2,
+    T_PT = PG_L2_TABLES + 3,
+    T_PAE = PG_L2_TABLES + 4,
+    PG_PAE_ALT = PG_EPT_FREE,
+    PG_PD_ALT,
+    PG_PT_ALT,
+    PG_LOW,
+    GPTE = 7
+};
 
-#define MOV_CR3_READ "\x0f\x22\xd8\x8b\x0b"             /* MOV CR3, EAX; MOV ECX, [EBX] */
+#define MOV_CR3_READ      "\x0f\x22\xd8\x8b\x0b"         /* MOV CR3, EAX; MOV ECX, [EBX] */
 #define MOV_CR3_EXIT_READ "\x0f\x22\xd8\x0f\xa2\x8b\x0b" /* and a CPUID between */
 
 static void set_pdptes(void)
@@ -52,8 +60,9 @@ static void go(const char *name, const char *code, size_t len, u64 cr3)
     l2.gpr[RBX] = L2_AT(P_DATA);
     l2_write();
     l2_enter(false);
-    gt_line("%s: %s rip +%lx ecx %lx pdptes %lx %lx %lx %lx cr3 %lx", name, ept_result(), l2_seen[VI_GUEST_RIP] - l2.f[VI_GUEST_RIP],
-            l2_seen_gpr[RCX], l2_seen[VI_GUEST_PDPTE0], l2_seen[VI_GUEST_PDPTE0 + 1], l2_seen[VI_GUEST_PDPTE0 + 2],
+    gt_line("%s: %s rip +%lx ecx %lx pdptes %lx %lx %lx %lx cr3 %lx", name, ept_result(),
+            l2_seen[VI_GUEST_RIP] - l2.f[VI_GUEST_RIP], l2_seen_gpr[RCX], l2_seen[VI_GUEST_PDPTE0],
+            l2_seen[VI_GUEST_PDPTE0 + 1], l2_seen[VI_GUEST_PDPTE0 + 2],
             l2_seen[VI_GUEST_PDPTE0 + 3], l2_seen[VI_GUEST_CR3]);
 }
 #define GO(NAME, CODE, CR3) go(NAME, CODE, sizeof(CODE) - 1, CR3)
@@ -61,8 +70,12 @@ static void go(const char *name, const char *code, size_t len, u64 cr3)
 static void pae(bool ept)
 {
     u64 *alt = arena(PG_PAE_ALT);
-    const char *name[6] = {"pae.ept.cr3", "pae.ept.cr3 absent", "pae.ept.cr3 execute-only", "pae.ept.pdpte reserved",
-                           "pae.ept.pdpte of vmcs wins", "pae.ept.across exit"};
+    const char *name[6] = {"pae.ept.cr3",
+                           "pae.ept.cr3 absent",
+                           "pae.ept.cr3 execute-only",
+                           "pae.ept.pdpte reserved",
+                           "pae.ept.pdpte of vmcs wins",
+                           "pae.ept.across exit"};
 
     pae_world(ept);
     GO(ept ? name[0] : "pae.shadow.cr3", MOV_CR3_READ, ARENA_AT(PG_PAE_ALT));
@@ -87,7 +100,8 @@ static void pae(bool ept)
     alt[0] = ARENA_AT(T_PD) | 1;
     vmx_vmwrite(V_GUEST_RIP, l2_seen[VI_GUEST_RIP] + 2);
     l2_enter(true);
-    gt_line("pae.%s.resumed: %s ecx %lx pdpte %lx", ept ? "ept" : "shadow", ept_result(), l2_seen_gpr[RCX], ept ? l2_seen[VI_GUEST_PDPTE0] : 0);
+    gt_line("pae.%s.resumed: %s ecx %lx pdpte %lx", ept ? "ept" : "shadow", ept_result(),
+            l2_seen_gpr[RCX], ept ? l2_seen[VI_GUEST_PDPTE0] : 0);
 }
 
 /* From flat protected mode to PAE paging by MOV CR0 in L2. */
@@ -108,7 +122,8 @@ static void pae_on(void)
     GO("pae.on absent", "\x0f\x22\xc0\x8b\x0b", CR0_PG | CR0_NE | CR0_WP | 0x11);
 }
 
-/* Real mode: an interrupt through the vector table at linear 0, whose page is new to L0, then absent. */
+/* Real mode: an interrupt through the vector table at linear 0, whose page is new to
+ * L0, then absent. */
 static void real(bool present, u64 event)
 {
     u64 *low = arena(PG_LOW);
@@ -126,7 +141,8 @@ static void real(bool present, u64 event)
     l2.f[VI_GUEST_CR0] = CR0_NE | 0x10;
     l2.f[VI_GUEST_RFLAGS] = 2 | FLAG_IF;
     l2.f[VI_GUEST_CS_AR] = 0x9b;
-    l2.f[VI_GUEST_SS_AR] = l2.f[VI_GUEST_DS_AR] = l2.f[VI_GUEST_ES_AR] = l2.f[VI_GUEST_FS_AR] = l2.f[VI_GUEST_GS_AR] = 0x93;
+    l2.f[VI_GUEST_SS_AR] = l2.f[VI_GUEST_DS_AR] = l2.f[VI_GUEST_ES_AR] = l2.f[VI_GUEST_FS_AR] =
+        l2.f[VI_GUEST_GS_AR] = 0x93;
     l2.f[VI_GUEST_IDTR_BASE] = 0;
     l2.f[VI_GUEST_IDTR_LIMIT] = 0x3ff;
     l2.f[VI_ENTRY_INTR_INFO] = event;
@@ -134,8 +150,9 @@ static void real(bool present, u64 event)
     ept_invept(INVEPT_ALL, 0);
     l2_write();
     l2_enter(false);
-    gt_line("real.%s.event %lx: %s idt %lx rip %lx sp %lx", present ? "present" : "absent", event, ept_result(),
-            l2_seen[VI_IDT_VECTORING_INFO], l2_seen[VI_GUEST_RIP], l2_seen[VI_GUEST_RSP]);
+    gt_line("real.%s.event %lx: %s idt %lx rip %lx sp %lx", present ? "present" : "absent", event,
+            ept_result(), l2_seen[VI_IDT_VECTORING_INFO], l2_seen[VI_GUEST_RIP],
+            l2_seen[VI_GUEST_RSP]);
 }
 
 /* Two sets of tables, one linear address: each EPTP in turn, for every paging mode. */

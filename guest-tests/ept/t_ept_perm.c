@@ -1,11 +1,13 @@
 /*
- * What EPT12 permits: every combination of rights at every level and leaf size, against every access;
- * the exit that each refusal gives, and the accessed and dirty flags that each access leaves.
+ * What EPT12 permits: every combination of rights at every level and leaf size, against
+ * every access; the exit that each refusal gives, and the accessed and dirty flags that
+ * each access leaves.
  */
 #include "guest-tests/lib/vmx_ept.h"
 
 enum { RIGHTS = 8 };
-static const char *const rights_name[RIGHTS] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
+static const char *const rights_name[RIGHTS] = {"---", "r--", "-w-", "rw-",
+                                                "--x", "r-x", "-wx", "rwx"};
 
 /* A and D of the entries from the PML4's down to the leaf, one digit each. */
 static const char *flags_of(const struct ept_place *p)
@@ -26,7 +28,8 @@ static void forget_flags(const struct ept_place *p)
 }
 
 /* One access with the given rights in the entry of one level, all others open. */
-static void one(const struct ept_place *p, unsigned level, u64 rights, enum ept_access access, const char *ad)
+static void one(const struct ept_place *p, unsigned level, u64 rights, enum ept_access access,
+                const char *ad)
 {
     u64 *entry = ept_entry(p->at, level);
     u64 kept = *entry;
@@ -36,8 +39,8 @@ static void one(const struct ept_place *p, unsigned level, u64 rights, enum ept_
     ept_touch(access, p->at);
     /* The PML4 entry serves L2's own code as well: only the leaf is told then. */
     *entry |= E_RWX;
-    gt_line("%s.level%u.%s.%s%s: %s flags %s", p->name, level, rights_name[rights], ept_access_name[access], ad,
-            ept_result(), flags_of(p));
+    gt_line("%s.level%u.%s.%s%s: %s flags %s", p->name, level, rights_name[rights],
+            ept_access_name[access], ad, ept_result(), flags_of(p));
     *entry = kept;
     forget_flags(p);
     *(u64 *)arena(PG_DATA_A) = WORD_A;
@@ -79,7 +82,8 @@ static void levels_and(void)
             for (unsigned access = 0; access < ACCESSES; access++) {
                 ept_invept(INVEPT_ALL, 0);
                 ept_touch(access, AT_4K);
-                gt_line("and.%s.%s.%s: %s", rights_name[upper], rights_name[leaf], ept_access_name[access], ept_result());
+                gt_line("and.%s.%s.%s: %s", rights_name[upper], rights_name[leaf],
+                        ept_access_name[access], ept_result());
             }
         }
 }
@@ -97,7 +101,8 @@ static void across(void)
         for (unsigned access = 0; access < ACCESS_FETCH; access++) {
             ept_invept(INVEPT_ALL, 0);
             ept_touch(access, AT_4K + 0xffc);
-            gt_line("across.%s.%s: %s rax %lx", rights_name[rights], ept_access_name[access], ept_result(), l2_seen_gpr[RAX]);
+            gt_line("across.%s.%s: %s rax %lx", rights_name[rights], ept_access_name[access],
+                    ept_result(), l2_seen_gpr[RAX]);
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
- * More second-level tables and more EPTPs than a hypervisor below can keep: L2 must see its memory all
- * the same, again and again, and what L1 changes.
+ * More second-level tables and more EPTPs than a hypervisor below can keep: L2 must see its memory
+ * all the same, again and again, and what L1 changes.
  */
 #include "guest-tests/lib/vmx_ept.h"
 
@@ -39,13 +39,15 @@ static void many_tables(u64 flags)
     for (unsigned turn = 0; turn < 3; turn++) {
         u64 got = pass(sum, 0, AT_4K, TWO_GIB_2M, 2 << 20);
 
-        gt_line("tables%s.turn %u: %s %lx expected %lx", ad, turn, ept_result(), got, WORD_A * TWO_GIB_2M);
+        gt_line("tables%s.turn %u: %s %lx expected %lx", ad, turn, ept_result(), got,
+                WORD_A * TWO_GIB_2M);
     }
     pass(fill, 0x77, AT_4K + 16, TWO_GIB_2M, 2 << 20);
     gt_line("tables%s.written: %s %lx", ad, ept_result(), ((u64 *)arena(PG_DATA_A))[2]);
     pt1[0] = ARENA_AT(PG_DATA_B) | E_RWX | E_WB;
     ept_invept(INVEPT_ONE, l2.f[VI_EPT_POINTER]);
-    gt_line("tables%s.changed: %lx expected %lx", ad, pass(sum, 0, AT_4K, TWO_GIB_2M, 2 << 20), WORD_B * TWO_GIB_2M);
+    gt_line("tables%s.changed: %lx expected %lx", ad, pass(sum, 0, AT_4K, TWO_GIB_2M, 2 << 20),
+            WORD_B * TWO_GIB_2M);
     pt1[0] = 0;
     ept_invept(INVEPT_ALL, 0);
     pass(sum, 0, AT_4K, TWO_GIB_2M, 2 << 20);
@@ -62,7 +64,8 @@ static void build_roots(void)
 {
     for (unsigned i = 0; i < ROOTS; i++) {
         unsigned page = PG_ROOTS + 4 * i;
-        u64 *pml4 = arena(page), *pdpt = arena(page + 1), *pd = arena(page + 2), *pt = arena(page + 3);
+        u64 *pml4 = arena(page), *pdpt = arena(page + 1), *pd = arena(page + 2),
+            *pt = arena(page + 3);
 
         SetMem(pml4, 4 * 4096, 0);
         pml4[0] = ARENA_AT(page + 1) | E_RWX;
@@ -97,11 +100,13 @@ static void many_roots(u64 vpid)
     for (unsigned turn = 0; turn < 3; turn++)
         gt_line("roots.vpid%lu.turn %u: %u wrong", vpid, turn, round_of_roots(vpid, false));
     for (unsigned i = 0; i < ROOTS; i++)
-        *(u64 *)arena(PG_ROOTS + 4 * i + 3) = ARENA_AT(i % 2 ? PG_DATA_A : PG_DATA_B) | E_RWX | E_WB;
+        *(u64 *)arena(PG_ROOTS + 4 * i + 3) =
+            ARENA_AT(i % 2 ? PG_DATA_A : PG_DATA_B) | E_RWX | E_WB;
     ept_invept(INVEPT_ALL, 0);
     gt_line("roots.vpid%lu.changed: %u wrong", vpid, round_of_roots(vpid, true));
     for (unsigned i = 0; i < ROOTS; i++) {
-        *(u64 *)arena(PG_ROOTS + 4 * i + 3) = ARENA_AT(i % 2 ? PG_DATA_B : PG_DATA_A) | E_RWX | E_WB;
+        *(u64 *)arena(PG_ROOTS + 4 * i + 3) =
+            ARENA_AT(i % 2 ? PG_DATA_B : PG_DATA_A) | E_RWX | E_WB;
         ept_invept(INVEPT_ONE, root(i));
     }
     gt_line("roots.vpid%lu.changed one by one: %u wrong", vpid, round_of_roots(vpid, false));

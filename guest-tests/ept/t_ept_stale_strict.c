@@ -1,5 +1,5 @@
-/* The stale-translation suite with translations kept as long as the SDM allows (tlb=strict): a forgotten INVEPT shows.
- * All of it is in lib/vmx_stale.c. */
+/* The stale-translation suite with translations kept as long as the SDM allows (tlb=strict): a
+ * forgotten INVEPT shows. All of it is in lib/vmx_stale.c. */
 #include "guest-tests/lib/gt.h"
 #include "guest-tests/lib/vmx_stale.h"
 

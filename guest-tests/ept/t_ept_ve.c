@@ -5,7 +5,17 @@
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-enum { PG_INFO = PG_EPT_FREE, PG_PML4_ALT, PG_PDPT_ALT, PG_PD_ALT, PG_PT_ALT, PG_LIST, PG_BEHIND, VEC_VE = 20, INFO_BUSY = 4 };
+enum {
+    PG_INFO = PG_EPT_FREE,
+    PG_PML4_ALT,
+    PG_PDPT_ALT,
+    PG_PD_ALT,
+    PG_PT_ALT,
+    PG_LIST,
+    PG_BEHIND,
+    VEC_VE = 20,
+    INFO_BUSY = 4
+};
 
 struct info {
     u32 reason, busy;
@@ -32,8 +42,9 @@ static void say(const char *name)
 {
     const struct info *i = info();
 
-    gt_line("%s: %s rip %lx area %x %x q %lx gla %lx gpa %lx index %x behind %lx", l2_one_word(name), ept_result(), l2_seen[VI_GUEST_RIP],
-            i->reason, i->busy, i->qualification, i->gla, i->gpa, i->index, *(u64 *)((u8 *)i + 40));
+    gt_line("%s: %s rip %lx area %x %x q %lx gla %lx gpa %lx index %x behind %lx",
+            l2_one_word(name), ept_result(), l2_seen[VI_GUEST_RIP], i->reason, i->busy,
+            i->qualification, i->gla, i->gpa, i->index, *(u64 *)((u8 *)i + 40));
 }
 
 static void touch(const char *name, enum ept_access access, u64 entry)
@@ -46,15 +57,18 @@ static void touch(const char *name, enum ept_access access, u64 entry)
 
 static void rights(u64 flags)
 {
-    static const char *const names[ACCESSES][2] = {{"read", "read_suppressed"}, {"write", "write_suppressed"},
-                                                   {"modify", "modify_suppressed"}, {"fetch", "fetch_suppressed"}};
+    static const char *const names[ACCESSES][2] = {{"read", "read_suppressed"},
+                                                   {"write", "write_suppressed"},
+                                                   {"modify", "modify_suppressed"},
+                                                   {"fetch", "fetch_suppressed"}};
 
     for (u64 r = 0; r < 8; r++)
         for (unsigned access = 0; access < ACCESSES; access++)
             for (unsigned suppress = 0; suppress < 2; suppress++) {
                 char name[60];
 
-                gt_format(name, sizeof name, "ve%s.rights%lu.%s", flags ? ".ad" : "", r, names[access][suppress]);
+                gt_format(name, sizeof name, "ve%s.rights%lu.%s", flags ? ".ad" : "", r,
+                          names[access][suppress]);
                 world(L2_64, flags);
                 touch(name, access, ARENA_AT(PG_DATA_A) | E_WB | r | (suppress ? E_SUPPRESS : 0));
                 *(u64 *)arena(PG_DATA_A) = WORD_A;
@@ -138,7 +152,8 @@ static u64 pointer(unsigned which)
 /* The second tables show the other data page at the 4 KiB place. */
 static void switch_world(enum l2_mode mode)
 {
-    u64 *pml4 = arena(PG_PML4_ALT), *pdpt = arena(PG_PDPT_ALT), *pd = arena(PG_PD_ALT), *list = arena(PG_LIST);
+    u64 *pml4 = arena(PG_PML4_ALT), *pdpt = arena(PG_PDPT_ALT), *pd = arena(PG_PD_ALT),
+        *list = arena(PG_LIST);
 
     ept_world(mode, 0);
     CopyMem(pml4, arena(PG_E_PML4), 4096);
@@ -152,11 +167,11 @@ static void switch_world(enum l2_mode mode)
     SetMem(list, 4096, 0);
     list[0] = pointer(0);
     list[1] = list[511] = pointer(1);
-    list[2] = pointer(1) | 1ul << 11;      /* a reserved bit */
-    list[3] = pointer(1) & ~7ul;           /* uncacheable: legal */
-    list[4] = (pointer(1) & ~7ul) | 2;     /* a reserved type */
-    list[5] = pointer(1) ^ 1 << 3;         /* another walk length */
-    list[6] = pointer(1) | 1ul << 45;      /* beyond MAXPHYADDR */
+    list[2] = pointer(1) | 1ul << 11;  /* a reserved bit */
+    list[3] = pointer(1) & ~7ul;       /* uncacheable: legal */
+    list[4] = (pointer(1) & ~7ul) | 2; /* a reserved type */
+    list[5] = pointer(1) ^ 1 << 3;     /* another walk length */
+    list[6] = pointer(1) | 1ul << 45;  /* beyond MAXPHYADDR */
     list[7] = pointer(1) | EPTP_AD_ON;
     *(u64 *)arena(PG_BEHIND) = pointer(1); /* would be the list's 513th */
     l2.f[VI_PROC2_CTL] |= PROC2_VMFUNC;
@@ -177,9 +192,11 @@ static void vmfunc(const char *name, u64 rax, u64 rcx)
     l2_write();
     l2_enter(false);
     bool exited = (u32)l2_seen[VI_EXIT_REASON] == REASON_VMFUNC;
-    gt_line("vmfunc.%s.%s: %s%s rip +%lx before %lx after %lx eptp %lx", l2_mode_name[l2.mode], l2_one_word(name), ept_result(),
-            exited && l2_seen[VI_EXIT_INSN_LEN] != 3 ? " bad length" : "", l2_seen[VI_GUEST_RIP] - l2.f[VI_GUEST_RIP],
-            l2_seen_gpr[RDX] & 0xff, l2_seen_gpr[RSI] & 0xff, l2_seen[VI_EPT_POINTER]);
+    gt_line("vmfunc.%s.%s: %s%s rip +%lx before %lx after %lx eptp %lx", l2_mode_name[l2.mode],
+            l2_one_word(name), ept_result(),
+            exited && l2_seen[VI_EXIT_INSN_LEN] != 3 ? " bad length" : "",
+            l2_seen[VI_GUEST_RIP] - l2.f[VI_GUEST_RIP], l2_seen_gpr[RDX] & 0xff,
+            l2_seen_gpr[RSI] & 0xff, l2_seen[VI_EPT_POINTER]);
     gt_line("vmfunc.index.%s: %lx", l2_one_word(name), l2_seen[VI_EPTP_INDEX]);
 }
 
@@ -188,10 +205,23 @@ static void switching(void)
     static const struct {
         const char *name;
         u64 rax, rcx;
-    } c[] = {{"same", 0, 0}, {"other", 0, 1}, {"last", 0, 511}, {"index 512", 0, 512}, {"index huge", 0, 0xffffffff},
-             {"index high half", 0, 0x100000001}, {"reserved bit", 0, 2}, {"uncacheable", 0, 3}, {"reserved type", 0, 4},
-             {"walk length", 0, 5}, {"beyond", 0, 6}, {"accessed flags", 0, 7}, {"absent", 0, 8}, {"function 1", 1, 0},
-             {"function 63", 63, 0}, {"function 64", 64, 0}, {"function high half", 0x100000000, 1}};
+    } c[] = {{"same", 0, 0},
+             {"other", 0, 1},
+             {"last", 0, 511},
+             {"index 512", 0, 512},
+             {"index huge", 0, 0xffffffff},
+             {"index high half", 0, 0x100000001},
+             {"reserved bit", 0, 2},
+             {"uncacheable", 0, 3},
+             {"reserved type", 0, 4},
+             {"walk length", 0, 5},
+             {"beyond", 0, 6},
+             {"accessed flags", 0, 7},
+             {"absent", 0, 8},
+             {"function 1", 1, 0},
+             {"function 63", 63, 0},
+             {"function 64", 64, 0},
+             {"function high half", 0x100000000, 1}};
 
     for (unsigned i = 0; i < sizeof c / sizeof *c; i++) {
         switch_world(L2_64);
@@ -219,8 +249,8 @@ static void switching(void)
     vmfunc("there", 0, 1);
     vmx_vmwrite(V_GUEST_RIP, L2_AT(P_CODE));
     l2_enter(true);
-    gt_line("vmfunc.resumed: %s before %lx after %lx eptp %lx", ept_result(), l2_seen_gpr[RDX] & 0xff,
-            l2_seen_gpr[RSI] & 0xff, l2_seen[VI_EPT_POINTER]);
+    gt_line("vmfunc.resumed: %s before %lx after %lx eptp %lx", ept_result(),
+            l2_seen_gpr[RDX] & 0xff, l2_seen_gpr[RSI] & 0xff, l2_seen[VI_EPT_POINTER]);
 }
 
 TEST_MAIN(ept_ve)

@@ -1,12 +1,18 @@
 /*
  * Linear translations over VM entries and exits: an L1 without VPID relies on the flush that each
- * transition implies, for L2's mappings and for its own; one with VPIDs on INVVPID's four types. And
- * what INVEPT and INVVPID refuse.
+ * transition implies, for L2's mappings and for its own; one with VPIDs on INVVPID's four types.
+ * And what INVEPT and INVVPID refuse.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
-enum { PG_L2_PT = PG_L2_TABLES + 3, PG_L1_PT = PG_L1_TABLES + 6, TAG = 7, GLOBAL = 1 << 8, RWU = 7 };
+enum {
+    PG_L2_PT = PG_L2_TABLES + 3,
+    PG_L1_PT = PG_L1_TABLES + 6,
+    TAG = 7,
+    GLOBAL = 1 << 8,
+    RWU = 7
+};
 
 static const char *letter(u64 v)
 {
@@ -128,8 +134,10 @@ static void many(void)
 /* L2 changes its own tables: INVLPG, MOV CR3 and a flushless upgrade work as without L0. */
 static void inside(u64 vpid)
 {
-    static const char by_invlpg[] = "\x48\x8b\x03\x48\x89\x17\x0f\x01\x3b\x48\x8b\x0b"; /* read, write PTE, INVLPG, read */
-    static const char by_cr3[] = "\x48\x8b\x03\x48\x89\x17\x41\x0f\x20\xd8\x41\x0f\x22\xd8\x48\x8b\x0b";
+    /* read, write PTE, INVLPG, read */
+    static const char by_invlpg[] = "\x48\x8b\x03\x48\x89\x17\x0f\x01\x3b\x48\x8b\x0b";
+    static const char by_cr3[] =
+        "\x48\x8b\x03\x48\x89\x17\x41\x0f\x20\xd8\x41\x0f\x22\xd8\x48\x8b\x0b";
 
     for (unsigned i = 0; i < 2; i++) {
         world(true, vpid);
@@ -142,8 +150,8 @@ static void inside(u64 vpid)
         l2.gpr[RDX] = ARENA_AT(PG_DATA_B) | RWU;
         l2_write();
         l2_enter(false);
-        gt_line("inside.vpid%lu.%s: %s then %s (%s)", vpid, i ? "cr3" : "invlpg", letter(l2_seen_gpr[RAX]),
-                letter(l2_seen_gpr[RCX]), ept_result());
+        gt_line("inside.vpid%lu.%s: %s then %s (%s)", vpid, i ? "cr3" : "invlpg",
+                letter(l2_seen_gpr[RAX]), letter(l2_seen_gpr[RCX]), ept_result());
     }
 }
 
@@ -167,11 +175,13 @@ static void refusals(void)
         gt_line("invvpid.type %lx: %d", types[i], ept_invvpid(types[i], 1, 0));
         gt_line("invvpid.type %lx vpid 0: %d", types[i], ept_invvpid(types[i], 0, 0));
         gt_line("invvpid.type %lx vpid high: %d", types[i], ept_invvpid(types[i], 0x10001, 0));
-        gt_line("invvpid.type %lx noncanonical: %d", types[i], ept_invvpid(types[i], 1, 0x800000000000));
+        gt_line("invvpid.type %lx noncanonical: %d", types[i],
+                ept_invvpid(types[i], 1, 0x800000000000));
     }
     for (unsigned bit = 0; bit < 64; bit++)
         if (bit < 12 || bit >= 40)
-            gt_line("invept.eptp bit %u: %d error %lu", bit, invept_raw(1, good ^ 1ul << bit, 0), vmx_get(V_INSN_ERROR));
+            gt_line("invept.eptp bit %u: %d error %lu", bit, invept_raw(1, good ^ 1ul << bit, 0),
+                    vmx_get(V_INSN_ERROR));
     gt_line("invept.all with garbage: %d", invept_raw(2, ~0ul, ~0ul));
     gt_line("invvpid.all with garbage address: %d", ept_invvpid(2, 0, ~0ul >> 1));
 }

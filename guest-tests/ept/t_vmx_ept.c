@@ -1,7 +1,8 @@
 /*
- * EPT under L2: every permission against every access, misconfigurations, leaves of all sizes, faults on the
- * guest's own page tables, A/D bits, EPTP checks, and unrestricted guests. L2's physical memory is the arena at
- * its own addresses, and, for guests without paging, the window at 64 KiB.
+ * EPT under L2: every permission against every access, misconfigurations, leaves of all sizes,
+ * faults on the guest's own page tables, A/D bits, EPTP checks, and unrestricted guests. L2's
+ * physical memory is the arena at its own addresses, and, for guests without paging, the
+ * window at 64 KiB.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -21,7 +22,9 @@ enum {
     INVEPT_ALL = 2,
 };
 #define EPTP (ARENA_AT(PG_EPML4) | EPTP_WB_4)
+/* clang-format off */
 #define SET_LEAF(PAGE, VALUE) PHYS(PG_EPT_ARENA, (PAGE) * 8u, VALUE)
+/* clang-format on */
 #define DATA_PAGE (PG_L2 + P_DATA)
 
 static void build(void)
@@ -42,7 +45,9 @@ static void build(void)
 /* INVEPT of all contexts: the tables were changed in memory. */
 static void invept(void)
 {
-    struct { u64 eptp, zero; } d = {0, 0};
+    struct {
+        u64 eptp, zero;
+    } d = {0, 0};
 
     __asm__ volatile("invept %0, %1" : : "m"(d), "r"((u64)INVEPT_ALL) : "memory", "cc");
 }
@@ -77,8 +82,12 @@ static void run(const struct l2_case *c, size_t n)
 /* Read, write, read-modify-write and fetch of the data page under each permission and leaf size. */
 static void matrix(enum l2_mode mode, u64 eptp_flags)
 {
-    static const struct { const char *name, *code; u8 len; } access[] = {
-        {"read", "\x8b\x00", 2}, {"write", "\x89\x00", 2}, {"modify", "\x01\x00", 2}, {"fetch", "\xff\xe0", 2}, {"push", "\x8b\xe0\x50", 3},
+    static const struct {
+        const char *name, *code;
+        u8 len;
+    } access[] = {
+        {"read", "\x8b\x00", 2},  {"write", "\x89\x00", 2},    {"modify", "\x01\x00", 2},
+        {"fetch", "\xff\xe0", 2}, {"push", "\x8b\xe0\x50", 3},
     };
     char name[48];
 
@@ -90,19 +99,22 @@ static void matrix(enum l2_mode mode, u64 eptp_flags)
             l2.f[VI_EPT_POINTER] |= eptp_flags;
             l2.gpr[RAX] = L2_AT(P_DATA) + 0x40;
             ((u64 *)arena(PG_EPT_ARENA))[DATA_PAGE] = ARENA_AT(DATA_PAGE) | EPTE_WB | rights;
-            gt_format(name, sizeof name, "%s_%c%c%c%s", access[a].name, rights & 1 ? 'r' : '-', rights & 2 ? 'w' : '-',
-                      rights & 4 ? 'x' : '-', eptp_flags ? "_ad" : "");
+            gt_format(name, sizeof name, "%s_%c%c%c%s", access[a].name, rights & 1 ? 'r' : '-',
+                      rights & 2 ? 'w' : '-', rights & 4 ? 'x' : '-', eptp_flags ? "_ad" : "");
             finish(name);
         }
     }
 }
 
-/* The same permissions one level up each time: the first access to suffer is L2's page walk or fetch. */
+/* The same permissions one level up each time: the first access to suffer is L2's
+ * page walk or fetch. */
 static void upper_levels(void)
 {
+    /* clang-format off */
     static const struct { const char *name; u32 page, index; } level[] = {
         {"pml4e", PG_EPML4, 0}, {"pdpte", PG_EPDPT, 0}, {"pde", PG_EPD, ARENA >> 21},
     };
+    /* clang-format on */
     char name[48];
 
     for (unsigned l = 0; l < 3; l++) {
@@ -120,48 +132,83 @@ static void upper_levels(void)
     }
 }
 
-#define READ "\x8b\x00"
-#define DATA REG(RAX, L2_AT(P_DATA))
+#define READ             "\x8b\x00"
+#define DATA             REG(RAX, L2_AT(P_DATA))
 #define DATA_LEAF(FLAGS) SET_LEAF(DATA_PAGE, ARENA_AT(DATA_PAGE) | (FLAGS))
-#define TABLE_LEAF(N, FLAGS) SET_LEAF(PG_L2_TABLES + (N), ARENA_AT(PG_L2_TABLES + (N)) | EPTE_WB | (FLAGS))
+#define TABLE_LEAF(N, FLAGS) \
+    SET_LEAF(PG_L2_TABLES + (N), ARENA_AT(PG_L2_TABLES + (N)) | EPTE_WB | (FLAGS))
 static const struct l2_case misconfigured[] = {
-    CASE("type 2", L2_64, READ, DATA, DATA_LEAF(2 << 3 | 7)), CASE("type 3", L2_64, READ, DATA, DATA_LEAF(3 << 3 | 7)),
-    CASE("type 7", L2_64, READ, DATA, DATA_LEAF(7 << 3 | 7)), CASE("type 0", L2_64, READ, DATA, DATA_LEAF(7)),
-    CASE("type 1", L2_64, READ, DATA, DATA_LEAF(1 << 3 | 7)), CASE("type 4", L2_64, READ, DATA, DATA_LEAF(4 << 3 | 7)), CASE("type 5", L2_64, READ, DATA, DATA_LEAF(5 << 3 | 7)),
-    CASE("ignore pat", L2_64, READ, DATA, DATA_LEAF(EPTE_WB | 0x40 | 7)), CASE("ignored bits", L2_64, READ, DATA, DATA_LEAF(EPTE_WB | 0x7ff0000000000c80 | 7)),
-    CASE("reserved 40", L2_64, READ, DATA, DATA_LEAF(1ul << 40 | EPTE_WB | 7)), CASE("reserved 51", L2_64, READ, DATA, DATA_LEAF(1ul << 51 | EPTE_WB | 7)),
+    CASE("type 2", L2_64, READ, DATA, DATA_LEAF(2 << 3 | 7)),
+    CASE("type 3", L2_64, READ, DATA, DATA_LEAF(3 << 3 | 7)),
+    CASE("type 7", L2_64, READ, DATA, DATA_LEAF(7 << 3 | 7)),
+    CASE("type 0", L2_64, READ, DATA, DATA_LEAF(7)),
+    CASE("type 1", L2_64, READ, DATA, DATA_LEAF(1 << 3 | 7)),
+    CASE("type 4", L2_64, READ, DATA, DATA_LEAF(4 << 3 | 7)),
+    CASE("type 5", L2_64, READ, DATA, DATA_LEAF(5 << 3 | 7)),
+    CASE("ignore pat", L2_64, READ, DATA, DATA_LEAF(EPTE_WB | 0x40 | 7)),
+    CASE("ignored bits", L2_64, READ, DATA, DATA_LEAF(EPTE_WB | 0x7ff0000000000c80 | 7)),
+    CASE("reserved 40", L2_64, READ, DATA, DATA_LEAF(1ul << 40 | EPTE_WB | 7)),
+    CASE("reserved 51", L2_64, READ, DATA, DATA_LEAF(1ul << 51 | EPTE_WB | 7)),
     CASE("reserved but absent", L2_64, READ, DATA, DATA_LEAF(1ul << 51 | EPTE_WB)),
-    CASE("pde reserved 3", L2_64, READ, DATA, PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA_AT(PG_EPT_ARENA) | 8 | 7)),
-    CASE("pde reserved 6", L2_64, READ, DATA, PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA_AT(PG_EPT_ARENA) | 0x40 | 7)),
+    CASE("pde reserved 3", L2_64, READ, DATA,
+         PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA_AT(PG_EPT_ARENA) | 8 | 7)),
+    CASE("pde reserved 6", L2_64, READ, DATA,
+         PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA_AT(PG_EPT_ARENA) | 0x40 | 7)),
     CASE("pdpte reserved 5", L2_64, READ, DATA, PHYS(PG_EPDPT, 0, ARENA_AT(PG_EPD) | 0x20 | 7)),
     CASE("pml4e large", L2_64, READ, DATA, PHYS(PG_EPML4, 0, ARENA_AT(PG_EPDPT) | 0x80 | 7)),
     CASE("pml4e width", L2_64, READ, DATA, PHYS(PG_EPML4, 0, 1ul << 45 | ARENA_AT(PG_EPDPT) | 7)),
 };
 static const struct l2_case walks[] = {
-    CASE("large 2m", L2_64, READ, DATA, PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA | EPTE_WB | EPTE_LARGE | 7)),
-    CASE("large 2m no write", L2_64, "\x89\x00", DATA, PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA | EPTE_WB | EPTE_LARGE | 5)),
+    CASE("large 2m", L2_64, READ, DATA,
+         PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA | EPTE_WB | EPTE_LARGE | 7)),
+    CASE("large 2m no write", L2_64, "\x89\x00", DATA,
+         PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA | EPTE_WB | EPTE_LARGE | 5)),
     CASE("large 1g", L2_64, READ, DATA, PHYS(PG_EPDPT, 0, EPTE_WB | EPTE_LARGE | 7)),
     CASE("large 1g", L2_32, READ, DATA, PHYS(PG_EPDPT, 0, EPTE_WB | EPTE_LARGE | 7)),
-    CASE("pml4 table unreadable", L2_64, READ, DATA, TABLE_LEAF(0, 0)), CASE("pdpt table execute-only", L2_64, READ, DATA, TABLE_LEAF(1, 4)),
-    CASE("pd table absent", L2_64, READ, DATA, TABLE_LEAF(2, 0)), CASE("pt table read-only", L2_64, READ, DATA, TABLE_LEAF(3, 1)),
-    CASE("pt table read-only, write", L2_64, "\x89\x00", DATA, TABLE_LEAF(3, 1)), CASE("pml4 table misconfigured", L2_64, READ, DATA, TABLE_LEAF(0, 2)),
-    CASE("pdpt absent", L2_PAE, READ, DATA, TABLE_LEAF(4, 0), SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 1)),
-    CASE("pdptes in the vmcs", L2_PAE, READ, DATA, SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 1)),
+    CASE("pml4 table unreadable", L2_64, READ, DATA, TABLE_LEAF(0, 0)),
+    CASE("pdpt table execute-only", L2_64, READ, DATA, TABLE_LEAF(1, 4)),
+    CASE("pd table absent", L2_64, READ, DATA, TABLE_LEAF(2, 0)),
+    CASE("pt table read-only", L2_64, READ, DATA, TABLE_LEAF(3, 1)),
+    CASE("pt table read-only, write", L2_64, "\x89\x00", DATA, TABLE_LEAF(3, 1)),
+    CASE("pml4 table misconfigured", L2_64, READ, DATA, TABLE_LEAF(0, 2)),
+    CASE("pdpt absent", L2_PAE, READ, DATA, TABLE_LEAF(4, 0),
+         SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 1)),
+    CASE("pdptes in the vmcs", L2_PAE, READ, DATA,
+         SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 1)),
     CASE("pdptes in the vmcs absent", L2_PAE, READ, DATA, SET(GUEST_PDPTE0, 0)),
-    CASE("pdptes in the vmcs reserved", L2_PAE, READ, DATA, SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 7)),
-    CASE("pd absent", L2_32, READ, DATA, TABLE_LEAF(5, 0)), CASE("code absent", L2_64, READ, DATA, SET_LEAF(PG_L2 + P_CODE, 0)),
-    CASE("guest fault first", L2_64, READ, REG(RAX, L2_AT(P_ABSENT)), DATA_LEAF(0)), CASE("guest write protection first", L2_64, "\x89\x00", REG(RAX, L2_AT(P_READ_ONLY)), SET_LEAF(PG_L2 + P_READ_ONLY, 0)),
-    CASE("idt absent", L2_64, "\x0f\x0b", SET(EXCEPTION_BITMAP, 0), SET_LEAF(PG_L2 + P_IDT64, 0)), CASE("stack absent in delivery", L2_64, "\xcd\x80", SET_LEAF(PG_L2 + P_STACK, 0)),
-    CASE("stack absent injected", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 13), SET(ENTRY_INTR_ERROR, 8), SET_LEAF(PG_L2 + P_STACK, 0)),
-    CASE("nmi injected stack absent", L2_64, "", INJECT(INTR_NMI | 2), SET_LEAF(PG_L2 + P_STACK, 0)), CASE("iret unblocks", L2_32, "\xcf", SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_RSP, L2_AT(P_DATA)), DATA_LEAF(0)),
-    CASE("beyond the width", L2_64, READ, DATA, PHYS(PG_L2_TABLES + 3, (16 + P_DATA) * 8, 0xff00000000 | 7)),
-    CASE("mov cr3 absent", L2_64, "\x0f\x22\xd8\x90", REG(RAX, 0x3000000)), CASE("invlpg never faults", L2_64, "\x0f\x01\x38", REG(RAX, 0x3000000)),
+    CASE("pdptes in the vmcs reserved", L2_PAE, READ, DATA,
+         SET(GUEST_PDPTE0, ARENA_AT(PG_L2_TABLES + 2) | 7)),
+    CASE("pd absent", L2_32, READ, DATA, TABLE_LEAF(5, 0)),
+    CASE("code absent", L2_64, READ, DATA, SET_LEAF(PG_L2 + P_CODE, 0)),
+    CASE("guest fault first", L2_64, READ, REG(RAX, L2_AT(P_ABSENT)), DATA_LEAF(0)),
+    CASE("guest write protection first", L2_64, "\x89\x00", REG(RAX, L2_AT(P_READ_ONLY)),
+         SET_LEAF(PG_L2 + P_READ_ONLY, 0)),
+    CASE("idt absent", L2_64, "\x0f\x0b", SET(EXCEPTION_BITMAP, 0), SET_LEAF(PG_L2 + P_IDT64, 0)),
+    CASE("stack absent in delivery", L2_64, "\xcd\x80", SET_LEAF(PG_L2 + P_STACK, 0)),
+    CASE("stack absent injected", L2_64, "", INJECT(INTR_HARD_EXC | INTR_ERROR_CODE | 13),
+         SET(ENTRY_INTR_ERROR, 8), SET_LEAF(PG_L2 + P_STACK, 0)),
+    CASE("nmi injected stack absent", L2_64, "", INJECT(INTR_NMI | 2),
+         SET_LEAF(PG_L2 + P_STACK, 0)),
+    CASE("iret unblocks", L2_32, "\xcf", SET(GUEST_INTERRUPTIBILITY, 8),
+         SET(GUEST_RSP, L2_AT(P_DATA)), DATA_LEAF(0)),
+    CASE("beyond the width", L2_64, READ, DATA,
+         PHYS(PG_L2_TABLES + 3, (16 + P_DATA) * 8, 0xff00000000 | 7)),
+    CASE("mov cr3 absent", L2_64, "\x0f\x22\xd8\x90", REG(RAX, 0x3000000)),
+    CASE("invlpg never faults", L2_64, "\x0f\x01\x38", REG(RAX, 0x3000000)),
 };
 static const struct l2_case pointers[] = {
-    CASE("type 0", L2_64, "", SET(EPT_POINTER, EPTP & ~7ul)), CASE("type 1", L2_64, "", SET(EPT_POINTER, (EPTP & ~7ul) | 1)), CASE("type 7", L2_64, "", OR(EPT_POINTER, 7)),
-    CASE("walk 3", L2_64, "", SET(EPT_POINTER, ARENA_AT(PG_EPML4) | 6 | 2 << 3)), CASE("walk 5", L2_64, "", SET(EPT_POINTER, ARENA_AT(PG_EPML4) | 6 | 4 << 3)),
-    CASE("bit 7", L2_64, "", OR(EPT_POINTER, 0x80)), CASE("bit 11", L2_64, "", OR(EPT_POINTER, 0x800)), CASE("bit 40", L2_64, "", OR(EPT_POINTER, 1ul << 40)), CASE("bit 63", L2_64, "", OR(EPT_POINTER, 1ul << 63)),
-    CASE("unrestricted without ept", L2_64, "", SET(PROC2_CTL, PROC2_UNRESTRICTED)), CASE("vpid 0", L2_64, "", OR(PROC2_CTL, PROC2_VPID)), CASE("vpid 1", L2_64, "", OR(PROC2_CTL, PROC2_VPID), SET(VPID, 1)),
+    CASE("type 0", L2_64, "", SET(EPT_POINTER, EPTP & ~7ul)),
+    CASE("type 1", L2_64, "", SET(EPT_POINTER, (EPTP & ~7ul) | 1)),
+    CASE("type 7", L2_64, "", OR(EPT_POINTER, 7)),
+    CASE("walk 3", L2_64, "", SET(EPT_POINTER, ARENA_AT(PG_EPML4) | 6 | 2 << 3)),
+    CASE("walk 5", L2_64, "", SET(EPT_POINTER, ARENA_AT(PG_EPML4) | 6 | 4 << 3)),
+    CASE("bit 7", L2_64, "", OR(EPT_POINTER, 0x80)),
+    CASE("bit 11", L2_64, "", OR(EPT_POINTER, 0x800)),
+    CASE("bit 40", L2_64, "", OR(EPT_POINTER, 1ul << 40)),
+    CASE("bit 63", L2_64, "", OR(EPT_POINTER, 1ul << 63)),
+    CASE("unrestricted without ept", L2_64, "", SET(PROC2_CTL, PROC2_UNRESTRICTED)),
+    CASE("vpid 0", L2_64, "", OR(PROC2_CTL, PROC2_VPID)),
+    CASE("vpid 1", L2_64, "", OR(PROC2_CTL, PROC2_VPID), SET(VPID, 1)),
     CASE("eptp unused", L2_64, "", SET(PROC2_CTL, 0), SET(EPT_POINTER, ~0ul)),
 };
 
@@ -176,13 +223,16 @@ static void accessed_dirty(const char *name, const char *code, size_t len, u64 f
     l2.f[VI_EPT_POINTER] |= flags;
     l2.gpr[RAX] = L2_AT(P_DATA);
     finish(name);
-    gt_line("ad.%s: data %lx table %lx code %lx spare %lx pde %lx pml4e %lx", name, leaf[DATA_PAGE] >> 8 & 3,
-            leaf[PG_L2_TABLES + 3] >> 8 & 3, leaf[PG_L2 + P_CODE] >> 8 & 3, leaf[PG_L2 + P_SPARE] >> 8 & 3,
+    gt_line("ad.%s: data %lx table %lx code %lx spare %lx pde %lx pml4e %lx", name,
+            leaf[DATA_PAGE] >> 8 & 3, leaf[PG_L2_TABLES + 3] >> 8 & 3,
+            leaf[PG_L2 + P_CODE] >> 8 & 3, leaf[PG_L2 + P_SPARE] >> 8 & 3,
             ((u64 *)arena(PG_EPD))[ARENA >> 21] >> 8 & 3, *(u64 *)arena(PG_EPML4) >> 8 & 3);
 }
 
-/* Without paging: real mode and flat protected mode; linear is physical, and EPT maps the window there. */
-static void unpaged(const char *name, u64 cr0, enum l2_mode like, u64 proc2, const char *code, size_t len)
+/* Without paging: real mode and flat protected mode; linear is physical, and EPT maps
+ * the window there. */
+static void unpaged(const char *name, u64 cr0, enum l2_mode like, u64 proc2, const char *code,
+                    size_t len)
 {
     l2_world(like);
     ept_on();
@@ -193,7 +243,8 @@ static void unpaged(const char *name, u64 cr0, enum l2_mode like, u64 proc2, con
     if (!(cr0 & CR0_PE))
         l2.f[VI_GUEST_CS_AR] = 0x9b;
     if (!(cr0 & CR0_PE)) /* the segments of virtual-8086 mode have the right bases */
-        l2.f[VI_GUEST_SS_AR] = l2.f[VI_GUEST_DS_AR] = l2.f[VI_GUEST_ES_AR] = l2.f[VI_GUEST_FS_AR] = l2.f[VI_GUEST_GS_AR] = 0x93;
+        l2.f[VI_GUEST_SS_AR] = l2.f[VI_GUEST_DS_AR] = l2.f[VI_GUEST_ES_AR] = l2.f[VI_GUEST_FS_AR] =
+            l2.f[VI_GUEST_GS_AR] = 0x93;
     finish(name);
 }
 
@@ -204,10 +255,12 @@ static void unrestricted(void)
     unpaged("real not allowed", 0, L2_V86, 0, "", 0);
     unpaged("real memory", 0, L2_V86, PROC2_UNRESTRICTED, "\xc7\x06\x00\x10\x34\x12", 6);
     unpaged("real push", 0, L2_V86, PROC2_UNRESTRICTED, "\x68\x77\x77", 3);
-    unpaged("real to protected", 0, L2_V86, PROC2_UNRESTRICTED, "\x0f\x20\xc0\x0c\x01\x0f\x22\xc0", 8);
+    unpaged("real to protected", 0, L2_V86, PROC2_UNRESTRICTED, "\x0f\x20\xc0\x0c\x01\x0f\x22\xc0",
+            8);
     unpaged("flat", CR0_PE, L2_32, PROC2_UNRESTRICTED, "\xa1\x00\x10\x01\x00", 5);
     unpaged("flat absent", CR0_PE, L2_32, PROC2_UNRESTRICTED, "\xa1\x00\x00\x50\x00", 5);
-    unpaged("flat to paged", CR0_PE, L2_32, PROC2_UNRESTRICTED, "\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0", 11);
+    unpaged("flat to paged", CR0_PE, L2_32, PROC2_UNRESTRICTED,
+            "\x0f\x20\xc0\x0d\x00\x00\x00\x80\x0f\x22\xc0", 11);
     unpaged("pg without pe", CR0_PG, L2_V86, PROC2_UNRESTRICTED, "", 0);
     /* CAVEAT(bochs-ia32e-unpaged) */
     unpaged("long mode unpaged", CR0_PE, L2_64, PROC2_UNRESTRICTED, "", 0);

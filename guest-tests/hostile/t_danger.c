@@ -1,8 +1,8 @@
 /*
  * The MSRs by which L1 could reach L0 or change memory under it: APIC_BASE, MTRRs, DS_AREA,
- * microcode update, SMM monitor, performance counters, and what a guest must not reach. What L1 may do works as on the bare CPU;
- * what aims at Nidus's memory is contained. Lines about that memory are the same bare, where
- * there is none: they say that the program lives on.
+ * microcode update, SMM monitor, performance counters, and what a guest must not reach. What L1 may
+ * do works as on the bare CPU; what aims at Nidus's memory is contained. Lines about that memory
+ * are the same bare, where there is none: they say that the program lives on.
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_hole.h"
@@ -45,8 +45,8 @@ static void apic_base(void)
             gt_apic_read(GT_APIC_VERSION) == version);
     for (size_t i = 0; i < ARRAY_LEN(bases); i++) {
         const char *what = write_msr(MSR_IA32_APIC_BASE, (old & 0xfff) | bases[i]);
-        bool there = gt_exc.vector == GT_NONE &&
-                     *(volatile u32 *)(bases[i] + GT_APIC_VERSION) == version;
+        bool there =
+            gt_exc.vector == GT_NONE && *(volatile u32 *)(bases[i] + GT_APIC_VERSION) == version;
 
         gt_wrmsr(MSR_IA32_APIC_BASE, old);
         gt_line("apic_base %lx: %s answers %u", bases[i], what, there);
@@ -71,8 +71,7 @@ static void apic_base_on_hole(void)
     write_msr(MSR_IA32_APIC_BASE, (old & 0xfff) | (hole.base + hole.size - 4096));
     gt_cpuid(0, 0);
     gt_wrmsr(MSR_IA32_APIC_BASE, old);
-    gt_line("apic_base on the hole: version at home %u",
-            gt_apic_read(GT_APIC_VERSION) == version);
+    gt_line("apic_base on the hole: version at home %u", gt_apic_read(GT_APIC_VERSION) == version);
 }
 
 /* Buffers of the processor's own accord, aimed at L0: the addresses may be stored, nothing may
@@ -101,18 +100,18 @@ static void stores_into_hole(void)
     gt_line("pebs_enable 0: %s", write_msr(MSR_IA32_PEBS_ENABLE, 0));
 }
 
-/* What would act in root mode, or by a physical address, is out of reach; what would change L0's own
- * tables and leaves does not get to the CPU. */
+/* What would act in root mode, or by a physical address, is out of reach; what would change L0's
+ * own tables and leaves does not get to the CPU. */
 static void out_of_reach(void)
 {
     static const struct {
         u32 msr;
         u64 v;
     } rows[] = {
-        {0x33, 1ul << 29},  /* TEST_CTRL: split locks fault */
-        {0x17d1, 1},        /* HW_FEEDBACK_CONFIG; its pointer is above */
-        {0x14ce, 1},        /* LBR_CTL */
-        {0x982, 2},         /* TME_ACTIVATE */
+        {0x33, 1ul << 29},       /* TEST_CTRL: split locks fault */
+        {0x17d1, 1},             /* HW_FEEDBACK_CONFIG; its pointer is above */
+        {0x14ce, 1},             /* LBR_CTL */
+        {0x982, 2},              /* TME_ACTIVATE */
         {MSR_IA32_XSS, 1u << 8}, /* processor trace by XRSTORS */
         {MSR_IA32_XSS, 1u << 11},
         {0x6a2, 1},         /* S_CET */
@@ -128,7 +127,8 @@ static void out_of_reach(void)
         gt_check(gt_exc.vector == VEC_GP, "msr %x=%lx: #GP", rows[i].msr, rows[i].v);
     }
     gt_line("misc_enable: %s", write_msr(MSR_IA32_MISC_ENABLE, misc | 1ul << 34 | 1ul << 22));
-    gt_line("misc_enable: leaves %u nx %u", gt_cpuid(0, 0).eax == leaves, gt_cpuid(0x80000001, 0).edx == extended);
+    gt_line("misc_enable: leaves %u nx %u", gt_cpuid(0, 0).eax == leaves,
+            gt_cpuid(0x80000001, 0).edx == extended);
     write_msr(MSR_IA32_MISC_ENABLE, misc);
 }
 
@@ -178,8 +178,7 @@ static void mtrrs(void)
     }
     gt_wrmsr(MSR_IA32_MTRR_DEF_TYPE, def);
     for (u64 type = 0; type < 8; type++) {
-        const char *what =
-            write_msr(MSR_IA32_MTRR_PHYSBASE0 + 14, ((u64)words & ~0xffful) | type);
+        const char *what = write_msr(MSR_IA32_MTRR_PHYSBASE0 + 14, ((u64)words & ~0xffful) | type);
 
         gt_line("mtrr type %lx: %s", type, what);
         if (gt_exc.vector != GT_NONE)
@@ -242,8 +241,7 @@ static void feature_control(void)
 {
     u64 v = 0;
 
-    gt_line("owned.feature_control: read %s %lx", read_msr(MSR_IA32_FEATURE_CONTROL, &v),
-            v & 7);
+    gt_line("owned.feature_control: read %s %lx", read_msr(MSR_IA32_FEATURE_CONTROL, &v), v & 7);
     gt_line("owned.feature_control_write: %s",
             v & 1 ? write_msr(MSR_IA32_FEATURE_CONTROL, v) : "not tried");
 }

@@ -1,7 +1,8 @@
 /*
- * MOV to CR0 and CR4 that change a bit which a hypervisor below must own (NE, VMXE), under TF, RF, a breakpoint on the
- * instruction, and behind MOV SS and STI: one that has the instruction executed again must not trap early, nor break twice.
- * SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition", SDM 3B 18.3.1.4 "Single-Step Exception Condition"
+ * MOV to CR0 and CR4 that change a bit which a hypervisor below must own (NE, VMXE), under TF, RF,
+ * a breakpoint on the instruction, and behind MOV SS and STI: one that has the instruction executed
+ * again must not trap early, nor break twice. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception
+ * Condition", SDM 3B 18.3.1.4 "Single-Step Exception Condition"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l1.h"
@@ -22,8 +23,9 @@ static void one(const char *name, const char *code, size_t len, u64 rax, u64 fla
     gt_write_dr7(dr7);
     l1_run(&f, code, len);
     gt_write_dr7(0x400);
-    gt_line("%s flags %lx dr7 %lx: %s dr6 %lx rip+%lx flags %lx cr0 %lx cr4 %lx", name, flags, dr7, l1_result(), l1_trap.dr6,
-            l1_trap.rip - L1_CODE_AT, l1_trap.rflags, gt_read_cr0() ^ cr0, gt_read_cr4() ^ cr4);
+    gt_line("%s flags %lx dr7 %lx: %s dr6 %lx rip+%lx flags %lx cr0 %lx cr4 %lx", name, flags, dr7,
+            l1_result(), l1_trap.dr6, l1_trap.rip - L1_CODE_AT, l1_trap.rflags, gt_read_cr0() ^ cr0,
+            gt_read_cr4() ^ cr4);
     gt_write_cr0(cr0);
     gt_write_cr4(cr4);
 }

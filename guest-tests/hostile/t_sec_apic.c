@@ -1,7 +1,8 @@
 /*
- * The local APIC moved over a page of L1's RAM, whose address L1 then hands to VMX instructions and a VMCS: a hypervisor
- * below must not take that page for memory, nor write the APIC's registers as if they were. What the CPU itself does
- * there is the APIC's business, so bare only what is certain is done; CAVEAT(apic-page-operand) tells the rest.
+ * The local APIC moved over a page of L1's RAM, whose address L1 then hands to VMX instructions and
+ * a VMCS: a hypervisor below must not take that page for memory, nor write the APIC's registers as
+ * if they were. What the CPU itself does there is the APIC's business, so bare only what is certain
+ * is done; CAVEAT(apic-page-operand) tells the rest.
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/vmx.h"
@@ -16,7 +17,8 @@ static void move_to(u64 base)
     gt_wrmsr(MSR_IA32_APIC_BASE, base | (home & 0xfff));
 }
 
-/* VMX instructions with an operand in the page: an answer, and the APIC's registers as they were. */
+/* VMX instructions with an operand in the page: an answer, and the APIC's registers
+ * as they were. */
 static void operands(u32 version)
 {
     volatile u32 *apic = (u32 *)page;
@@ -35,7 +37,8 @@ static void bitmaps(void)
 {
     l2_world(L2_64);
     l2_code("\xe6\x80\x0f\x32", 4);
-    l2.f[VI_PROC_CTL] = (l2.f[VI_PROC_CTL] & ~(u64)PROC_UNCOND_IO) | PROC_IO_BITMAPS | PROC_MSR_BITMAPS;
+    l2.f[VI_PROC_CTL] =
+        (l2.f[VI_PROC_CTL] & ~(u64)PROC_UNCOND_IO) | PROC_IO_BITMAPS | PROC_MSR_BITMAPS;
     l2.f[VI_IO_BITMAP_A] = l2.f[VI_IO_BITMAP_B] = l2.f[VI_MSR_BITMAP] = page;
     l2_write();
     move_to(page);
@@ -58,7 +61,8 @@ TEST_MAIN(sec_apic)
         move_to(page);
         operands(version);
         move_to(home & ~0xffful);
-        gt_line("memory behind it: %d", *(volatile u32 *)page == ((u32)gt_rdmsr(MSR_VMX_BASIC) & 0x7fffffff));
+        gt_line("memory behind it: %d",
+                *(volatile u32 *)page == ((u32)gt_rdmsr(MSR_VMX_BASIC) & 0x7fffffff));
         if (gt_under_nidus())
             bitmaps();
         gt_line("version at home: %d", gt_apic_read(GT_APIC_VERSION) == version);

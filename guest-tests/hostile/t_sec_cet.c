@@ -1,8 +1,8 @@
 /*
- * CR4.CET in the host and guest state of a VM entry, with CR0.WP and without: a host state that no entry takes
- * would be L1's own after the exit. On a CPU without CET, or where a hypervisor hides it, the fixed bits refuse all of
- * it; with CET (a model such as tigerlake, bare) WP decides.
- * SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP"
+ * CR4.CET in the host and guest state of a VM entry, with CR0.WP and without: a host state that no
+ * entry takes would be L1's own after the exit. On a CPU without CET, or where a hypervisor hides
+ * it, the fixed bits refuse all of it; with CET (a model such as tigerlake, bare) WP decides. SDM
+ * 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -30,7 +30,8 @@ static void entry(const char *what, unsigned cr4_field, unsigned cr0_field, bool
     l2_write();
     out = l2_enter(false);
     gt_write_cr4(gt_read_cr4() & ~CR4_CET);
-    gt_line("%s: %s error %lu reason %lx", what, out == L2_EXIT ? "exit" : "vmfail", out == L2_EXIT ? 0 : l2_seen[VI_INSN_ERROR],
+    gt_line("%s: %s error %lu reason %lx", what, out == L2_EXIT ? "exit" : "vmfail",
+            out == L2_EXIT ? 0 : l2_seen[VI_INSN_ERROR],
             out == L2_EXIT ? l2_seen[VI_EXIT_REASON] : 0);
     if (legal)
         gt_check(out == L2_EXIT && l2_seen[VI_EXIT_REASON] == 18, "%s: taken", what);

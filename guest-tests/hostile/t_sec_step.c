@@ -1,8 +1,9 @@
 /*
- * The VM-entry MSR-load area changes IA32_DEBUGCTL.BTF, while STI, MOV SS or HLT hold back L2's single-step trap. The rule that
- * BS agrees with TF and BTF is about the field, and was kept; a hypervisor below that has the area's value in the field of
- * its own VMCS must not have it refused. What then becomes of the trap is CAVEAT(pending-bs-btf-left).
- * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State", SDM 3C 27.4 "Loading MSRs"
+ * The VM-entry MSR-load area changes IA32_DEBUGCTL.BTF, while STI, MOV SS or HLT hold back L2's
+ * single-step trap. The rule that BS agrees with TF and BTF is about the field, and was kept; a
+ * hypervisor below that has the area's value in the field of its own VMCS must not have it refused.
+ * What then becomes of the trap is CAVEAT(pending-bs-btf-left). SDM 3C 27.3.1.5 "Checks on Guest
+ * Non-Register State", SDM 3C 27.4 "Loading MSRs"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -1,17 +1,19 @@
 /*
- * L2 lowers its TPR by a plain store to its virtual-APIC page, which L1 has mapped for it. That is no exit; but an entry refuses
- * a TPR threshold above VTPR, or exits at once: so a hypervisor below that has business of its own with the next instruction
- * (an RDMSR that it sees for the first time) must not enter L2 with that threshold. SDM 3C 27.2.1.1 "VM-Execution Control Fields"
+ * L2 lowers its TPR by a plain store to its virtual-APIC page, which L1 has mapped for it. That is
+ * no exit; but an entry refuses a TPR threshold above VTPR, or exits at once: so a hypervisor below
+ * that has business of its own with the next instruction (an RDMSR that it sees for the first time)
+ * must not enter L2 with that threshold. SDM 3C 27.2.1.1 "VM-Execution Control Fields"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define LOWER "\xc7\x03\x00\x00\x00\x00\x0f\x32" /* MOV DWORD [RBX], 0; RDMSR */
-#define RAISE "\xc7\x03\x90\x00\x00\x00"         /* MOV DWORD [RBX], 0x90 */
-#define MOV_CR8 "\x44\x0f\x22\xc7"               /* MOV CR8, RDI */
+#define LOWER   "\xc7\x03\x00\x00\x00\x00\x0f\x32" /* MOV DWORD [RBX], 0; RDMSR */
+#define RAISE   "\xc7\x03\x90\x00\x00\x00"         /* MOV DWORD [RBX], 0x90 */
+#define MOV_CR8 "\x44\x0f\x22\xc7"                 /* MOV CR8, RDI */
 
-static void run(const char *name, enum l2_mode mode, const char *code, size_t len, u32 msr, u32 proc2)
+static void run(const char *name, enum l2_mode mode, const char *code, size_t len, u32 msr,
+                u32 proc2)
 {
     l2_world(mode);
     l2_code(code, len);
@@ -26,8 +28,8 @@ static void run(const char *name, enum l2_mode mode, const char *code, size_t le
     l2.f[VI_TPR_THRESHOLD] = 5;
     l2_write();
     l2_enter(false);
-    gt_line("%s.%s: %s vtpr %x threshold %lx", l2_mode_name[mode], name, l2_text(), ((u32 *)arena(PG_L2 + P_DATA))[0x20],
-            l2_seen[VI_TPR_THRESHOLD]);
+    gt_line("%s.%s: %s vtpr %x threshold %lx", l2_mode_name[mode], name, l2_text(),
+            ((u32 *)arena(PG_L2 + P_DATA))[0x20], l2_seen[VI_TPR_THRESHOLD]);
 }
 #define RUN(NAME, MODE, CODE, MSR, PROC2) run(NAME, MODE, CODE, sizeof(CODE) - 1, MSR, PROC2)
 
@@ -44,7 +46,8 @@ TEST_MAIN(sec_vtpr)
         if (vmx_has2(PROC2_APIC_ACCESS))
             RUN("access page", L2_64, LOWER, MSR_EFER64, PROC2_APIC_ACCESS);
         RUN("as before", L2_64, MOV_CR8, 0, 0);
-        RUN("raised", L2_64, LOWER RAISE "\xb9\x01\x01\x00\xc0\x0f\x32" MOV_CR8, 0x10, 0); /* RDMSR of GS_BASE between */
+        /* RDMSR of GS_BASE between */
+        RUN("raised", L2_64, LOWER RAISE "\xb9\x01\x01\x00\xc0\x0f\x32" MOV_CR8, 0x10, 0);
     }
     vmx_end();
 }

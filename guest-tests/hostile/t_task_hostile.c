@@ -1,13 +1,15 @@
 /*
- * Task switches that L1 has prepared to hurt whoever does them for it. The processor checks gate, selector,
- * descriptor and limit and then leaves the rest to L0: none of it may end in a state that cannot be entered.
- * SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
+ * Task switches that L1 has prepared to hurt whoever does them for it. The processor checks gate,
+ * selector, descriptor and limit and then leaves the rest to L0: none of it may end in a state that
+ * cannot be entered. SDM 3A 7.3 "Task Switching", SDM 3C 26.4.2 "Treatment of Task Switches"
  */
 #include "guest-tests/lib/gt_task.h"
 #include "hv/arch/cpu.h"
 
 #define NEW(NAME) gt_mode_task_new_##NAME##32, gt_mode_task_new_##NAME##16
+/* clang-format off */
 #define JMP(NAME, PREPARE) {NAME, "jmp", gt_mode_task_jmp32, NULL, NEW(ud), PREPARE}
+/* clang-format on */
 
 static u64 *bad_pdptes;
 

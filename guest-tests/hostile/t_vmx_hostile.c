@@ -54,16 +54,18 @@ static void vmxon_at(const char *where, u64 at)
 
 /* ---- addresses inside a VMCS ------------------------------------------------------------ */
 
-#define IO_MAPS CLEAR(PROC_CTL, PROC_UNCOND_IO), OR(PROC_CTL, PROC_IO_BITMAPS)
-#define OUT_80     "\xe6\x80"
-#define READ_MSR   "\x0f\x32"
+#define IO_MAPS  CLEAR(PROC_CTL, PROC_UNCOND_IO), OR(PROC_CTL, PROC_IO_BITMAPS)
+#define OUT_80   "\xe6\x80"
+#define READ_MSR "\x0f\x32"
 
 static const struct l2_case nowhere[] = {
     CASE("io a nowhere", L2_64, OUT_80, IO_MAPS, SET(IO_BITMAP_A, NOWHERE)),
     CASE("io b nowhere", L2_64, OUT_80, IO_MAPS, SET(IO_BITMAP_B, NOWHERE)),
     CASE("io top", L2_64, OUT_80, IO_MAPS, SET(IO_BITMAP_A, TOP)),
-    CASE("msr bitmap nowhere", L2_64, READ_MSR, OR(PROC_CTL, PROC_MSR_BITMAPS), SET(MSR_BITMAP, NOWHERE), REG(RCX, 0x10)),
-    CASE("entry msr list nowhere", L2_64, "", SET(ENTRY_MSR_LOAD_COUNT, 1), SET(ENTRY_MSR_LOAD_ADDR, NOWHERE)),
+    CASE("msr bitmap nowhere", L2_64, READ_MSR, OR(PROC_CTL, PROC_MSR_BITMAPS),
+         SET(MSR_BITMAP, NOWHERE), REG(RCX, 0x10)),
+    CASE("entry msr list nowhere", L2_64, "", SET(ENTRY_MSR_LOAD_COUNT, 1),
+         SET(ENTRY_MSR_LOAD_ADDR, NOWHERE)),
     CASE("link nowhere", L2_64, "", SET(VMCS_LINK_PTR, NOWHERE)),
     CASE("link top", L2_64, "", SET(VMCS_LINK_PTR, TOP)),
     CASE("afterwards", L2_64, ""),

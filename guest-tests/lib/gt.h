@@ -25,12 +25,12 @@
  * freed. Boot services may set IF: call them between gt_firmware_enter() and
  * gt_firmware_leave().
  */
-#define TEST_MAIN(NAME)                                                                        \
-    static void test_body(void);                                                               \
-    EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)                                \
-    {                                                                                          \
-        return gt_run(image, st, #NAME, test_body);                                            \
-    }                                                                                          \
+#define TEST_MAIN(NAME)                                         \
+    static void test_body(void);                                \
+    EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st) \
+    {                                                           \
+        return gt_run(image, st, #NAME, test_body);             \
+    }                                                           \
     static void test_body(void)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
@@ -54,7 +54,8 @@ const char *gt_args(void);
 void gt_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void gt_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void gt_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* From now on gt_line gives its text to take instead of printing it; NULL ends that. gt_fail prints. */
+/* From now on gt_line gives its text to take instead of printing it; NULL ends that.
+ * gt_fail prints. */
 void gt_lines_to(void (*take)(const char *text));
 /* Formats into buf (always terminated); returns the length. */
 size_t gt_format(char *buf, size_t size, const char *fmt, ...)
@@ -94,10 +95,10 @@ extern volatile struct gt_exc gt_exc GT_HIDDEN;
 extern volatile struct gt_armed gt_armed GT_HIDDEN;
 
 #define GT_CLOBBERS "r11", "memory", "cc"
-#define GT_TRY_HEAD                                                                            \
-    "movq $0x100, gt_exc(%%rip)\n\t"                                                           \
-    "lea 771f(%%rip), %%r11\n\tmov %%r11, gt_armed(%%rip)\n\t"                                 \
-    "lea 772f(%%rip), %%r11\n\tmov %%r11, gt_armed+8(%%rip)\n\t"                               \
+#define GT_TRY_HEAD                                              \
+    "movq $0x100, gt_exc(%%rip)\n\t"                             \
+    "lea 771f(%%rip), %%r11\n\tmov %%r11, gt_armed(%%rip)\n\t"   \
+    "lea 772f(%%rip), %%r11\n\tmov %%r11, gt_armed+8(%%rip)\n\t" \
     "mov %%rsp, gt_armed+16(%%rip)\n771:\t"
 #define GT_TRY_TAIL       "\n772:\tmovq $0, gt_armed(%%rip)"
 #define GT_TRY(INSN, ...) __asm__ volatile(GT_TRY_HEAD INSN GT_TRY_TAIL __VA_ARGS__)
@@ -158,8 +159,7 @@ extern u64 *gt_idt;             /* 256 gates of 16 bytes */
  */
 u64 gt_descriptor(u32 base, u32 limit, unsigned access, unsigned flags);
 void gt_load_tr_limit(u32 limit); /* gt_load_tr() with another TSS limit, below 4096 */
-void gt_load_tr(
-    void); /* LTR of GT_TSS; again only after clearing its busy bit, which this does */
+void gt_load_tr(void); /* LTR of GT_TSS; again only after clearing its busy bit, which this does */
 void gt_gate(unsigned vector, void *handler, u16 cs, unsigned access, unsigned ist);
 void gt_gate_default(unsigned vector); /* the library's stub again; access 0x8e, IST 0 */
 

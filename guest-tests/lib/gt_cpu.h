@@ -51,16 +51,16 @@ static inline u64 gt_rdtsc(void)
     return (u64)hi << 32 | lo;
 }
 
-#define GT_REGISTER(NAME)                                                                      \
-    static inline u64 gt_read_##NAME(void)                                                     \
-    {                                                                                          \
-        u64 v;                                                                                 \
-        __asm__ volatile("mov %%" #NAME ", %0" : "=r"(v) : : "memory");                        \
-        return v;                                                                              \
-    }                                                                                          \
-    static inline void gt_write_##NAME(u64 v)                                                  \
-    {                                                                                          \
-        __asm__ volatile("mov %0, %%" #NAME : : "r"(v) : "memory");                            \
+#define GT_REGISTER(NAME)                                               \
+    static inline u64 gt_read_##NAME(void)                              \
+    {                                                                   \
+        u64 v;                                                          \
+        __asm__ volatile("mov %%" #NAME ", %0" : "=r"(v) : : "memory"); \
+        return v;                                                       \
+    }                                                                   \
+    static inline void gt_write_##NAME(u64 v)                           \
+    {                                                                   \
+        __asm__ volatile("mov %0, %%" #NAME : : "r"(v) : "memory");     \
     }
 GT_REGISTER(cr0)
 GT_REGISTER(cr2)
@@ -75,12 +75,12 @@ GT_REGISTER(dr6)
 GT_REGISTER(dr7)
 #undef GT_REGISTER
 
-#define GT_SELECTOR(NAME)                                                                      \
-    static inline u16 gt_read_##NAME(void)                                                     \
-    {                                                                                          \
-        u16 v;                                                                                 \
-        __asm__ volatile("mov %%" #NAME ", %0" : "=r"(v));                                     \
-        return v;                                                                              \
+#define GT_SELECTOR(NAME)                                  \
+    static inline u16 gt_read_##NAME(void)                 \
+    {                                                      \
+        u16 v;                                             \
+        __asm__ volatile("mov %%" #NAME ", %0" : "=r"(v)); \
+        return v;                                          \
     }
 GT_SELECTOR(cs)
 GT_SELECTOR(ds)
@@ -90,16 +90,16 @@ GT_SELECTOR(gs)
 GT_SELECTOR(ss)
 #undef GT_SELECTOR
 
-#define GT_PORT(NAME, TYPE, REG)                                                               \
-    static inline TYPE gt_in##NAME(u16 port)                                                   \
-    {                                                                                          \
-        TYPE v;                                                                                \
-        __asm__ volatile("in" #NAME " %w1, %" #REG "0" : "=a"(v) : "Nd"(port));                \
-        return v;                                                                              \
-    }                                                                                          \
-    static inline void gt_out##NAME(u16 port, TYPE v)                                          \
-    {                                                                                          \
-        __asm__ volatile("out" #NAME " %" #REG "0, %w1" : : "a"(v), "Nd"(port) : "memory");    \
+#define GT_PORT(NAME, TYPE, REG)                                                            \
+    static inline TYPE gt_in##NAME(u16 port)                                                \
+    {                                                                                       \
+        TYPE v;                                                                             \
+        __asm__ volatile("in" #NAME " %w1, %" #REG "0" : "=a"(v) : "Nd"(port));             \
+        return v;                                                                           \
+    }                                                                                       \
+    static inline void gt_out##NAME(u16 port, TYPE v)                                       \
+    {                                                                                       \
+        __asm__ volatile("out" #NAME " %" #REG "0, %w1" : : "a"(v), "Nd"(port) : "memory"); \
     }
 GT_PORT(b, u8, b)
 GT_PORT(w, u16, w)

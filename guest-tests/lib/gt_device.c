@@ -25,9 +25,11 @@ enum {
     SPURIOUS = 0xff,
 };
 
+/* clang-format off */
 static const u16 kept_registers[] = {
     GT_APIC_TPR,       GT_APIC_SVR,       GT_APIC_LVT_TIMER,    GT_APIC_LVT_LINT0,
     GT_APIC_LVT_LINT1, GT_APIC_LVT_ERROR, GT_APIC_TIMER_DIVIDE, GT_APIC_TIMER_INITIAL};
+/* clang-format on */
 static u32 kept[ARRAY_LEN(kept_registers)], kept_ioapic[2];
 static u16 kept_mask;
 
@@ -61,8 +63,7 @@ void gt_ioapic_write(u32 index, u32 v)
 void gt_ioapic_pit(u32 low)
 {
     gt_ioapic_write(IOAPIC_TABLE + 2 * IOAPIC_PIT_PIN, GT_APIC_MASKED);
-    gt_ioapic_write(IOAPIC_TABLE + 2 * IOAPIC_PIT_PIN + 1,
-                    gt_apic_read(GT_APIC_ID) & 0xff000000);
+    gt_ioapic_write(IOAPIC_TABLE + 2 * IOAPIC_PIT_PIN + 1, gt_apic_read(GT_APIC_ID) & 0xff000000);
     gt_ioapic_write(IOAPIC_TABLE + 2 * IOAPIC_PIT_PIN, low);
 }
 

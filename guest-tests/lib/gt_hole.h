@@ -7,8 +7,7 @@
 
 struct gt_hole {
     u64 base, size;
-    bool
-        real; /* else a 2 MiB block of the test's own, so that bare runs do the same accesses */
+    bool real; /* else a 2 MiB block of the test's own, so that bare runs do the same accesses */
 };
 
 /* The largest 2 MiB aligned EfiReservedMemoryType block under Nidus; memory of the pool

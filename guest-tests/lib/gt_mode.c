@@ -111,8 +111,7 @@ void gt_mode_default_gates(void)
     for (u32 v = 0; v < 32; v++) {
         u32 at = linear(gt_mode_stubs32) + v * STUB;
 
-        idt[v] =
-            (u64)(at & 0xffff) | (u64)GT_CODE32 << 16 | 0x8eull << 40 | (u64)(at >> 16) << 48;
+        idt[v] = (u64)(at & 0xffff) | (u64)GT_CODE32 << 16 | 0x8eull << 40 | (u64)(at >> 16) << 48;
     }
 }
 
@@ -154,8 +153,7 @@ static void build_block(void)
     set_far(b->far_p16, offset(gt_mode_p16), GT_MODE_CODE16);
     set_far(b->far_flat, linear(gt_mode_flat), GT_CODE32);
     b->far_real[0] = offset(gt_mode_real) | b->base >> 4 << 16;
-    b->idt32[0] = (GT_MODE_GATES * 8 - 1) | (b->base + IDT_AT)
-                                                << 16; /* limit, base: six bytes */
+    b->idt32[0] = (GT_MODE_GATES * 8 - 1) | (b->base + IDT_AT) << 16; /* limit, base: six bytes */
     b->idt32[1] = (b->base + IDT_AT) >> 16;
     gt_mode_use_ivt(b->base + IVT_AT);
 }
@@ -164,8 +162,7 @@ void gt_mode_prepare(void)
 {
     char *segment = gt_mode_segment();
 
-    gt_check(gt_mode_block_end - gt_mode_start == sizeof *block,
-             "mode: struct and struc differ");
+    gt_check(gt_mode_block_end - gt_mode_start == sizeof *block, "mode: struct and struc differ");
     gt_check(gt_mode_end - gt_mode_start < IDT_AT, "mode: the block is too long");
     CopyMem(segment, (void *)gt_mode_start, (UINTN)(gt_mode_end - gt_mode_start));
     block = (struct gt_mode_block *)segment;

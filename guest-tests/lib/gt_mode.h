@@ -44,7 +44,7 @@ struct gt_mode_block {
     u64 rsp64, ret64;
 };
 
-#define GT_MODE_SNIPPET(NAME)                                                                  \
+#define GT_MODE_SNIPPET(NAME) \
     extern const char gt_mode_##NAME##32 [] GT_HIDDEN, gt_mode_##NAME##16 [] GT_HIDDEN
 
 /* Once: low memory, tables. @pre gt_map_load() and gt_load_tr() were called. */

@@ -77,8 +77,7 @@ static void put_argument(struct sink *s, const char **fmt, va_list *ap)
     else if (*p == 'd')
         put_decimal(s, longs ? va_arg(*ap, int64_t) : va_arg(*ap, int), width, pad, sign);
     else if (*p == 'x' || *p == 'u')
-        put_number(s, longs ? va_arg(*ap, u64) : va_arg(*ap, u32), *p == 'x' ? 16 : 10, width,
-                   pad);
+        put_number(s, longs ? va_arg(*ap, u64) : va_arg(*ap, u32), *p == 'x' ? 16 : 10, width, pad);
     else
         put(s, *p);
 }

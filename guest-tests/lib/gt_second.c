@@ -6,7 +6,8 @@ enum { ICR_LOW = 0xfee00300, ICR_HIGH = 0xfee00310, DELIVER_NMI = 4 << 8, PORT_P
 typedef struct mp_services mp_services;
 struct mp_services {
     void *count, *info, *startup_all;
-    EFI_STATUS (EFIAPI *startup_this)(mp_services *, void (EFIAPI *)(void *), UINTN, EFI_EVENT, UINTN, void *, BOOLEAN *);
+    EFI_STATUS(EFIAPI *startup_this)
+    (mp_services *, void(EFIAPI *)(void *), UINTN, EFI_EVENT, UINTN, void *, BOOLEAN *);
 };
 
 static void EFIAPI ignore(EFI_EVENT event, void *context)
@@ -15,7 +16,7 @@ static void EFIAPI ignore(EFI_EVENT event, void *context)
     (void)context;
 }
 
-bool gt_second_start(void (EFIAPI *run)(void *), void *arg)
+bool gt_second_start(void(EFIAPI *run)(void *), void *arg)
 {
     EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
     static BOOLEAN finished;
@@ -23,9 +24,10 @@ bool gt_second_start(void (EFIAPI *run)(void *), void *arg)
     EFI_EVENT event;
 
     gt_firmware_enter();
-    bool started = BS->LocateProtocol(&guid, NULL, (void **)&mp) == EFI_SUCCESS &&
-                   BS->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, ignore, NULL, &event) == EFI_SUCCESS &&
-                   mp->startup_this(mp, run, 1, event, 0, arg, &finished) == EFI_SUCCESS;
+    bool started =
+        BS->LocateProtocol(&guid, NULL, (void **)&mp) == EFI_SUCCESS &&
+        BS->CreateEvent(EVT_NOTIFY_SIGNAL, TPL_CALLBACK, ignore, NULL, &event) == EFI_SUCCESS &&
+        mp->startup_this(mp, run, 1, event, 0, arg, &finished) == EFI_SUCCESS;
     gt_firmware_leave();
     return started;
 }

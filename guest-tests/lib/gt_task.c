@@ -197,8 +197,8 @@ static void print32(const char *name, const char *which, const struct gt_tss32 *
 static void print16(const char *name, const char *which, const struct gt_tss16 *t, u32 selector)
 {
     gt_line("%s %s: type %lx link %x ip %x flags %x ax %x cx %x dx %x bx %x sp %x bp %s si %x",
-            name, which, gt_gdt[selector / 8] >> 40 & 0xff, t->link, t->ip, t->flags, t->ax,
-            t->cx, t->dx, t->bx, t->sp, t->bp == (u16)gt_mode_base() ? "base" : "other", t->si);
+            name, which, gt_gdt[selector / 8] >> 40 & 0xff, t->link, t->ip, t->flags, t->ax, t->cx,
+            t->dx, t->bx, t->sp, t->bp == (u16)gt_mode_base() ? "base" : "other", t->si);
     gt_line("%s %s segments: cs %x ss %x ds %x es %x ldt %x", name, which, t->cs, t->ss, t->ds,
             t->es, t->ldt);
 }
@@ -211,8 +211,8 @@ static void print_end(const char *name, const struct gt_mode_block *b)
             "%lx dr7 %lx",
             name, b->vector == GT_NONE ? "came back" : gt_vector_name(b->vector), b->error,
             b->cs == gt_mode_base() >> 4 ? 0x8086 : b->cs,
-            b->vector == GT_NONE ? "0" : place(b->eip + b->snippet), b->flags, b->out[0],
-            b->out[1], b->out[2],
+            b->vector == GT_NONE ? "0" : place(b->eip + b->snippet), b->flags, b->out[0], b->out[1],
+            b->out[2],
             edx == cr3_of_mode() && edx       ? "own cr3"
             : edx == gt_task.other_cr3 && edx ? "other cr3"
                                               : place(edx),
@@ -227,8 +227,7 @@ static void print_rescue(const char *name, u32 vector)
                     gt_gdt[rescue[i]->link / 8] >> 40 & 0xff);
 }
 
-static void print_all(const struct gt_task_case *c, const char *name,
-                      const struct gt_mode_block *b)
+static void print_all(const struct gt_task_case *c, const char *name, const struct gt_mode_block *b)
 {
     (void)c;
     print_end(name, b);
@@ -262,16 +261,17 @@ static void fill(const struct gt_task_case *c)
     gt_write_dr7(0x400);
 }
 
-void gt_task_run(const struct gt_task_case *c, enum gt_mode mode, bool old_is_16,
-                 bool new_is_16)
+void gt_task_run(const struct gt_task_case *c, enum gt_mode mode, bool old_is_16, bool new_is_16)
 {
     u32 wide = mode != GT_MODE_PROTECTED16;
+    /* clang-format off */
     u32 in[6] = {GT_TASK_OLD,
                  GT_UCODE32 | 3,
                  GT_UDATA | 3,
                  0,
                  POINTERS_AT + (wide ? gt_mode_base() : 0),
                  0};
+    /* clang-format on */
     char name[64];
 
     current_mode = mode;

@@ -47,8 +47,7 @@ struct gt_task_case {
 };
 
 void gt_task_prepare(void); /* once, after gt_mode_prepare() */
-void gt_task_run(const struct gt_task_case *c, enum gt_mode mode, bool old_is_16,
-                 bool new_is_16);
+void gt_task_run(const struct gt_task_case *c, enum gt_mode mode, bool old_is_16, bool new_is_16);
 
 u64 gt_task_gate(u32 selector);      /* a task gate, DPL 0 */
 void gt_task_set_link(u32 selector); /* of the old TSS */
@@ -56,8 +55,8 @@ void gt_task_set_busy(u32 selector);
 void gt_task_nmi_gate(enum gt_mode mode); /* outside a case: NMI goes to a rescue task */
 void gt_task_rescue_all(void);            /* #DF #TS #NP #SS #GP and #UD go to rescue tasks */
 
-#define GT_TASK_NEW_CODE(NAME)                                                                 \
-    extern const char gt_mode_task_new_##NAME##32 [] GT_HIDDEN,                                \
+#define GT_TASK_NEW_CODE(NAME)                                  \
+    extern const char gt_mode_task_new_##NAME##32 [] GT_HIDDEN, \
         gt_mode_task_new_##NAME##16 [] GT_HIDDEN
 GT_TASK_NEW_CODE(ud);
 GT_TASK_NEW_CODE(user);

@@ -1,4 +1,5 @@
-/* The hostile generator's frame: options, seeds, the choice of steps, records. Contract in hostile.h. */
+/* The hostile generator's frame: options, seeds, the choice of steps, records.
+ * Contract in hostile.h. */
 #include <stdarg.h>
 #include "guest-tests/lib/gt_mode.h"
 #include "guest-tests/lib/gt_private.h"
@@ -16,17 +17,21 @@ static struct range {
 } ranges[RANGES];
 static unsigned range_count;
 
+/* clang-format off */
 static const struct kind {
     const char *name;
     unsigned weight;
     void (*run)(void);
 } kinds[] = {
-    {"pointer", 190, h_step_pointer}, {"access", 200, h_step_access},     {"invalidate", 50, h_step_invalidate},
+    {"pointer", 190, h_step_pointer}, {"access", 200, h_step_access},
+    {"invalidate", 50, h_step_invalidate},
     {"launch", 60, h_step_launch_bad}, {"entry", 250, h_step_entry},      {"poke", 40, h_step_poke},
-    {"register", 60, h_step_register}, {"msr", 60, h_step_msr},           {"tables", 30, h_step_tables},
+    {"register", 60, h_step_register}, {"msr", 60, h_step_msr},
+    {"tables", 30, h_step_tables},
     {"nmi", 20, h_step_nmi},           {"hole", 10, h_step_hole},         {"mode", 10, h_step_mode},
     {"pae", 5, h_step_pae},            {"wild", 15, h_step_wild},
 };
+/* clang-format on */
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 u64 h_below(u64 n)
@@ -161,7 +166,8 @@ static void alive(void)
     if (!known)
         CopyMem(first, now, sizeof now);
     known = true;
-    h_check(!h.nidus || CompareMem(first, now, sizeof now) == 0, "cpuid: signature, version or depth changed");
+    h_check(!h.nidus || CompareMem(first, now, sizeof now) == 0,
+            "cpuid: signature, version or depth changed");
 }
 
 static void step(u64 number)
@@ -177,8 +183,9 @@ static void step(u64 number)
         total += kinds[k].weight;
     for (dice = h_below(total); dice >= kinds[i].weight; i++)
         dice -= kinds[i].weight;
+    /* the machine may not survive it */
     if (h.trace)
-        gt_line("s%lu.step%lu.begins: %s", h.seed, number, kinds[i].name); /* the machine may not survive it */
+        gt_line("s%lu.step%lu.begins: %s", h.seed, number, kinds[i].name);
     kinds[i].run();
     gt_lines_to(NULL);
     if (h.trace)
@@ -192,7 +199,8 @@ static void checkpoint(u64 done)
     canary(false);
     alive();
     gt_line("s%lu.after_%lu: %lx", h.seed, done, h.hash);
-    h.hash = done; /* a difference shows in its own line only, as long as it changes nothing for good */
+    /* a difference shows in its own line only, as long as it changes nothing for good */
+    h.hash = done;
 }
 
 static void one_seed(u64 seed, u64 steps)

@@ -1,12 +1,14 @@
 /*
- * The hostile L1: random steps from a seed, each with a model that tells what L1 must see. A step's dice depend
- * on (seed, number) only, so that any of them can be left out (tools/rig/hostile.py cuts a failure down that way);
- * its effect depends on what ran before. HACKING.md "Hostile guests" tells how to run it.
+ * The hostile L1: random steps from a seed, each with a model that tells what L1 must see. A step's
+ * dice depend on (seed, number) only, so that any of them can be left out (tools/rig/hostile.py
+ * cuts a failure down that way); its effect depends on what ran before. HACKING.md "Hostile guests"
+ * tells how to run it.
  *
- * Two ways to judge: h_check() for what the SDM says, in both runs, and the hash of everything that h_see() and
- * h_words() were told, which must be equal bare and under Nidus. What may differ (addresses of the firmware's, the hole's,
- * VMCS bytes, how far L2 came until the timer) is not told, only checked. What the emulator does not survive or
- * judges wrongly is a wild step: it runs under Nidus alone and is only checked.
+ * Two ways to judge: h_check() for what the SDM says, in both runs, and the hash of everything that
+ * h_see() and h_words() were told, which must be equal bare and under Nidus. What may differ
+ * (addresses of the firmware's, the hole's, VMCS bytes, how far L2 came until the timer) is not
+ * told, only checked. What the emulator does not survive or judges wrongly is a wild step: it runs
+ * under Nidus alone and is only checked.
  */
 #ifndef GUEST_TESTS_LIB_HOSTILE_H
 #define GUEST_TESTS_LIB_HOSTILE_H
@@ -28,13 +30,13 @@ enum {
     H_IN_HOLE = 4, /* the last region lies in Nidus's memory */
     H_NONE = -1,
     PG_H_VMCS_D = PG_EPT_FREE,
-    PG_H_EMPTY,    /* stays zero: no revision, an EPT12 that maps nothing */
-    PG_H_PDPT,     /* of the 32-bit L1 */
+    PG_H_EMPTY, /* stays zero: no revision, an EPT12 that maps nothing */
+    PG_H_PDPT,  /* of the 32-bit L1 */
     PG_H_IDT,
     PG_H_CODE,
     PG_H_STACK,
     PG_H_STEPS,
-    PG_H_KEPT,     /* what a page of the hole held */
+    PG_H_KEPT, /* what a page of the hole held */
     PG_H_CANARY = ARENA_PAGES - 6,
     H_CANARIES = 4,
     LIST_ENTRIES = 256,
@@ -70,26 +72,28 @@ extern struct hostile h;
 void hostile(u64 seed, u64 seeds, u64 steps);
 u64 h_below(u64 n);
 bool h_chance(unsigned percent);
-u64 h_group(u64 steps);             /* a number that is the same for so many steps in a row */
+u64 h_group(u64 steps);              /* a number that is the same for so many steps in a row */
 void h_see(const char *what, u64 v); /* into the hash */
 void h_words(const char *text);      /* into the hash, once per step */
 void h_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* for the trace only */
-void h_announce(void);               /* the notes so far, before something that may end the machine */
+void h_announce(void); /* the notes so far, before something that may end the machine */
 void h_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-u64 h_plain(u64 address);            /* an address in the hole's first two pages, as one that is the same in both runs */
+/* an address in the hole's first two pages, as one that is the same in both runs */
+u64 h_plain(u64 address);
 
 /* hostile_model.c: what L1 knows of its VMX, and the ways that keep it true. */
 void h_model_reset(void);
-struct h_vmcs *h_current(void);      /* NULL when there is none */
-int h_region(u64 address);           /* the region at this address, or H_NONE */
-u64 h_pointer(void);                 /* a value for VMXON, VMCLEAR, VMPTRLD */
-void h_root(void);                   /* makes sure of VMX operation */
-void h_ordinary(void);               /* makes sure of a current VMCS that can be entered; its fields may be tainted */
-void h_taint(int region);            /* somebody wrote its bytes, but for the revision */
-void h_taint_all(void);              /* all but the current one */
+struct h_vmcs *h_current(void); /* NULL when there is none */
+int h_region(u64 address);      /* the region at this address, or H_NONE */
+u64 h_pointer(void);            /* a value for VMXON, VMCLEAR, VMPTRLD */
+void h_root(void);              /* makes sure of VMX operation */
+/* makes sure of a current VMCS that can be entered; its fields may be tainted */
+void h_ordinary(void);
+void h_taint(int region); /* somebody wrote its bytes, but for the revision */
+void h_taint_all(void);   /* all but the current one */
 void h_leave_vmx(void);
-void h_operation(bool on);           /* VMX operation began or ended: no VMCS is current */
-void h_model_check(void);            /* VMPTRST and some fields against the model */
+void h_operation(bool on); /* VMX operation began or ended: no VMCS is current */
+void h_model_check(void);  /* VMPTRST and some fields against the model */
 u64 h_field_mask(int i);
 /* What a VMX instruction must do: an exception, or how it ends. */
 struct h_expect {
@@ -100,14 +104,14 @@ struct h_expect {
 };
 struct h_expect h_ok(void);
 struct h_expect h_fault(u64 vector, u64 error);
-struct h_expect h_fails(u64 number);  /* with that number, or VMfailInvalid without a current VMCS */
+struct h_expect h_fails(u64 number); /* with that number, or VMfailInvalid without a current VMCS */
 struct h_expect h_invalid(void);
 
 /* hostile_operand.c: running instruction bytes in L1. */
 struct h_operand {
     u64 ea;
-    u64 *at;           /* where its qword lies, NULL when it has no memory */
-    u8 vector;         /* of a read; 0 = none */
+    u64 *at;   /* where its qword lies, NULL when it has no memory */
+    u8 vector; /* of a read; 0 = none */
     u8 write_vector;
     u8 error, write_error;
 };
@@ -117,12 +121,14 @@ struct h_code {
     struct l1_frame frame;
 };
 struct h_operand h_operand_any(void);
-void h_begin(struct h_code *c);      /* random mode and registers */
+void h_begin(struct h_code *c);            /* random mode and registers */
 bool h_plain_mode(const struct h_code *c); /* ring 0, 64-bit */
-/* Appends the instruction with a memory operand at ea; reg is the other operand or the opcode's extension. */
+/* Appends the instruction with a memory operand at ea; reg is the other operand or the
+ * opcode's extension. */
 void h_memory_form(struct h_code *c, const char *prefix, const char *opcode, unsigned reg, u64 ea);
 void h_append(struct h_code *c, const char *bytes, size_t len);
-/* Runs it, records the outcome, compares with what is expected, notes the error number in the model. */
+/* Runs it, records the outcome, compares with what is expected, notes the error
+ * number in the model. */
 void h_run(struct h_code *c, const char *name, struct h_expect e);
 
 void h_copy_page(void *to, const void *from);
@@ -130,7 +136,7 @@ bool h_msr_read(u32 msr, u64 *value); /* false: it faulted */
 bool h_msr_write(u32 msr, u64 value);
 
 /* The steps. */
-void h_step_pointer(void);  /* hostile_insn.c: VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST */
+void h_step_pointer(void); /* hostile_insn.c: VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST */
 void h_step_invalidate(void);
 void h_step_launch_bad(void);
 void h_step_access(void);   /* hostile_fields.c: VMREAD, VMWRITE */
@@ -139,15 +145,15 @@ void h_step_entry(void);    /* hostile_entry.c */
 void h_image(void);         /* hostile_image.c: l2, for a step's first entry */
 void h_step_register(void); /* hostile_l1.c: CRs, DRs, XCR0 */
 void h_step_msr(void);
-void h_step_tables(void);   /* descriptor tables and page tables anywhere */
+void h_step_tables(void); /* descriptor tables and page tables anywhere */
 void h_step_nmi(void);
 void h_step_hole(void);
-void h_step_mode(void);     /* hostile_mode.c: real, protected, virtual-8086 mode, task switches */
-void h_step_pae(void);      /* a 32-bit L1 */
-void h_step_wild(void);     /* hostile_wild.c */
+void h_step_mode(void); /* hostile_mode.c: real, protected, virtual-8086 mode, task switches */
+void h_step_pae(void);  /* a 32-bit L1 */
+void h_step_wild(void); /* hostile_wild.c */
 
 /* hostile_l2.c: what L2 does. */
-void h_l2_program(void);    /* code, registers, and what the code needs of the image */
+void h_l2_program(void); /* code, registers, and what the code needs of the image */
 void h_ept_image(enum l2_mode mode);
 bool h_l2_touches_vmcs(void); /* the last program could write VMCS bytes */
 

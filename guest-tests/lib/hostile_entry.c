@@ -1,20 +1,25 @@
 /*
- * Entries: the image of hostile_image.c written over whatever the current VMCS holds; what is seen after the entry, and after
- * a few further ones, is recorded, and compared with what the SDM lets an entry and an exit change.
+ * Entries: the image of hostile_image.c written over whatever the current VMCS holds; what is seen
+ * after the entry, and after a few further ones, is recorded, and compared with what the SDM lets
+ * an entry and an exit change.
  */
 #include "guest-tests/lib/hostile.h"
 
 enum {
     ROUNDS = 4,
     HASHED_PAGES = 4,
-    CR0_LOADED = 0x8005002f, /* not ET, NW, CD and the reserved ones. SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
+    /* not ET, NW, CD and the reserved ones. SDM 3C 28.5.1 "Loading Host Control Registers, Debug
+     * Registers, MSRs" */
+    CR0_LOADED = 0x8005002f,
     ERR_LAUNCH_NOT_CLEAR = 4,
     ERR_RESUME_NOT_LAUNCHED = 5,
     REASON_GUEST_STATE = 33,
     REASON_APIC_ACCESS = 44,
 };
 
-static bool open_end; /* nobody knows what L2 did: the timer ended it, or it read VMCS bytes, which are the processor's affair */
+/* nobody knows what L2 did: the timer ended it, or it read VMCS bytes, which are the
+ * processor's affair */
+static bool open_end;
 
 /* The image into the current VMCS: what is known to be there already is not written. */
 static void store(struct h_vmcs *v)
@@ -31,18 +36,20 @@ static void store(struct h_vmcs *v)
     v->tainted = v->unsure = false;
 }
 
-/* A refused entry changes flags and the error field; one that fails later, exit reason and qualification as well. On the
- * emulator it changes more: CAVEAT(bochs-failed-entry-info). */
+/* A refused entry changes flags and the error field; one that fails later, exit reason and
+ * qualification as well. On the emulator it changes more: CAVEAT(bochs-failed-entry-info). */
 static void nothing_changed(const struct h_vmcs *v, bool vmfail)
 {
     for (int i = 0; i < VMX_FIELDS; i++) {
         bool info = VMX_KIND(vmx_field[i].enc) == KIND_READ_ONLY;
 
-        if (!l2_present[i] || i == VI_INSN_ERROR || (!vmfail && (i == VI_EXIT_REASON || i == VI_EXIT_QUALIFICATION)))
+        if (!l2_present[i] || i == VI_INSN_ERROR ||
+            (!vmfail && (i == VI_EXIT_REASON || i == VI_EXIT_QUALIFICATION)))
             continue;
         if (info && !vmfail && !h.nidus)
             continue;
-        h_check(l2_seen[i] == v->f[i], "refused entry: %s was %lx, is %lx", vmx_field[i].name, v->f[i], l2_seen[i]);
+        h_check(l2_seen[i] == v->f[i], "refused entry: %s was %lx, is %lx", vmx_field[i].name,
+                v->f[i], l2_seen[i]);
     }
 }
 
@@ -53,9 +60,11 @@ static void only_guest_state_changed(const struct h_vmcs *v)
         u32 kind = VMX_KIND(vmx_field[i].enc);
         u64 may = i == VI_ENTRY_INTR_INFO ? INTR_VALID : i == VI_ENTRY_CTL ? ENTRY_IA32E : 0;
 
-        if (!l2_present[i] || kind == KIND_READ_ONLY || kind == KIND_GUEST || i == VI_EPTP_INDEX || i == VI_EPT_POINTER)
+        if (!l2_present[i] || kind == KIND_READ_ONLY || kind == KIND_GUEST || i == VI_EPTP_INDEX ||
+            i == VI_EPT_POINTER)
             continue;
-        h_check(((l2_seen[i] ^ v->f[i]) & ~may) == 0, "exit: %s was %lx, is %lx", vmx_field[i].name, v->f[i], l2_seen[i]);
+        h_check(((l2_seen[i] ^ v->f[i]) & ~may) == 0, "exit: %s was %lx, is %lx", vmx_field[i].name,
+                v->f[i], l2_seen[i]);
     }
 }
 
@@ -65,21 +74,33 @@ static void host_loaded(void)
     const u64 *f = l2.f;
     bool list = f[VI_EXIT_MSR_LOAD_COUNT] != 0;
 
-    h_check(s->cr3 == f[VI_HOST_CR3] && ((s->cr0 ^ f[VI_HOST_CR0]) & CR0_LOADED) == 0 && s->cr4 == f[VI_HOST_CR4],
+    h_check(s->cr3 == f[VI_HOST_CR3] && ((s->cr0 ^ f[VI_HOST_CR0]) & CR0_LOADED) == 0 &&
+                s->cr4 == f[VI_HOST_CR4],
             "host cr0 %lx cr3 %lx cr4 %lx", s->cr0, s->cr3, s->cr4);
-    h_check(s->sel[6] == 0 && s->sel[7] == f[VI_HOST_TR_SEL], "host ldtr %lx tr %lx", s->sel[6], s->sel[7]);
+    h_check(s->sel[6] == 0 && s->sel[7] == f[VI_HOST_TR_SEL], "host ldtr %lx tr %lx", s->sel[6],
+            s->sel[7]);
     for (int i = 0; i < 6; i++)
         h_check(s->sel[i] == f[VI_HOST_ES_SEL + i], "host selector %d %lx", i, s->sel[i]);
-    h_check(s->fs_base == f[VI_HOST_FS_BASE] && s->gs_base == f[VI_HOST_GS_BASE], "host fs %lx gs %lx", s->fs_base, s->gs_base);
-    h_check(s->gdtr_base == f[VI_HOST_GDTR_BASE] && s->gdtr_limit == 0xffff, "host gdtr %lx %lx", s->gdtr_base, s->gdtr_limit);
-    h_check(s->idtr_base == f[VI_HOST_IDTR_BASE] && s->idtr_limit == 0xffff, "host idtr %lx %lx", s->idtr_base, s->idtr_limit);
-    h_check(s->dr7 == 0x400 && l2_seen_rflags == 2, "host dr7 %lx rflags %lx", s->dr7, l2_seen_rflags);
+    h_check(s->fs_base == f[VI_HOST_FS_BASE] && s->gs_base == f[VI_HOST_GS_BASE],
+            "host fs %lx gs %lx", s->fs_base, s->gs_base);
+    h_check(s->gdtr_base == f[VI_HOST_GDTR_BASE] && s->gdtr_limit == 0xffff, "host gdtr %lx %lx",
+            s->gdtr_base, s->gdtr_limit);
+    h_check(s->idtr_base == f[VI_HOST_IDTR_BASE] && s->idtr_limit == 0xffff, "host idtr %lx %lx",
+            s->idtr_base, s->idtr_limit);
+    h_check(s->dr7 == 0x400 && l2_seen_rflags == 2, "host dr7 %lx rflags %lx", s->dr7,
+            l2_seen_rflags);
     h_check(l2_seen_gpr[RSP] == f[VI_HOST_RSP], "host rsp %lx", l2_seen_gpr[RSP]);
-    h_check(!(f[VI_EXIT_CTL] & EXIT_LOAD_EFER) || s->efer == f[VI_HOST_EFER], "host efer %lx", s->efer);
-    h_check(list || !(f[VI_EXIT_CTL] & EXIT_LOAD_PAT) || s->pat == f[VI_HOST_PAT], "host pat %lx", s->pat);
+    h_check(!(f[VI_EXIT_CTL] & EXIT_LOAD_EFER) || s->efer == f[VI_HOST_EFER], "host efer %lx",
+            s->efer);
+    h_check(list || !(f[VI_EXIT_CTL] & EXIT_LOAD_PAT) || s->pat == f[VI_HOST_PAT], "host pat %lx",
+            s->pat);
     /* CAVEAT(bochs-sysenter-cs) */
-    h_check(list || ((s->sysenter_cs ^ f[VI_HOST_SYSENTER_CS]) & (h.nidus ? 0xffffffff : 0xffff)) == 0, "host sysenter_cs %lx", s->sysenter_cs);
-    h_check(list || (s->sysenter_esp == f[VI_HOST_SYSENTER_ESP] && s->sysenter_eip == f[VI_HOST_SYSENTER_EIP]), "host sysenter_esp %lx", s->sysenter_esp);
+    h_check(list ||
+                ((s->sysenter_cs ^ f[VI_HOST_SYSENTER_CS]) & (h.nidus ? 0xffffffff : 0xffff)) == 0,
+            "host sysenter_cs %lx", s->sysenter_cs);
+    h_check(list || (s->sysenter_esp == f[VI_HOST_SYSENTER_ESP] &&
+                     s->sysenter_eip == f[VI_HOST_SYSENTER_EIP]),
+            "host sysenter_esp %lx", s->sysenter_esp);
     h_see("efer", s->efer);
     h_see("pat", s->pat);
     h_see("cr0", s->cr0);
@@ -118,11 +139,14 @@ static void settle(struct h_vmcs *v)
     gt_zero_pages(arena(PG_SCRATCH), 2);
 }
 
-/* CAVEAT(bochs-fault-exit-rf); and which of two broken rules of the guest state the qualification names is open. */
+/* CAVEAT(bochs-fault-exit-rf); and which of two broken rules of the guest state the
+ * qualification names is open. */
 static void unspecified(u32 reason)
 {
-    if (reason == REASON_EXCEPTION || reason == REASON_APIC_ACCESS || reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
-        l2_seen[VI_GUEST_RFLAGS] = (l2_seen[VI_GUEST_RFLAGS] & ~FLAG_RF) | (l2.f[VI_GUEST_RFLAGS] & FLAG_RF);
+    if (reason == REASON_EXCEPTION || reason == REASON_APIC_ACCESS ||
+        reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
+        l2_seen[VI_GUEST_RFLAGS] =
+            (l2_seen[VI_GUEST_RFLAGS] & ~FLAG_RF) | (l2.f[VI_GUEST_RFLAGS] & FLAG_RF);
     if (reason == (REASON_ENTRY_FAILED | REASON_GUEST_STATE) && l2.f[VI_VMCS_LINK_PTR] != ~0ul)
         l2_seen[VI_EXIT_QUALIFICATION] = 0;
 }
@@ -163,7 +187,8 @@ static bool go_on(struct h_vmcs *v)
     u32 reason = (u32)v->f[VI_EXIT_REASON];
     u64 rip = v->f[VI_GUEST_RIP] + v->f[VI_EXIT_INSN_LEN];
 
-    if (reason < 10 || (reason > 32 && reason != 36 && reason != 39 && reason != 40 && reason != 54 && reason != 58))
+    if (reason < 10 || (reason > 32 && reason != 36 && reason != 39 && reason != 40 &&
+                        reason != 54 && reason != 58))
         return false;
     if (v->f[VI_EXIT_INSN_LEN] == 0 || v->f[VI_EXIT_INSN_LEN] > 15 || rip >= L2_BASE + 0x1000)
         return false;
@@ -186,7 +211,8 @@ static void rounds(struct h_vmcs *v)
         enum l2_outcome how = l2_enter(resume);
 
         if (wrong && round == 0)
-            h_check(how == L2_VMFAIL && l2_seen[VI_INSN_ERROR] == (resume ? ERR_RESUME_NOT_LAUNCHED : ERR_LAUNCH_NOT_CLEAR),
+            h_check(how == L2_VMFAIL && l2_seen[VI_INSN_ERROR] == (resume ? ERR_RESUME_NOT_LAUNCHED
+                                                                          : ERR_LAUNCH_NOT_CLEAR),
                     "launch state: error %lu", l2_seen[VI_INSN_ERROR]);
         if (how == L2_EXIT && !(l2_seen[VI_EXIT_REASON] & REASON_ENTRY_FAILED))
             v->launch = H_LAUNCHED;
@@ -197,7 +223,8 @@ static void rounds(struct h_vmcs *v)
     }
 }
 
-/* A page of the hole that the VMCS names or L2 sees is empty for the time, as another one would be: a VMCS may be in it. */
+/* A page of the hole that the VMCS names or L2 sees is empty for the time, as another one would be:
+ * a VMCS may be in it. */
 void h_step_entry(void)
 {
     void *hole = (void *)(h.hole.base + 4096);

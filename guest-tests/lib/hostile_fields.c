@@ -1,4 +1,5 @@
-/* VMREAD and VMWRITE with every kind of encoding and operand, and VMCS bytes that L1 writes in memory. */
+/* VMREAD and VMWRITE with every kind of encoding and operand, and VMCS bytes that L1
+ * writes in memory. */
 #include "guest-tests/lib/hostile.h"
 
 enum { VEC_UD = 6, VEC_GP = 13, ERR_UNSUPPORTED = 12, HIGH = 1, ENCODING_RESERVED = 0x1000 };
@@ -16,12 +17,17 @@ static struct access choose(void)
 
     a.enc = vmx_field[a.field].enc;
     switch (h_below(16)) {
+    /* clang-format off */
     case 0: a.enc |= 1ul << (15 + h_below(17)); break;
     case 1: a.enc |= ENCODING_RESERVED; break;
     case 2: a.enc = h_below(0x10000); break;
+    /* clang-format on */
     case 3:
-    case 4: a.enc |= a.enc >> 13 == 1 ? HIGH : 0; break;
-    default: break;
+    case 4:
+        a.enc |= a.enc >> 13 == 1 ? HIGH : 0;
+        break;
+    default:
+        break;
     }
     a.high = a.enc >> 13 == 1 && a.enc & HIGH;
     a.field = vmx_find((u32)a.enc - a.high);
@@ -44,13 +50,16 @@ static bool denied(const struct h_code *c, struct h_expect *e)
     return true;
 }
 
-/* Nothing that may differ between the runs: the program's address, the timer, fields after a timer's exit, exit information
- * that the last exit did not define; RF, CAVEAT(bochs-fault-exit-rf). */
+/* Nothing that may differ between the runs: the program's address, the timer, fields after a
+ * timer's exit, exit information that the last exit did not define; RF,
+ * CAVEAT(bochs-fault-exit-rf). */
 static bool comparable(const struct h_vmcs *v, const struct access *a)
 {
-    return a->field != H_NONE && v != NULL && !v->tainted && !v->unsure && a->field != VI_HOST_RIP &&
-           a->field != VI_PREEMPTION_TIMER && a->field != VI_GUEST_RFLAGS &&
-           (VMX_KIND(vmx_field[a->field].enc) != KIND_READ_ONLY || a->field == VI_INSN_ERROR || a->field == VI_EXIT_REASON);
+    return a->field != H_NONE && v != NULL && !v->tainted && !v->unsure &&
+           a->field != VI_HOST_RIP && a->field != VI_PREEMPTION_TIMER &&
+           a->field != VI_GUEST_RFLAGS &&
+           (VMX_KIND(vmx_field[a->field].enc) != KIND_READ_ONLY || a->field == VI_INSN_ERROR ||
+            a->field == VI_EXIT_REASON);
 }
 
 static u64 in_model(const struct h_vmcs *v, const struct access *a)
@@ -72,7 +81,9 @@ static void read(const struct access *a)
     if (!denied(&c, &e)) {
         e.known = a->field != H_NONE || a->absent;
         if (e.known)
-            e = a->absent ? h_fails(ERR_UNSUPPORTED) : memory && o.write_vector ? h_fault(o.write_vector, o.write_error) : h_ok();
+            e = a->absent                  ? h_fails(ERR_UNSUPPORTED)
+                : memory && o.write_vector ? h_fault(o.write_vector, o.write_error)
+                                           : h_ok();
     }
     if (memory)
         h_memory_form(&c, "", "\x0f\x78", RDX, o.ea);
@@ -88,7 +99,8 @@ static void read(const struct access *a)
     got = memory ? o.at ? *o.at : 0 : l1_trap.gpr[RBP];
     if (memory && o.at == NULL)
         return;
-    h_check(v->tainted || got == in_model(v, a), "vmread %lx: %lx, due %lx", a->enc, got, in_model(v, a));
+    h_check(v->tainted || got == in_model(v, a), "vmread %lx: %lx, due %lx", a->enc, got,
+            in_model(v, a));
     if (memory && comparable(v, a))
         h_see("memory", h_plain(got));
 }
@@ -102,9 +114,11 @@ static void wrote(struct h_vmcs *v, const struct access *a, u64 value)
     else
         v->f[a->field] = value & h_field_mask(a->field);
     h_check(vmx_vmread(a->enc, &now) == VMX_OK, "vmread of what was written: %lx", a->enc);
-    h_check(v->tainted || now == in_model(v, a), "vmwrite %lx: reads %lx, due %lx", a->enc, now, in_model(v, a));
+    h_check(v->tainted || now == in_model(v, a), "vmwrite %lx: reads %lx, due %lx", a->enc, now,
+            in_model(v, a));
     now = vmx_get(vmx_field[a->field].enc);
-    h_check(v->tainted || now == v->f[a->field], "vmwrite %lx: the field is %lx, due %lx", a->enc, now, v->f[a->field]);
+    h_check(v->tainted || now == v->f[a->field], "vmwrite %lx: the field is %lx, due %lx", a->enc,
+            now, v->f[a->field]);
 }
 
 static void write(const struct access *a)
@@ -126,7 +140,9 @@ static void write(const struct access *a)
     if (!denied(&c, &e)) {
         e.known = a->field != H_NONE || a->absent;
         if (e.known)
-            e = memory && o.vector ? h_fault(o.vector, o.error) : a->absent ? h_fails(ERR_UNSUPPORTED) : h_ok();
+            e = memory && o.vector ? h_fault(o.vector, o.error)
+                : a->absent        ? h_fails(ERR_UNSUPPORTED)
+                                   : h_ok();
     }
     if (memory && o.at != NULL)
         *o.at = value;
@@ -142,7 +158,8 @@ static void write(const struct access *a)
         wrote(v, a, memory && o.at == NULL ? ~0ul : value);
 }
 
-/* A register result may be one that differs between the runs: such an access is made by the C functions and only checked. */
+/* A register result may be one that differs between the runs: such an access is made by the C
+ * functions and only checked. */
 static void quiet_read(const struct access *a)
 {
     const struct h_vmcs *v = h_current();
@@ -151,7 +168,8 @@ static void quiet_read(const struct access *a)
 
     h_note(" quietly %lx", a->enc);
     h_check(s == VMX_OK, "vmread %lx: %d", a->enc, s);
-    h_check(v->tainted || got == in_model(v, a), "vmread %lx: %lx, due %lx", a->enc, got, in_model(v, a));
+    h_check(v->tainted || got == in_model(v, a), "vmread %lx: %lx, due %lx", a->enc, got,
+            in_model(v, a));
 }
 
 void h_step_access(void)
@@ -164,7 +182,8 @@ void h_step_access(void)
         h_ordinary();
     if (h_chance(50))
         write(&a);
-    else if (h_current() != NULL && a.field == H_NONE && !a.absent && (h_current()->tainted || h_current()->unsure))
+    else if (h_current() != NULL && a.field == H_NONE && !a.absent &&
+             (h_current()->tainted || h_current()->unsure))
         h_note(" skipped"); /* a field that no list names, perhaps */
     else if (h_current() != NULL && a.field != H_NONE && !comparable(h_current(), &a))
         quiet_read(&a);
@@ -182,7 +201,8 @@ void h_step_poke(void)
 
     if (v->at == h.vmxon_at && h.in_vmx)
         return;
-    /* Bytes of the current VMCS: what the processor keeps of it elsewhere may win, so it is given up behind this. */
+    /* Bytes of the current VMCS: what the processor keeps of it elsewhere may win, so it is
+     * given up behind this. */
     if (h.current == i) {
         for (unsigned k = 0; k < 8; k++)
             word[2 + h_below(1022)] = (u32)vmx_random_edge();
@@ -192,7 +212,9 @@ void h_step_poke(void)
     }
     if (dice < 60) {
         v->revision = h_chance(70) ? H_GOOD : h_chance(50) ? H_SHADOW : H_BAD;
-        *word = v->revision == H_GOOD ? h.revision : v->revision == H_SHADOW ? h.revision | 1u << 31 : h.revision ^ 1u << h_below(31);
+        *word = v->revision == H_GOOD     ? h.revision
+                : v->revision == H_SHADOW ? h.revision | 1u << 31
+                                          : h.revision ^ 1u << h_below(31);
         v->launch = H_UNKNOWN;
     }
     if (dice < 20)

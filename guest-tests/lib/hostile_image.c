@@ -1,6 +1,7 @@
 /*
- * What the hostile L1 enters with: a valid image, bent or not, its lists, the pages that it names, the event that it injects.
- * Taken out is what the emulator is known to judge wrongly, and what would be the end of L1.
+ * What the hostile L1 enters with: a valid image, bent or not, its lists, the pages that it names,
+ * the event that it injects. Taken out is what the emulator is known to judge wrongly, and what
+ * would be the end of L1.
  */
 #include "guest-tests/lib/hostile.h"
 
@@ -8,14 +9,18 @@
 
 static u32 list_msr(bool legal)
 {
-    static const u32 good[] = {MSR_KERNEL_GS_BASE, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
-                               MSR_SYSENTER_EIP, MSR_PAT};
-    static const u32 bad[] = {MSR_FS_BASE, MSR_GS_BASE, 0x802, MSR_VMX_MISC, MSR_FEATURE_CONTROL, 0x8ff};
+    static const u32 good[] = {MSR_KERNEL_GS_BASE, MSR_STAR,         MSR_LSTAR,
+                               MSR_CSTAR,          MSR_FMASK,        MSR_SYSENTER_CS,
+                               MSR_SYSENTER_ESP,   MSR_SYSENTER_EIP, MSR_PAT};
+    static const u32 bad[] = {MSR_FS_BASE,  MSR_GS_BASE,         0x802,
+                              MSR_VMX_MISC, MSR_FEATURE_CONTROL, 0x8ff};
 
-    return legal ? good[h_below(sizeof good / sizeof *good)] : bad[h_below(sizeof bad / sizeof *bad)];
+    return legal ? good[h_below(sizeof good / sizeof *good)]
+                 : bad[h_below(sizeof bad / sizeof *bad)];
 }
 
-/* An element that cannot be loaded is a refused entry in the entry's list, and the end of L1 in the exit's two. */
+/* An element that cannot be loaded is a refused entry in the entry's list, and the end of L1
+ * in the exit's two. */
 static void lists(void)
 {
     for (unsigned page = PG_ENTRY_LOAD; page <= PG_EXIT_LOAD; page++) {
@@ -23,7 +28,8 @@ static void lists(void)
 
         for (unsigned i = 0; i < 3; i++) {
             list[2 * i] = list_msr(page != PG_ENTRY_LOAD || h_chance(80));
-            list[2 * i + 1] = list[2 * i] == MSR_PAT ? 0x0007040600070406 ^ h_below(2) << 24 : 0x1000 + h_below(0x7000);
+            list[2 * i + 1] = list[2 * i] == MSR_PAT ? 0x0007040600070406 ^ h_below(2) << 24
+                                                     : 0x1000 + h_below(0x7000);
         }
         if (page == PG_ENTRY_LOAD && h_chance(10))
             list[2 * h_below(3)] |= 1ul << (32 + h_below(32));
@@ -46,9 +52,11 @@ static void pages_anywhere(void)
         u8 field;
         u32 proc, proc2; /* what makes the processor use it */
     } fields[] = {
-        {VI_MSR_BITMAP, PROC_MSR_BITMAPS, 0}, {VI_VIRTUAL_APIC_ADDR, PROC_TPR_SHADOW, 0}, {VI_APIC_ACCESS_ADDR, 0, PROC2_APIC_ACCESS},
-        {VI_VIRT_EXCEPTION_INFO, 0, PROC2_EPT_VE}, {VI_EPTP_LIST_ADDR, 0, PROC2_VMFUNC}, {VI_VMREAD_BITMAP, 0, PROC2_SHADOW},
-        {VI_VMWRITE_BITMAP, 0, PROC2_SHADOW}, {VI_VMCS_LINK_PTR, 0, 0}, {VI_IO_BITMAP_A, PROC_IO_BITMAPS, 0}, {VI_EPT_POINTER, 0, PROC2_EPT},
+        {VI_MSR_BITMAP, PROC_MSR_BITMAPS, 0},        {VI_VIRTUAL_APIC_ADDR, PROC_TPR_SHADOW, 0},
+        {VI_APIC_ACCESS_ADDR, 0, PROC2_APIC_ACCESS}, {VI_VIRT_EXCEPTION_INFO, 0, PROC2_EPT_VE},
+        {VI_EPTP_LIST_ADDR, 0, PROC2_VMFUNC},        {VI_VMREAD_BITMAP, 0, PROC2_SHADOW},
+        {VI_VMWRITE_BITMAP, 0, PROC2_SHADOW},        {VI_VMCS_LINK_PTR, 0, 0},
+        {VI_IO_BITMAP_A, PROC_IO_BITMAPS, 0},        {VI_EPT_POINTER, 0, PROC2_EPT},
     };
     static const u64 places[] = {H_NOWHERE, H_TOP, H_GAP, 0x10000000000, ~0ul};
     unsigned k = (unsigned)h_below(sizeof fields / sizeof *fields);
@@ -76,8 +84,11 @@ static void pages_anywhere(void)
 
 static void inject(void)
 {
-    static const u32 types[] = {INTR_EXTERNAL, INTR_NMI, INTR_HARD_EXC, INTR_HARD_EXC, INTR_SOFT_INT, INTR_PRIV_SOFT, INTR_SOFT_EXC, INTR_RESERVED};
-    u32 type = types[h_below(8)], vector = (u32)(type == INTR_NMI && h_chance(80) ? 2 : type == INTR_HARD_EXC ? h_below(32) : h_below(256));
+    static const u32 types[] = {INTR_EXTERNAL, INTR_NMI,       INTR_HARD_EXC, INTR_HARD_EXC,
+                                INTR_SOFT_INT, INTR_PRIV_SOFT, INTR_SOFT_EXC, INTR_RESERVED};
+    u32 type = types[h_below(8)], vector = (u32)(type == INTR_NMI && h_chance(80) ? 2
+                                                 : type == INTR_HARD_EXC          ? h_below(32)
+                                                                                  : h_below(256));
 
     if (h_chance(70))
         return;
@@ -91,13 +102,17 @@ static void inject(void)
     h_note(" inject %lx", l2.f[VI_ENTRY_INTR_INFO]);
 }
 
-/* The random-VMCS generator's changes, and controls that make L2's own instructions take another way. */
+/* The random-VMCS generator's changes, and controls that make L2's own instructions
+ * take another way. */
 static void bend(void)
 {
-    static const u32 proc[] = {PROC_TPR_SHADOW, PROC_MSR_BITMAPS, PROC_CR3_LOAD, PROC_CR3_STORE, PROC_CR8_LOAD, PROC_CR8_STORE, PROC_MOV_DR,
-                               PROC_INVLPG, PROC_RDTSC, PROC_RDPMC, PROC_PAUSE, PROC_HLT, PROC_TSC_OFFSET, PROC_NMI_WINDOW, PROC_INTR_WINDOW};
-    static const u32 proc2[] = {PROC2_APIC_ACCESS, PROC2_DESC_TABLE, PROC2_VPID, PROC2_WBINVD, PROC2_INVPCID, PROC2_RDRAND, PROC2_SHADOW,
-                                PROC2_UNRESTRICTED, PROC2_EPT_VE, PROC2_VMFUNC};
+    static const u32 proc[] = {PROC_TPR_SHADOW, PROC_MSR_BITMAPS, PROC_CR3_LOAD,   PROC_CR3_STORE,
+                               PROC_CR8_LOAD,   PROC_CR8_STORE,   PROC_MOV_DR,     PROC_INVLPG,
+                               PROC_RDTSC,      PROC_RDPMC,       PROC_PAUSE,      PROC_HLT,
+                               PROC_TSC_OFFSET, PROC_NMI_WINDOW,  PROC_INTR_WINDOW};
+    static const u32 proc2[] = {
+        PROC2_APIC_ACCESS, PROC2_DESC_TABLE, PROC2_VPID,         PROC2_WBINVD, PROC2_INVPCID,
+        PROC2_RDRAND,      PROC2_SHADOW,     PROC2_UNRESTRICTED, PROC2_EPT_VE, PROC2_VMFUNC};
 
     for (u64 k = h_below(3); k > 0; k--)
         l2.f[VI_PROC_CTL] ^= proc[h_below(sizeof proc / sizeof *proc)];
@@ -121,11 +136,13 @@ static void bend(void)
     }
 }
 
-/* Pages that a VMCS may name: not one whose bytes only the processor understands, nor the tables that it would write in. */
+/* Pages that a VMCS may name: not one whose bytes only the processor understands, nor the tables
+ * that it would write in. */
 static void addresses(void)
 {
-    static const u8 fields[] = {VI_MSR_BITMAP, VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR, VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,
-                                VI_VMREAD_BITMAP, VI_VMWRITE_BITMAP, VI_IO_BITMAP_A, VI_IO_BITMAP_B};
+    static const u8 fields[] = {VI_MSR_BITMAP,          VI_VIRTUAL_APIC_ADDR, VI_APIC_ACCESS_ADDR,
+                                VI_VIRT_EXCEPTION_INFO, VI_EPTP_LIST_ADDR,    VI_VMREAD_BITMAP,
+                                VI_VMWRITE_BITMAP,      VI_IO_BITMAP_A,       VI_IO_BITMAP_B};
     const int link = h_region(l2.f[VI_VMCS_LINK_PTR]);
     u64 eptp = l2.f[VI_EPT_POINTER], *list = &l2.f[VI_ENTRY_MSR_LOAD_ADDR];
 
@@ -135,13 +152,15 @@ static void addresses(void)
         if (page < ARENA_PAGES && (page < PG_IO_A || (page > PG_SCRATCH && page != PG_H_EMPTY)))
             *at = ARENA_AT(PG_SCRATCH) | (*at & 0xfff);
     }
-    if ((*list - ARENA) >> 12 < ARENA_PAGES) /* not any bytes for MSR numbers: CAVEAT msr-unlisted */
+    /* not any bytes for MSR numbers: CAVEAT msr-unlisted */
+    if ((*list - ARENA) >> 12 < ARENA_PAGES)
         *list = ARENA_AT(PG_ENTRY_LOAD) | (*list & 0xfff);
     if ((eptp & E_ADDR) - ARENA < ARENA_PAGES * 4096 && (eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
         l2.f[VI_EPT_POINTER] = ARENA_AT(PG_H_EMPTY) | (eptp & 0xfff);
     if ((eptp & E_ADDR) != ARENA_AT(PG_E_PML4))
         l2.f[VI_EPT_POINTER] &= ~(u64)EPTP_AD_ON; /* CAVEAT(bochs-ept-walk-read) */
-    if (l2.f[VI_PROC2_CTL] & PROC2_SHADOW && link != H_NONE && (h.vmcs[link].tainted || h.vmcs[link].unsure))
+    if (l2.f[VI_PROC2_CTL] & PROC2_SHADOW && link != H_NONE &&
+        (h.vmcs[link].tainted || h.vmcs[link].unsure))
         l2.f[VI_VMCS_LINK_PTR] = ~0ul;
 }
 
@@ -151,15 +170,17 @@ static void agree(void)
     bool ept = l2.f[VI_PROC2_CTL] & PROC2_EPT;
 
     vmx_random_agree();
-    l2.f[VI_EXIT_MSR_STORE_ADDR] = l2.f[VI_EXIT_MSR_STORE_COUNT] ? ARENA_AT(PG_EXIT_STORE) : l2.f[VI_EXIT_MSR_STORE_ADDR];
-    l2.f[VI_EXIT_MSR_LOAD_ADDR] = l2.f[VI_EXIT_MSR_LOAD_COUNT] ? ARENA_AT(PG_EXIT_LOAD) : l2.f[VI_EXIT_MSR_LOAD_ADDR];
+    l2.f[VI_EXIT_MSR_STORE_ADDR] =
+        l2.f[VI_EXIT_MSR_STORE_COUNT] ? ARENA_AT(PG_EXIT_STORE) : l2.f[VI_EXIT_MSR_STORE_ADDR];
+    l2.f[VI_EXIT_MSR_LOAD_ADDR] =
+        l2.f[VI_EXIT_MSR_LOAD_COUNT] ? ARENA_AT(PG_EXIT_LOAD) : l2.f[VI_EXIT_MSR_LOAD_ADDR];
     l2.f[VI_PIN_CTL] |= PIN_TIMER;
     if (l2.f[VI_ENTRY_INTR_INFO] >> 8 == (INTR_VALID | INTR_OTHER) >> 8)
         l2.f[VI_ENTRY_INTR_INFO] ^= 0x100; /* CAVEAT(bochs-inject-other) */
     if (!ept)
         l2.f[VI_PROC2_CTL] &= ~(u64)(PROC2_UNRESTRICTED | PROC2_EPT_VE);
     if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED && l2.f[VI_ENTRY_CTL] & ENTRY_IA32E)
-        l2.f[VI_GUEST_CR0] |= CR0_PG; /* CAVEAT(bochs-ia32e-unpaged) */
+        l2.f[VI_GUEST_CR0] |= CR0_PG;            /* CAVEAT(bochs-ia32e-unpaged) */
     if (l2.f[VI_PROC2_CTL] & PROC2_UNRESTRICTED) /* CAVEAT(bochs-cs-ss-dpl) */
         l2.f[VI_GUEST_SS_AR] = (l2.f[VI_GUEST_SS_AR] & ~AR_DPL) | (l2.f[VI_GUEST_CS_AR] & AR_DPL);
     addresses();
@@ -177,7 +198,8 @@ void h_image(void)
         h_ept_image(mode);
     } else {
         l2_world(mode);
-        ((u64 *)arena(PG_L2_TABLES + 1))[1] = ((u64 *)arena(PG_L2_TABLES + 1))[2] = 0; /* what EPT's test places left */
+        /* what EPT's test places left */
+        ((u64 *)arena(PG_L2_TABLES + 1))[1] = ((u64 *)arena(PG_L2_TABLES + 1))[2] = 0;
         l2.f[VI_PROC_CTL] |= PROC_SECONDARY;
         l2.f[VI_EPT_POINTER] = ARENA_AT(PG_H_EMPTY) | EPTP_WALK4_WB;
     }

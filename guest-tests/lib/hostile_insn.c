@@ -1,6 +1,6 @@
 /*
- * Steps of one VMX instruction in L1 that is not an access to a field and does not enter L2. What each must do is
- * typed from the operation sections of SDM 3C 31.3 "VMX Instructions".
+ * Steps of one VMX instruction in L1 that is not an access to a field and does not enter L2. What
+ * each must do is typed from the operation sections of SDM 3C 31.3 "VMX Instructions".
  */
 #include "guest-tests/lib/hostile.h"
 
@@ -19,10 +19,12 @@ enum {
     ERR_INVALID_OPERAND = 28,
 };
 
-/* What stands before every operation: mode, VMX operation, privilege. True when *e is the answer already. */
+/* What stands before every operation: mode, VMX operation, privilege. True when *e is
+ * the answer already. */
 static bool not_permitted(const struct h_code *c, bool vmxon, struct h_expect *e)
 {
-    bool compat = c->frame.cs == SEL_CODE32 || c->frame.cs == SEL_CODE32_R3 || c->frame.cs == SEL_CODE16;
+    bool compat =
+        c->frame.cs == SEL_CODE32 || c->frame.cs == SEL_CODE32_R3 || c->frame.cs == SEL_CODE16;
 
     if (compat || (!h.in_vmx && !vmxon))
         *e = h_fault(VEC_UD, 0);
@@ -120,8 +122,9 @@ static void step_vmclear(void)
     h_begin(&c);
     put(&o, &p);
     if (!not_permitted(&c, false, &e))
-        e = operand_or(&o, bad_address(p) ? h_fails(ERR_VMCLEAR_ADDRESS)
-                           : p == h.vmxon_at ? h_fails(ERR_VMCLEAR_VMXON) : h_ok());
+        e = operand_or(&o, bad_address(p)    ? h_fails(ERR_VMCLEAR_ADDRESS)
+                           : p == h.vmxon_at ? h_fails(ERR_VMCLEAR_VMXON)
+                                             : h_ok());
     h_memory_form(&c, "\x66", "\x0f\xc7", 6, o.ea);
     h_note(" of %lx", h_plain(p));
     if (!went("vmclear", &c, e))
@@ -144,10 +147,10 @@ static void step_vmptrld(void)
     h_begin(&c);
     put(&o, &p);
     if (!not_permitted(&c, false, &e))
-        e = operand_or(&o, bad_address(p) ? h_fails(ERR_VMPTRLD_ADDRESS)
-                           : p == h.vmxon_at             ? h_fails(ERR_VMPTRLD_VMXON)
-                           : revision_at(p) == H_BAD     ? h_fails(ERR_VMPTRLD_REVISION)
-                                                         : h_ok());
+        e = operand_or(&o, bad_address(p)            ? h_fails(ERR_VMPTRLD_ADDRESS)
+                           : p == h.vmxon_at         ? h_fails(ERR_VMPTRLD_VMXON)
+                           : revision_at(p) == H_BAD ? h_fails(ERR_VMPTRLD_REVISION)
+                                                     : h_ok());
     h_memory_form(&c, "", "\x0f\xc7", 6, o.ea);
     h_note(" of %lx", h_plain(p));
     if (went("vmptrld", &c, e))
@@ -179,7 +182,8 @@ void h_step_pointer(void)
 
     if (!h.in_vmx && h_chance(60))
         h_root();
-    /* VMXON in root only fails; out of it VMXOFF does. A VMXON region that is a VMCS is left soon. */
+    /* VMXON in root only fails; out of it VMXOFF does. A VMXON region that is a VMCS
+     * is left soon. */
     if (dice < 12)
         step_vmxon();
     else if (dice < 18)
@@ -193,7 +197,8 @@ void h_step_pointer(void)
     h_model_check();
 }
 
-/* INVEPT and INVVPID. CAVEAT(bochs-invept-type): no type above 32 bits, and no type that is refused with an operand that faults. */
+/* INVEPT and INVVPID. CAVEAT(bochs-invept-type): no type above 32 bits, and no type that is refused
+ * with an operand that faults. */
 void h_step_invalidate(void)
 {
     bool vpid = h_chance(50), legal;
@@ -206,7 +211,8 @@ void h_step_invalidate(void)
 
     legal = vpid ? type < 4 : type == 1 || type == 2;
     if (!legal || o.at == NULL || o.vector || (o.ea & 0xfff) > 0xff0)
-        o = (struct h_operand){.ea = ARENA_AT(PG_SCRATCH) + 64, .at = (u64 *)(ARENA_AT(PG_SCRATCH) + 64)};
+        o = (struct h_operand){.ea = ARENA_AT(PG_SCRATCH) + 64,
+                               .at = (u64 *)(ARENA_AT(PG_SCRATCH) + 64)};
     if (vpid) {
         desc[0] = h_chance(70) ? h_below(3) : h_chance(50) ? vmx_random_edge() : 0xffff;
         desc[1] = h_chance(60) ? L2_BASE : vmx_random_edge();
@@ -227,7 +233,8 @@ void h_step_invalidate(void)
     h_run(&c, vpid ? "invvpid" : "invept", e);
 }
 
-/* Entries that fail before any field is looked at: no current VMCS, the wrong launch state, blocking by MOV SS. */
+/* Entries that fail before any field is looked at: no current VMCS, the wrong launch state,
+ * blocking by MOV SS. */
 void h_step_launch_bad(void)
 {
     const struct h_vmcs *v = h_current();
@@ -241,7 +248,10 @@ void h_step_launch_bad(void)
             return; /* CAVEAT(bochs-launch-shadow) */
         if (v != NULL && !mov_ss)
             resume = v->launch == H_CLEAR; /* the one that fails */
-        e = v == NULL ? h_invalid() : h_fails(mov_ss ? ERR_MOV_SS : resume ? ERR_RESUME_NOT_LAUNCHED : ERR_LAUNCH_NOT_CLEAR);
+        e = v == NULL ? h_invalid()
+                      : h_fails(mov_ss   ? ERR_MOV_SS
+                                : resume ? ERR_RESUME_NOT_LAUNCHED
+                                         : ERR_LAUNCH_NOT_CLEAR);
     } else {
         mov_ss = sti = false;
     }

@@ -1,6 +1,6 @@
 /*
- * The hostile L1's own processor: control registers, debug registers, MSRs, descriptor and page tables in strange places,
- * NMIs. Each step puts right what it broke before it ends.
+ * The hostile L1's own processor: control registers, debug registers, MSRs, descriptor and page
+ * tables in strange places, NMIs. Each step puts right what it broke before it ends.
  */
 #include "guest-tests/lib/hostile.h"
 
@@ -13,15 +13,16 @@ enum {
     SVR = 0xf0,
     SVR_ENABLE = 0x100,
     ICR_HIGH = 0x310,
-    NMI_ASSERT = 1 << 14 | 4 << 8, /* to a named processor: the shorthand "self" is for fixed interrupts only */
+    /* to a named processor: the shorthand "self" is for fixed interrupts only */
+    NMI_ASSERT = 1 << 14 | 4 << 8,
     LAPIC = 0xfee00000,
     KEPT_WORDS = 512,
     MSR_VMX_VMCS_ENUM = 0x48a, /* the emulator tells more than there is */
 };
-#define CR4_SMEP (1ul << 20)
-#define CR4_SMAP (1ul << 21)
+#define CR4_SMEP    (1ul << 20)
+#define CR4_SMAP    (1ul << 21)
 #define CR4_OSXSAVE (1ul << 18)
-#define CR4_PCIDE (1ul << 17)
+#define CR4_PCIDE   (1ul << 17)
 
 static const struct h_expect unknown;
 
@@ -29,27 +30,36 @@ static const struct h_expect unknown;
 static u64 register_value(unsigned kind)
 {
     switch (kind) {
-    case 0: return gt_read_cr0() ^ 1ul << h_below(h_chance(80) ? 32 : 64);
-    case 1: return ARENA_AT(PG_L1_TABLES) | h_below(4) << 3 | (h_chance(20) ? 1ul << (40 + h_below(23)) : 0);
-    case 2: return (gt_read_cr4() ^ 1ul << h_below(h_chance(80) ? 24 : 64)) & ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE);
-    case 3: return h_chance(70) ? h_below(16) : vmx_random_edge();
-    case 4: return gt_rand() & (h_chance(80) ? 0xffff0300 : ~0x2cfful);
-    default: return vmx_random_edge();
+    case 0:
+        return gt_read_cr0() ^ 1ul << h_below(h_chance(80) ? 32 : 64);
+    case 1:
+        return ARENA_AT(PG_L1_TABLES) | h_below(4) << 3 |
+               (h_chance(20) ? 1ul << (40 + h_below(23)) : 0);
+    case 2:
+        return (gt_read_cr4() ^ 1ul << h_below(h_chance(80) ? 24 : 64)) &
+               ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE);
+    case 3:
+        return h_chance(70) ? h_below(16) : vmx_random_edge();
+    case 4:
+        return gt_rand() & (h_chance(80) ? 0xffff0300 : ~0x2cfful);
+    default:
+        return vmx_random_edge();
     }
 }
 
-/* MOV to a control or debug register and back again; the rest of L1's state is put right by l1_state_restore(). */
+/* MOV to a control or debug register and back again; the rest of L1's state is put right by
+ * l1_state_restore(). */
 void h_step_register(void)
 {
     static const struct {
         const char *name, *code;
         u8 len;
     } moves[] = {
-        {"cr0", "\x0f\x22\xc2\x0f\x20\xc1", 6},         {"cr3", "\x0f\x22\xda\x0f\x20\xd9", 6},
-        {"cr4", "\x0f\x22\xe2\x0f\x20\xe1", 6},         {"cr8", "\x44\x0f\x22\xc2\x44\x0f\x20\xc1", 8},
-        {"dr7", "\x0f\x23\xfa\x0f\x21\xf9", 6},         {"dr0", "\x0f\x23\xc2\x0f\x21\xc1", 6},
-        {"dr6", "\x0f\x23\xf2\x0f\x21\xf1", 6},         {"lmsw", "\x0f\x01\xf2\x0f\x01\xe1", 6},
-        {"clts", "\x0f\x06\x0f\x20\xc1", 5},            {"cr2", "\x0f\x22\xd2\x0f\x20\xd1", 6},
+        {"cr0", "\x0f\x22\xc2\x0f\x20\xc1", 6}, {"cr3", "\x0f\x22\xda\x0f\x20\xd9", 6},
+        {"cr4", "\x0f\x22\xe2\x0f\x20\xe1", 6}, {"cr8", "\x44\x0f\x22\xc2\x44\x0f\x20\xc1", 8},
+        {"dr7", "\x0f\x23\xfa\x0f\x21\xf9", 6}, {"dr0", "\x0f\x23\xc2\x0f\x21\xc1", 6},
+        {"dr6", "\x0f\x23\xf2\x0f\x21\xf1", 6}, {"lmsw", "\x0f\x01\xf2\x0f\x01\xe1", 6},
+        {"clts", "\x0f\x06\x0f\x20\xc1", 5},    {"cr2", "\x0f\x22\xd2\x0f\x20\xd1", 6},
     };
     unsigned kind = (unsigned)h_below(sizeof moves / sizeof *moves);
     struct h_code c;
@@ -82,28 +92,42 @@ void h_step_register(void)
     }
 }
 
-/* MSRs with an equal answer in both runs and values that L1 survives. The fault of the revision in VMX_BASIC and of the
- * APIC base over the hole are the caveats vmcs-revision and apic-base-hole; APIC_BASE's enable bits: CAVEAT(emulator-apic-base). */
+/* MSRs with an equal answer in both runs and values that L1 survives. The fault of the revision in
+ * VMX_BASIC and of the APIC base over the hole are the caveats vmcs-revision and apic-base-hole;
+ * APIC_BASE's enable bits: CAVEAT(emulator-apic-base). */
 static u32 msr_number(void)
 {
+    /* clang-format off */
     static const u32 numbers[] = {
-        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE,
-        MSR_FS_BASE, MSR_GS_BASE, MSR_PAT, MSR_EFER64, MSR_FEATURE_CONTROL, 0x802, 0x830, 0x8ff, 0x17a, 0x179, 0xfe, 0x277, 0x200, 0x201,
+        MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
+        MSR_FMASK, MSR_KERNEL_GS_BASE,
+        MSR_FS_BASE, MSR_GS_BASE, MSR_PAT, MSR_EFER64, MSR_FEATURE_CONTROL, 0x802, 0x830, 0x8ff,
+        0x17a, 0x179, 0xfe, 0x277, 0x200, 0x201,
     };
+    /* clang-format on */
 
     u32 capability = 0x481 + (u32)h_below(15);
 
-    return h_chance(75) || capability == MSR_VMX_VMCS_ENUM ? numbers[h_below(sizeof numbers / sizeof *numbers)] : capability;
+    return h_chance(75) || capability == MSR_VMX_VMCS_ENUM
+               ? numbers[h_below(sizeof numbers / sizeof *numbers)]
+               : capability;
 }
 
 static u64 msr_value(u32 msr)
 {
     switch (msr) {
-    case MSR_PAT: return 0x0007040600070406 ^ (h_chance(50) ? 1ul << h_below(64) : h_below(8) << 8 * h_below(8));
-    case MSR_EFER64: return gt_rdmsr(msr) ^ 1ul << h_below(h_chance(80) ? 16 : 64);
-    case 0x200: return h_chance(50) ? 0x40000000 + h_below(8) : vmx_random_edge(); /* an MTRR that is not in use */
-    case 0x201: return h_chance(90) ? 0xfffff00000 & ~(1ul << 11) : vmx_random_edge() & ~(1ul << 11);
-    default: return h_chance(50) ? vmx_random_edge() : gt_rand() >> h_below(64);
+    case MSR_PAT:
+        return 0x0007040600070406 ^
+               (h_chance(50) ? 1ul << h_below(64) : h_below(8) << 8 * h_below(8));
+    case MSR_EFER64:
+        return gt_rdmsr(msr) ^ 1ul << h_below(h_chance(80) ? 16 : 64);
+    /* an MTRR that is not in use */
+    case 0x200:
+        return h_chance(50) ? 0x40000000 + h_below(8) : vmx_random_edge();
+    case 0x201:
+        return h_chance(90) ? 0xfffff00000 & ~(1ul << 11) : vmx_random_edge() & ~(1ul << 11);
+    default:
+        return h_chance(50) ? vmx_random_edge() : gt_rand() >> h_below(64);
     }
 }
 
@@ -165,7 +189,12 @@ static void event(const char *name, bool whole)
     static const struct {
         const char *code;
         u8 len, vector;
-    } events[] = {{"\x0f\x0b", 2, VEC_UD}, {"\xcc", 1, 3}, {"\xf1", 1, 1}, {"\xcd\x40", 2, 0x40}, {"\x31\xc9\xf7\xf1", 4, 0}, {"\x48\xb8\x11\x22\x33\x44\x55\x66\x77\x88\x8b\x00", 12, VEC_GP}};
+    } events[] = {{"\x0f\x0b", 2, VEC_UD},
+                  {"\xcc", 1, 3},
+                  {"\xf1", 1, 1},
+                  {"\xcd\x40", 2, 0x40},
+                  {"\x31\xc9\xf7\xf1", 4, 0},
+                  {"\x48\xb8\x11\x22\x33\x44\x55\x66\x77\x88\x8b\x00", 12, VEC_GP}};
     unsigned k = (unsigned)h_below(6);
     struct h_code c;
     struct h_expect e = h_fault(events[k].vector, 0);
@@ -176,11 +205,12 @@ static void event(const char *name, bool whole)
     h_run(&c, name, e);
 }
 
-/* The GDT, the IDT, the TSS or a page table moves into Nidus's memory, whose content is kept and given back: a VMCS may be
- * there, and all its pages are the same one. */
+/* The GDT, the IDT, the TSS or a page table moves into Nidus's memory, whose content is kept and
+ * given back: a VMCS may be there, and all its pages are the same one. */
 void h_step_tables(void)
 {
-    u64 seen_at = h.hole.base + (8 + h_below(h.hole.size / 4096 - 8)) * 4096; /* a page that nobody touched, perhaps */
+    /* a page that nobody touched, perhaps */
+    u64 seen_at = h.hole.base + (8 + h_below(h.hole.size / 4096 - 8)) * 4096;
     u64 page = h.hole.real ? h.hole.base + 2 * 4096 : seen_at;
     u64 *gdt = arena(PG_L1_DESC);
     unsigned kind = (unsigned)h_below(5);
@@ -221,7 +251,8 @@ void h_step_tables(void)
 /* NMIs to itself: each is taken at once, by L1's handler, whatever VMX is doing. */
 void h_step_nmi(void)
 {
-    volatile u32 *icr = (volatile u32 *)(u64)(LAPIC + ICR_LOW), *svr = (volatile u32 *)(u64)(LAPIC + SVR);
+    volatile u32 *icr = (volatile u32 *)(u64)(LAPIC + ICR_LOW),
+                 *svr = (volatile u32 *)(u64)(LAPIC + SVR);
     u32 was = *svr;
     u64 before = l1_nmis, count = 1 + h_below(4);
 
@@ -250,15 +281,19 @@ void h_step_nmi(void)
     *svr = was;
 }
 
-/* Behind Nidus's memory stands one page: what is written shows in every page of it, and nothing of L0's shows anywhere. */
+/* Behind Nidus's memory stands one page: what is written shows in every page of it, and nothing of
+ * L0's shows anywhere. */
 void h_step_hole(void)
 {
-    u64 pages = h.hole.size / 4096, a = h_below(pages - 3) + 3, b = h_below(pages - 3) + 3, off = 0x800 + h_below(0xf0) * 8, v = gt_rand();
-    volatile u64 *one = (volatile u64 *)(h.hole.base + a * 4096 + off), *other = (volatile u64 *)(h.hole.base + b * 4096 + off);
+    u64 pages = h.hole.size / 4096, a = h_below(pages - 3) + 3, b = h_below(pages - 3) + 3,
+        off = 0x800 + h_below(0xf0) * 8, v = gt_rand();
+    volatile u64 *one = (volatile u64 *)(h.hole.base + a * 4096 + off),
+                 *other = (volatile u64 *)(h.hole.base + b * 4096 + off);
     u64 was = *one;
 
     h_check(!h.hole.real || *other == was, "hole: pages %lu and %lu differ at %lx", a, b, off);
     *one = v;
-    h_check(*one == v && (!h.hole.real || *other == v), "hole: %lx written at %lx, there is %lx, elsewhere %lx", v, off, *one, *other);
+    h_check(*one == v && (!h.hole.real || *other == v),
+            "hole: %lx written at %lx, there is %lx, elsewhere %lx", v, off, *one, *other);
     *one = was;
 }

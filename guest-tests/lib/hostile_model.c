@@ -1,4 +1,5 @@
-/* What the hostile L1 knows of its own VMX: VMX operation, the current VMCS, every VMCS's launch state and fields. */
+/* What the hostile L1 knows of its own VMX: VMX operation, the current VMCS, every VMCS's launch
+ * state and fields. */
 #include "guest-tests/lib/hostile.h"
 
 enum { REGION_BYTES = 4096 };
@@ -55,20 +56,25 @@ void h_model_reset(void)
     l1_state_restore();
 }
 
-/* Where a VMX instruction's pointer may point. The local APIC is left out: its registers are no memory for bytes. */
+/* Where a VMX instruction's pointer may point. The local APIC is left out: its registers are no
+ * memory for bytes. */
 u64 h_pointer(void)
 {
     u64 at = h.vmcs[h_below(H_REGIONS)].at;
 
     switch (h_below(14)) {
+    /* clang-format off */
     case 0: return at ^ 1ul << h_below(12);
     case 1: return at | 1ul << (40 + h_below(24));
     case 2: return H_NOWHERE + h_below(4) * 4096;
     case 3: return h_chance(50) ? H_TOP : H_GAP;
     case 4: return ARENA_AT(PG_H_EMPTY);
+    /* clang-format on */
     case 5:
-    case 6: return ARENA_AT(PG_VMXON);
-    default: return at;
+    case 6:
+        return ARENA_AT(PG_VMXON);
+    default:
+        return at;
     }
 }
 
@@ -99,7 +105,8 @@ void h_root(void)
     h.vmxon_at = ARENA_AT(PG_VMXON);
 }
 
-/* One of the first regions becomes an ordinary VMCS and current. What was poked or is a shadow is cleared first. */
+/* One of the first regions becomes an ordinary VMCS and current. What was poked or is a shadow
+ * is cleared first. */
 void h_ordinary(void)
 {
     struct h_vmcs *v = h_current();
@@ -177,8 +184,10 @@ void h_model_check(void)
 
         if (!l2_present[i])
             continue;
-        h_check(vmx_vmread(vmx_field[i].enc, &now) == VMX_OK, "vmread %s refused", vmx_field[i].name);
-        h_check(now == v->f[i], "%s: %lx, written or saved was %lx", vmx_field[i].name, now, v->f[i]);
+        h_check(vmx_vmread(vmx_field[i].enc, &now) == VMX_OK, "vmread %s refused",
+                vmx_field[i].name);
+        h_check(now == v->f[i], "%s: %lx, written or saved was %lx", vmx_field[i].name, now,
+                v->f[i]);
     }
 }
 

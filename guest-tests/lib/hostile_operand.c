@@ -1,4 +1,5 @@
-/* Operands of L1's instructions: addressing forms, places with and without memory, and the run itself. */
+/* Operands of L1's instructions: addressing forms, places with and without memory,
+ * and the run itself. */
 #include "guest-tests/lib/hostile.h"
 
 enum { VEC_PF = 14, VEC_GP = 13, PF_P = 1, PF_W = 2, PF_RSVD = 8 };
@@ -13,8 +14,9 @@ static struct h_operand faulting(u64 ea, u8 error)
     return (struct h_operand){ea, NULL, VEC_PF, VEC_PF, error, (u8)(error | PF_W)};
 }
 
-/* The scratch page, mostly; else its aliases with odd rights, no memory, Nidus's memory. The hole's page is not the one
- * where a VMCS may be, and the offset is one where none of its fields is: all its pages are the same one. */
+/* The scratch page, mostly; else its aliases with odd rights, no memory, Nidus's memory. The hole's
+ * page is not the one where a VMCS may be, and the offset is one where none of its fields is: all
+ * its pages are the same one. */
 struct h_operand h_operand_any(void)
 {
     u8 *scratch = arena(PG_SCRATCH);
@@ -22,22 +24,35 @@ struct h_operand h_operand_any(void)
     struct h_operand o;
 
     switch (h_below(24)) {
-    case 0: return plain(ARENA_AT(PG_SCRATCH) + 0xffb, scratch + 0xffb);
-    case 1: return plain(SPECIAL_AT(SP_RW) + off, scratch + off);
+    case 0:
+        return plain(ARENA_AT(PG_SCRATCH) + 0xffb, scratch + 0xffb);
+    case 1:
+        return plain(SPECIAL_AT(SP_RW) + off, scratch + off);
     case 2:
         o = plain(SPECIAL_AT(SP_READ_ONLY) + off, scratch + off);
         o.write_vector = VEC_PF;
         o.write_error = PF_P | PF_W;
         return o;
-    case 3: return plain(SPECIAL_AT(SP_SUPERVISOR) + off, scratch + off);
-    case 4: return faulting(SPECIAL_AT(SP_ABSENT) + off, 0);
-    case 5: return faulting(SPECIAL_AT(SP_RESERVED) + off, PF_P | PF_RSVD);
-    case 6: return plain(SPECIAL_AT(SP_NX) + off, scratch + off);
-    case 7: return faulting(SPECIAL_AT(SP_RW2) + 0xffc, 0); /* its second half is absent */
-    case 8: return (struct h_operand){0x8000000000000000ul >> (h_below(16) + 1), NULL, VEC_GP, VEC_GP, 0, 0};
-    case 9: return plain(h.hole.base + 4096 + 0x800 + (off & 0x7f0), (void *)(h.hole.base + 4096 + 0x800 + (off & 0x7f0)));
-    case 10: return plain(H_GAP + off, NULL);
-    default: return plain(ARENA_AT(PG_SCRATCH) + off, scratch + off);
+    case 3:
+        return plain(SPECIAL_AT(SP_SUPERVISOR) + off, scratch + off);
+    case 4:
+        return faulting(SPECIAL_AT(SP_ABSENT) + off, 0);
+    case 5:
+        return faulting(SPECIAL_AT(SP_RESERVED) + off, PF_P | PF_RSVD);
+    case 6:
+        return plain(SPECIAL_AT(SP_NX) + off, scratch + off);
+    case 7:
+        return faulting(SPECIAL_AT(SP_RW2) + 0xffc, 0); /* its second half is absent */
+    case 8:
+        return (struct h_operand){
+            0x8000000000000000ul >> (h_below(16) + 1), NULL, VEC_GP, VEC_GP, 0, 0};
+    case 9:
+        return plain(h.hole.base + 4096 + 0x800 + (off & 0x7f0),
+                     (void *)(h.hole.base + 4096 + 0x800 + (off & 0x7f0)));
+    case 10:
+        return plain(H_GAP + off, NULL);
+    default:
+        return plain(ARENA_AT(PG_SCRATCH) + off, scratch + off);
     }
 }
 
@@ -53,7 +68,10 @@ void h_begin(struct h_code *c)
     }
     if (dice < 88)
         return;
-    c->frame.cs = dice < 92 ? SEL_CODE64_R3 : dice < 96 ? SEL_CODE32 : dice < 98 ? SEL_CODE32_R3 : SEL_CODE16;
+    c->frame.cs = dice < 92   ? SEL_CODE64_R3
+                  : dice < 96 ? SEL_CODE32
+                  : dice < 98 ? SEL_CODE32_R3
+                              : SEL_CODE16;
     if (c->frame.cs & 3)
         c->frame.ss = c->frame.ds = c->frame.es = c->frame.fs = c->frame.gs = SEL_DATA_R3;
     if (c->frame.cs == SEL_CODE16)
@@ -77,7 +95,8 @@ static void put32(struct h_code *c, u32 v)
         c->byte[c->len++] = (u8)(v >> 8 * i);
 }
 
-/* Four addressing forms; the prefix stands before REX. Outside 64-bit mode the instruction faults before its operand. */
+/* Four addressing forms; the prefix stands before REX. Outside 64-bit mode the instruction faults
+ * before its operand. */
 void h_memory_form(struct h_code *c, const char *prefix, const char *opcode, unsigned reg, u64 ea)
 {
     unsigned form = (unsigned)h_below(4), scale = (unsigned)h_below(4);
@@ -86,8 +105,9 @@ void h_memory_form(struct h_code *c, const char *prefix, const char *opcode, uns
     u32 disp = (u32)gt_rand();
 
     h_append(c, prefix, strlena((const CHAR8 *)prefix));
+    /* FS, GS: base 0; behind a mandatory prefix is allowed */
     if (h_chance(10))
-        c->byte[c->len++] = h_chance(50) ? 0x64 : 0x65; /* FS, GS: base 0; behind a mandatory prefix is allowed */
+        c->byte[c->len++] = h_chance(50) ? 0x64 : 0x65;
     if (h_plain_mode(c) || c->frame.cs == SEL_CODE64_R3)
         c->byte[c->len++] = rex;
     h_append(c, opcode, strlena((const CHAR8 *)opcode));
@@ -132,10 +152,13 @@ static void compare(const char *name, struct h_expect e, u64 flags, u64 number)
 
     if (!e.known)
         return;
-    h_check(l1_trap.vector == e.vector && (done || l1_trap.error == e.error), "%s: vector %lx(%lx), due %lx(%lx)", name,
-            l1_trap.vector, l1_trap.error, e.vector, e.error);
-    h_check(!done || flags == status_flags[e.status], "%s: flags %lx, due %lx", name, flags, status_flags[e.status]);
-    h_check(!done || e.status != VMX_FAIL_VALID || number == e.number, "%s: error %lu, due %lu", name, number, e.number);
+    h_check(l1_trap.vector == e.vector && (done || l1_trap.error == e.error),
+            "%s: vector %lx(%lx), due %lx(%lx)", name, l1_trap.vector, l1_trap.error, e.vector,
+            e.error);
+    h_check(!done || flags == status_flags[e.status], "%s: flags %lx, due %lx", name, flags,
+            status_flags[e.status]);
+    h_check(!done || e.status != VMX_FAIL_VALID || number == e.number, "%s: error %lu, due %lu",
+            name, number, e.number);
 }
 
 void h_run(struct h_code *c, const char *name, struct h_expect e)
@@ -145,7 +168,8 @@ void h_run(struct h_code *c, const char *name, struct h_expect e)
 
     h_note(" %s%s", name, h_plain_mode(c) ? "" : " in another mode");
     l1_run(&c->frame, (const char *)c->byte, c->len);
-    __asm__ volatile("mov %w0, %%fs\n\tmov %w0, %%gs" : : "r"(SEL_DATA)); /* a trap leaves those of ring 3 */
+    /* a trap leaves those of ring 3 */
+    __asm__ volatile("mov %w0, %%fs\n\tmov %w0, %%gs" : : "r"(SEL_DATA));
     flags = l1_trap.rflags & FLAGS_ARITH;
     if (l1_trap.vector == L1_DONE && flags == FLAG_ZF && v != NULL)
         number = vmx_get(V_INSN_ERROR);

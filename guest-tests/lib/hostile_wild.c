@@ -1,6 +1,7 @@
 /*
- * Wild steps: what ends the bare emulator or is judged wrongly by it. They run under Nidus only, are checked and not recorded,
- * and leave the model as if they had not been: every VMCS that they use is given up.
+ * Wild steps: what ends the bare emulator or is judged wrongly by it. They run under Nidus only,
+ * are checked and not recorded, and leave the model as if they had not been: every VMCS that they
+ * use is given up.
  */
 #include "guest-tests/lib/hostile.h"
 
@@ -44,11 +45,14 @@ static void launch_shadow(void)
 /* Random MSRs. Not: MTRRs and what else L1 lives on; what it reads is put back. */
 static void any_msr(void)
 {
-    u32 msr = h_chance(40) ? (u32)h_below(0x2000) : h_chance(50) ? 0xc0000000 + (u32)h_below(0x200) : (u32)gt_rand();
+    u32 msr = h_chance(40)   ? (u32)h_below(0x2000)
+              : h_chance(50) ? 0xc0000000 + (u32)h_below(0x200)
+                             : (u32)gt_rand();
     u64 was = 0;
 
-    if ((msr >= 0x200 && msr < 0x300) || msr == 0x1b || msr == 0x10 || msr == 0x3b || (msr >= 0xc0000080 && msr <= 0xc0000103) ||
-        (msr >= 0xc1 && msr < 0xd0) || msr == 0x9b || msr == 0x6e0)
+    if ((msr >= 0x200 && msr < 0x300) || msr == 0x1b || msr == 0x10 || msr == 0x3b ||
+        (msr >= 0xc0000080 && msr <= 0xc0000103) || (msr >= 0xc1 && msr < 0xd0) || msr == 0x9b ||
+        msr == 0x6e0)
         return;
     h_note(" msr %x", msr);
     if (!h_msr_read(msr, &was))
@@ -57,7 +61,8 @@ static void any_msr(void)
     h_msr_write(msr, was);
 }
 
-/* A VMCS with random bytes, then only what brings L1 back is written: whatever else, the entry must be answered. */
+/* A VMCS with random bytes, then only what brings L1 back is written: whatever else, the entry
+ * must be answered. */
 static void random_bytes(void)
 {
     struct h_vmcs *v;
@@ -74,9 +79,11 @@ static void random_bytes(void)
         word[i] = h_chance(50) ? vmx_random_edge() : gt_rand();
     h_check(vmx_vmclear(v->at) == VMX_OK && vmx_vmptrld(v->at) == VMX_OK, "wild: vmptrld");
     for (int i = 0; i < VMX_FIELDS; i++) {
-        bool vital = VMX_KIND(vmx_field[i].enc) == KIND_HOST || VMX_KIND(vmx_field[i].enc) == KIND_CONTROL;
+        bool vital =
+            VMX_KIND(vmx_field[i].enc) == KIND_HOST || VMX_KIND(vmx_field[i].enc) == KIND_CONTROL;
 
-        if (l2_present[i] && (vital || i == VI_GUEST_CR0 || i == VI_GUEST_CR3 || i == VI_GUEST_CR4 || i == VI_GUEST_EFER || h_chance(80)))
+        if (l2_present[i] && (vital || i == VI_GUEST_CR0 || i == VI_GUEST_CR3 ||
+                              i == VI_GUEST_CR4 || i == VI_GUEST_EFER || h_chance(80)))
             vmx_vmwrite(vmx_field[i].enc, l2.f[i]);
     }
     vmx_vmwrite(V_GUEST_ACTIVITY, h_below(2));
@@ -100,7 +107,7 @@ static void must_refuse(void)
         {VI_GUEST_RIP, true, 1ul << 48},           /* CAVEAT(bochs-rip-canonical) */
         {VI_GUEST_DEBUGCTL, true, 1ul << 63},      /* CAVEAT(bochs-debugctl) */
         {VI_ENTRY_INTR_INFO, false, INTR_VALID | INTR_OTHER | 5},
-        {VI_ENTRY_CTL, false, ENTRY_SMM},          /* CAVEAT(bochs-entry-smm) */
+        {VI_ENTRY_CTL, false, ENTRY_SMM}, /* CAVEAT(bochs-entry-smm) */
     };
     unsigned k = (unsigned)h_below(sizeof bad / sizeof *bad);
     struct h_vmcs *v;
@@ -114,9 +121,12 @@ static void must_refuse(void)
     l2.f[bad[k].field] |= bad[k].v;
     l2_write_fields();
     how = l2_enter(false);
-    h_check(how == (bad[k].guest ? L2_EXIT : L2_VMFAIL), "wild: %s=%lx: not refused", vmx_field[bad[k].field].name, bad[k].v);
-    h_check(bad[k].guest ? l2_seen[VI_EXIT_REASON] == (REASON_ENTRY_FAILED | 33) : l2_seen[VI_INSN_ERROR] == 7,
-            "wild: %s=%lx: reason %lx error %lu", vmx_field[bad[k].field].name, bad[k].v, l2_seen[VI_EXIT_REASON], l2_seen[VI_INSN_ERROR]);
+    h_check(how == (bad[k].guest ? L2_EXIT : L2_VMFAIL), "wild: %s=%lx: not refused",
+            vmx_field[bad[k].field].name, bad[k].v);
+    h_check(bad[k].guest ? l2_seen[VI_EXIT_REASON] == (REASON_ENTRY_FAILED | 33)
+                         : l2_seen[VI_INSN_ERROR] == 7,
+            "wild: %s=%lx: reason %lx error %lu", vmx_field[bad[k].field].name, bad[k].v,
+            l2_seen[VI_EXIT_REASON], l2_seen[VI_INSN_ERROR]);
     vmx_vmclear(v->at);
     h.current = H_NONE;
     v->tainted = true;

@@ -54,17 +54,19 @@ enum {
     PG_APIC_ACCESS = 11,
     PG_VMREAD_BITMAP = 12,
     PG_VMWRITE_BITMAP = 13,
-    PG_SCRATCH = 14,  /* two pages, for operands */
+    PG_SCRATCH = 14,   /* two pages, for operands */
     PG_L1_TABLES = 16, /* PML4, PDPT, 4 PDs, PT */
-    PG_L1_CODE = 24,  /* where l1_run puts its bytes */
-    PG_L1_STACK = 25, /* ring 3 and compatibility mode; grows down from the page's end */
-    PG_L1_DESC = 26,  /* GDT, IDT, TSS: three pages */
-    PG_L1_IST = 32,   /* to 39 */
+    PG_L1_CODE = 24,   /* where l1_run puts its bytes */
+    PG_L1_STACK = 25,  /* ring 3 and compatibility mode; grows down from the page's end */
+    PG_L1_DESC = 26,   /* GDT, IDT, TSS: three pages */
+    PG_L1_IST = 32,    /* to 39 */
     PG_L2_TABLES = 40, /* see vmx_l2.c */
-    PG_L2 = 64,       /* the L2 window, its expected contents, its pristine contents */
-    PG_FREE = 128,    /* for the test itself */
+    PG_L2 = 64,        /* the L2 window, its expected contents, its pristine contents */
+    PG_FREE = 128,     /* for the test itself */
 };
+/* clang-format off */
 #define ARENA_AT(page) ((u64)ARENA + (u64)(page) * 4096)
+/* clang-format on */
 static inline void *arena(unsigned page)
 {
     return (void *)ARENA_AT(page);
@@ -78,15 +80,15 @@ enum {
     SEL_CODE64_R3 = 0x23,
     SEL_DATA_R3 = 0x2b,
     SEL_CODE32_R3 = 0x33,
-    SEL_SMALL = 0x38,  /* data, base ARENA + PG_SCRATCH pages, limit 0xff */
+    SEL_SMALL = 0x38, /* data, base ARENA + PG_SCRATCH pages, limit 0xff */
     SEL_CODE16 = 0x40,
-    SEL_TSS = 0x48,    /* 16 bytes */
-    SEL_RO = 0x58,     /* read-only data */
-    SEL_XO = 0x60,     /* execute-only code */
-    SEL_ABSENT = 0x68, /* data, not present */
+    SEL_TSS = 0x48,     /* 16 bytes */
+    SEL_RO = 0x58,      /* read-only data */
+    SEL_XO = 0x60,      /* execute-only code */
+    SEL_ABSENT = 0x68,  /* data, not present */
     SEL_TSS_ALT = 0x70, /* a second TSS, 16 bytes, for host-state and task-switch tests */
-    SEL_DOWN = 0x80,   /* expand-down data, limit 0xfff */
-    SEL_GATE = 0x88,   /* task gate to SEL_TSS_ALT in the L2 GDT */
+    SEL_DOWN = 0x80,    /* expand-down data, limit 0xfff */
+    SEL_GATE = 0x88,    /* task gate to SEL_TSS_ALT in the L2 GDT */
     SEL_DATA16 = 0x90,
     SEL_LDT = 0x98,
     L1_GDT_SIZE = 0x200,
@@ -94,8 +96,19 @@ enum {
 
 /* Linear addresses with special rights in L1, one page each: 4 KiB pages at L1_SPECIAL. */
 enum { L1_SPECIAL = 0xf0000000u };
-enum special_page { SP_RW, SP_READ_ONLY, SP_SUPERVISOR, SP_ABSENT, SP_RESERVED, SP_NX, SP_RW2, SP_ABSENT2 };
+enum special_page {
+    SP_RW,
+    SP_READ_ONLY,
+    SP_SUPERVISOR,
+    SP_ABSENT,
+    SP_RESERVED,
+    SP_NX,
+    SP_RW2,
+    SP_ABSENT2
+};
+/* clang-format off */
 #define SPECIAL_AT(p) ((u64)L1_SPECIAL + (u64)(p) * 4096)
+/* clang-format on */
 
 /* Register numbers in encoding order. */
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -119,13 +132,15 @@ extern u8 l1_stubs[] GT_HIDDEN;
 void l1_go(const struct l1_frame *f) GT_HIDDEN;
 void l1_unexpected(const struct l1_trap *t) GT_HIDDEN;
 
-void vmx_begin(void); /* CR4.VMXE on, FEATURE_CONTROL locked with VMX on, not yet in VMX operation */
+/* CR4.VMXE on, FEATURE_CONTROL locked with VMX on, not yet in VMX operation */
+void vmx_begin(void);
 void vmx_end(void);
-/* The common library's processor state for a while, outside VMX operation; l1_state_restore() ends that. */
+/* The common library's processor state for a while, outside VMX operation;
+ * l1_state_restore() ends that. */
 void vmx_leave(void);
-bool vmx_on(void);    /* VMXON with the region of PG_VMXON; prints FAIL when refused */
-void vmx_off(void);   /* VMXOFF if vmx_on() was done */
-void vmx_is_on(bool on); /* for a program that executes VMXON and VMXOFF itself */
+bool vmx_on(void);             /* VMXON with the region of PG_VMXON; prints FAIL when refused */
+void vmx_off(void);            /* VMXOFF if vmx_on() was done */
+void vmx_is_on(bool on);       /* for a program that executes VMXON and VMXOFF itself */
 bool vmx_has2(u32 proc2_bits); /* all of them allowed in the secondary controls */
 u64 vmx_option(const char *key, u64 dflt); /* key=NUMBER in the load options */
 

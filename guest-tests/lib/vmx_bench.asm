@@ -1,5 +1,7 @@
-; A hypervisor's tightest exit handler, for benchmarks: reason, RIP and length are read, RIP is written, L2 goes on.
-; L2 may use RAX, RBX, RCX, RDX and counts in R15; the rest is the handler's. Nothing is saved or restored.
+; A hypervisor's tightest exit handler, for benchmarks: reason, RIP and length are read, RIP is
+; written, L2 goes on.
+; L2 may use RAX, RBX, RCX, RDX and counts in R15; the rest is the handler's. Nothing is saved or
+; restored.
 
         default rel
         bits    64
@@ -15,8 +17,10 @@ HOST_RIP    equ 0x6c16
         section .text
 
 ; u64 vmx_bench(u64 exits, u64 reason, u8 *edit, u64 loops);
-; Launches the current VMCS and handles `exits` exits, all with `reason`; before each VMRESUME it flips a
-; bit of *edit. L2 starts with R15 = loops. Returns the ticks that it took, 0 when an entry failed or
+; Launches the current VMCS and handles `exits` exits, all with `reason`; before each VMRESUME it
+; flips a
+; bit of *edit. L2 starts with R15 = loops. Returns the ticks that it took, 0 when an entry failed
+; or
 ; another reason came. IF must be 0.
 vmx_bench:
         push    rbx

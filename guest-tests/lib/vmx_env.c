@@ -20,9 +20,9 @@ enum {
     TSS_IOPB = 0x66,
 };
 #define ARENA_MAGIC 0x787673747365746eull
-#define ENV_CR0 (CR0_PG | CR0_WP | CR0_NE | 0x13)
-#define ENV_CR4 (CR4_VMXE | CR4_PAE | 0x600)
-#define ENV_EFER (EFER_LME | EFER_LMA | EFER_NXE | 1)
+#define ENV_CR0     (CR0_PG | CR0_WP | CR0_NE | 0x13)
+#define ENV_CR4     (CR4_VMXE | CR4_PAE | 0x600)
+#define ENV_EFER    (EFER_LME | EFER_LMA | EFER_NXE | 1)
 
 const struct vmx_field vmx_field[VMX_FIELDS] = {
 #define V(ENC, NAME, GATE) {#NAME, ENC, GATE},
@@ -86,7 +86,8 @@ static bool arena_claim(void)
     return true;
 }
 
-/* Identity for 4 GiB in 2 MiB pages, open to ring 3, and one table of 4 KiB pages with odd rights. */
+/* Identity for 4 GiB in 2 MiB pages, open to ring 3, and one table of 4 KiB pages
+ * with odd rights. */
 static void build_tables(void)
 {
     enum { RWU = 7, PAGE_PS = 0x80 };
@@ -139,18 +140,22 @@ static void build_descriptors(void)
     for (u64 v = 0; v < 256; v++) {
         u64 at = (u64)l1_stubs + v * 16;
 
-        idt[2 * v] = (at & 0xffff) | (u64)SEL_CODE64 << 16 | 1ul << 32 | 0xeeul << 40 | (at >> 16 & 0xffff) << 48;
+        idt[2 * v] = (at & 0xffff) | (u64)SEL_CODE64 << 16 | 1ul << 32 | 0xeeul << 40 |
+                     (at >> 16 & 0xffff) << 48;
         idt[2 * v + 1] = at >> 32;
     }
 }
 
-/* CS and SS by an IRET, which also ends the NMI blocking that an exit may have left; the rest by MOV. */
+/* CS and SS by an IRET, which also ends the NMI blocking that an exit may have left;
+ * the rest by MOV. */
 static void load_segments(u16 cs, u16 data)
 {
     __asm__ volatile("mov %%rsp, %%rax\n\tpushq %1\n\tpush %%rax\n\tpushfq\n\tpushq %0\n\t"
                      "lea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:\n\t"
                      "mov %w1, %%ds\n\tmov %w1, %%es\n\tmov %w1, %%fs\n\tmov %w1, %%gs"
-                     : : "r"((u64)cs), "r"((u64)data) : "rax", "memory");
+                     :
+                     : "r"((u64)cs), "r"((u64)data)
+                     : "rax", "memory");
 }
 
 void l1_state_restore(void)
@@ -183,12 +188,22 @@ void l1_state_get(struct l1_state *s)
 
     __asm__ volatile("sldt %0\n\tstr %1" : "=r"(ldt), "=r"(tr));
     *s = (struct l1_state){
-        .cr0 = gt_read_cr0(), .cr3 = gt_read_cr3(), .cr4 = gt_read_cr4(), .dr7 = gt_read_dr7(),
-        .sel = {gt_read_es(), gt_read_cs(), gt_read_ss(), gt_read_ds(), gt_read_fs(), gt_read_gs(), ldt, tr},
-        .fs_base = gt_rdmsr(MSR_FS_BASE), .gs_base = gt_rdmsr(MSR_GS_BASE),
-        .gdtr_base = gdtr.base, .gdtr_limit = gdtr.limit, .idtr_base = idtr.base, .idtr_limit = idtr.limit,
-        .efer = gt_rdmsr(MSR_EFER64), .pat = gt_rdmsr(MSR_PAT),
-        .sysenter_cs = gt_rdmsr(MSR_SYSENTER_CS), .sysenter_esp = gt_rdmsr(MSR_SYSENTER_ESP),
+        .cr0 = gt_read_cr0(),
+        .cr3 = gt_read_cr3(),
+        .cr4 = gt_read_cr4(),
+        .dr7 = gt_read_dr7(),
+        .sel = {gt_read_es(), gt_read_cs(), gt_read_ss(), gt_read_ds(), gt_read_fs(), gt_read_gs(),
+                ldt, tr},
+        .fs_base = gt_rdmsr(MSR_FS_BASE),
+        .gs_base = gt_rdmsr(MSR_GS_BASE),
+        .gdtr_base = gdtr.base,
+        .gdtr_limit = gdtr.limit,
+        .idtr_base = idtr.base,
+        .idtr_limit = idtr.limit,
+        .efer = gt_rdmsr(MSR_EFER64),
+        .pat = gt_rdmsr(MSR_PAT),
+        .sysenter_cs = gt_rdmsr(MSR_SYSENTER_CS),
+        .sysenter_esp = gt_rdmsr(MSR_SYSENTER_ESP),
         .sysenter_eip = gt_rdmsr(MSR_SYSENTER_EIP),
     };
 }
@@ -297,8 +312,8 @@ bool vmx_has2(u32 proc2_bits)
 
 void l1_unexpected(const struct l1_trap *t)
 {
-    gt_fail("unexpected %s(%lx) cs %lx rip l1_go+%lx cr2 %lx", gt_vector_name(t->vector), t->error, t->cs,
-            t->rip - (u64)l1_go, t->cr2);
+    gt_fail("unexpected %s(%lx) cs %lx rip l1_go+%lx cr2 %lx", gt_vector_name(t->vector), t->error,
+            t->cs, t->rip - (u64)l1_go, t->cr2);
     if (env.active)
         vmx_end();
     __asm__ volatile("ud2"); /* the common library stops the program */

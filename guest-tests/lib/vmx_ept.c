@@ -30,11 +30,13 @@ static void build_data(unsigned page, u64 word)
     CopyMem(at + FETCH_AT, (void *)"\x0f\x01\xc1", 3);
 }
 
-/* An ignored bit differs from one build to the next, so that INVEPT leaves nothing of the last one. */
+/* An ignored bit differs from one build to the next, so that INVEPT leaves nothing
+ * of the last one. */
 static void build(void)
 {
     static u64 mark;
-    u64 *pml4 = arena(PG_E_PML4), *pdpt = arena(PG_E_PDPT), *pd0 = arena(PG_E_PD0), *pd1 = arena(PG_E_PD1);
+    u64 *pml4 = arena(PG_E_PML4), *pdpt = arena(PG_E_PDPT), *pd0 = arena(PG_E_PD0),
+        *pd1 = arena(PG_E_PD1);
     u64 *pt1 = arena(PG_E_PT1);
 
     gt_zero_pages(arena(PG_E_PML4), PG_DATA_A - PG_E_PML4);
@@ -117,7 +119,8 @@ int ept_invvpid(u64 type, u64 vpid, u64 address)
 
 void ept_touch(enum ept_access access, u64 at)
 {
-    static const char code[ACCESSES][4] = {"\x48\x8b\x03", "\x48\x89\x03", "\x48\x01\x03", "\xff\xe3"};
+    static const char code[ACCESSES][4] = {"\x48\x8b\x03", "\x48\x89\x03", "\x48\x01\x03",
+                                           "\xff\xe3"};
 
     l2_code(code[access], access == ACCESS_FETCH ? 2 : 3);
     l2.gpr[RBX] = access == ACCESS_FETCH ? at + FETCH_AT : at;
@@ -130,7 +133,8 @@ const char *ept_result(void)
 {
     static char text[120];
     u32 reason = (u32)l2_seen[VI_EXIT_REASON];
-    u64 q = l2_seen[VI_EXIT_QUALIFICATION], gpa = l2_seen[VI_GUEST_PHYSICAL_ADDR], gla = l2_seen[VI_GUEST_LINEAR_ADDR];
+    u64 q = l2_seen[VI_EXIT_QUALIFICATION], gpa = l2_seen[VI_GUEST_PHYSICAL_ADDR],
+        gla = l2_seen[VI_GUEST_LINEAR_ADDR];
 
     if (l2_seen_rflags & FLAGS_ARITH)
         gt_format(text, sizeof text, "VMfail %lu", l2_seen[VI_INSN_ERROR]);
@@ -139,9 +143,11 @@ const char *ept_result(void)
     else if (reason == REASON_EPT_VIOLATION && q & 0x80)
         gt_format(text, sizeof text, "exit 48 q %lx gla %lx gpa %lx", q, gla, gpa);
     else if (reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
-        gt_format(text, sizeof text, "exit %u q %lx gpa %lx", reason, reason == REASON_EPT_VIOLATION ? q : 0, gpa);
+        gt_format(text, sizeof text, "exit %u q %lx gpa %lx", reason,
+                  reason == REASON_EPT_VIOLATION ? q : 0, gpa);
     else
-        gt_format(text, sizeof text, "exit %u q %lx intr %lx", reason, q, l2_seen[VI_EXIT_INTR_INFO]);
+        gt_format(text, sizeof text, "exit %u q %lx intr %lx", reason, q,
+                  l2_seen[VI_EXIT_INTR_INFO]);
     return text;
 }
 

@@ -4,19 +4,25 @@
 
 #include "guest-tests/lib/vmx.h"
 
-/* How a VMX instruction ended. SDM 3C 31.2 "Conventions": CF = no current VMCS, ZF = with a number. */
+/* How a VMX instruction ended. SDM 3C 31.2 "Conventions": CF = no current VMCS, ZF =
+ * with a number. */
 enum vmx_status { VMX_OK, VMX_FAIL_INVALID, VMX_FAIL_VALID };
 
-#define VMX_INSN(TEXT, ...)                                                                        \
-    ({                                                                                             \
-        u8 cf_, zf_;                                                                               \
-        __asm__ volatile(TEXT "\n\tsetc %0\n\tsetz %1" : "=&q"(cf_), "=&q"(zf_) : __VA_ARGS__ : "memory", "cc"); \
-        cf_ ? VMX_FAIL_INVALID : zf_ ? VMX_FAIL_VALID : VMX_OK;                                    \
+#define VMX_INSN(TEXT, ...)                                     \
+    ({                                                          \
+        u8 cf_, zf_;                                            \
+        __asm__ volatile(TEXT "\n\tsetc %0\n\tsetz %1"          \
+                         : "=&q"(cf_), "=&q"(zf_)               \
+                         : __VA_ARGS__                          \
+                         : "memory", "cc");                     \
+        cf_ ? VMX_FAIL_INVALID : zf_ ? VMX_FAIL_VALID : VMX_OK; \
     })
 
+/* clang-format off */
 static inline enum vmx_status vmx_vmxon(u64 pa) { return VMX_INSN("vmxon %2", "m"(pa)); }
 static inline enum vmx_status vmx_vmclear(u64 pa) { return VMX_INSN("vmclear %2", "m"(pa)); }
 static inline enum vmx_status vmx_vmptrld(u64 pa) { return VMX_INSN("vmptrld %2", "m"(pa)); }
+/* clang-format on */
 
 static inline enum vmx_status vmx_vmxoff(void)
 {

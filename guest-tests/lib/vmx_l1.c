@@ -39,12 +39,17 @@ const char *l1_result(void)
     if (l1_trap.vector == L1_DONE && (flags & ~FLAG_CF) == FLAG_ZF)
         gt_format(text, sizeof text, "VMfailValid %lu", vmx_get(V_INSN_ERROR));
     else if (l1_trap.vector == L1_DONE)
-        gt_format(text, sizeof text, flags == FLAG_CF ? "VMfailInvalid" : flags == 0 ? "ok" : "flags %lx", flags);
+        gt_format(text, sizeof text,
+                  flags == FLAG_CF ? "VMfailInvalid"
+                  : flags == 0     ? "ok"
+                                   : "flags %lx",
+                  flags);
     else if (l1_trap.vector == 14)
-        gt_format(text, sizeof text, "#PF(%lx) cr2 %lx rip+%lx", l1_trap.error, l1_trap.cr2, l1_trap.rip - start);
-    else
-        gt_format(text, sizeof text, "%s(%lx) rip+%lx", gt_vector_name(l1_trap.vector), l1_trap.error,
+        gt_format(text, sizeof text, "#PF(%lx) cr2 %lx rip+%lx", l1_trap.error, l1_trap.cr2,
                   l1_trap.rip - start);
+    else
+        gt_format(text, sizeof text, "%s(%lx) rip+%lx", gt_vector_name(l1_trap.vector),
+                  l1_trap.error, l1_trap.rip - start);
     return text;
 }
 
@@ -52,7 +57,8 @@ static const char *const mode_name[L1_MODES] = {"64", "64r3", "compat", "compat_
 
 static void frame_mode(struct l1_frame *f, enum l1_mode mode)
 {
-    static const u16 cs[L1_MODES] = {SEL_CODE64, SEL_CODE64_R3, SEL_CODE32, SEL_CODE32_R3, SEL_CODE16};
+    static const u16 cs[L1_MODES] = {SEL_CODE64, SEL_CODE64_R3, SEL_CODE32, SEL_CODE32_R3,
+                                     SEL_CODE16};
     bool ring3 = cs[mode] & 3;
 
     f->cs = cs[mode];

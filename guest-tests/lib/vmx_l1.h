@@ -8,8 +8,20 @@
 enum l1_mode { L1_64, L1_64_R3, L1_COMPAT, L1_COMPAT_R3, L1_COMPAT16, L1_MODES };
 
 /* Slots of struct l1_frame behind the 16 registers, for L1F. */
-enum { FRAME_RIP = 16, FRAME_CS, FRAME_RFLAGS, FRAME_RSP, FRAME_SS, FRAME_DS, FRAME_ES, FRAME_FS, FRAME_GS };
+enum {
+    FRAME_RIP = 16,
+    FRAME_CS,
+    FRAME_RFLAGS,
+    FRAME_RSP,
+    FRAME_SS,
+    FRAME_DS,
+    FRAME_ES,
+    FRAME_FS,
+    FRAME_GS
+};
+/* clang-format off */
 #define L1F(SLOT, VALUE) {WHAT_GPR + FRAME_##SLOT, '=', VALUE}
+/* clang-format on */
 
 enum { L1_SETS = 5 };
 struct l1_case {
@@ -18,7 +30,9 @@ struct l1_case {
     u8 len, mode;
     struct vmx_set set[L1_SETS]; /* REG, L1F and PHYS */
 };
+/* clang-format off */
 #define L1C(NAME, MODE, CODE, ...) {NAME, CODE, sizeof(CODE) - 1, MODE, {__VA_ARGS__}}
+/* clang-format on */
 
 /* Runs with RAX = the first scratch page; prints "STATE.MODE.NAME: result", changed registers and
  * changed qwords of the two scratch pages. */

@@ -28,23 +28,25 @@ struct world {
     u64 cr3, cr4, efer;
 };
 
-#define FLAT 0, 0xffffffff, L2_BASE
-#define WIN16 L2_BASE, 0xffff, 0
-#define LONG ARENA_AT(T_PML4), CR4_VMXE | CR4_PAE, EFER_LME | EFER_LMA | EFER_NXE
+#define FLAT    0, 0xffffffff, L2_BASE
+#define WIN16   L2_BASE, 0xffff, 0
+#define LONG    ARENA_AT(T_PML4), CR4_VMXE | CR4_PAE, EFER_LME | EFER_LMA | EFER_NXE
 #define PAGES32 ARENA_AT(T_PD32), CR4_VMXE | CR4_PSE, 0
-#define SP16 0x3000
+#define SP16    0x3000
 static const struct world world[L2_MODES] = {
     [L2_64] = {SEL_CODE64, 0xa09b, SEL_DATA, 0xc093, FLAT, L2_AT(3), 2, LONG},
     [L2_64_R3] = {SEL_CODE64_R3, 0xa0fb, SEL_DATA_R3, 0xc0f3, FLAT, L2_AT(4), 2, LONG},
     [L2_COMPAT] = {SEL_CODE32, 0xc09b, SEL_DATA, 0xc093, FLAT, L2_AT(3), 2, LONG},
     [L2_COMPAT_R3] = {SEL_CODE32_R3, 0xc0fb, SEL_DATA_R3, 0xc0f3, FLAT, L2_AT(4), 2, LONG},
-    [L2_PAE] = {SEL_CODE32, 0xc09b, SEL_DATA, 0xc093, FLAT, L2_AT(3), 2, ARENA_AT(T_PAE), CR4_VMXE | CR4_PAE, EFER_NXE},
+    [L2_PAE] = {SEL_CODE32, 0xc09b, SEL_DATA, 0xc093, FLAT, L2_AT(3), 2, ARENA_AT(T_PAE),
+                CR4_VMXE | CR4_PAE, EFER_NXE},
     [L2_32] = {SEL_CODE32, 0xc09b, SEL_DATA, 0xc093, FLAT, L2_AT(3), 2, PAGES32},
     [L2_32_R3] = {SEL_CODE32_R3, 0xc0fb, SEL_DATA_R3, 0xc0f3, FLAT, L2_AT(4), 2, PAGES32},
     [L2_16] = {SEL_CODE16, 0x009b, SEL_DATA16, 0x0093, WIN16, SP16, 2, PAGES32},
     [L2_V86] = {L2_BASE >> 4, 0x00f3, L2_BASE >> 4, 0x00f3, WIN16, SP16, 2 | FLAG_VM, PAGES32},
 };
-const char *const l2_mode_name[L2_MODES] = {"64", "64r3", "compat", "compat_r3", "pae", "32", "32r3", "16", "v86"};
+const char *const l2_mode_name[L2_MODES] = {"64", "64r3", "compat", "compat_r3", "pae",
+                                            "32", "32r3", "16",     "v86"};
 
 struct l2_image l2;
 
@@ -56,18 +58,21 @@ static bool is_long(enum l2_mode mode)
 static u64 page_rights(unsigned page)
 {
     switch (page) {
+    /* clang-format off */
     case P_READ_ONLY: return 5;
     case P_ABSENT: return 0;
     case P_SUPERVISOR: return 3;
     case P_NX: return 1ul << 63 | 7;
     default: return 7;
+        /* clang-format on */
     }
 }
 
 /* All three paging modes over the same pages; accessed and dirty bits start clear. */
 static void build_tables(void)
 {
-    u64 *pml4 = arena(T_PML4), *pdpt = arena(T_PDPT), *pd = arena(T_PD), *pt = arena(T_PT), *pae = arena(T_PAE);
+    u64 *pml4 = arena(T_PML4), *pdpt = arena(T_PDPT), *pd = arena(T_PD), *pt = arena(T_PT),
+        *pae = arena(T_PAE);
     u32 *pd32 = arena(T_PD32), *pt32 = arena(T_PT32);
 
     SetMem(pae, 32, 0);
@@ -77,7 +82,8 @@ static void build_tables(void)
     pd[0] = ARENA_AT(T_PT) | 7;
     pd32[0] = (u32)ARENA_AT(T_PT32) | 7;
     for (unsigned i = 0; i < L2_PAGES; i++) {
-        u64 rights = page_rights(i), at = ARENA_AT(i == P_APIC ? (unsigned)PG_APIC_ACCESS : PG_L2 + i);
+        u64 rights = page_rights(i),
+            at = ARENA_AT(i == P_APIC ? (unsigned)PG_APIC_ACCESS : PG_L2 + i);
 
         pt[(L2_BASE >> 12) + i] = rights ? at | rights : 0;
         pt32[(L2_BASE >> 12) + i] = rights ? (u32)(at | (rights & 7)) : 0;
@@ -97,7 +103,8 @@ static void build_gdt(u64 *gdt, bool wide)
     gdt[SEL_CODE16 / 8] = gt_descriptor(L2_BASE, 0xffff, 0x9b, 0);
     gdt[SEL_DATA16 / 8] = gt_descriptor(L2_BASE, 0xffff, 0x93, 0);
     gdt[SEL_SMALL / 8] = gt_descriptor((u32)L2_AT(P_DATA), 0xff, 0x93, 4);
-    put_system(gdt, SEL_TSS, L2_AT(wide ? P_TSS64 : P_TSS32), wide ? 0x67 : TSS32_LIMIT, AR_TSS_BUSY, wide);
+    put_system(gdt, SEL_TSS, L2_AT(wide ? P_TSS64 : P_TSS32), wide ? 0x67 : TSS32_LIMIT,
+               AR_TSS_BUSY, wide);
     put_system(gdt, SEL_TSS_ALT, L2_AT(P_TSS_ALT), 0x67, 0x89, wide);
     put_system(gdt, SEL_LDT, L2_AT(P_LDT), 0xfff, 0x82, wide);
     if (!wide)
@@ -183,10 +190,10 @@ static void image_controls(bool wide)
 {
     l2.f[VI_PIN_CTL] = required(MSR_VMX_TRUE_PIN) | PIN_TIMER | PIN_NMI | PIN_EXT_INT;
     l2.f[VI_PROC_CTL] = required(MSR_VMX_TRUE_PROC) | PROC_HLT | PROC_UNCOND_IO;
-    l2.f[VI_EXIT_CTL] = required(MSR_VMX_TRUE_EXIT) | EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_EFER |
-                        EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT;
-    l2.f[VI_ENTRY_CTL] = required(MSR_VMX_TRUE_ENTRY) | ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
-                         (wide ? ENTRY_IA32E : 0);
+    l2.f[VI_EXIT_CTL] = required(MSR_VMX_TRUE_EXIT) | EXIT_SAVE_DEBUG | EXIT_HOST_64 |
+                        EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_LOAD_PAT;
+    l2.f[VI_ENTRY_CTL] = required(MSR_VMX_TRUE_ENTRY) | ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER |
+                         ENTRY_LOAD_PAT | (wide ? ENTRY_IA32E : 0);
     l2.f[VI_EXCEPTION_BITMAP] = 0xffffffff;
     l2.f[VI_IO_BITMAP_A] = ARENA_AT(PG_IO_A);
     l2.f[VI_IO_BITMAP_B] = ARENA_AT(PG_IO_B);

@@ -1,9 +1,9 @@
 /*
  * The stale-translation suite, second half: L1 changes EPT12 and forgets the INVEPT. Each kind of
  * change that SDM 3C 29.4.3.4 "Guidelines for Use of the INVEPT Instruction" names is made after L2
- * used the entry. A machine that keeps what it may shows the old translation; after the INVEPT every
- * machine shows the new one. What stands between the change and L2's next access (nothing, or an
- * operation that leaves guest-physical mappings alone) makes no difference.
+ * used the entry. A machine that keeps what it may shows the old translation; after the INVEPT
+ * every machine shows the new one. What stands between the change and L2's next access (nothing, or
+ * an operation that leaves guest-physical mappings alone) makes no difference.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_stale.h"
@@ -30,6 +30,7 @@ static void build_other(void)
 
 /* ---- the changes ------------------------------------------------------------------------ */
 
+/* clang-format off */
 static void frame_changed(void) { *ept_entry(AT_4K, 1) = shows(PG_DATA_B); }
 static void leaf_absent(void) { *ept_entry(AT_4K, 1) &= ~E_RWX; }
 static void type_illegal(void) { *ept_entry(AT_4K, 1) = (shows(PG_DATA_A) & ~E_TYPE) | 2ul << 3; }
@@ -50,6 +51,7 @@ static void dirty_cleared(void) { *ept_entry(AT_4K, 1) &= ~E_D; }
 static void accessed_cleared(void) { *ept_entry(AT_4K, 1) &= ~E_A; }
 static void upper_accessed_cleared(void) { *ept_entry(AT_4K, 2) &= ~E_A; }
 static void flags_on(void) { l2.f[VI_EPT_POINTER] |= EPTP_AD_ON; }
+/* clang-format on */
 
 /* What tells the old from the new after the access. */
 enum sign { BY_ANSWER, BY_ACCESSED, BY_DIRTY, BY_UPPER_ACCESSED };
@@ -57,8 +59,8 @@ enum sign { BY_ANSWER, BY_ACCESSED, BY_DIRTY, BY_UPPER_ACCESSED };
 static const struct change {
     const char *name;
     void (*make)(void);
-    u64 at;                 /* what is accessed before the change, */
-    u64 after;              /* and after it: 0 for the same, else a page beside it */
+    u64 at;    /* what is accessed before the change, */
+    u64 after; /* and after it: 0 for the same, else a page beside it */
     enum ept_access access;
     u64 eptp_flags;
     enum sign sign;
@@ -83,7 +85,8 @@ static const struct change {
     {"directory, page beside", directory_changed, AT_4K, FAR, ACCESS_READ, 0, BY_ANSWER},
     {"dirty", dirty_cleared, AT_4K, 0, ACCESS_WRITE, EPTP_AD_ON, BY_DIRTY},
     {"accessed", accessed_cleared, AT_4K, 0, ACCESS_READ, EPTP_AD_ON, BY_ACCESSED},
-    {"upper accessed", upper_accessed_cleared, AT_4K, 0, ACCESS_READ, EPTP_AD_ON, BY_UPPER_ACCESSED},
+    {"upper accessed", upper_accessed_cleared, AT_4K, 0, ACCESS_READ, EPTP_AD_ON,
+     BY_UPPER_ACCESSED},
     {"flags on, write", flags_on, AT_4K, 0, ACCESS_WRITE, 0, BY_DIRTY},
     {"flags on, read", flags_on, AT_4K, 0, ACCESS_READ, 0, BY_ACCESSED},
 };
@@ -105,7 +108,8 @@ static void invept_of_another(void)
 /* An exit, an entry without VPID, MOV CR3 and INVLPG in L2: none of them is about EPT. */
 static void another_entry(void)
 {
-    static const char flushes[] = "\x0f\x20\xd8\x0f\x22\xd8\x0f\x01\x38"; /* CR3 to itself, INVLPG [RAX] */
+    /* CR3 to itself, INVLPG [RAX] */
+    static const char flushes[] = "\x0f\x20\xd8\x0f\x22\xd8\x0f\x01\x38";
     u64 kept = l2.f[VI_PROC2_CTL];
 
     l2.f[VI_PROC2_CTL] &= ~PROC2_VPID;
@@ -157,7 +161,8 @@ static const char *seen(const struct change *c, u64 at)
  * "done" against "exit", "clear" against "set". */
 static void one(const struct change *c, const struct between *b, enum stale_machine machine)
 {
-    static const char *const was[] = {[BY_ANSWER] = "Ad", [BY_ACCESSED] = "c", [BY_DIRTY] = "c", [BY_UPPER_ACCESSED] = "c"};
+    static const char *const was[] = {
+        [BY_ANSWER] = "Ad", [BY_ACCESSED] = "c", [BY_DIRTY] = "c", [BY_UPPER_ACCESSED] = "c"};
     u64 at = c->at + c->after * 4096;
     const char *got;
     bool old;
@@ -182,9 +187,9 @@ static void one(const struct change *c, const struct between *b, enum stale_mach
     *(u64 *)arena(PG_DATA_B) = WORD_B;
 }
 
-/* A violation drops what would be used for its own address, an upper entry included, and nothing else:
- * L1 puts another table (or a large page) into that upper entry, and the page that L2 used before may
- * stay as it was. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
+/* A violation drops what would be used for its own address, an upper entry included, and nothing
+ * else: L1 puts another table (or a large page) into that upper entry, and the page that L2 used
+ * before may stay as it was. SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 static void beside_a_violation(bool large, enum stale_machine machine)
 {
     const char *name = large ? "large" : "table";
@@ -200,14 +205,19 @@ static void beside_a_violation(bool large, enum stale_machine machine)
     else
         table_changed();
     ept_touch(ACCESS_READ, far);
-    gt_line("missing.beside.%s.there: %s %s", name, ept_result(), l2_seen_gpr[RAX] == WORD_B ? "B" : "other");
+    gt_line("missing.beside.%s.there: %s %s", name, ept_result(),
+            l2_seen_gpr[RAX] == WORD_B ? "B" : "other");
     ept_touch(ACCESS_READ, AT_4K);
     first = l2_seen_gpr[RAX];
     if (gt_under_nidus() && machine != STALE_MAY)
-        gt_check((first == WORD_A) == (machine == STALE_KEEPS), "missing.beside.%s: %lx", name, first);
+        gt_check((first == WORD_A) == (machine == STALE_KEEPS), "missing.beside.%s: %lx", name,
+                 first);
     ept_invept(INVEPT_ONE, l2.f[VI_EPT_POINTER]);
     ept_touch(ACCESS_READ, AT_4K);
-    gt_line("missing.beside.%s.then: %s", name, l2_seen_gpr[RAX] == WORD_A ? "A" : l2_seen_gpr[RAX] == WORD_B ? "B" : "other");
+    gt_line("missing.beside.%s.then: %s", name,
+            l2_seen_gpr[RAX] == WORD_A   ? "A"
+            : l2_seen_gpr[RAX] == WORD_B ? "B"
+                                         : "other");
 }
 
 void stale_missing(enum stale_machine machine)

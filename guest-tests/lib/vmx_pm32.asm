@@ -1,8 +1,12 @@
-; A 32-bit L1: leaves IA-32e mode for legacy protected mode with PAE paging, runs a list of steps there
-; (each a piece of code that ends in RET), and comes back. VMX operation has to begin and end inside, because
-; CR0.PG is fixed to 1 in it. Owns the two mode switches and the 32-bit traps; t_vmx_l1_32.c owns the list.
+; A 32-bit L1: leaves IA-32e mode for legacy protected mode with PAE paging, runs a list of steps
+; there
+; (each a piece of code that ends in RET), and comes back. VMX operation has to begin and end
+; inside, because
+; CR0.PG is fixed to 1 in it. Owns the two mode switches and the 32-bit traps; t_vmx_l1_32.c owns
+; the list.
 ;
-; A step is 12 dwords: code, EAX, ECX, EDX, EBX in; EAX, ECX, flags, vector, error code, CR2, EIP out.
+; A step is 12 dwords: code, EAX, ECX, EDX, EBX in; EAX, ECX, flags, vector, error code, CR2, EIP
+; out.
 ; Vector 0x100 means a VM exit came back, 0x1ff that the code simply returned.
 
         default rel

@@ -1,7 +1,7 @@
 /*
- * The random-VMCS differential: one to three fields of a valid VMCS are changed, biased to boundaries,
- * and VMLAUNCH is tried. What could end in shutdown, wait-for-SIPI or a VMX abort is left to boots of
- * their own, and a preemption timer bounds every entry.
+ * The random-VMCS differential: one to three fields of a valid VMCS are changed, biased to
+ * boundaries, and VMLAUNCH is tried. What could end in shutdown, wait-for-SIPI or a VMX abort is
+ * left to boots of their own, and a preemption timer bounds every entry.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -17,12 +17,17 @@ static u64 below(u64 n)
 
 u64 vmx_random_edge(void)
 {
+    /* clang-format off */
     static const u64 edges[] = {
-        0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0xfffff,
-        0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0xffffffffff, 0x10000000000, 0x7fffffffffff,
-        0x800000000000, 0xffff7fffffffffff, 0xffff800000000000, 0x10000000000000, 0x7fffffffffffffff,
+        0, 1, 2, 3, 4, 7, 8, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000,
+        0xfffff,
+        0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0xffffffffff, 0x10000000000,
+        0x7fffffffffff,
+        0x800000000000, 0xffff7fffffffffff, 0xffff800000000000, 0x10000000000000,
+        0x7fffffffffffffff,
         0x8000000000000000, ~0ul,
     };
+    /* clang-format on */
 
     return edges[below(sizeof edges / sizeof *edges)];
 }
@@ -30,6 +35,7 @@ u64 vmx_random_edge(void)
 static u64 bent(u64 v)
 {
     switch (below(8)) {
+    /* clang-format off */
     case 0: return vmx_random_edge();
     case 1: return v + 1;
     case 2: return v - 1;
@@ -37,6 +43,7 @@ static u64 bent(u64 v)
     case 4: return gt_rand();
     case 5: return v ^ 1ul << below(64) ^ 1ul << below(64);
     default: return v ^ 1ul << below(64);
+        /* clang-format on */
     }
 }
 
@@ -53,10 +60,12 @@ static u64 address(u64 v)
     static const u8 pages[] = {PG_VMXON, PG_VMCS_A, PG_VMCS_B, PG_VMCS_C, PG_SCRATCH, PG_FREE};
 
     switch (below(4)) {
+    /* clang-format off */
     case 0: return ARENA_AT(pages[below(sizeof pages)]);
     case 1: return v ^ 1ul << below(12);
     case 2: return v | 1ul << (40 + below(24));
     default: return (v ^ 1ul << below(12)) | (below(2) ? 1ul << 40 : 0);
+        /* clang-format on */
     }
 }
 
@@ -66,10 +75,13 @@ static u64 host_value(int i, u64 v)
     u64 n = bent(v);
 
     switch (i) {
-    case VI_HOST_RIP: return 1ul << (47 + below(16)); /* not canonical, and no trace of the program's address */
+    /* not canonical, and no trace of the program's address */
+    /* clang-format off */
+    case VI_HOST_RIP: return 1ul << (47 + below(16));
     case VI_HOST_CR3: return v | 1ul << (40 + below(24));
     case VI_HOST_CR4: return n & ~(3ul << 20); /* SMEP, SMAP: L1's pages are user pages */
     default: return n;
+        /* clang-format on */
     }
 }
 
@@ -78,21 +90,27 @@ static u64 control_value(int i, u64 v)
     u64 n = bent(v);
 
     switch (i) {
-    case VI_PIN_CTL: return n | PIN_TIMER;
+    case VI_PIN_CTL:
+        return n | PIN_TIMER;
     case VI_PROC2_CTL: {
         u64 out = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR;
         return n & ~out;
     }
     /* "Load IA32_PERF_GLOBAL_CTRL": on the emulator advertised, not done (EMULATOR's list). */
-    case VI_EXIT_CTL: return n & ~(u64)EXIT_LOAD_PERF;
+    case VI_EXIT_CTL:
+        return n & ~(u64)EXIT_LOAD_PERF;
     /* CAVEAT(bochs-entry-smm) */
-    case VI_ENTRY_CTL: return n & ~(u64)(ENTRY_LOAD_PERF | ENTRY_SMM);
+    case VI_ENTRY_CTL:
+        return n & ~(u64)(ENTRY_LOAD_PERF | ENTRY_SMM);
     case VI_EXIT_MSR_LOAD_COUNT:
     case VI_EXIT_MSR_STORE_COUNT:
-    case VI_ENTRY_MSR_LOAD_COUNT: return below(3) ? below(3) : LIST_ENTRIES - below(2);
+    case VI_ENTRY_MSR_LOAD_COUNT:
+        return below(3) ? below(3) : LIST_ENTRIES - below(2);
     /* CAVEAT(bochs-inject-other) */
-    case VI_ENTRY_INTR_INFO: return (n & 0x700) == INTR_OTHER ? n & ~0x100ul : n | (below(2) ? INTR_VALID : 0);
-    default: return n;
+    case VI_ENTRY_INTR_INFO:
+        return (n & 0x700) == INTR_OTHER ? n & ~0x100ul : n | (below(2) ? INTR_VALID : 0);
+    default:
+        return n;
     }
 }
 
@@ -103,6 +121,7 @@ static u64 guest_value(int i, u64 v)
     if (i >= VI_GUEST_ES_AR && i <= VI_GUEST_TR_AR)
         return n & 0x1f0ff; /* CAVEAT(ar-packing): reserved bits may not be stored */
     switch (i) {
+    /* clang-format off */
     case VI_GUEST_CR3: return below(2) ? v ^ 1ul << below(12) : v | 1ul << (40 + below(24));
     case VI_GUEST_ACTIVITY: return n == 2 || n == 3 ? 1 : n;
     case VI_GUEST_PENDING_DEBUG: return n & 0xffffffff; /* CAVEAT(bochs-pending-debug-high) */
@@ -110,6 +129,7 @@ static u64 guest_value(int i, u64 v)
     case VI_GUEST_DEBUGCTL: return 0;             /* CAVEAT(bochs-debugctl) */
     case VI_PREEMPTION_TIMER: return below(2) ? 0 : TIMER_LIMIT / 2;
     default: return n;
+        /* clang-format on */
     }
 }
 
@@ -119,7 +139,8 @@ static bool is_address(int i)
 
     return (enc >= V_IO_BITMAP_A && enc <= V_ENTRY_MSR_LOAD_ADDR) || enc == V_VIRTUAL_APIC_ADDR ||
            enc == V_APIC_ACCESS_ADDR || enc == V_EPT_POINTER || enc == V_EPTP_LIST_ADDR ||
-           enc == V_VIRT_EXCEPTION_INFO || enc == V_VMREAD_BITMAP || enc == V_VMWRITE_BITMAP || enc == V_VMCS_LINK_PTR;
+           enc == V_VIRT_EXCEPTION_INFO || enc == V_VMREAD_BITMAP || enc == V_VMWRITE_BITMAP ||
+           enc == V_VMCS_LINK_PTR;
 }
 
 static bool eligible(int i)
@@ -127,13 +148,16 @@ static bool eligible(int i)
     bool perf = i == VI_GUEST_PERF_GLOBAL || i == VI_HOST_PERF_GLOBAL;
     bool gate = vmx_field[i].gate == '-' || vmx_field[i].gate == 'E' || vmx_field[i].gate == 'S';
 
-    return l2_present[i] && gate && !perf && VMX_KIND(vmx_field[i].enc) != KIND_READ_ONLY && i != VI_EXECUTIVE_VMCS_PTR;
+    return l2_present[i] && gate && !perf && VMX_KIND(vmx_field[i].enc) != KIND_READ_ONLY &&
+           i != VI_EXECUTIVE_VMCS_PTR;
 }
 
 int vmx_random_field(void)
 {
     u64 dice = below(100);
-    u32 kind = dice < HOST_PERCENT ? KIND_HOST : dice < HOST_PERCENT + CONTROL_PERCENT ? KIND_CONTROL : KIND_GUEST;
+    u32 kind = dice < HOST_PERCENT                     ? KIND_HOST
+               : dice < HOST_PERCENT + CONTROL_PERCENT ? KIND_CONTROL
+                                                       : KIND_GUEST;
     int i;
 
     do
@@ -147,9 +171,11 @@ static u64 new_value(int i, u64 v)
     if (is_address(i))
         return address(i == VI_VMCS_LINK_PTR ? ARENA_AT(PG_VMCS_B) : v);
     switch (VMX_KIND(vmx_field[i].enc)) {
+    /* clang-format off */
     case KIND_HOST: return host_value(i, v);
     case KIND_CONTROL: return control_value(i, v);
     default: return guest_value(i, v);
+        /* clang-format on */
     }
 }
 
@@ -158,7 +184,8 @@ u64 vmx_random_value(int i, u64 v)
     return new_value(i, v) & width_mask(i);
 }
 
-/* What a case may read beside its VMCS: lists of harmless MSRs, pages with and without a revision. */
+/* What a case may read beside its VMCS: lists of harmless MSRs, pages with and
+ * without a revision. */
 static void prepare_memory(void)
 {
     for (unsigned page = PG_ENTRY_LOAD; page <= PG_EXIT_LOAD; page++) {
@@ -176,18 +203,20 @@ static void prepare_memory(void)
     *(u32 *)arena(PG_VMCS_C) = *(u32 *)arena(PG_VMXON) | 1u << 31;
 }
 
-/* Combinations where the emulator is known to depart: CAVEAT(bochs-pending-bs), a single-step trap pending
- * must agree with TF while STI or MOV SS blocks; CAVEAT(bochs-hlt-injection), few events may wake from HLT. */
+/* Combinations where the emulator is known to depart: CAVEAT(bochs-pending-bs), a single-step trap
+ * pending must agree with TF while STI or MOV SS blocks; CAVEAT(bochs-hlt-injection), few events
+ * may wake from HLT. */
 void vmx_random_agree(void)
 {
     u64 event = l2.f[VI_ENTRY_INTR_INFO] & 0x7ff;
-    bool wakes = (event & 0x700) == INTR_EXTERNAL || event == (INTR_NMI | 2) || event == (INTR_HARD_EXC | 1) ||
-                 event == (INTR_HARD_EXC | 18);
+    bool wakes = (event & 0x700) == INTR_EXTERNAL || event == (INTR_NMI | 2) ||
+                 event == (INTR_HARD_EXC | 1) || event == (INTR_HARD_EXC | 18);
     bool blocked = (l2.f[VI_GUEST_INTERRUPTIBILITY] & 3) || l2.f[VI_GUEST_ACTIVITY] == 1;
     bool step = (l2.f[VI_GUEST_RFLAGS] & FLAG_TF) && !(l2.f[VI_GUEST_DEBUGCTL] & 2);
 
     if (blocked)
-        l2.f[VI_GUEST_PENDING_DEBUG] = (l2.f[VI_GUEST_PENDING_DEBUG] & ~(1ul << 14)) | (u64)step << 14;
+        l2.f[VI_GUEST_PENDING_DEBUG] = (l2.f[VI_GUEST_PENDING_DEBUG] & ~(1ul << 14)) | (u64)step
+                                                                                           << 14;
     if (l2.f[VI_GUEST_ACTIVITY] == 1 && !wakes)
         l2.f[VI_ENTRY_INTR_INFO] &= ~(u64)INTR_VALID;
 }
@@ -204,8 +233,9 @@ static void mutate(u64 number, char *name, size_t room)
             continue;
         l2.f[i] = vmx_random_value(i, l2.f[i]);
         n += gt_format(name + n, room - n, "_%s=%lx", vmx_field[i].name, l2.f[i]);
+        /* two broken rules of the guest state, and which one the qualification names is open */
         if (i == VI_VMCS_LINK_PTR)
-            return; /* two broken rules of the guest state, and which one the qualification names is open */
+            return;
     }
 }
 

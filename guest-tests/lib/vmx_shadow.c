@@ -51,18 +51,21 @@ void shadow_enter(void)
     __asm__ volatile("mov %%cr2, %0" : "=r"(cr2_after));
 }
 
-/* A fault that exits, and an EPT violation or an APIC access, save RF = 1. It is judged here and then
- * taken from the report; but for #UD, an exit of the CPU itself whoever is below. SDM 3C 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
+/* A fault that exits, and an EPT violation or an APIC access, save RF = 1. It is judged here and
+ * then taken from the report; but for #UD, an exit of the CPU itself whoever is below. SDM 3C
+ * 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 void shadow_resume_flag(const char *name)
 {
     u32 reason = (u32)l2_seen[VI_EXIT_REASON], info = (u32)l2_seen[VI_EXIT_INTR_INFO];
     u32 vector = reason == REASON_EXCEPTION ? info & 0xff : 0;
     bool fault = reason == REASON_EXCEPTION && (info & 0x700) == INTR_HARD_EXC && vector != 1;
-    bool access = reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG || reason == REASON_APIC_ACCESS;
+    bool access = reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG ||
+                  reason == REASON_APIC_ACCESS;
 
     if (!fault && !access)
         return;
-    gt_check(vector == 6 || (l2_seen[VI_GUEST_RFLAGS] & FLAG_RF), "%s.%s.rf: clear", l2_mode_name[l2.mode], l2_one_word(name));
+    gt_check(vector == 6 || (l2_seen[VI_GUEST_RFLAGS] & FLAG_RF), "%s.%s.rf: clear",
+             l2_mode_name[l2.mode], l2_one_word(name));
     l2_seen[VI_GUEST_RFLAGS] &= ~FLAG_RF;
 }
 

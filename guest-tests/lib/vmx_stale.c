@@ -1,7 +1,7 @@
 /*
- * The stale-translation suite: EPT12 changes behind L2's back, then what L2 must see. Each step names
- * the rule that makes the answer certain; what the SDM leaves open is printed only where it is forced.
- * SDM 3C 29.4.3 "Invalidating Cached Translation Information"
+ * The stale-translation suite: EPT12 changes behind L2's back, then what L2 must see. Each step
+ * names the rule that makes the answer certain; what the SDM leaves open is printed only where it
+ * is forced. SDM 3C 29.4.3 "Invalidating Cached Translation Information"
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_stale.h"
@@ -327,7 +327,8 @@ static void beside(void)
     ept_invept(INVEPT_ALL, 0);
     for (unsigned i = set = 0; i < 64; i++) {
         ept_touch(i % 4 ? ACCESS_READ : ACCESS_MODIFY, AT_4K + i * 0x1000);
-        set += (l2_seen_gpr[RAX] == (i % 3 ? WORD_A : WORD_B)) + 0x100 * (l2_seen[VI_EXIT_REASON] != REASON_VMCALL);
+        set += (l2_seen_gpr[RAX] == (i % 3 ? WORD_A : WORD_B)) +
+               0x100 * (l2_seen[VI_EXIT_REASON] != REASON_VMCALL);
         *(u64 *)arena(PG_DATA_A) = WORD_A;
         *(u64 *)arena(PG_DATA_B) = WORD_B;
     }

@@ -1,11 +1,12 @@
-/* What may and may not be cached of EPT12 and of L2's linear addresses: vmx_stale.c, vmx_missing.c. */
+/* What may and may not be cached of EPT12 and of L2's linear addresses: vmx_stale.c,
+ * vmx_missing.c. */
 #ifndef GUEST_TESTS_LIB_VMX_STALE_H
 #define GUEST_TESTS_LIB_VMX_STALE_H
 
 #include "hv/arch/types.h"
 
-/* What the machine below does with translations that the SDM lets it keep or drop: keeps them all, so
- * that an INVEPT left out must show; drops them all, so that it cannot; or nobody knows. */
+/* What the machine below does with translations that the SDM lets it keep or drop: keeps them all,
+ * so that an INVEPT left out must show; drops them all, so that it cannot; or nobody knows. */
 enum stale_machine { STALE_MAY, STALE_KEEPS, STALE_DROPS };
 
 /* The whole suite. */

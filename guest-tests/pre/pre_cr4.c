@@ -1,22 +1,26 @@
 /*
- * A firmware that leaves on in CR4 what the processor has, whether it uses it or not; SMEP and SMAP apart, as
- * the tests' own pages are user pages. No test by itself.
+ * A firmware that leaves on in CR4 what the processor has, whether it uses it or not; SMEP and SMAP
+ * apart, as the tests' own pages are user pages. No test by itself.
  */
 #include <efi.h>
 #include <efilib.h>
 
-/* A bit of CR4, and the bit of CPUID that allows it: register 0 EDX of leaf 1, then of leaf 7 1 EBX,
- * 2 ECX. */
+/* A bit of CR4, and the bit of CPUID that allows it: register 0 EDX of leaf 1, then of
+ * leaf 7 1 EBX, 2 ECX. */
+/* clang-format off */
 static const struct {
     UINT8 cr4, reg, bit;
 } bits[] = {
     {0, 0, 1}, {2, 0, 4},  {3, 0, 2},  {4, 0, 3},  {8, 0, 0},  {10, 0, 25}, {16, 1, 0},
     {11, 2, 2}, {22, 2, 3}, {23, 2, 7}, {24, 2, 31},
 };
+/* clang-format on */
 
 static void cpuid(UINT32 leaf, UINT32 out[4])
 {
-    __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(0));
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(0));
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)

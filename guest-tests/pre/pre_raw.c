@@ -35,8 +35,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     if (!EFI_ERROR(s))
         s = read_options(self->DeviceHandle, path, &size);
     if (!EFI_ERROR(s))
-        s = BS->LoadImage(FALSE, image, FileDevicePath(self->DeviceHandle, L"\\nidus.efi"),
-                          NULL, 0, &child);
+        s = BS->LoadImage(FALSE, image, FileDevicePath(self->DeviceHandle, L"\\nidus.efi"), NULL, 0,
+                          &child);
     if (!EFI_ERROR(s))
         s = BS->HandleProtocol(child, &LoadedImageProtocol, (VOID **)&loaded);
     if (EFI_ERROR(s)) {

@@ -45,8 +45,7 @@ static void read_map(struct state *s)
     UINTN bytes = sizeof map, key, size;
     UINT32 version;
     s->ranges = 0;
-    if (EFI_ERROR(
-            BS->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)map, &key, &size, &version)))
+    if (EFI_ERROR(BS->GetMemoryMap(&bytes, (EFI_MEMORY_DESCRIPTOR *)map, &key, &size, &version)))
         return;
     for (UINTN at = 0; at < bytes && s->ranges < MAP_MAX; at += size) {
         EFI_MEMORY_DESCRIPTOR *d = (EFI_MEMORY_DESCRIPTOR *)(map + at);
@@ -123,7 +122,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     read_registers(&after);
     read_map(&after);
     if (!compare(&before, &after))
-        Print(L"same: everything, in %s memory\r\n",
-              after.ranges > 4 ? L"mapped" : L"unmapped");
+        Print(L"same: everything, in %s memory\r\n", after.ranges > 4 ? L"mapped" : L"unmapped");
     return s;
 }

@@ -1,8 +1,9 @@
 /*
- * A VMX abort. The indicator is stored and the processor goes to shutdown: nothing of this program may come behind the
- * last line, not even END. The machine lives, as a second processor tells, and NMIs that it sends do not
- * wake the first one. SDM 3C 28.7 "VMX Aborts". Option list=0: the VM-exit MSR-load area holds an element that the SDM
- * refuses; 1: the MSR-store area does; 2: that, and VMLAUNCH behind STI.
+ * A VMX abort. The indicator is stored and the processor goes to shutdown: nothing of this program
+ * may come behind the last line, not even END. The machine lives, as a second processor tells, and
+ * NMIs that it sends do not wake the first one. SDM 3C 28.7 "VMX Aborts". Option list=0: the
+ * VM-exit MSR-load area holds an element that the SDM refuses; 1: the MSR-store area does; 2: that,
+ * and VMLAUNCH behind STI.
  */
 #include "guest-tests/lib/gt_second.h"
 #include "guest-tests/lib/vmx.h"
@@ -30,7 +31,8 @@ static void EFIAPI watch(void *arg)
         gt_second_send_nmi(0);
     }
     wait();
-    gt_raw(((volatile u32 *)arena(PG_VMCS_A))[1] ? "second: indicator stored\n" : "second: no indicator\n");
+    gt_raw(((volatile u32 *)arena(PG_VMCS_A))[1] ? "second: indicator stored\n"
+                                                 : "second: no indicator\n");
     gt_raw("second: the machine lives\n");
     gt_power_off();
 }

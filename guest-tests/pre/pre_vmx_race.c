@@ -1,6 +1,7 @@
 /*
- * A second processor flips a bit of L1's I/O bitmap while L2 reads the port, so that the CPU and L0 see different
- * bitmaps: an exit that nobody wants any more. The instruction runs again. SDM 3C 25.6.4 "I/O-Bitmap Addresses"
+ * A second processor flips a bit of L1's I/O bitmap while L2 reads the port, so that the CPU and L0
+ * see different bitmaps: an exit that nobody wants any more. The instruction runs again. SDM 3C
+ * 25.6.4 "I/O-Bitmap Addresses"
  */
 #include "guest-tests/lib/gt_second.h"
 #include "guest-tests/lib/vmx.h"
@@ -45,11 +46,14 @@ TEST_MAIN(vmx_race)
             vmx_vmwrite(V_PREEMPTION_TIMER, 1000000);
             l2_enter(true);
             exits += l2_seen[VI_EXIT_REASON] == REASON_IO;
-            others += l2_seen[VI_EXIT_REASON] != REASON_IO && l2_seen[VI_EXIT_REASON] != REASON_VMCALL;
+            others +=
+                l2_seen[VI_EXIT_REASON] != REASON_IO && l2_seen[VI_EXIT_REASON] != REASON_VMCALL;
         }
-        /* What L0 saw as an exit of L2 and L1 did not was for nobody. CPUID of Nidus: exits by reason. */
+        /* What L0 saw as an exit of L2 and L1 did not was for nobody. CPUID of Nidus:
+         * exits by reason. */
         struct gt_cpuid all = gt_cpuid(0x40000002, EXITS_FROM_L2 | REASON_IO);
-        gt_line("exits that nobody wanted: %d, that L1 did not expect: %lu", all.eax > exits, others);
+        gt_line("exits that nobody wanted: %d, that L1 did not expect: %lu", all.eax > exits,
+                others);
     }
     vmx_end();
     gt_end();

@@ -15,8 +15,8 @@ static bool count_breakpoint(struct gt_frame *f)
 
 static void formats(void)
 {
-    gt_line("format: %x %08x %lx %d %u %5d|%s|%c %%", 0xabcu, 0x12u, 0x123456789abcdef0ul, -5,
-            7u, 42, "text", 'c');
+    gt_line("format: %x %08x %lx %d %u %5d|%s|%c %%", 0xabcu, 0x12u, 0x123456789abcdef0ul, -5, 7u,
+            42, "text", 'c');
 }
 
 static void tries(void)

@@ -1,21 +1,23 @@
 /*
- * Exits enough for stress=paranoid to look at all of L0 several times, with values of L1's and L2's in every
- * register that an exit replaces, and with each page of the hole touched. The words are those of a bare run;
- * L0 goes on only if what it looked at was as it should be.
+ * Exits enough for stress=paranoid to look at all of L0 several times, with values of L1's and L2's
+ * in every register that an exit replaces, and with each page of the hole touched. The words are
+ * those of a bare run; L0 goes on only if what it looked at was as it should be.
  */
 #include "guest-tests/lib/gt_hole.h"
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define ROUNDS 700u /* of leaf 7: all parts of L0 but EPT02 are looked at, the longest in some 400 exits */
+/* of leaf 7: all parts of L0 but EPT02 are looked at, the longest in some 400 exits */
+#define ROUNDS    700u
 #define L2_ROUNDS 10u /* each a hundred exits, as all fields are read back */
 
 static const struct {
     u32 msr;
     u64 value;
 } own[] = {
-    {0x174, 0x10}, {0x175, 0x1234567}, {0x176, 0x7654321}, {0x277, 0x0407050600070106}, {0xc0000080, 0xd01},
+    {0x174, 0x10},       {0x175, 0x1234567}, {0x176, 0x7654321}, {0x277, 0x0407050600070106},
+    {0xc0000080, 0xd01},
 };
 
 /* Leaf 7 takes the long way of L0's, leaf 0 the short one. */

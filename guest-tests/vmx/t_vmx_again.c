@@ -1,7 +1,8 @@
 /*
- * VMRESUME after VMRESUME of one VMCS: each field in turn gets a value that an entry rule refuses, by one VMWRITE and
- * nothing else, then its old one again. Every entry is judged by what the VMCS holds then, however often it was
- * judged before. The second entry with the bad value must be refused like the first.
+ * VMRESUME after VMRESUME of one VMCS: each field in turn gets a value that an entry rule refuses,
+ * by one VMWRITE and nothing else, then its old one again. Every entry is judged by what the VMCS
+ * holds then, however often it was judged before. The second entry with the bad value must be
+ * refused like the first.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -61,7 +62,8 @@ static void enter_by(bool resume, const char *name, const char *what)
     if (failed)
         gt_line("%s: VMfail %lu", l2_one_word(line), l2_seen[VI_INSN_ERROR]);
     else
-        gt_line("%s: exit %x rip %lx", l2_one_word(line), (u32)l2_seen[VI_EXIT_REASON], l2_seen[VI_GUEST_RIP]);
+        gt_line("%s: exit %x rip %lx", l2_one_word(line), (u32)l2_seen[VI_EXIT_REASON],
+                l2_seen[VI_GUEST_RIP]);
 }
 
 static void enter(const char *name, const char *what)

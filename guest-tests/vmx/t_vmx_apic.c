@@ -1,34 +1,39 @@
 /*
- * The TPR shadow, its threshold, the APIC-access page and TSC offsetting. No absolute time-stamp value is
- * printed, only what the offset makes of a difference.
+ * The TPR shadow, its threshold, the APIC-access page and TSC offsetting. No absolute time-stamp
+ * value is printed, only what the offset makes of a difference.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define SHADOW OR(PROC_CTL, PROC_TPR_SHADOW)
-#define ACCESS PROC2(PROC2_APIC_ACCESS)
-#define VTPR(V) PHYS(PG_VAPIC, 0x80, V)
-#define MOV_CR8_RAX "\x44\x0f\x22\xc0"
-#define MOV_RBX_CR8 "\x44\x0f\x20\xc3"
+#define SHADOW          OR(PROC_CTL, PROC_TPR_SHADOW)
+#define ACCESS          PROC2(PROC2_APIC_ACCESS)
+#define VTPR(V)         PHYS(PG_VAPIC, 0x80, V)
+#define MOV_CR8_RAX     "\x44\x0f\x22\xc0"
+#define MOV_RBX_CR8     "\x44\x0f\x20\xc3"
 #define APIC_AT(OFFSET) (L2_AT(P_APIC) + (OFFSET))
-#define READ "\x8b\x03"       /* mov eax, [rbx] */
-#define WRITE "\x89\x03"      /* mov [rbx], eax */
-#define AT(OFFSET) REG(RBX, APIC_AT(OFFSET))
+#define READ            "\x8b\x03" /* mov eax, [rbx] */
+#define WRITE           "\x89\x03" /* mov [rbx], eax */
+#define AT(OFFSET)      REG(RBX, APIC_AT(OFFSET))
 
 static const struct l2_case shadow[] = {
     CASE("read 0", L2_64, MOV_RBX_CR8, SHADOW, VTPR(0)),
     CASE("read 9", L2_64, MOV_RBX_CR8, SHADOW, VTPR(0x9f)),
     CASE("write then read", L2_64, MOV_CR8_RAX MOV_RBX_CR8, SHADOW, VTPR(0), REG(RAX, 6)),
-    CASE("write keeps the rest", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0xffffffff12345678), REG(RAX, 0xa)),
+    CASE("write keeps the rest", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0xffffffff12345678),
+         REG(RAX, 0xa)),
     CASE("write reserved", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 0x10)),
-    CASE("write below threshold", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 3), SET(TPR_THRESHOLD, 4)),
-    CASE("write equal threshold", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 4), SET(TPR_THRESHOLD, 4)),
+    CASE("write below threshold", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 3),
+         SET(TPR_THRESHOLD, 4)),
+    CASE("write equal threshold", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 4),
+         SET(TPR_THRESHOLD, 4)),
     CASE("write 0 threshold 0", L2_64, MOV_CR8_RAX, SHADOW, VTPR(0x50), REG(RAX, 0)),
     CASE("threshold above at entry", L2_64, "", SHADOW, VTPR(0x30), SET(TPR_THRESHOLD, 4)),
-    CASE("threshold above with access page", L2_64, "", SHADOW, ACCESS, VTPR(0x30), SET(TPR_THRESHOLD, 4)),
+    CASE("threshold above with access page", L2_64, "", SHADOW, ACCESS, VTPR(0x30),
+         SET(TPR_THRESHOLD, 4)),
     CASE("threshold equal", L2_64, "", SHADOW, VTPR(0x4f), SET(TPR_THRESHOLD, 4)),
-    CASE("cr8 exiting wins", L2_64, MOV_CR8_RAX, SHADOW, OR(PROC_CTL, PROC_CR8_LOAD), VTPR(0x50), REG(RAX, 0)),
+    CASE("cr8 exiting wins", L2_64, MOV_CR8_RAX, SHADOW, OR(PROC_CTL, PROC_CR8_LOAD), VTPR(0x50),
+         REG(RAX, 0)),
     CASE("cr8 store exiting wins", L2_64, MOV_RBX_CR8, SHADOW, OR(PROC_CTL, PROC_CR8_STORE)),
 };
 
@@ -47,7 +52,8 @@ static const struct l2_case access[] = {
     /* CAVEAT(bochs-apic-fetch): a fetch from the page ends the emulator. */
     CASE("read", L2_32, READ, ACCESS, AT(0x30)),
     CASE("read", L2_64_R3, READ, ACCESS, AT(0x30)),
-    CASE("read", L2_V86, "\x8b\x07", ACCESS, SET(GUEST_DS_BASE, 0x20000), SET(GUEST_DS_SEL, 0x2000), REG(RBX, 0x30)),
+    CASE("read", L2_V86, "\x8b\x07", ACCESS, SET(GUEST_DS_BASE, 0x20000), SET(GUEST_DS_SEL, 0x2000),
+         REG(RBX, 0x30)),
     CASE("vmptrld operand exits as vmptrld", L2_64, "\x0f\xc7\x33", ACCESS, AT(0x40)),
     CASE("lgdt operand", L2_64, "\x0f\x01\x13", ACCESS, AT(0x40)),
     CASE("invlpg is no access", L2_64, "\x0f\x01\x3b", ACCESS, AT(0x40)),
@@ -55,11 +61,13 @@ static const struct l2_case access[] = {
     CASE("shadow read tpr", L2_64, READ, ACCESS, SHADOW, AT(0x80), VTPR(0x123456a0)),
     CASE("shadow read tpr byte", L2_64, "\x8a\x03", ACCESS, SHADOW, AT(0x80), VTPR(0x123456a0)),
     CASE("shadow read tpr inside", L2_64, "\x8a\x03", ACCESS, SHADOW, AT(0x81), VTPR(0x123456a0)),
-    CASE("shadow read tpr qword", L2_64, "\x48\x8b\x03", ACCESS, SHADOW, AT(0x80), VTPR(0x123456a0)),
+    CASE("shadow read tpr qword", L2_64, "\x48\x8b\x03", ACCESS, SHADOW, AT(0x80),
+         VTPR(0x123456a0)),
     CASE("shadow read below", L2_64, READ, ACCESS, SHADOW, AT(0x7e)),
     CASE("shadow read id", L2_64, READ, ACCESS, SHADOW, AT(0x20)),
     CASE("shadow write tpr", L2_64, WRITE, ACCESS, SHADOW, AT(0x80), VTPR(0), REG(RAX, 0x70)),
-    CASE("shadow write tpr below threshold", L2_64, WRITE, ACCESS, SHADOW, AT(0x80), VTPR(0x90), REG(RAX, 0x20), SET(TPR_THRESHOLD, 3)),
+    CASE("shadow write tpr below threshold", L2_64, WRITE, ACCESS, SHADOW, AT(0x80), VTPR(0x90),
+         REG(RAX, 0x20), SET(TPR_THRESHOLD, 3)),
     CASE("shadow write eoi", L2_64, WRITE, ACCESS, SHADOW, AT(0xb0)),
 };
 
@@ -68,7 +76,8 @@ static void run(const struct l2_case *c, size_t n)
     for (size_t i = 0; i < n; i++) {
         SetMem(arena(PG_VAPIC), 8192, 0);
         l2_case_run(&c[i]);
-        gt_line("vtpr.%s: %lx", l2_one_word(c[i].name), *(u64 *)arena(PG_VAPIC + 0) | ((u64 *)arena(PG_VAPIC))[16]);
+        gt_line("vtpr.%s: %lx", l2_one_word(c[i].name),
+                *(u64 *)arena(PG_VAPIC + 0) | ((u64 *)arena(PG_VAPIC))[16]);
     }
 }
 
@@ -90,7 +99,9 @@ static void tsc(const char *name, u32 controls, u64 offset, const char *code, si
     l2_enter(false);
     got = (l2_seen_gpr[RDX] << 32 | (l2_seen_gpr[RAX] & 0xffffffff)) - before;
     gt_line("tsc.%s: reason %lu offset+%s", name, l2_seen[VI_EXIT_REASON],
-            got - offset < 1ul << 40 ? "elapsed" : got < 1ul << 40 ? "none" : "wrong");
+            got - offset < 1ul << 40 ? "elapsed"
+            : got < 1ul << 40        ? "none"
+                                     : "wrong");
 }
 
 static void offsets(void)

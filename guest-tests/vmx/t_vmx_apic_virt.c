@@ -1,24 +1,38 @@
 /*
- * APIC-register virtualization and virtual-interrupt delivery through L1: which accesses to the APIC-access page are
- * answered from the virtual-APIC page, which end in an APIC-write or an EOI-induced exit, and which interrupts the
- * processor delivers by itself. SDM 3C 30.1 "Virtual APIC State", SDM 3C 30.2 "Evaluation and Delivery of Virtual Interrupts"
+ * APIC-register virtualization and virtual-interrupt delivery through L1: which accesses to the
+ * APIC-access page are answered from the virtual-APIC page, which end in an APIC-write or an
+ * EOI-induced exit, and which interrupts the processor delivers by itself. SDM 3C 30.1 "Virtual
+ * APIC State", SDM 3C 30.2 "Evaluation and Delivery of Virtual Interrupts"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-enum { TPR = 0x80, PPR = 0xa0, EOI = 0xb0, ISR = 0x100, IRR = 0x200, ESR = 0x280, ICR = 0x300, LVT = 0x320, VECTOR = 0x51 };
+enum {
+    TPR = 0x80,
+    PPR = 0xa0,
+    EOI = 0xb0,
+    ISR = 0x100,
+    IRR = 0x200,
+    ESR = 0x280,
+    ICR = 0x300,
+    LVT = 0x320,
+    VECTOR = 0x51
+};
 
-#define SHADOW OR(PROC_CTL, PROC_TPR_SHADOW)
+#define SHADOW    OR(PROC_CTL, PROC_TPR_SHADOW)
 #define REGISTERS PROC2(PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS)
-#define DELIVERY PROC2(PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR)
-#define X2APIC PROC2(PROC2_X2APIC | PROC2_APIC_REGISTERS), OR(PROC_CTL, PROC_MSR_BITMAPS)
+#define DELIVERY  PROC2(PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR)
+/* clang-format off */
+#define X2APIC \
+    PROC2(PROC2_X2APIC | PROC2_APIC_REGISTERS), OR(PROC_CTL, PROC_MSR_BITMAPS)
+/* clang-format on */
 #define VAPIC(OFFSET, VALUE) PHYS(PG_VAPIC, OFFSET, VALUE)
-#define AT(OFFSET) REG(RBX, L2_AT(P_APIC) + (OFFSET))
-#define READ "\x8b\x03"      /* mov eax, [rbx] */
-#define WRITE "\x89\x03"     /* mov [rbx], eax */
-#define BIT_OF(BANK) VAPIC((BANK) + VECTOR / 32 * 16, 1u << VECTOR % 32)
-#define IF_ON OR(GUEST_RFLAGS, FLAG_IF)
+#define AT(OFFSET)           REG(RBX, L2_AT(P_APIC) + (OFFSET))
+#define READ                 "\x8b\x03" /* mov eax, [rbx] */
+#define WRITE                "\x89\x03" /* mov [rbx], eax */
+#define BIT_OF(BANK)         VAPIC((BANK) + VECTOR / 32 * 16, 1u << VECTOR % 32)
+#define IF_ON                OR(GUEST_RFLAGS, FLAG_IF)
 
 static const struct l2_case registers[] = {
     CASE("read id", L2_64, READ, SHADOW, REGISTERS, AT(0x20), VAPIC(0x20, 0x12345678)),
@@ -39,23 +53,27 @@ static const struct l2_case registers[] = {
     CASE("needs shadow", L2_64, READ, REGISTERS, AT(0x20)),
     CASE("x2apic rdmsr tpr", L2_64, "\x0f\x32", SHADOW, X2APIC, REG(RCX, 0x808), VAPIC(TPR, 0x50)),
     CASE("x2apic rdmsr id", L2_64, "\x0f\x32", SHADOW, X2APIC, REG(RCX, 0x802), VAPIC(0x20, 0x77)),
-    CASE("x2apic wrmsr tpr", L2_64, "\x0f\x30", SHADOW, X2APIC, REG(RCX, 0x808), REG(RAX, 0x20), REG(RDX, 0)),
+    CASE("x2apic wrmsr tpr", L2_64, "\x0f\x30", SHADOW, X2APIC, REG(RCX, 0x808), REG(RAX, 0x20),
+         REG(RDX, 0)),
     CASE("x2apic with access page", L2_64, "", SHADOW, PROC2(PROC2_X2APIC | PROC2_APIC_ACCESS)),
 };
 
 static const struct l2_case delivery[] = {
     CASE("needs external exiting", L2_64, "", SHADOW, DELIVERY, CLEAR(PIN_CTL, PIN_EXT_INT)),
     CASE("nothing requested", L2_64, "\x90", SHADOW, DELIVERY, IF_ON),
-    CASE("requested, if 0", L2_64, "\x90", SHADOW, DELIVERY, BIT_OF(IRR), SET(GUEST_INTR_STATUS, VECTOR)),
-    CASE("requested", L2_64, "\x90\x90", SHADOW, DELIVERY, IF_ON, BIT_OF(IRR), SET(GUEST_INTR_STATUS, VECTOR)),
-    CASE("requested, masked by tpr", L2_64, "\x90", SHADOW, DELIVERY, IF_ON, BIT_OF(IRR), SET(GUEST_INTR_STATUS, VECTOR),
-         VAPIC(TPR, 0x60)),
+    CASE("requested, if 0", L2_64, "\x90", SHADOW, DELIVERY, BIT_OF(IRR),
+         SET(GUEST_INTR_STATUS, VECTOR)),
+    CASE("requested", L2_64, "\x90\x90", SHADOW, DELIVERY, IF_ON, BIT_OF(IRR),
+         SET(GUEST_INTR_STATUS, VECTOR)),
+    CASE("requested, masked by tpr", L2_64, "\x90", SHADOW, DELIVERY, IF_ON, BIT_OF(IRR),
+         SET(GUEST_INTR_STATUS, VECTOR), VAPIC(TPR, 0x60)),
 };
 
 /* What the accesses left in the virtual-APIC page, by register. */
 static void run(const char *what, const struct l2_case *c, size_t n)
 {
-    static const u32 at[] = {0x20, TPR, PPR, EOI, ISR + VECTOR / 32 * 16, IRR + VECTOR / 32 * 16, ESR, ICR, LVT};
+    static const u32 at[] = {0x20, TPR, PPR, EOI, ISR + VECTOR / 32 * 16, IRR + VECTOR / 32 * 16,
+                             ESR,  ICR, LVT};
 
     for (size_t i = 0; i < n; i++) {
         char line[120];

@@ -1,7 +1,8 @@
 /*
- * L1 changes its MSR and I/O bitmaps between two entries without a VMWRITE, in every way that memory can be
- * written: the next entry follows the page as it is then. One page is all of L1's bitmaps and lies in L2's window,
- * so that L2 can write it too. What must happen is computed here from the page; the transcript has the pattern.
+ * L1 changes its MSR and I/O bitmaps between two entries without a VMWRITE, in every way that
+ * memory can be written: the next entry follows the page as it is then. One page is all of L1's
+ * bitmaps and lies in L2's window, so that L2 can write it too. What must happen is computed here
+ * from the page; the transcript has the pattern.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_ept.h"
@@ -23,12 +24,13 @@ enum {
 
 /* L2's code: each is followed by VMCALL and begins at a multiple of 8. */
 enum access { A_READ, A_WRITE, A_IN, A_STORE };
-static const char code[] = "\x0f\x32\x0f\x01\xc1\x90\x90\x90"     /* RDMSR */
-                           "\x0f\x30\x0f\x01\xc1\x90\x90\x90"     /* WRMSR */
-                           "\xec\x0f\x01\xc1\x90\x90\x90\x90"     /* IN AL, DX */
-                           "\x40\x88\x37\x0f\x01\xc1\x90\x90";    /* MOV [RDI], SIL */
+static const char code[] = "\x0f\x32\x0f\x01\xc1\x90\x90\x90"  /* RDMSR */
+                           "\x0f\x30\x0f\x01\xc1\x90\x90\x90"  /* WRMSR */
+                           "\xec\x0f\x01\xc1\x90\x90\x90\x90"  /* IN AL, DX */
+                           "\x40\x88\x37\x0f\x01\xc1\x90\x90"; /* MOV [RDI], SIL */
 
-static u8 *map_in_use; /* the page behind all addresses of the current VMCS; NULL: no memory there */
+/* the page behind all addresses of the current VMCS; NULL: no memory there */
+static u8 *map_in_use;
 static bool launched, use_msr_map, use_io_map;
 static char pattern[80];
 static unsigned shown;
@@ -55,7 +57,7 @@ static bool must_exit(enum access a, u32 n)
     return !map_in_use || map_in_use[bit / 8] >> bit % 8 & 1;
 }
 
-/* ---- one entry -------------------------------------------------------------------------------- */
+/* ---- one entry ------------------------------------------------------------------------------- */
 
 static u32 enter(enum access a)
 {
@@ -80,7 +82,10 @@ static void probe(enum access a, u32 n)
     l2.gpr[RDX] = a == A_IN ? n : 0x12;
     l2.gpr[RAX] = 0x10;
     reason = enter(a);
-    gt_check((reason == reason_of[a]) == want, "%s %x: exit %u after %s, expected %s", a == A_READ ? "read" : a == A_WRITE ? "write" : "in",
+    gt_check((reason == reason_of[a]) == want, "%s %x: exit %u after %s, expected %s",
+             a == A_READ    ? "read"
+             : a == A_WRITE ? "write"
+                            : "in",
              n, reason, pattern, want ? "an exit" : "none");
     if (shown < sizeof pattern - 1)
         pattern[shown++] = reason == reason_of[a] ? 'x' : reason == REASON_VMCALL ? '-' : 'g';
@@ -161,7 +166,7 @@ static void (*const ways[])(unsigned at, u8 v) = {
     by_store, by_locked_swap, by_string, by_copy, by_other_mapping, by_vmread, by_l2,
 };
 
-/* ---- worlds -------------------------------------------------------------------------------------- */
+/* ---- worlds ---------------------------------------------------------------------------------- */
 
 static void start(bool ept, bool io)
 {
@@ -182,7 +187,8 @@ static void start(bool ept, bool io)
     launched = false;
 }
 
-/* Pass, then set and cleared by each way; the bits around it and those of the other maps do not count. */
+/* Pass, then set and cleared by each way; the bits around it and those of the other
+ * maps do not count. */
 static void edits(const char *where, enum access a, u32 n)
 {
     unsigned bit = bit_of(a, n);
@@ -203,10 +209,14 @@ static void edits(const char *where, enum access a, u32 n)
     say("%s.%s.%x", where, a, n);
 }
 
+/* clang-format off */
 static const u32 msrs[] = {
-    0,       1,          0x43f,        0x440,        0x174,       0x176,       0x277,       0x485,        0x1fff,        0x2000,
-    HIGH(0), HIGH(0x80), HIGH(0x81), HIGH(0x100), HIGH(0x101), HIGH(0x102), HIGH(0x1fff), HIGH(0x2000), 0xbfffffff,
+    0,       1,          0x43f,        0x440,        0x174,       0x176,       0x277,       0x485,
+    0x1fff,        0x2000,
+    HIGH(0), HIGH(0x80), HIGH(0x81), HIGH(0x100), HIGH(0x101), HIGH(0x102), HIGH(0x1fff),
+    HIGH(0x2000), 0xbfffffff,
 };
+/* clang-format on */
 static const u32 ports[] = {0, 7, 8, 0x80, 0x7fff, 0x8000, 0x8080, 0xffff};
 
 static void all_edits(const char *where, bool ept)
@@ -225,8 +235,9 @@ static void all_edits(const char *where, bool ept)
 
 /* One of each 64-bit word of the map, and none that L0 keeps from everybody. */
 static const u32 spread[] = {
-    0x10, HIGH(0x81), 0x48, HIGH(0x102), 0x8b, 0xe7, 0x10b, 0x140, 0x19c, 0x1c9, 0x280, 0x309, 0x38e, 0x3f8, 0x400, 0x440,
-    0x4c1, 0x606, 0x640, 0x680, 0x6c0, 0x770, 0xc80, 0xcc0, 0xd00, 0xd40, 0xdb0, 0xdc0, 0x1b01,
+    0x10,  HIGH(0x81), 0x48,  HIGH(0x102), 0x8b,  0xe7,  0x10b, 0x140, 0x19c,  0x1c9,
+    0x280, 0x309,      0x38e, 0x3f8,       0x400, 0x440, 0x4c1, 0x606, 0x640,  0x680,
+    0x6c0, 0x770,      0xc80, 0xcc0,       0xd00, 0xd40, 0xdb0, 0xdc0, 0x1b01,
 };
 enum { PROBES = 128 };
 static u32 in_word(unsigned i)
@@ -285,7 +296,8 @@ static void turned_off(void)
     start(false, false);
     for (unsigned i = 0; i < 4; i++) {
         use_msr_map = i % 2 == 0;
-        vmx_vmwrite(V_PROC_CTL, use_msr_map ? l2.f[VI_PROC_CTL] : l2.f[VI_PROC_CTL] & ~(u64)PROC_MSR_BITMAPS);
+        vmx_vmwrite(V_PROC_CTL,
+                    use_msr_map ? l2.f[VI_PROC_CTL] : l2.f[VI_PROC_CTL] & ~(u64)PROC_MSR_BITMAPS);
         probe(A_READ, MSR_SYSENTER_CS);
         probe(A_WRITE, MSR_FS_BASE);
     }

@@ -1,6 +1,6 @@
 /*
- * Control registers in L2: masks, read shadows, CR3 targets, CLTS and LMSW, CR8, and the faults that
- * come before or instead of an exit. Each line shows which bits reached the register.
+ * Control registers in L2: masks, read shadows, CR3 targets, CLTS and LMSW, CR8, and the faults
+ * that come before or instead of an exit. Each line shows which bits reached the register.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
@@ -13,15 +13,15 @@
 #define MOV_RBX_CR4 "\x0f\x20\xe3"
 #define MOV_CR8_RAX "\x44\x0f\x22\xc0"
 #define MOV_RBX_CR8 "\x44\x0f\x20\xc3"
-#define CLTS "\x0f\x06"
-#define LMSW_AX "\x0f\x01\xf0"
-#define LMSW_MEM "\x0f\x01\x34\x25\x00\x10\x01\x00"
-#define SMSW_EBX "\x0f\x01\xe3"
-#define G_CR0 (CR0_PG | CR0_WP | CR0_NE | 0x11)
-#define G_CR4 (CR4_VMXE | CR4_PAE)
+#define CLTS        "\x0f\x06"
+#define LMSW_AX     "\x0f\x01\xf0"
+#define LMSW_MEM    "\x0f\x01\x34\x25\x00\x10\x01\x00"
+#define SMSW_EBX    "\x0f\x01\xe3"
+#define G_CR0       (CR0_PG | CR0_WP | CR0_NE | 0x11)
+#define G_CR4       (CR4_VMXE | CR4_PAE)
 #define MASK0(M, S) SET(CR0_MASK, M), SET(CR0_SHADOW, S)
 #define MASK4(M, S) SET(CR4_MASK, M), SET(CR4_SHADOW, S)
-#define TO(V) REG(RAX, V)
+#define TO(V)       REG(RAX, V)
 
 static const struct l2_case cr0[] = {
     CASE("read no mask", L2_64, MOV_RBX_CR0),
@@ -34,7 +34,8 @@ static const struct l2_case cr0[] = {
     CASE("write same as shadow", L2_64, MOV_CR0_RAX, MASK0(CR0_TS, 0), TO(G_CR0)),
     CASE("write masked bit", L2_64, MOV_CR0_RAX, MASK0(CR0_TS, 0), TO(G_CR0 | CR0_TS)),
     CASE("write unmasked bit", L2_64, MOV_CR0_RAX, MASK0(CR0_PE, CR0_PE), TO(G_CR0 | CR0_TS)),
-    CASE("write keeps masked bit", L2_64, MOV_CR0_RAX, MASK0(CR0_TS | CR0_WP, CR0_TS), TO((G_CR0 | CR0_TS) & ~CR0_WP)),
+    CASE("write keeps masked bit", L2_64, MOV_CR0_RAX, MASK0(CR0_TS | CR0_WP, CR0_TS),
+         TO((G_CR0 | CR0_TS) & ~CR0_WP)),
     CASE("write from r9", L2_64, "\x41\x0f\x22\xc1", MASK0(~0ul, 0), REG(R9, 1)),
     CASE("write high half", L2_64, MOV_CR0_RAX, TO(1ul << 32 | G_CR0)),
     CASE("write high half masked", L2_64, MOV_CR0_RAX, MASK0(~0ul, G_CR0), TO(1ul << 32 | G_CR0)),
@@ -79,7 +80,8 @@ static const struct l2_case cr4[] = {
     CASE("pae off", L2_PAE, MOV_CR4_RAX, TO(CR4_VMXE)),
     CASE("reserved bit 31", L2_64, MOV_CR4_RAX, TO(G_CR4 | 1ul << 31)),
     CASE("smxe", L2_64, MOV_CR4_RAX, TO(G_CR4 | 1 << 14)),
-    CASE("reserved masked exits first", L2_64, MOV_CR4_RAX, MASK4(1ul << 31, 0), TO(G_CR4 | 1ul << 31)),
+    CASE("reserved masked exits first", L2_64, MOV_CR4_RAX, MASK4(1ul << 31, 0),
+         TO(G_CR4 | 1ul << 31)),
     CASE("pcide", L2_64, MOV_CR4_RAX, TO(G_CR4 | 1 << 17)),
     CASE("pcide", L2_32, MOV_CR4_RAX, TO(CR4_VMXE | 1 << 17)),
     CASE("ring 3", L2_64_R3, MOV_CR4_RAX, MASK4(~0ul, 0)),
@@ -89,19 +91,24 @@ static const struct l2_case cr3[] = {
     CASE("read free", L2_64, MOV_RBX_CR3),
     CASE("read exits", L2_64, MOV_RBX_CR3, OR(PROC_CTL, PROC_CR3_STORE)),
     CASE("write free", L2_64, MOV_CR3_RAX, TO(ARENA_AT(PG_L2_TABLES) | 8)),
-    CASE("write exits", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES))),
+    CASE("write exits", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD),
+         TO(ARENA_AT(PG_L2_TABLES))),
     CASE("target 0", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES)),
          SET(CR3_TARGET_COUNT, 1), SET(CR3_TARGET0, ARENA_AT(PG_L2_TABLES))),
-    CASE("target 0 not counted", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES)),
-         SET(CR3_TARGET_COUNT, 0), SET(CR3_TARGET0, ARENA_AT(PG_L2_TABLES))),
+    CASE("target 0 not counted", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD),
+         TO(ARENA_AT(PG_L2_TABLES)), SET(CR3_TARGET_COUNT, 0),
+         SET(CR3_TARGET0, ARENA_AT(PG_L2_TABLES))),
     CASE("target 3", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES)),
          SET(CR3_TARGET_COUNT, 4), SET(CR3_TARGET3, ARENA_AT(PG_L2_TABLES))),
-    CASE("target 3 of 3", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES)),
-         SET(CR3_TARGET_COUNT, 3), SET(CR3_TARGET3, ARENA_AT(PG_L2_TABLES))),
-    CASE("target differs in low bits", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES) | 8),
-         SET(CR3_TARGET_COUNT, 1), SET(CR3_TARGET0, ARENA_AT(PG_L2_TABLES))),
-    CASE("target high half in 32-bit", L2_32, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD), TO(ARENA_AT(PG_L2_TABLES + 5)),
-         SET(CR3_TARGET_COUNT, 1), SET(CR3_TARGET0, 1ul << 32 | ARENA_AT(PG_L2_TABLES + 5))),
+    CASE("target 3 of 3", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD),
+         TO(ARENA_AT(PG_L2_TABLES)), SET(CR3_TARGET_COUNT, 3),
+         SET(CR3_TARGET3, ARENA_AT(PG_L2_TABLES))),
+    CASE("target differs in low bits", L2_64, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD),
+         TO(ARENA_AT(PG_L2_TABLES) | 8), SET(CR3_TARGET_COUNT, 1),
+         SET(CR3_TARGET0, ARENA_AT(PG_L2_TABLES))),
+    CASE("target high half in 32-bit", L2_32, MOV_CR3_RAX, OR(PROC_CTL, PROC_CR3_LOAD),
+         TO(ARENA_AT(PG_L2_TABLES + 5)), SET(CR3_TARGET_COUNT, 1),
+         SET(CR3_TARGET0, 1ul << 32 | ARENA_AT(PG_L2_TABLES + 5))),
     CASE("targets 5", L2_64, "", SET(CR3_TARGET_COUNT, 5)),
     CASE("reserved bit 40", L2_64, MOV_CR3_RAX, TO(1ul << 40 | ARENA_AT(PG_L2_TABLES))),
     CASE("reserved bit 63", L2_64, MOV_CR3_RAX, TO(1ul << 63 | ARENA_AT(PG_L2_TABLES))),
@@ -141,7 +148,8 @@ static void sweep(const char *name, const char *code, int reg, u64 free_bits)
             l2.gpr[RAX] = ((reg == 0 ? G_CR0 : G_CR4) & ~(1ul << bit)) | (u64)written << bit;
             l2_write();
             l2_enter(false);
-            gt_format(text, sizeof text, "%s_bit%lu_mask%d_shadow%d_write%d", name, bit, mask, shadow, written);
+            gt_format(text, sizeof text, "%s_bit%lu_mask%d_shadow%d_write%d", name, bit, mask,
+                      shadow, written);
             l2_report(text);
         }
     }

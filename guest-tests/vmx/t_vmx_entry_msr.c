@@ -1,8 +1,9 @@
 /*
- * What a VM entry that is refused in its MSR-load area leaves behind. Nothing of it may reach a later
- * entry: L2 runs with what its VMCS says (SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers,
- * and MSRs"). And what the VM exit does not load stays as the entry had loaded it (SDM 3C 27.8 "VM-Entry
- * Failures During or After Loading Guest State", 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs").
+ * What a VM entry that is refused in its MSR-load area leaves behind. Nothing of it may reach a
+ * later entry: L2 runs with what its VMCS says (SDM 3C 27.3.2.1 "Loading Guest Control Registers,
+ * Debug Registers, and MSRs"). And what the VM exit does not load stays as the entry had loaded it
+ * (SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State", 28.5.1 "Loading Host
+ * Control Registers, Debug Registers, MSRs").
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -60,7 +61,8 @@ static u64 read_back(void)
 static void say(const char *name, const struct held *h)
 {
     gt_line("%s.%s: reads %lx saved %lx", name, h->name, read_back(), l2_seen[h->field]);
-    gt_check(read_back() == h->own, "%s.%s: L2 reads %lx, its VMCS says %lx", name, h->name, read_back(), h->own);
+    gt_check(read_back() == h->own, "%s.%s: L2 reads %lx, its VMCS says %lx", name, h->name,
+             read_back(), h->own);
 }
 
 /* The next entry of the same VMCS, then one of another VMCS that never had a list. */
@@ -69,7 +71,8 @@ static void stale(const struct held *h)
     begin(h);
     enter(0, false);
     enter(2, true);
-    gt_line("refused.%s: reason %lx entry %lx", h->name, l2_seen[VI_EXIT_REASON], l2_seen[VI_EXIT_QUALIFICATION]);
+    gt_line("refused.%s: reason %lx entry %lx", h->name, l2_seen[VI_EXIT_REASON],
+            l2_seen[VI_EXIT_QUALIFICATION]);
     enter(0, true);
     say("next", h);
     enter(2, true);
@@ -94,8 +97,10 @@ static void unloaded(const char *name, u64 count)
     gt_wrmsr(MSR_EFER64, gt_rdmsr(MSR_EFER64) | 1);
     l2_write();
     l2_enter(false);
-    gt_line("%s: reason %lx L1's pat %lx sce %lx", name, l2_seen[VI_EXIT_REASON], l2_seen_l1.pat, l2_seen_l1.efer & 1);
-    gt_check(l2_seen_l1.pat == 0x0001040600070406 && !(l2_seen_l1.efer & 1), "%s: what the exit does not load is not L2's", name);
+    gt_line("%s: reason %lx L1's pat %lx sce %lx", name, l2_seen[VI_EXIT_REASON], l2_seen_l1.pat,
+            l2_seen_l1.efer & 1);
+    gt_check(l2_seen_l1.pat == 0x0001040600070406 && !(l2_seen_l1.efer & 1),
+             "%s: what the exit does not load is not L2's", name);
 }
 
 TEST_MAIN(vmx_entry_msr)

@@ -1,6 +1,7 @@
 /*
- * The exception bitmap, bit by bit, and the page-fault error-code mask and match in every combination
- * that decides; what each exception says in the exit, and what its delivery in L2 pushes.
+ * The exception bitmap, bit by bit, and the page-fault error-code mask and match in
+ * every combination that decides; what each exception says in the exit, and what its
+ * delivery in L2 pushes.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
@@ -11,7 +12,9 @@ struct raiser {
     u8 len, mode, vector;
     struct vmx_set set[2];
 };
+/* clang-format off */
 #define R(NAME, MODE, VECTOR, CODE, ...) {NAME, CODE, sizeof(CODE) - 1, MODE, VECTOR, {__VA_ARGS__}}
+/* clang-format on */
 
 /* One cause per exception that ring-0 or ring-3 code can raise at will. */
 static const struct raiser raisers[] = {
@@ -65,26 +68,34 @@ static const struct l2_case page_faults[] = {
     CASE("fetch no-execute", L2_64_R3, "\xff\xe0", REG(RAX, L2_AT(P_NX))),
     CASE("fetch absent", L2_64, "\xff\xe0", REG(RAX, L2_AT(P_ABSENT))),
     CASE("fetch absent", L2_32, "\xff\xe0", REG(RAX, L2_AT(P_ABSENT))),
-    CASE("reserved bit", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_SPARE)), PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, 1ul << 51 | 7)),
-    CASE("reserved bit write user", L2_64_R3, "\x89\x00", REG(RAX, L2_AT(P_SPARE)), PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, 1ul << 51 | 7)),
-    CASE("wp off write read-only", L2_64, "\x89\x00", REG(RAX, L2_AT(P_READ_ONLY)), CLEAR(GUEST_CR0, CR0_WP)),
+    CASE("reserved bit", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_SPARE)),
+         PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, 1ul << 51 | 7)),
+    CASE("reserved bit write user", L2_64_R3, "\x89\x00", REG(RAX, L2_AT(P_SPARE)),
+         PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, 1ul << 51 | 7)),
+    CASE("wp off write read-only", L2_64, "\x89\x00", REG(RAX, L2_AT(P_READ_ONLY)),
+         CLEAR(GUEST_CR0, CR0_WP)),
     CASE("smep", L2_64, "\x90", OR(GUEST_CR4, 1 << 20)),
     CASE("smap", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_DATA)), OR(GUEST_CR4, 1 << 21)),
     CASE("across into absent", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_ABSENT) - 2)),
 };
 
-/* A read of an absent page (error 0), a write to a read-only one (3), a user read (4), a fetch (0x11). */
+/* A read of an absent page (error 0), a write to a read-only one (3), a user read
+ * (4), a fetch (0x11). */
 static void mask_and_match(void)
 {
+    /* clang-format off */
     static const struct { u8 mode; const char *code; u64 rax; u32 error; } faults[] = {
         {L2_64, "\x8b\x00", L2_AT(P_ABSENT), 0},
         {L2_64, "\x89\x00", L2_AT(P_READ_ONLY), 3},
         {L2_64_R3, "\x8b\x00", L2_AT(P_ABSENT), 4},
         {L2_64, "\xff\xe0", L2_AT(P_NX), 0x11},
     };
-    static const struct { u32 mask, match; } pairs[] = {
-        {0, 0}, {0, 1}, {~0u, 0}, {~0u, 3}, {~0u, 4}, {~0u, 0x11}, {1, 0}, {1, 1}, {2, 2}, {4, 4}, {0x10, 0x10}, {8, 0},
-        {1, 3}, {0x80000000, 0x80000000},
+    /* clang-format on */
+    static const struct {
+        u32 mask, match;
+    } pairs[] = {
+        {0, 0}, {0, 1}, {~0u, 0}, {~0u, 3},     {~0u, 4}, {~0u, 0x11}, {1, 0},
+        {1, 1}, {2, 2}, {4, 4},   {0x10, 0x10}, {8, 0},   {1, 3},      {0x80000000, 0x80000000},
     };
     char name[48];
 
@@ -99,7 +110,8 @@ static void mask_and_match(void)
                 l2.f[VI_PF_ERROR_MATCH] = pairs[p].match;
                 l2_write();
                 l2_enter(false);
-                gt_format(name, sizeof name, "pf_error%x_mask%x_match%x_bit%u", faults[f].error, pairs[p].mask, pairs[p].match, bit);
+                gt_format(name, sizeof name, "pf_error%x_mask%x_match%x_bit%u", faults[f].error,
+                          pairs[p].mask, pairs[p].match, bit);
                 l2_report(name);
             }
         }

@@ -6,8 +6,9 @@
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define ABS64 "\x25\x00\x10\x01\x00" /* SIB and disp32 of [P_DATA], behind a ModRM of /r with r/m 4 */
-#define ABS32 "\x00\x10\x01\x00"     /* disp32, behind a ModRM with r/m 5 */
+/* SIB and disp32 of [P_DATA], behind a ModRM of /r with r/m 4 */
+#define ABS64 "\x25\x00\x10\x01\x00"
+#define ABS32 "\x00\x10\x01\x00" /* disp32, behind a ModRM with r/m 5 */
 
 static const struct l2_case always[] = {
     CASE("cpuid", L2_64, "\x0f\xa2"),
@@ -26,7 +27,8 @@ static const struct l2_case always[] = {
     CASE("invd", L2_V86, "\x0f\x08"),
     CASE("getsec", L2_64, "\x0f\x37"),
     CASE("xsetbv without osxsave", L2_64, "\x0f\x01\xd1"),
-    CASE("xsetbv", L2_64, "\x0f\x01\xd1", OR(GUEST_CR4, 1 << 18), REG(RCX, 0), REG(RAX, 1), REG(RDX, 0)),
+    CASE("xsetbv", L2_64, "\x0f\x01\xd1", OR(GUEST_CR4, 1 << 18), REG(RCX, 0), REG(RAX, 1),
+         REG(RDX, 0)),
     CASE("xsetbv bad register", L2_64, "\x0f\x01\xd1", OR(GUEST_CR4, 1 << 18), REG(RCX, 9)),
     CASE("xsetbv", L2_64_R3, "\x0f\x01\xd1", OR(GUEST_CR4, 1 << 18), REG(RCX, 0)),
     CASE("rsm", L2_64, "\x0f\xaa"),
@@ -46,15 +48,19 @@ static const struct l2_case vmx_insns[] = {
     CASE("vmxoff", L2_32, "\x0f\x01\xc4"),
     CASE("vmclear abs", L2_64, "\x66\x0f\xc7\x34" ABS64),
     CASE("vmclear rbp disp8", L2_64, "\x66\x0f\xc7\x75\x10", REG(RBP, L2_AT(P_DATA))),
-    CASE("vmclear r8 r9*8 disp32", L2_64, "\x66\x43\x0f\xc7\xb4\xc8\x00\x01\x00\x00", REG(R8, 0x11000), REG(R9, 2)),
+    CASE("vmclear r8 r9*8 disp32", L2_64, "\x66\x43\x0f\xc7\xb4\xc8\x00\x01\x00\x00",
+         REG(R8, 0x11000), REG(R9, 2)),
     CASE("vmclear rip", L2_64, "\x66\x0f\xc7\x35\x00\x10\x00\x00"),
     CASE("vmclear a32 negative", L2_64, "\x67\x66\x0f\xc7\x70\xf0", REG(RAX, 0x11010)),
-    CASE("vmclear fs", L2_64, "\x64\x66\x0f\xc7\x30", SET(GUEST_FS_BASE, 0x1000), REG(RAX, 0x10000)),
+    CASE("vmclear fs", L2_64, "\x64\x66\x0f\xc7\x30", SET(GUEST_FS_BASE, 0x1000),
+         REG(RAX, 0x10000)),
     CASE("vmclear abs", L2_32, "\x66\x0f\xc7\x35" ABS32),
     CASE("vmclear abs", L2_COMPAT, "\x66\x0f\xc7\x35" ABS32),
-    CASE("vmclear a16", L2_32, "\x67\x66\x0f\xc7\x77\x08", SET(GUEST_ES_BASE, 0x11000), REG(RBX, 0x1000)),
+    CASE("vmclear a16", L2_32, "\x67\x66\x0f\xc7\x77\x08", SET(GUEST_ES_BASE, 0x11000),
+         REG(RBX, 0x1000)),
     CASE("vmclear noncanonical", L2_64, "\x66\x0f\xc7\x30", REG(RAX, 0x8000000000000000)),
-    CASE("vmclear past limit", L2_32, "\x66\x0f\xc7\x35" ABS32, SET(GUEST_DS_LIMIT, 0xfff), SET(GUEST_DS_AR, 0x4093)),
+    CASE("vmclear past limit", L2_32, "\x66\x0f\xc7\x35" ABS32, SET(GUEST_DS_LIMIT, 0xfff),
+         SET(GUEST_DS_AR, 0x4093)),
     CASE("vmclear unmapped", L2_64, "\x66\x0f\xc7\x30", REG(RAX, 0x500000)),
     CASE("vmptrld abs", L2_64, "\x0f\xc7\x34" ABS64),
     CASE("vmptrld abs", L2_64_R3, "\x0f\xc7\x34" ABS64),
@@ -79,10 +85,13 @@ static const struct l2_case simple[] = {
     CASE("hlt exits", L2_V86, "\xf4"),
     CASE("invlpg off", L2_64, "\x0f\x01\x3c" ABS64),
     CASE("invlpg", L2_64, "\x0f\x01\x3c" ABS64, OR(PROC_CTL, PROC_INVLPG)),
-    CASE("invlpg gs", L2_64, "\x65\x0f\x01\x38", OR(PROC_CTL, PROC_INVLPG), SET(GUEST_GS_BASE, 0x7000), REG(RAX, 5)),
-    CASE("invlpg noncanonical", L2_64, "\x0f\x01\x38", OR(PROC_CTL, PROC_INVLPG), REG(RAX, 0x8000000000000000)),
+    CASE("invlpg gs", L2_64, "\x65\x0f\x01\x38", OR(PROC_CTL, PROC_INVLPG),
+         SET(GUEST_GS_BASE, 0x7000), REG(RAX, 5)),
+    CASE("invlpg noncanonical", L2_64, "\x0f\x01\x38", OR(PROC_CTL, PROC_INVLPG),
+         REG(RAX, 0x8000000000000000)),
     CASE("invlpg", L2_64_R3, "\x0f\x01\x3c" ABS64, OR(PROC_CTL, PROC_INVLPG)),
-    CASE("invlpg base", L2_32, "\x0f\x01\x3d" ABS32, OR(PROC_CTL, PROC_INVLPG), SET(GUEST_DS_BASE, 0xfffff000)),
+    CASE("invlpg base", L2_32, "\x0f\x01\x3d" ABS32, OR(PROC_CTL, PROC_INVLPG),
+         SET(GUEST_DS_BASE, 0xfffff000)),
     CASE("rdpmc", L2_64, "\x0f\x33", OR(PROC_CTL, PROC_RDPMC)),
     CASE("rdpmc pce off", L2_64_R3, "\x0f\x33", OR(PROC_CTL, PROC_RDPMC)),
     CASE("rdpmc pce on", L2_64_R3, "\x0f\x33", OR(PROC_CTL, PROC_RDPMC), OR(GUEST_CR4, 1 << 8)),
@@ -95,8 +104,8 @@ static const struct l2_case simple[] = {
     CASE("rdtscp", L2_64, "\x0f\x01\xf9", OR(PROC_CTL, PROC_RDTSC), PROC2(PROC2_RDTSCP)),
     CASE_F("rdtscp runs", L2_64, NO_REGS, "\x0f\x01\xf9", PROC2(PROC2_RDTSCP)),
     CASE("mwait", L2_64, "\x0f\x01\xc9", OR(PROC_CTL, PROC_MWAIT)),
-    CASE("mwait armed", L2_64, "\x0f\x01\xc8\x0f\x01\xc9", OR(PROC_CTL, PROC_MWAIT), REG(RAX, L2_AT(P_DATA)),
-         REG(RCX, 0), REG(RDX, 0)),
+    CASE("mwait armed", L2_64, "\x0f\x01\xc8\x0f\x01\xc9", OR(PROC_CTL, PROC_MWAIT),
+         REG(RAX, L2_AT(P_DATA)), REG(RCX, 0), REG(RDX, 0)),
     CASE("mwait", L2_64_R3, "\x0f\x01\xc9", OR(PROC_CTL, PROC_MWAIT)),
     CASE("monitor", L2_64, "\x0f\x01\xc8", OR(PROC_CTL, PROC_MONITOR)),
     CASE("monitor rcx", L2_64, "\x0f\x01\xc8", OR(PROC_CTL, PROC_MONITOR), REG(RCX, 1)),
@@ -114,14 +123,18 @@ static const struct l2_case simple[] = {
     CASE("rdseed 64", L2_64, "\x49\x0f\xc7\xff", PROC2(PROC2_RDSEED)),
     CASE("rdseed", L2_32_R3, "\x0f\xc7\xff", PROC2(PROC2_RDSEED)),
     CASE("invpcid off", L2_64, "\x66\x0f\x38\x82\x04" ABS64),
-    CASE("invpcid no invlpg exit", L2_64, "\x66\x0f\x38\x82\x04" ABS64, PROC2(PROC2_INVPCID), REG(RAX, 2)),
-    CASE("invpcid", L2_64, "\x66\x0f\x38\x82\x14" ABS64, PROC2(PROC2_INVPCID), OR(PROC_CTL, PROC_INVLPG)),
-    CASE("invpcid", L2_64_R3, "\x66\x0f\x38\x82\x14" ABS64, PROC2(PROC2_INVPCID), OR(PROC_CTL, PROC_INVLPG)),
-    CASE("invpcid", L2_32, "\x66\x0f\x38\x82\x15" ABS32, PROC2(PROC2_INVPCID), OR(PROC_CTL, PROC_INVLPG)),
+    CASE("invpcid no invlpg exit", L2_64, "\x66\x0f\x38\x82\x04" ABS64, PROC2(PROC2_INVPCID),
+         REG(RAX, 2)),
+    CASE("invpcid", L2_64, "\x66\x0f\x38\x82\x14" ABS64, PROC2(PROC2_INVPCID),
+         OR(PROC_CTL, PROC_INVLPG)),
+    CASE("invpcid", L2_64_R3, "\x66\x0f\x38\x82\x14" ABS64, PROC2(PROC2_INVPCID),
+         OR(PROC_CTL, PROC_INVLPG)),
+    CASE("invpcid", L2_32, "\x66\x0f\x38\x82\x15" ABS32, PROC2(PROC2_INVPCID),
+         OR(PROC_CTL, PROC_INVLPG)),
     CASE("timer", L2_64, "\xeb\xfe", SET(PREEMPTION_TIMER, 0)),
     CASE("timer zero at hlt", L2_64, "\xf4", SET(PREEMPTION_TIMER, 0)),
-    CASE("timer zero against injection", L2_64, "\x90", SET(PREEMPTION_TIMER, 0), INJECT(INTR_EXTERNAL | 0x40),
-         SET(GUEST_RFLAGS, 0x202)),
+    CASE("timer zero against injection", L2_64, "\x90", SET(PREEMPTION_TIMER, 0),
+         INJECT(INTR_EXTERNAL | 0x40), SET(GUEST_RFLAGS, 0x202)),
 };
 
 #define DT PROC2(PROC2_DESC_TABLE)
@@ -154,8 +167,10 @@ static const struct l2_case tables[] = {
 
 /* Bochs counts PAUSEs in its own time: only that an exit comes, and that ring 3 never gives one. */
 static const struct l2_case ple[] = {
-    CASE("loop", L2_64, "\xf3\x90\xeb\xfc", PROC2(PROC2_PLE), SET(PLE_GAP, 1000), SET(PLE_WINDOW, 100)),
-    CASE("ring 3", L2_64_R3, "\xf3\x90\xf3\x90", PROC2(PROC2_PLE), SET(PLE_GAP, 1000), SET(PLE_WINDOW, 100)),
+    CASE("loop", L2_64, "\xf3\x90\xeb\xfc", PROC2(PROC2_PLE), SET(PLE_GAP, 1000),
+         SET(PLE_WINDOW, 100)),
+    CASE("ring 3", L2_64_R3, "\xf3\x90\xf3\x90", PROC2(PROC2_PLE), SET(PLE_GAP, 1000),
+         SET(PLE_WINDOW, 100)),
     CASE("pause exiting wins", L2_64_R3, "\xf3\x90", PROC2(PROC2_PLE), OR(PROC_CTL, PROC_PAUSE)),
 };
 

@@ -6,7 +6,8 @@
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-/* CAVEAT(vmwrite-ar-reserved): the reserved bits of access rights may not be stored; one line says whether they are. */
+/* CAVEAT(vmwrite-ar-reserved): the reserved bits of access rights may not be stored; one line says
+ * whether they are. */
 #define AR_BITS 0x1f0fful
 static u64 storable(u64 enc)
 {
@@ -69,15 +70,18 @@ static void block(u32 first)
 static void wide_encodings(void)
 {
     for (unsigned bit = 32; bit < 64; bit++) {
-        struct access r = try_read(1ul << bit | V_GUEST_RIP), w = try_write(1ul << bit | V_GUEST_RIP, 1);
+        struct access r = try_read(1ul << bit | V_GUEST_RIP),
+                      w = try_write(1ul << bit | V_GUEST_RIP, 1);
 
-        gt_line("wide_%u: read %d error %lu write %d error %lu", bit, r.status, r.error, w.status, w.error);
+        gt_line("wide_%u: read %d error %lu write %d error %lu", bit, r.status, r.error, w.status,
+                w.error);
     }
 }
 
 static void round_trip(int i)
 {
-    static const u64 patterns[] = {0, ~0ul, 0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a, 0x0123456789abcdef};
+    static const u64 patterns[] = {0, ~0ul, 0xa5a5a5a5a5a5a5a5, 0x5a5a5a5a5a5a5a5a,
+                                   0x0123456789abcdef};
     u32 enc = vmx_field[i].enc;
     u64 back[5], high = 0;
 
@@ -89,8 +93,8 @@ static void round_trip(int i)
         vmx_vmwrite(enc | 1, 0x13579bdf2468ace0);
         high = vmx_get(enc | 1);
     }
-    gt_line("trip_%s: %lx %lx %lx %lx %lx high %lx then %lx", vmx_field[i].name, back[0], back[1], back[2], back[3],
-            back[4], high, vmx_get(enc));
+    gt_line("trip_%s: %lx %lx %lx %lx %lx high %lx then %lx", vmx_field[i].name, back[0], back[1],
+            back[2], back[3], back[4], high, vmx_get(enc));
 }
 
 /* Each field gets its own value; only then are all read: one that aliases another shows. */
@@ -101,10 +105,13 @@ static void distinct(void)
     for (u64 i = 0; i < VMX_FIELDS; i++)
         vmx_vmwrite(vmx_field[i].enc, 0x0101010101010101 * (i + 1) & storable(vmx_field[i].enc));
     for (u64 i = 0; i < VMX_FIELDS; i++) {
-        u64 mask = vmx_field[i].enc >> 13 == 0 ? 0xffff : vmx_field[i].enc >> 13 == 2 ? 0xffffffff : ~0ul;
+        u64 mask = vmx_field[i].enc >> 13 == 0   ? 0xffff
+                   : vmx_field[i].enc >> 13 == 2 ? 0xffffffff
+                                                 : ~0ul;
         u64 got = vmx_get(vmx_field[i].enc);
 
-        if (!l2_present[i] || i == VI_INSN_ERROR || got == (0x0101010101010101 * (i + 1) & mask & storable(vmx_field[i].enc)))
+        if (!l2_present[i] || i == VI_INSN_ERROR ||
+            got == (0x0101010101010101 * (i + 1) & mask & storable(vmx_field[i].enc)))
             continue;
         gt_line("distinct_%s: %lx", vmx_field[i].name, got);
         wrong++;

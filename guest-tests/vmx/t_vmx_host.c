@@ -1,6 +1,7 @@
 /*
- * What a VM exit loads into L1 and what it leaves alone: control registers, segments with the bases and
- * limits the SDM fixes, descriptor tables, DR7, flags, EFER, PAT, SYSENTER, and the general registers.
+ * What a VM exit loads into L1 and what it leaves alone: control registers, segments with the
+ * bases and limits the SDM fixes, descriptor tables, DR7, flags, EFER, PAT, SYSENTER, and the
+ * general registers.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -14,16 +15,20 @@ static const struct l2_case cases[] = {
     CASE("from v86", L2_V86, ""),
     CASE("from ring 3", L2_64_R3, ""),
     CASE("from compat", L2_COMPAT, ""),
-    H("segments null", SET(HOST_ES_SEL, 0), SET(HOST_DS_SEL, 0), SET(HOST_FS_SEL, 0), SET(HOST_GS_SEL, 0), SET(HOST_SS_SEL, 0)),
-    H("segments odd", SET(HOST_ES_SEL, 0x38), SET(HOST_DS_SEL, 0xfff8), SET(HOST_FS_SEL, 0x68), SET(HOST_SS_SEL, 0x58)),
+    H("segments null", SET(HOST_ES_SEL, 0), SET(HOST_DS_SEL, 0), SET(HOST_FS_SEL, 0),
+      SET(HOST_GS_SEL, 0), SET(HOST_SS_SEL, 0)),
+    H("segments odd", SET(HOST_ES_SEL, 0x38), SET(HOST_DS_SEL, 0xfff8), SET(HOST_FS_SEL, 0x68),
+      SET(HOST_SS_SEL, 0x58)),
     H("cs beyond the table", SET(HOST_CS_SEL, 0xfff8)),
     H("tr beyond the table", SET(HOST_TR_SEL, 0xfff8), SET(HOST_TR_BASE, 0x1234)),
     H("fs gs bases", SET(HOST_FS_BASE, 0x123456789abc), SET(HOST_GS_BASE, 0xffff800000001234)),
-    H("fs gs bases null", SET(HOST_FS_SEL, 0), SET(HOST_GS_SEL, 0), SET(HOST_FS_BASE, 0x111), SET(HOST_GS_BASE, 0x222)),
+    H("fs gs bases null", SET(HOST_FS_SEL, 0), SET(HOST_GS_SEL, 0), SET(HOST_FS_BASE, 0x111),
+      SET(HOST_GS_BASE, 0x222)),
     H("tables", SET(HOST_GDTR_BASE, 0x123456789000), SET(HOST_IDTR_BASE, 0xffff800000000000)),
     H("guest tables limits", SET(GUEST_GDTR_LIMIT, 0x7f), SET(GUEST_IDTR_LIMIT, 0x3f)),
     /* CAVEAT(bochs-sysenter-cs) */
-    H("sysenter", SET(HOST_SYSENTER_CS, 0x12345678), SET(HOST_SYSENTER_ESP, 0x7fffffffffff), SET(HOST_SYSENTER_EIP, 0xffff800000000000)),
+    H("sysenter", SET(HOST_SYSENTER_CS, 0x12345678), SET(HOST_SYSENTER_ESP, 0x7fffffffffff),
+      SET(HOST_SYSENTER_EIP, 0xffff800000000000)),
     H("cr0 ts mp am", OR(HOST_CR0, CR0_TS | 2 | 1 << 18)),
     H("cr0 wp off", CLEAR(HOST_CR0, CR0_WP)),
     H("cr0 cd nw host", OR(HOST_CR0, 3 << 29)),
@@ -46,10 +51,13 @@ static const struct l2_case cases[] = {
     H("flags of guest", SET(GUEST_RFLAGS, 0x200ed7)),
     H("ac of guest", SET(GUEST_RFLAGS, 0x40002)),
     H("rsp", SET(HOST_RSP, 0x123456789abcdef0)),
-    H("failed entry loads it too", SET(GUEST_RFLAGS, 0), SET(HOST_FS_BASE, 0x777), SET(HOST_SYSENTER_CS, 0x888), OR(HOST_CR0, CR0_TS)),
+    H("failed entry loads it too", SET(GUEST_RFLAGS, 0), SET(HOST_FS_BASE, 0x777),
+      SET(HOST_SYSENTER_CS, 0x888), OR(HOST_CR0, CR0_TS)),
     H("vmfail loads nothing", SET(PIN_CTL, 0), SET(HOST_FS_BASE, 0x777)),
-    H("registers pass", REG(RAX, ~0ul), REG(R8, 0x8888888888888888), REG(R15, 0xffff), REG(RBP, 0x1234)),
-    CASE("registers from 32-bit", L2_32, "\x31\xc0\x48", REG(RAX, ~0ul), REG(RCX, ~0ul), REG(R9, 0x9999999999999999)),
+    H("registers pass", REG(RAX, ~0ul), REG(R8, 0x8888888888888888), REG(R15, 0xffff),
+      REG(RBP, 0x1234)),
+    CASE("registers from 32-bit", L2_32, "\x31\xc0\x48", REG(RAX, ~0ul), REG(RCX, ~0ul),
+         REG(R9, 0x9999999999999999)),
     H("ia32e bit follows", CLEAR(ENTRY_CTL, ENTRY_IA32E), SET(GUEST_EFER, 0)),
 };
 
@@ -69,8 +77,9 @@ static void show(const char *name, const struct l1_state *own)
     char text[300];
     size_t n = gt_format(text, sizeof text, "flags %lx dr7 %lx", l2_seen_rflags, s->dr7);
 
-#define DIFF(FIELD)                                                                                 \
-    if (s->FIELD != own->FIELD)                                                                     \
+#define DIFF(FIELD)             \
+                                \
+    if (s->FIELD != own->FIELD) \
     n += gt_format(text + n, sizeof text - n, " " #FIELD " %lx", s->FIELD)
     for (unsigned i = 0; i < 8; i++) {
         if (s->sel[i] != own->sel[i])
@@ -97,8 +106,10 @@ static void show(const char *name, const struct l1_state *own)
 /* NMI blocking, MOV-SS blocking and pending debug traps of L2 do not follow into L1. */
 static void blocking(void)
 {
-    static const struct l2_case behind_mov_ss = CASE("behind mov ss", L2_64, "\x8e\xd0\x0f\xa2", REG(RAX, SEL_DATA));
-    static const struct l2_case with_tf = CASE("with tf", L2_64, "\x0f\xa2", OR(GUEST_RFLAGS, FLAG_TF));
+    static const struct l2_case behind_mov_ss =
+        CASE("behind mov ss", L2_64, "\x8e\xd0\x0f\xa2", REG(RAX, SEL_DATA));
+    static const struct l2_case with_tf =
+        CASE("with tf", L2_64, "\x0f\xa2", OR(GUEST_RFLAGS, FLAG_TF));
     struct l1_frame f;
 
     l2_case_run(&behind_mov_ss);
@@ -119,7 +130,8 @@ TEST_MAIN(vmx_host)
     if (vmx_on()) {
         l2_init();
         l1_state_get(&own);
-        gt_line("own: cr0 %lx cr4 %lx efer %lx limit of es %lx", own.cr0, own.cr4, own.efer, limit_of(SEL_DATA));
+        gt_line("own: cr0 %lx cr4 %lx efer %lx limit of es %lx", own.cr0, own.cr4, own.efer,
+                limit_of(SEL_DATA));
         for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
             l2_seen_l1 = own;
             l2_case_run(&cases[i]);

@@ -6,8 +6,8 @@
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-static void inject(const char *what, enum l2_mode mode, u32 info, u32 error, u32 length, const struct vmx_set *more,
-                   size_t n)
+static void inject(const char *what, enum l2_mode mode, u32 info, u32 error, u32 length,
+                   const struct vmx_set *more, size_t n)
 {
     char name[64];
 
@@ -33,7 +33,8 @@ static bool software(u32 type)
 
 static void matrix(enum l2_mode mode)
 {
-    static const u8 vectors[] = {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 13, 14, 17, 18, 19, 20, 31, 32, 0x80, 255};
+    static const u8 vectors[] = {0,  1,  2,  3,  4,  5,  6,  8,  10,   12,
+                                 13, 14, 17, 18, 19, 20, 31, 32, 0x80, 255};
 
     for (u32 type = INTR_EXTERNAL; type <= INTR_OTHER; type += 0x100) {
         for (unsigned i = 0; i < sizeof vectors; i++) {
@@ -48,8 +49,8 @@ static void matrix(enum l2_mode mode)
 
 static void lengths(enum l2_mode mode)
 {
-    static const u32 events[] = {INTR_SOFT_INT | 0x80, INTR_PRIV_SOFT | 1, INTR_SOFT_EXC | 3, INTR_SOFT_EXC | 4,
-                                 INTR_EXTERNAL | 0x40, INTR_HARD_EXC | 6};
+    static const u32 events[] = {INTR_SOFT_INT | 0x80, INTR_PRIV_SOFT | 1,   INTR_SOFT_EXC | 3,
+                                 INTR_SOFT_EXC | 4,    INTR_EXTERNAL | 0x40, INTR_HARD_EXC | 6};
     static const u32 length[] = {0, 2, 3, 14, 15, 16, 17, 0x100, 0x80000001};
 
     for (unsigned e = 0; e < sizeof events / sizeof *events; e++) {
@@ -65,22 +66,28 @@ static void illegal(void)
     for (unsigned bit = 12; bit < 31; bit++) /* reserved bits of the field, 12 being no error */
         inject("reserved", L2_64, INTR_VALID | INTR_EXTERNAL | 0x40 | 1u << bit, 0, 0, NULL, 0);
     for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++)
-        inject("error_value", L2_64, INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXC | 13, errors[i], 0, NULL, 0);
+        inject("error_value", L2_64, INTR_VALID | INTR_ERROR_CODE | INTR_HARD_EXC | 13, errors[i],
+               0, NULL, 0);
     inject("not_valid", L2_64, INTR_RESERVED | 0xff, 0xffffffff, 0xff, NULL, 0);
     for (u32 type = INTR_EXTERNAL; type <= INTR_OTHER; type += 0x100)
-        inject("error_flag", L2_64, INTR_VALID | INTR_ERROR_CODE | type | (type == INTR_NMI ? 2 : 13), 0, 1, NULL, 0);
+        inject("error_flag", L2_64,
+               INTR_VALID | INTR_ERROR_CODE | type | (type == INTR_NMI ? 2 : 13), 0, 1, NULL, 0);
 }
 
-/* Injection against what the guest state says: IF, blocking, activity. CAVEAT(bochs-nmi-sti-qualification) */
+/* Injection against what the guest state says: IF, blocking, activity.
+ * CAVEAT(bochs-nmi-sti-qualification) */
 static void against_state(void)
 {
-    static const u32 events[] = {INTR_EXTERNAL | 0x40, INTR_NMI | 2, INTR_HARD_EXC | 6, INTR_HARD_EXC | 1,
-                                 INTR_HARD_EXC | 18, INTR_SOFT_INT | 0x80, INTR_SOFT_EXC | 3, INTR_PRIV_SOFT | 1};
+    static const u32 events[] = {INTR_EXTERNAL | 0x40, INTR_NMI | 2,       INTR_HARD_EXC | 6,
+                                 INTR_HARD_EXC | 1,    INTR_HARD_EXC | 18, INTR_SOFT_INT | 0x80,
+                                 INTR_SOFT_EXC | 3,    INTR_PRIV_SOFT | 1};
     static const struct vmx_set state[] = {
-        CLEAR(GUEST_RFLAGS, FLAG_IF), SET(GUEST_INTERRUPTIBILITY, 1), SET(GUEST_INTERRUPTIBILITY, 2),
-        SET(GUEST_INTERRUPTIBILITY, 3), SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_ACTIVITY, 1),
-        SET(GUEST_ACTIVITY, 2), SET(GUEST_ACTIVITY, 3), SET(GUEST_ACTIVITY, 4),
-        OR(GUEST_RFLAGS, FLAG_TF), OR(GUEST_RFLAGS, 1 << 16), SET(GUEST_PENDING_DEBUG, 1 << 14),
+        CLEAR(GUEST_RFLAGS, FLAG_IF),   SET(GUEST_INTERRUPTIBILITY, 1),
+        SET(GUEST_INTERRUPTIBILITY, 2), SET(GUEST_INTERRUPTIBILITY, 3),
+        SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_ACTIVITY, 1),
+        SET(GUEST_ACTIVITY, 2),         SET(GUEST_ACTIVITY, 3),
+        SET(GUEST_ACTIVITY, 4),         OR(GUEST_RFLAGS, FLAG_TF),
+        OR(GUEST_RFLAGS, 1 << 16),      SET(GUEST_PENDING_DEBUG, 1 << 14),
         SET(GUEST_IDTR_LIMIT, 0),
     };
 
@@ -100,14 +107,19 @@ static void virtual_8086(void)
 {
     static const struct vmx_set iopl3[] = {OR(GUEST_RFLAGS, 3 << 12)};
     static const struct vmx_set vme[] = {OR(GUEST_CR4, 1)};
-    static const struct vmx_set vme_redirect[] = {OR(GUEST_CR4, 1), MEM(P_TSS32, 0x60, 0x0088000000000000)};
+    static const struct vmx_set vme_redirect[] = {OR(GUEST_CR4, 1),
+                                                  MEM(P_TSS32, 0x60, 0x0088000000000000)};
 
     for (u32 type = INTR_EXTERNAL; type <= INTR_SOFT_EXC; type += 0x100) {
-        u32 vector = type == INTR_NMI ? 2 : type == INTR_PRIV_SOFT ? 1 : type == INTR_HARD_EXC ? 6 : 0x21;
+        u32 vector = type == INTR_NMI         ? 2
+                     : type == INTR_PRIV_SOFT ? 1
+                     : type == INTR_HARD_EXC  ? 6
+                                              : 0x21;
 
         inject("iopl3", L2_V86, INTR_VALID | type | vector, 0, software(type), iopl3, 1);
         inject("vme", L2_V86, INTR_VALID | type | vector, 0, software(type), vme, 1);
-        inject("vme_redirect", L2_V86, INTR_VALID | type | vector, 0, software(type), vme_redirect, 2);
+        inject("vme_redirect", L2_V86, INTR_VALID | type | vector, 0, software(type), vme_redirect,
+               2);
     }
 }
 

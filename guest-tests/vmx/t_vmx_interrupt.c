@@ -1,7 +1,8 @@
 /*
- * Real interrupts: the local APIC's timer and self-IPIs against L2. External-interrupt exits with and
- * without acknowledgement, interrupts that L2 takes itself, windows that open under a pending interrupt,
- * NMIs. The timer's count is small and L2 waits in a loop, so no line depends on when it fires.
+ * Real interrupts: the local APIC's timer and self-IPIs against L2. External-interrupt exits
+ * with and without acknowledgement, interrupts that L2 takes itself, windows that open under a
+ * pending interrupt, NMIs. The timer's count is small and L2 waits in a loop, so no line depends
+ * on when it fires.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -23,12 +24,12 @@ enum {
     VECTOR = 0x51,
     TIMER_COUNT = 200,
 };
-#define LOOP "\xeb\xfe"
-#define IF_ON OR(GUEST_RFLAGS, FLAG_IF)
+#define LOOP    "\xeb\xfe"
+#define IF_ON   OR(GUEST_RFLAGS, FLAG_IF)
 #define EXT_OFF CLEAR(PIN_CTL, PIN_EXT_INT)
-#define ACK OR(EXIT_CTL, EXIT_ACK_INTR)
-#define WINDOW OR(PROC_CTL, PROC_INTR_WINDOW)
-#define BOUND SET(PREEMPTION_TIMER, 300000)
+#define ACK     OR(EXIT_CTL, EXIT_ACK_INTR)
+#define WINDOW  OR(PROC_CTL, PROC_INTR_WINDOW)
+#define BOUND   SET(PREEMPTION_TIMER, 300000)
 
 static volatile u32 *lapic(u32 reg)
 {
@@ -66,7 +67,8 @@ static void settle(const struct l2_case *c)
         *lapic(LAPIC_EOI) = 0;
     l1_frame_init(&f);
     l1_run(&f, "\xfb\x90\x90\xfa", 4);
-    gt_line("lapic.%s.%s: pending %d in service %d, L1 then takes %lx", l2_mode_name[c->mode], l2_one_word(c->name), irr, isr, l1_trap.vector);
+    gt_line("lapic.%s.%s: pending %d in service %d, L1 then takes %lx", l2_mode_name[c->mode],
+            l2_one_word(c->name), irr, isr, l1_trap.vector);
     if (l1_trap.vector == VECTOR)
         *lapic(LAPIC_EOI) = 0;
 }
@@ -91,13 +93,17 @@ static const struct event_case cases[] = {
     {SELF, CASE("sti lets it in, l2 takes it", L2_64, "\xfb\x90\xeb\xfe", BOUND, EXT_OFF)},
     {SELF, CASE("sti, window", L2_64, "\xfb\x90\xeb\xfe", BOUND, WINDOW)},
     {SELF, CASE("hlt wakes", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, BOUND, ACK)},
-    {SELF, CASE("hlt wakes, l2 takes it", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, BOUND, EXT_OFF)},
-    /* An open window wakes HLT, and exits at once: SDM 3C 27.7.5 "Interrupt-Window Exiting and Virtual-Interrupt
-     * Delivery" */
-    {NOTHING, CASE("hlt window", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, WINDOW, SET(PREEMPTION_TIMER, 20000))},
-    {NOTHING, CASE("hlt, no window", L2_64, "", SET(GUEST_ACTIVITY, 1), WINDOW, SET(PREEMPTION_TIMER, 20000))},
+    {SELF,
+     CASE("hlt wakes, l2 takes it", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, BOUND, EXT_OFF)},
+    /* An open window wakes HLT, and exits at once: SDM 3C 27.7.5 "Interrupt-Window Exiting and
+     * Virtual-Interrupt Delivery" */
+    {NOTHING, CASE("hlt window", L2_64, "", SET(GUEST_ACTIVITY, 1), IF_ON, WINDOW,
+                   SET(PREEMPTION_TIMER, 20000))},
+    {NOTHING, CASE("hlt, no window", L2_64, "", SET(GUEST_ACTIVITY, 1), WINDOW,
+                   SET(PREEMPTION_TIMER, 20000))},
     {SELF, CASE("behind injection", L2_64, LOOP, IF_ON, BOUND, INJECT(INTR_HARD_EXC | 6))},
-    {SELF, CASE("blocked by mov ss", L2_64, "\x90\xeb\xfe", IF_ON, BOUND, SET(GUEST_INTERRUPTIBILITY, 2))},
+    {SELF, CASE("blocked by mov ss", L2_64, "\x90\xeb\xfe", IF_ON, BOUND,
+                SET(GUEST_INTERRUPTIBILITY, 2))},
     {TIMER, CASE("timer", L2_64, LOOP, IF_ON, BOUND)},
     {TIMER, CASE("timer, ack", L2_64, LOOP, IF_ON, BOUND, ACK)},
     {TIMER, CASE("timer, l2 takes it", L2_64, LOOP, IF_ON, BOUND, EXT_OFF)},
@@ -105,18 +111,21 @@ static const struct event_case cases[] = {
     {TIMER, CASE("timer", L2_64_R3, LOOP, IF_ON, BOUND, ACK)},
 };
 
-/* L2 finds the LAPIC in its spare page and sends the NMI itself, so that it arrives behind that MOV. */
+/* L2 finds the LAPIC in its spare page and sends the NMI itself, so that it arrives
+ * behind that MOV. */
 #define LAPIC_PAGE PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, LAPIC | 0x1f)
-#define SEND REG(RBX, L2_AT(P_SPARE) + LAPIC_ICR), REG(RAX, ICR_NMI)
-#define MOV "\x89\x03\x90\x90\x90"
+#define SEND       REG(RBX, L2_AT(P_SPARE) + LAPIC_ICR), REG(RAX, ICR_NMI)
+#define MOV        "\x89\x03\x90\x90\x90"
 static const struct l2_case nmis[] = {
     CASE("nmi exits", L2_64, MOV, LAPIC_PAGE, SEND),
     CASE("nmi not exiting", L2_64, MOV, LAPIC_PAGE, SEND, CLEAR(PIN_CTL, PIN_NMI)),
     CASE("nmi blocked", L2_64, MOV, LAPIC_PAGE, SEND, SET(GUEST_INTERRUPTIBILITY, 8)),
-    CASE("nmi blocked, not exiting", L2_64, MOV, LAPIC_PAGE, SEND, SET(GUEST_INTERRUPTIBILITY, 8), CLEAR(PIN_CTL, PIN_NMI)),
+    CASE("nmi blocked, not exiting", L2_64, MOV, LAPIC_PAGE, SEND, SET(GUEST_INTERRUPTIBILITY, 8),
+         CLEAR(PIN_CTL, PIN_NMI)),
     CASE("nmi behind sti", L2_64, "\xfb\x89\x03\x90\x90", LAPIC_PAGE, SEND),
     CASE("nmi behind mov ss", L2_64, MOV, LAPIC_PAGE, SEND, SET(GUEST_INTERRUPTIBILITY, 2)),
-    CASE("nmi before external", L2_64, "\xc7\x03\x51\x00\x04\x00\x89\x03\xfb\x90\x90", LAPIC_PAGE, SEND),
+    CASE("nmi before external", L2_64, "\xc7\x03\x51\x00\x04\x00\x89\x03\xfb\x90\x90", LAPIC_PAGE,
+         SEND),
 };
 
 /* In L1: an NMI arrives, stays blocked until IRET, and a second one waits for that. */

@@ -1,14 +1,16 @@
 /*
- * I/O instructions: every form, unconditional exiting and the two bitmaps bit by bit at their edges.
- * Ports that are let through are 0x80 (a latch) and ports where nothing answers.
+ * I/O instructions: every form, unconditional exiting and the two bitmaps bit by bit at their
+ * edges. Ports that are let through are 0x80 (a latch) and ports where nothing answers.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define PORT(N) REG(RDX, N)
-#define BITMAPS CLEAR(PROC_CTL, PROC_UNCOND_IO), OR(PROC_CTL, PROC_IO_BITMAPS)
+#define PORT(N)  REG(RDX, N)
+#define BITMAPS  CLEAR(PROC_CTL, PROC_UNCOND_IO), OR(PROC_CTL, PROC_IO_BITMAPS)
 #define BIT_A(N) PHYS(PG_IO_A, (N) / 64 * 8, 1ul << ((N) % 64))
+/* clang-format off */
 #define BIT_B(N) PHYS(PG_IO_B, ((N) - 0x8000) / 64 * 8, 1ul << ((N) % 64))
+/* clang-format on */
 
 static const struct l2_case forms[] = {
     CASE("in al imm", L2_64, "\xe4\x71"),
@@ -39,8 +41,10 @@ static const struct l2_case forms[] = {
     CASE("outsb es", L2_32, "\x26\x6e", PORT(0x60), REG(RSI, 4), SET(GUEST_ES_BASE, L2_AT(P_DATA))),
     CASE("outsb cs", L2_32, "\x2e\x6e", PORT(0x60), REG(RSI, L2_AT(P_CODE))),
     CASE("rep outsb", L2_64, "\xf3\x6e", PORT(0x60), REG(RSI, L2_AT(P_DATA)), REG(RCX, 3)),
-    CASE("rep outsd df", L2_64, "\xf3\x6f", PORT(0x60), REG(RSI, L2_AT(P_DATA) + 64), REG(RCX, 3), OR(GUEST_RFLAGS, 1 << 10)),
-    CASE("insb a16", L2_32, "\x67\x6c", PORT(0x60), REG(RDI, 0x12345678), SET(GUEST_ES_BASE, 0xb988)),
+    CASE("rep outsd df", L2_64, "\xf3\x6f", PORT(0x60), REG(RSI, L2_AT(P_DATA) + 64), REG(RCX, 3),
+         OR(GUEST_RFLAGS, 1 << 10)),
+    CASE("insb a16", L2_32, "\x67\x6c", PORT(0x60), REG(RDI, 0x12345678),
+         SET(GUEST_ES_BASE, 0xb988)),
     CASE("insb", L2_16, "\x6c", PORT(0x60), REG(RDI, 0x1010)),
     CASE("rep outsw", L2_16, "\xf3\x6f", PORT(0x60), REG(RSI, 0x1010), REG(RCX, 0x12340002)),
     CASE("outsb ss", L2_V86, "\x36\x6e", OR(GUEST_RFLAGS, 3 << 12), PORT(0x60), REG(RSI, 0x20)),
@@ -50,7 +54,8 @@ static const struct l2_case forms[] = {
     CASE("in ring 3 iopl 0 no map", L2_64_R3, "\xe4\x71"),
     CASE("in ring 3 iopl 3", L2_64_R3, "\xe4\x71", OR(GUEST_RFLAGS, 3 << 12)),
     CASE("in ring 3 tss permits", L2_32_R3, "\xe4\x71"),
-    CASE("insb ring 3 tss forbids", L2_32_R3, "\x6c", PORT(0x60), MEM(P_TSS32, 0x68 + 8, ~0ul), MEM(P_TSS32, 0x68, ~0ul)),
+    CASE("insb ring 3 tss forbids", L2_32_R3, "\x6c", PORT(0x60), MEM(P_TSS32, 0x68 + 8, ~0ul),
+         MEM(P_TSS32, 0x68, ~0ul)),
     CASE("nothing intercepted", L2_64, "\xe6\x80", CLEAR(PROC_CTL, PROC_UNCOND_IO)),
 };
 

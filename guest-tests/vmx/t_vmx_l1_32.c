@@ -1,7 +1,7 @@
 /*
- * VMX from a 32-bit L1 (legacy protected mode, PAE paging): the same instructions with 32-bit operands and
- * 16- and 32-bit addressing, segment limits, 64-bit fields in halves, and L2s with a 32-bit host. One run of
- * vmx_pm32.asm does a list of steps; named steps make lines.
+ * VMX from a 32-bit L1 (legacy protected mode, PAE paging): the same instructions with 32-bit
+ * operands and 16- and 32-bit addressing, segment limits, 64-bit fields in halves, and L2s with a
+ * 32-bit host. One run of vmx_pm32.asm does a list of steps; named steps make lines.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
@@ -18,7 +18,7 @@ enum {
     MAX_STEPS = 680,
 };
 #define STACK32 ((u32)ARENA_AT(PG_STACK + 1) - 64)
-#define S ((u32)ARENA_AT(PG_SCRATCH))
+#define S       ((u32)ARENA_AT(PG_SCRATCH))
 
 static struct pm32_step *const steps = (struct pm32_step *)ARENA_AT(PG_STEPS);
 static const char *names[MAX_STEPS];
@@ -32,28 +32,34 @@ static void step(const char *name, const char *code, size_t len, u32 eax, u32 ec
     CopyMem(at, (void *)code, len);
     at[len] = 0xc3;
     names[count] = name;
-    steps[count++] = (struct pm32_step){.code = code_at, .eax = eax, .ecx = ecx, .edx = SEL_DATA, .ebx = ebx};
+    steps[count++] =
+        (struct pm32_step){.code = code_at, .eax = eax, .ecx = ecx, .edx = SEL_DATA, .ebx = ebx};
     code_at += (u32)len + 1;
 }
 #define STEP(NAME, CODE, EAX, ECX, EBX) step(NAME, CODE, sizeof(CODE) - 1, EAX, ECX, EBX)
-#define VMWRITE "\x0f\x79\xc8" /* field ECX = EAX */
-#define VMREAD "\x0f\x78\xc8"  /* EAX = field ECX */
-#define VMXON "\xf3\x0f\xc7\x30"
-#define VMCLEAR "\x66\x0f\xc7\x30"
-#define VMPTRLD "\x0f\xc7\x30"
-#define VMPTRST "\x0f\xc7\x38"
+#define VMWRITE                         "\x0f\x79\xc8" /* field ECX = EAX */
+#define VMREAD                          "\x0f\x78\xc8" /* EAX = field ECX */
+#define VMXON                           "\xf3\x0f\xc7\x30"
+#define VMCLEAR                         "\x66\x0f\xc7\x30"
+#define VMPTRLD                         "\x0f\xc7\x30"
+#define VMPTRST                         "\x0f\xc7\x38"
 
 static void print(unsigned i)
 {
     const struct pm32_step *s = &steps[i];
 
     if (s->vector == VEC_RET)
-        gt_line("%s: flags %x eax %x", l2_one_word(names[i]), s->flags & (u32)FLAGS_ARITH, s->out_eax);
+        gt_line("%s: flags %x eax %x", l2_one_word(names[i]), s->flags & (u32)FLAGS_ARITH,
+                s->out_eax);
     else if (s->vector == VEC_EXIT)
         gt_line("%s: exit", l2_one_word(names[i]));
     else
-        gt_line("%s: %s(%x) rip+%x%s", l2_one_word(names[i]), gt_vector_name(s->vector), s->error, s->eip - s->code,
-                s->vector == 14 ? s->cr2 == 0xf0003100 ? " cr2 absent" : s->cr2 == 0xf0007000 ? " cr2 next" : " cr2 other" : "");
+        gt_line("%s: %s(%x) rip+%x%s", l2_one_word(names[i]), gt_vector_name(s->vector), s->error,
+                s->eip - s->code,
+                s->vector == 14 ? s->cr2 == 0xf0003100   ? " cr2 absent"
+                                  : s->cr2 == 0xf0007000 ? " cr2 next"
+                                                         : " cr2 other"
+                                : "");
 }
 
 /* The whole image by VMWRITE in 32-bit pieces; the steps have no names. */
@@ -151,8 +157,10 @@ static void operands(void)
     STEP("write 16", VMWRITE, 0xffffffff, V_GUEST_ES_SEL, 0);
     STEP("read 16", VMREAD, 5, V_GUEST_ES_SEL, 0);
     STEP("read bad field", VMREAD, 5, 0x6fff, 0);
-    STEP("read memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04", S + 0x20, V_GUEST_RIP, 0);
-    STEP("read unshadowed memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04", S + 0x20, V_TSC_OFFSET, 0);
+    STEP("read memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04", S + 0x20,
+         V_GUEST_RIP, 0);
+    STEP("read unshadowed memory writes 4", "\xc7\x40\x04\x78\x56\x34\x12\x0f\x78\x08\x8b\x40\x04",
+         S + 0x20, V_TSC_OFFSET, 0);
     STEP("write memory reads 4", "\x0f\x79\x08", S, V_GUEST_RIP, 0);
     STEP("read it back", VMREAD, 5, V_GUEST_RIP, 0);
     STEP("sib", "\x0f\xc7\x7c\x98\x08\x8b\x44\x98\x08", S, 0, 4);
@@ -163,13 +171,17 @@ static void operands(void)
     STEP("into absent", VMPTRST, 0xf0006ffc, 0, 0);
     STEP("read-only", VMPTRST, 0xf0001100, 0, 0);
     STEP("small segment", "\x06\xb8\x38\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0, 0xf8);
-    STEP("small segment past limit", "\x06\xb8\x38\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0, 0xf9);
-    STEP("small segment wraps", "\x06\xb8\x38\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0, 0xfffffffe);
+    STEP("small segment past limit", "\x06\xb8\x38\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0,
+         0xf9);
+    STEP("small segment wraps", "\x06\xb8\x38\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0,
+         0xfffffffe);
     STEP("segments back", "\x8e\xc2", 0, 0, 0);
     STEP("null segment", "\x06\x31\xc0\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0, S);
     STEP("segments back again", "\x8e\xc2", 0, 0, 0);
-    STEP("write through read-only segment", "\x06\xb8\x58\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07", 0, 0, S);
-    STEP("read through read-only segment", "\x8e\xc2\x06\xb8\x58\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x33\x07", 0, 0, S);
+    STEP("write through read-only segment", "\x06\xb8\x58\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x3b\x07",
+         0, 0, S);
+    STEP("read through read-only segment",
+         "\x8e\xc2\x06\xb8\x58\x00\x00\x00\x8e\xc0\x26\x0f\xc7\x33\x07", 0, 0, S);
     STEP("write through cs", "\x2e\x0f\xc7\x3b", 0, 0, S);
     STEP("read through cs", "\x2e\x0f\xc7\x33", 0, 0, S);
     STEP("vmlaunch bad controls", "\x0f\x01\xc2", 0, 0, 0);

@@ -1,8 +1,8 @@
 /*
- * Launch states, current pointers and VMXON cycles as small scripts over three VMCSs, one line each.
- * An operation is a letter, those on a VMCS followed by A, B or C:
- *   c VMCLEAR, p VMPTRLD, w write a valid image, l VMLAUNCH, r VMRESUME, s VMPTRST, o VMXON, x VMXOFF,
- *   z zero the region and set its revision.
+ * Launch states, current pointers and VMXON cycles as small scripts over three VMCSs, one line
+ * each. An operation is a letter, those on a VMCS followed by A, B or C:
+ *   c VMCLEAR, p VMPTRLD, w write a valid image, l VMLAUNCH, r VMRESUME, s VMPTRST, o VMXON, x
+ *   VMXOFF, z zero the region and set its revision.
  * The line shows each operation's outcome: + ok, i VMfailInvalid, a number VMfailValid, e an exit.
  */
 #include "guest-tests/lib/vmx.h"
@@ -10,7 +10,7 @@
 #include "guest-tests/lib/vmx_l2.h"
 
 static const char *const scripts[] = {
-    "l r", /* nothing current */
+    "l r",     /* nothing current */
     "cA pA l", /* a fresh VMCS has no valid contents, but is clear */
     "cA pA w l l r r",
     "cA pA r", /* never launched */
@@ -24,7 +24,7 @@ static const char *const scripts[] = {
     "cA cB pA w l pB w cB cA pA l pB w l",
     "pA pA sA w l pA r sA",
     "cA cA cA pA w l r",
-    "cB pA w l cB r", /* clearing another one changes nothing */
+    "cB pA w l cB r",               /* clearing another one changes nothing */
     "cA pA w l x l r o l r pA r l", /* the pointer is lost with VMXOFF */
     "cA pA w l cA x o pA w l r",
     "x x",
@@ -109,12 +109,14 @@ static size_t step(char *out, size_t room, char op, char which)
     if (!in_vmx)
         return gt_format(out, room, " -");
     switch (op) {
+    /* clang-format off */
     case 'c': return outcome(out, room, vmx_vmclear(at));
     case 'p': return outcome(out, room, vmx_vmptrld(at));
     case 's': return store(out, room);
     case 'z': zero_region(page_of(which)); return 0;
     case 'w': l2_write_fields(); return 0;
     default: return enter(out, room, op == 'r');
+        /* clang-format on */
     }
 }
 

@@ -1,7 +1,8 @@
 /*
- * MSR areas as long as IA32_VMX_MISC recommends at most, and longer. Up to the maximum each element is done;
- * beyond it the SDM leaves the result open (SDM 3D A.6 "Miscellaneous Data"), and Nidus fails the transition at
- * the first element too many: CAVEAT msr-area-bound. A longer VM-exit area is a VMX abort there, which no program survives.
+ * MSR areas as long as IA32_VMX_MISC recommends at most, and longer. Up to the maximum each element
+ * is done; beyond it the SDM leaves the result open (SDM 3D A.6 "Miscellaneous Data"), and Nidus
+ * fails the transition at the first element too many: CAVEAT msr-area-bound. A longer VM-exit area
+ * is a VMX abort there, which no program survives.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -34,7 +35,8 @@ static void entry(const char *name, u32 count)
     l2_write();
     l2_enter(false);
     gt_line("%s_%u: reason %lx number %lx lstar %lx", name, count, l2_seen[VI_EXIT_REASON],
-            l2_seen[VI_EXIT_REASON] >> 31 ? l2_seen[VI_EXIT_QUALIFICATION] : 0, gt_rdmsr(MSR_LSTAR));
+            l2_seen[VI_EXIT_REASON] >> 31 ? l2_seen[VI_EXIT_QUALIFICATION] : 0,
+            gt_rdmsr(MSR_LSTAR));
     gt_wrmsr(MSR_LSTAR, kept);
 }
 
@@ -54,7 +56,8 @@ static void exit_lists(u32 count)
     l2_enter(false);
     for (u32 i = 0; i < count; i++)
         right += list[i].value == kept;
-    gt_line("exit_%u: reason %lx stored %u lstar kept %d", count, l2_seen[VI_EXIT_REASON], right, gt_rdmsr(MSR_LSTAR) == kept);
+    gt_line("exit_%u: reason %lx stored %u lstar kept %d", count, l2_seen[VI_EXIT_REASON], right,
+            gt_rdmsr(MSR_LSTAR) == kept);
     gt_wrmsr(MSR_LSTAR, kept);
 }
 

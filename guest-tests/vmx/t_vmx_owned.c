@@ -1,12 +1,12 @@
 /*
- * Writes of CR0 and CR4 that touch a bit which VMX fixes (NE, VMXE) together with something else: the instruction is
- * judged whole, in and outside VMX operation; and XSETBV in ring 3, which exits from wherever it is executed.
- * SDM 3C 24.8 "Restrictions on VMX Operation"
+ * Writes of CR0 and CR4 that touch a bit which VMX fixes (NE, VMXE) together with something else:
+ * the instruction is judged whole, in and outside VMX operation; and XSETBV in ring 3, which exits
+ * from wherever it is executed. SDM 3C 24.8 "Restrictions on VMX Operation"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l1.h"
 
-#define XSETBV "\x0f\x01\xd1"
+#define XSETBV  "\x0f\x01\xd1"
 #define TSD     (1ul << 2)
 #define PCIDE   (1ul << 17)
 #define OSXSAVE (1ul << 18)

@@ -1,7 +1,7 @@
 /*
- * VM-entry checks on guest segment registers: for each register and each mode every bit of the access
- * rights flipped, limits against granularity, bases, selectors, unusable. Each accepted one says what
- * the exit saved.
+ * VM-entry checks on guest segment registers: for each register and each mode every bit of the
+ * access rights flipped, limits against granularity, bases, selectors, unusable. Each accepted one
+ * says what the exit saved.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
@@ -42,7 +42,9 @@ static void rights(enum l2_mode mode, unsigned seg)
 
 static void limits(enum l2_mode mode, unsigned seg)
 {
-    static const u32 limit[] = {0, 0x66, 0x67, 0xfff, 0x1000, 0xfffe, 0xffff, 0x10000, 0xfffff, 0x100000, 0x100fff, 0xfffff000, 0xfffffffe, 0xffffffff};
+    static const u32 limit[] = {0,        0x66,       0x67,       0xfff,     0x1000,
+                                0xfffe,   0xffff,     0x10000,    0xfffff,   0x100000,
+                                0x100fff, 0xfffff000, 0xfffffffe, 0xffffffff};
 
     for (unsigned i = 0; i < sizeof limit / sizeof *limit; i++) {
         for (unsigned g = 0; g < 2; g++) {
@@ -57,7 +59,18 @@ static void limits(enum l2_mode mode, unsigned seg)
 
 static void bases(enum l2_mode mode, unsigned seg)
 {
-    static const u64 base[] = {0, 1, 0x10000, 0x10001, 0xfffff, 0x100000, 0xffffffff, 0x100000000, 0x7fffffffffff, 0x800000000000, 0xffff800000000000, ~0ul};
+    static const u64 base[] = {0,
+                               1,
+                               0x10000,
+                               0x10001,
+                               0xfffff,
+                               0x100000,
+                               0xffffffff,
+                               0x100000000,
+                               0x7fffffffffff,
+                               0x800000000000,
+                               0xffff800000000000,
+                               ~0ul};
 
     for (unsigned i = 0; i < sizeof base / sizeof *base; i++) {
         l2_world(mode);
@@ -69,7 +82,8 @@ static void bases(enum l2_mode mode, unsigned seg)
 
 static void selectors(enum l2_mode mode, unsigned seg)
 {
-    static const u16 sel[] = {0, 1, 2, 3, 4, 7, 8, 0xb, 0x10, 0x13, 0x14, 0x4c, 0x1000, 0x1003, 0x1004, 0xffff};
+    static const u16 sel[] = {0,    1,    2,    3,    4,      7,      8,      0xb,
+                              0x10, 0x13, 0x14, 0x4c, 0x1000, 0x1003, 0x1004, 0xffff};
 
     for (unsigned i = 0; i < sizeof sel / sizeof *sel; i++) {
         l2_world(mode);

@@ -1,7 +1,8 @@
 /*
- * Memory operands of L2's VMREAD and VMWRITE of a shadow VMCS where L1 uses EPT: EPT12 decides about the
- * operand and about the tables on the way to it, and what it forbids is L1's exit or L2's #VE with all that
- * tells where; accessed and dirty flags of EPT12; pages that no one has touched yet.
+ * Memory operands of L2's VMREAD and VMWRITE of a shadow VMCS where L1 uses EPT: EPT12
+ * decides about the operand and about the tables on the way to it, and what it forbids is
+ * L1's exit or L2's #VE with all that tells where; accessed and dirty flags of EPT12; pages
+ * that no one has touched yet.
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -11,7 +12,7 @@ enum {
     PG_DATA = PG_L2 + P_DATA,
     PG_STACK = PG_L2 + P_STACK,
     PG_INFO = PG_EPT_FREE, /* of #VE */
-    PG_OWN_PDPT,           /* tables that only the operand needs: one absent must not stop L2's fetch */
+    PG_OWN_PDPT, /* tables that only the operand needs: one absent must not stop L2's fetch */
     PG_OWN_PD,
     PG_OWN_PT,
     HELD = 0x100, /* offset of the operand */
@@ -25,26 +26,42 @@ struct shape {
     u64 at, leaf;  /* the operand; the new leaf, without the address */
 };
 #define LEAF(RIGHTS) ((RIGHTS) | E_WB)
-#define DATA (L2_AT(P_DATA) + HELD)
-#define EDGE (L2_AT(P_STACK) - 4)
-#define OWN64 (0x8000000000ul + HELD)
-#define OWN32 (0x400000ul + HELD)
-#define OWN_PAE (0x200000ul + HELD)
+#define DATA         (L2_AT(P_DATA) + HELD)
+#define EDGE         (L2_AT(P_STACK) - 4)
+#define OWN64        (0x8000000000ul + HELD)
+#define OWN32        (0x400000ul + HELD)
+#define OWN_PAE      (0x200000ul + HELD)
 
 static const struct shape shapes[] = {
-    {"read", L2_64, PG_DATA, false, DATA, LEAF(E_RWX)}, {"write", L2_64, PG_DATA, true, DATA, LEAF(E_RWX)},
-    {"read absent", L2_64, PG_DATA, false, DATA, 0}, {"write absent", L2_64, PG_DATA, true, DATA, 0},
-    {"read into r", L2_64, PG_DATA, false, DATA, LEAF(E_R)}, {"write from r", L2_64, PG_DATA, true, DATA, LEAF(E_R)},
-    {"read into rx", L2_64, PG_DATA, false, DATA, LEAF(E_R | E_X)}, {"read into rw", L2_64, PG_DATA, false, DATA, LEAF(E_R | E_W)},
-    {"write from x", L2_64, PG_DATA, true, DATA, LEAF(E_X)}, {"misconfigured", L2_64, PG_DATA, false, DATA, LEAF(E_W)},
-    {"reserved type", L2_64, PG_DATA, true, DATA, E_RWX | 2 << 3}, {"across, first absent", L2_64, PG_DATA, false, EDGE, 0},
-    {"across, second absent", L2_64, PG_STACK, false, EDGE, 0}, {"across, second r", L2_64, PG_STACK, false, EDGE, LEAF(E_R)},
-    {"write across, second absent", L2_64, PG_STACK, true, EDGE, 0}, {"page fault first", L2_64, PG_L2 + P_READ_ONLY, false, L2_AT(P_READ_ONLY), 0},
-    {"from read-only absent", L2_64, PG_L2 + P_READ_ONLY, true, L2_AT(P_READ_ONLY), 0}, {"own", L2_64, PG_OWN_PT, false, OWN64, LEAF(E_RWX)},
-    {"own pdpt absent", L2_64, PG_OWN_PDPT, false, OWN64, 0}, {"own pd absent", L2_64, PG_OWN_PD, true, OWN64, 0}, {"own pt absent", L2_64, PG_OWN_PT, false, OWN64, 0},
-    {"own pt misconfigured", L2_64, PG_OWN_PT, true, OWN64, LEAF(E_W)}, {"own pt r", L2_64, PG_OWN_PT, false, OWN64, LEAF(E_R)},
-    {"read", L2_32, PG_DATA, false, DATA, LEAF(E_RWX)}, {"read absent", L2_32, PG_DATA, false, DATA, 0}, {"own", L2_32, PG_OWN_PT, true, OWN32, LEAF(E_RWX)},
-    {"own pt absent", L2_32, PG_OWN_PT, true, OWN32, 0}, {"own", L2_PAE, PG_OWN_PT, false, OWN_PAE, LEAF(E_RWX)}, {"own pt absent", L2_PAE, PG_OWN_PT, false, OWN_PAE, 0},
+    {"read", L2_64, PG_DATA, false, DATA, LEAF(E_RWX)},
+    {"write", L2_64, PG_DATA, true, DATA, LEAF(E_RWX)},
+    {"read absent", L2_64, PG_DATA, false, DATA, 0},
+    {"write absent", L2_64, PG_DATA, true, DATA, 0},
+    {"read into r", L2_64, PG_DATA, false, DATA, LEAF(E_R)},
+    {"write from r", L2_64, PG_DATA, true, DATA, LEAF(E_R)},
+    {"read into rx", L2_64, PG_DATA, false, DATA, LEAF(E_R | E_X)},
+    {"read into rw", L2_64, PG_DATA, false, DATA, LEAF(E_R | E_W)},
+    {"write from x", L2_64, PG_DATA, true, DATA, LEAF(E_X)},
+    {"misconfigured", L2_64, PG_DATA, false, DATA, LEAF(E_W)},
+    {"reserved type", L2_64, PG_DATA, true, DATA, E_RWX | 2 << 3},
+    {"across, first absent", L2_64, PG_DATA, false, EDGE, 0},
+    {"across, second absent", L2_64, PG_STACK, false, EDGE, 0},
+    {"across, second r", L2_64, PG_STACK, false, EDGE, LEAF(E_R)},
+    {"write across, second absent", L2_64, PG_STACK, true, EDGE, 0},
+    {"page fault first", L2_64, PG_L2 + P_READ_ONLY, false, L2_AT(P_READ_ONLY), 0},
+    {"from read-only absent", L2_64, PG_L2 + P_READ_ONLY, true, L2_AT(P_READ_ONLY), 0},
+    {"own", L2_64, PG_OWN_PT, false, OWN64, LEAF(E_RWX)},
+    {"own pdpt absent", L2_64, PG_OWN_PDPT, false, OWN64, 0},
+    {"own pd absent", L2_64, PG_OWN_PD, true, OWN64, 0},
+    {"own pt absent", L2_64, PG_OWN_PT, false, OWN64, 0},
+    {"own pt misconfigured", L2_64, PG_OWN_PT, true, OWN64, LEAF(E_W)},
+    {"own pt r", L2_64, PG_OWN_PT, false, OWN64, LEAF(E_R)},
+    {"read", L2_32, PG_DATA, false, DATA, LEAF(E_RWX)},
+    {"read absent", L2_32, PG_DATA, false, DATA, 0},
+    {"own", L2_32, PG_OWN_PT, true, OWN32, LEAF(E_RWX)},
+    {"own pt absent", L2_32, PG_OWN_PT, true, OWN32, 0},
+    {"own", L2_PAE, PG_OWN_PT, false, OWN_PAE, LEAF(E_RWX)},
+    {"own pt absent", L2_PAE, PG_OWN_PT, false, OWN_PAE, 0},
     {"read into r", L2_PAE, PG_DATA, false, DATA, LEAF(E_R)},
 };
 
@@ -98,7 +115,8 @@ static void shape(const struct shape *s, u64 eptp_flags)
     shadow_resume_flag(name);
     l2_report(name);
     shadow_left(name);
-    gt_line("%s.%s.flags: operand %s table %s", l2_mode_name[l2.mode], l2_one_word(name), flags_of(*ept_leaf_of(s->page)), flags_of(*ept_leaf_of(PG_OWN_PT)));
+    gt_line("%s.%s.flags: operand %s table %s", l2_mode_name[l2.mode], l2_one_word(name),
+            flags_of(*ept_leaf_of(s->page)), flags_of(*ept_leaf_of(PG_OWN_PT)));
 }
 
 /* SDM 3C 26.5.7.1 "Convertible EPT Violations": what would be the exit is #VE in L2. */
@@ -116,7 +134,8 @@ static void converted(const char *name, const struct shape *s, u64 suppress)
     shadow_enter();
     shadow_resume_flag(name);
     l2_report(name);
-    gt_line("%s.%s.info: %lx q %lx gla %lx gpa %lx", l2_mode_name[l2.mode], name, info[0], info[1], info[2], info[3]);
+    gt_line("%s.%s.info: %lx q %lx gla %lx gpa %lx", l2_mode_name[l2.mode], name, info[0], info[1],
+            info[2], info[3]);
 }
 
 TEST_MAIN(vmx_shadow_ept)
@@ -124,12 +143,14 @@ TEST_MAIN(vmx_shadow_ept)
     vmx_begin();
     if (vmx_has2(PROC2_SHADOW) && ept_usable() && vmx_on()) {
         l2_init();
-        for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i += (unsigned)vmx_option("every", 1)) {
+        for (unsigned i = 0; i < sizeof shapes / sizeof *shapes;
+             i += (unsigned)vmx_option("every", 1)) {
             shape(&shapes[i], 0);
             shape(&shapes[i], EPTP_AD_ON);
         }
         if (vmx_has2(PROC2_EPT_VE)) {
-            static const struct shape absent[] = {{"", L2_64, PG_DATA, false, DATA, 0}, {"", L2_64, PG_OWN_PT, true, OWN64, 0}};
+            static const struct shape absent[] = {{"", L2_64, PG_DATA, false, DATA, 0},
+                                                  {"", L2_64, PG_OWN_PT, true, OWN64, 0}};
 
             converted("ve_operand", &absent[0], 0);
             converted("ve_suppressed", &absent[0], E_SUPPRESS);

@@ -1,6 +1,7 @@
 /*
- * What may end the machine, so in a boot of its own: the shutdown activity state, entered or reached, left
- * by the preemption timer or an NMI. The last case is expected to be the last thing a bad emulator does.
+ * What may end the machine, so in a boot of its own: the shutdown activity state, entered or
+ * reached, left by the preemption timer or an NMI. The last case is expected to be the last thing a
+ * bad emulator does.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
@@ -9,7 +10,8 @@
 static const struct l2_case cases[] = {
     CASE("injected nmi", L2_64, "", SHUTDOWN, INJECT(INTR_NMI | 2)),
     CASE("injected machine check", L2_64, "", SHUTDOWN, INJECT(INTR_HARD_EXC | 18)),
-    CASE("injected external", L2_64, "", SHUTDOWN, INJECT(INTR_EXTERNAL | 0x40), OR(GUEST_RFLAGS, FLAG_IF)),
+    CASE("injected external", L2_64, "", SHUTDOWN, INJECT(INTR_EXTERNAL | 0x40),
+         OR(GUEST_RFLAGS, FLAG_IF)),
     CASE("timer 0", L2_64, "", SHUTDOWN, SET(PREEMPTION_TIMER, 0)),
     CASE("timer", L2_64, "", SHUTDOWN),
 };

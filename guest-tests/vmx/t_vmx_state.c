@@ -1,20 +1,21 @@
 /*
- * Guest non-register state at work: HLT activity and what wakes it, STI and MOV SS blocking, pending debug
- * exceptions, interrupt- and NMI-window exits, the TPR threshold, debug registers across entry and exit.
- * Shutdown and wait-for-SIPI end or block the machine: programs of their own.
+ * Guest non-register state at work: HLT activity and what wakes it, STI and MOV SS blocking,
+ * pending debug exceptions, interrupt- and NMI-window exits, the TPR threshold, debug
+ * registers across entry and exit. Shutdown and wait-for-SIPI end or block the machine:
+ * programs of their own.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define IF_ON OR(GUEST_RFLAGS, FLAG_IF)
-#define TF_ON OR(GUEST_RFLAGS, FLAG_TF)
-#define STI SET(GUEST_INTERRUPTIBILITY, 1)
-#define MOV_SS SET(GUEST_INTERRUPTIBILITY, 2)
-#define HLT SET(GUEST_ACTIVITY, 1)
-#define INTR_WINDOW OR(PROC_CTL, PROC_INTR_WINDOW)
-#define NMI_WINDOW OR(PIN_CTL, PIN_VIRTUAL_NMI), OR(PROC_CTL, PROC_NMI_WINDOW)
-#define SHORT SET(PREEMPTION_TIMER, 20000)
+#define IF_ON         OR(GUEST_RFLAGS, FLAG_IF)
+#define TF_ON         OR(GUEST_RFLAGS, FLAG_TF)
+#define STI           SET(GUEST_INTERRUPTIBILITY, 1)
+#define MOV_SS        SET(GUEST_INTERRUPTIBILITY, 2)
+#define HLT           SET(GUEST_ACTIVITY, 1)
+#define INTR_WINDOW   OR(PROC_CTL, PROC_INTR_WINDOW)
+#define NMI_WINDOW    OR(PIN_CTL, PIN_VIRTUAL_NMI), OR(PROC_CTL, PROC_NMI_WINDOW)
+#define SHORT         SET(PREEMPTION_TIMER, 20000)
 #define PENDING(BITS) SET(GUEST_PENDING_DEBUG, BITS)
 
 static const struct l2_case activity[] = {
@@ -27,8 +28,10 @@ static const struct l2_case activity[] = {
     CASE("hlt injected mc", L2_64, "", HLT, INJECT(INTR_HARD_EXC | 18)),
     /* CAVEAT(bochs-hlt-injection) */
     CASE("hlt injected ud", L2_64, "", HLT, INJECT(INTR_HARD_EXC | 6)),
-    CASE("hlt injected soft int", L2_64, "", HLT, INJECT(INTR_SOFT_INT | 0x80), SET(ENTRY_INSN_LEN, 2)),
-    CASE("hlt injection faults", L2_64, "", HLT, IF_ON, INJECT(INTR_EXTERNAL | 0x40), SET(GUEST_IDTR_LIMIT, 0)),
+    CASE("hlt injected soft int", L2_64, "", HLT, INJECT(INTR_SOFT_INT | 0x80),
+         SET(ENTRY_INSN_LEN, 2)),
+    CASE("hlt injection faults", L2_64, "", HLT, IF_ON, INJECT(INTR_EXTERNAL | 0x40),
+         SET(GUEST_IDTR_LIMIT, 0)),
     CASE("hlt timer 0", L2_64, "", HLT, SET(PREEMPTION_TIMER, 0)),
 };
 
@@ -39,16 +42,20 @@ static const struct l2_case windows[] = {
     CASE("intr window sti blocked at entry", L2_64, "\x90\x90", INTR_WINDOW, IF_ON, STI),
     CASE("intr window mov ss blocked at entry", L2_64, "\x90\x90", INTR_WINDOW, IF_ON, MOV_SS),
     CASE("intr window popf", L2_64, "\x68\x02\x02\x00\x00\x9d\x90", INTR_WINDOW),
-    CASE("intr window mov ss", L2_64, "\x8e\xd0\x90\x90", INTR_WINDOW, IF_ON, STI, REG(RAX, SEL_DATA)),
-    CASE("intr window behind injection", L2_64, "\x90", INTR_WINDOW, IF_ON, INJECT(INTR_HARD_EXC | 6)),
-    CASE("intr window behind external", L2_64, "\x90", INTR_WINDOW, IF_ON, INJECT(INTR_EXTERNAL | 0x40)),
+    CASE("intr window mov ss", L2_64, "\x8e\xd0\x90\x90", INTR_WINDOW, IF_ON, STI,
+         REG(RAX, SEL_DATA)),
+    CASE("intr window behind injection", L2_64, "\x90", INTR_WINDOW, IF_ON,
+         INJECT(INTR_HARD_EXC | 6)),
+    CASE("intr window behind external", L2_64, "\x90", INTR_WINDOW, IF_ON,
+         INJECT(INTR_EXTERNAL | 0x40)),
     CASE("intr window ring 3", L2_64_R3, "\x90", INTR_WINDOW, IF_ON),
     CASE("intr window v86", L2_V86, "\x90", INTR_WINDOW, IF_ON),
     CASE("intr window and timer 0", L2_64, "\x90", INTR_WINDOW, IF_ON, SET(PREEMPTION_TIMER, 0)),
     /* First, as its IRET also ends what an earlier test left. CAVEAT(bochs-nmi-blocking-stays) */
-    CASE("nmi window iret opens", L2_64, "\x48\x83\xec\x28\xc7\x04\x24\x20\x00\x01\x00\x48\xcf", NMI_WINDOW,
-         SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_RSP, L2_AT(P_DATA) + 0x100), MEM(P_DATA, 0xe0, SEL_CODE64),
-         MEM(P_DATA, 0xe8, 2), MEM(P_DATA, 0xf0, L2_STACK_TOP), MEM(P_DATA, 0xf8, SEL_DATA)),
+    CASE("nmi window iret opens", L2_64, "\x48\x83\xec\x28\xc7\x04\x24\x20\x00\x01\x00\x48\xcf",
+         NMI_WINDOW, SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_RSP, L2_AT(P_DATA) + 0x100),
+         MEM(P_DATA, 0xe0, SEL_CODE64), MEM(P_DATA, 0xe8, 2), MEM(P_DATA, 0xf0, L2_STACK_TOP),
+         MEM(P_DATA, 0xf8, SEL_DATA)),
     CASE("nmi window open", L2_64, "\x90", NMI_WINDOW),
     CASE("nmi window mov ss", L2_64, "\x90\x90", NMI_WINDOW, MOV_SS),
     CASE("nmi window sti", L2_64, "\x90\x90", NMI_WINDOW, IF_ON, STI),
@@ -63,16 +70,19 @@ static const struct l2_case blocking[] = {
     CASE("sti, one more", L2_64, "\xfb\x90"),
     CASE("sti while if", L2_64, "\xfb", IF_ON),
     CASE("mov ss then exit", L2_64, "\x8e\xd0", REG(RAX, SEL_DATA)),
-    CASE("pop ss then exit", L2_32, "\x17", MEM(P_STACK, 0xff0, SEL_DATA), SET(GUEST_RSP, L2_STACK_TOP - 16)),
-    CASE("lss then exit", L2_64, "\x48\x0f\xb2\x24\x25\x00\x10\x01\x00", MEM(P_DATA, 0, L2_STACK_TOP - 64), MEM(P_DATA, 8, SEL_DATA)),
+    CASE("pop ss then exit", L2_32, "\x17", MEM(P_STACK, 0xff0, SEL_DATA),
+         SET(GUEST_RSP, L2_STACK_TOP - 16)),
+    CASE("lss then exit", L2_64, "\x48\x0f\xb2\x24\x25\x00\x10\x01\x00",
+         MEM(P_DATA, 0, L2_STACK_TOP - 64), MEM(P_DATA, 8, SEL_DATA)),
     CASE("mov ss, one more", L2_64, "\x8e\xd0\x90", REG(RAX, SEL_DATA)),
     CASE("mov ss twice", L2_64, "\x8e\xd0\x8e\xd0", REG(RAX, SEL_DATA)),
     CASE("mov ss at entry, exit at once", L2_64, "", MOV_SS),
     CASE("sti at entry, exit at once", L2_64, "", IF_ON, STI),
     CASE("sti at entry, exit at second", L2_64, "\x90", IF_ON, STI),
     CASE("nmi blocked stays", L2_64, "\x90", SET(GUEST_INTERRUPTIBILITY, 8)),
-    CASE("nmi blocked, iret ends", L2_32, "\xcf", SET(GUEST_INTERRUPTIBILITY, 8), SET(GUEST_RSP, L2_AT(P_DATA)),
-         MEM(P_DATA, 0, (u64)SEL_CODE32 << 32 | (L2_BASE + 1)), MEM(P_DATA, 8, 2)),
+    CASE("nmi blocked, iret ends", L2_32, "\xcf", SET(GUEST_INTERRUPTIBILITY, 8),
+         SET(GUEST_RSP, L2_AT(P_DATA)), MEM(P_DATA, 0, (u64)SEL_CODE32 << 32 | (L2_BASE + 1)),
+         MEM(P_DATA, 8, 2)),
     CASE("fault behind sti", L2_64, "\xfb\x0f\x0b"),
     CASE("fault behind mov ss", L2_64, "\x8e\xd0\x0f\x0b", REG(RAX, SEL_DATA)),
     CASE("cpuid behind mov ss", L2_64, "\x8e\xd0\x0f\xa2", REG(RAX, SEL_DATA)),
@@ -95,10 +105,13 @@ static const struct l2_case debug[] = {
     CASE("pending behind mov ss", L2_64, "\x90\x90", PENDING(0x1001), MOV_SS),
     CASE("pending behind sti", L2_64, "\x90\x90", PENDING(0x1001), IF_ON, STI),
     CASE("pending in hlt", L2_64, "\x90", PENDING(0x1001), HLT),
-    CASE("pending with external", L2_64, "\x90", PENDING(0x1001), IF_ON, INJECT(INTR_EXTERNAL | 0x40)),
+    CASE("pending with external", L2_64, "\x90", PENDING(0x1001), IF_ON,
+         INJECT(INTR_EXTERNAL | 0x40)),
     CASE("pending with fault injected", L2_64, "\x90", PENDING(0x1001), INJECT(INTR_HARD_EXC | 6)),
-    CASE("pending with soft int", L2_64, "\x90", PENDING(0x1001), INJECT(INTR_SOFT_INT | 0x80), SET(ENTRY_INSN_LEN, 2)),
-    CASE("pending with int3", L2_64, "\x90", PENDING(0x4000), INJECT(INTR_SOFT_EXC | 3), SET(ENTRY_INSN_LEN, 1)),
+    CASE("pending with soft int", L2_64, "\x90", PENDING(0x1001), INJECT(INTR_SOFT_INT | 0x80),
+         SET(ENTRY_INSN_LEN, 2)),
+    CASE("pending with int3", L2_64, "\x90", PENDING(0x4000), INJECT(INTR_SOFT_EXC | 3),
+         SET(ENTRY_INSN_LEN, 1)),
     CASE("pending with nmi", L2_64, "\x90", PENDING(0x1001), INJECT(INTR_NMI | 2)),
     CASE("pending and intr window", L2_64, "\x90", PENDING(0x1001), IF_ON, INTR_WINDOW),
     CASE("pending and timer 0", L2_64, "\x90", PENDING(0x1001), SET(PREEMPTION_TIMER, 0)),
@@ -110,15 +123,21 @@ static const struct l2_case debug[] = {
     CASE("mov dr4 with de", L2_64, "\x0f\x21\xe3", OR(PROC_CTL, PROC_MOV_DR), OR(GUEST_CR4, 8)),
     CASE("mov dr4 without de", L2_64, "\x0f\x21\xe3", OR(PROC_CTL, PROC_MOV_DR)),
     CASE("mov dr gd", L2_64, "\x0f\x21\xfb", SET(GUEST_DR7, 0x2400)),
-    CASE("mov dr gd and exiting", L2_64, "\x0f\x21\xfb", SET(GUEST_DR7, 0x2400), OR(PROC_CTL, PROC_MOV_DR)),
+    CASE("mov dr gd and exiting", L2_64, "\x0f\x21\xfb", SET(GUEST_DR7, 0x2400),
+         OR(PROC_CTL, PROC_MOV_DR)),
     CASE("mov dr7 high half", L2_64, "\x0f\x23\xf8", REG(RAX, 1ul << 32)),
     CASE("write dr7", L2_64, "\x0f\x23\xf8", REG(RAX, 0x402)),
     CASE("execution breakpoint", L2_64, "\x90\x90", SET(GUEST_DR7, 0x402)),
-    CASE("data breakpoint", L2_64, "\x8b\x00\x90", SET(GUEST_DR7, 0x300408), REG(RAX, L2_AT(P_DATA))),
-    CASE("data breakpoint delivered", L2_64, "\x8b\x00\x90", SET(GUEST_DR7, 0x300408), REG(RAX, L2_AT(P_DATA)), SET(EXCEPTION_BITMAP, 0)),
-    CASE("data breakpoint mov ss", L2_64, "\x8e\x10\x90\x90", SET(GUEST_DR7, 0x300408), REG(RAX, L2_AT(P_DATA)), MEM(P_DATA, 0, SEL_DATA)),
-    CASE("debug controls not loaded", L2_64, "\x0f\x21\xfb", CLEAR(ENTRY_CTL, ENTRY_LOAD_DEBUG), SET(GUEST_DR7, 0x402)),
-    CASE("debug controls not saved", L2_64, "\x0f\x23\xf8", CLEAR(EXIT_CTL, EXIT_SAVE_DEBUG), REG(RAX, 0x402)),
+    CASE("data breakpoint", L2_64, "\x8b\x00\x90", SET(GUEST_DR7, 0x300408),
+         REG(RAX, L2_AT(P_DATA))),
+    CASE("data breakpoint delivered", L2_64, "\x8b\x00\x90", SET(GUEST_DR7, 0x300408),
+         REG(RAX, L2_AT(P_DATA)), SET(EXCEPTION_BITMAP, 0)),
+    CASE("data breakpoint mov ss", L2_64, "\x8e\x10\x90\x90", SET(GUEST_DR7, 0x300408),
+         REG(RAX, L2_AT(P_DATA)), MEM(P_DATA, 0, SEL_DATA)),
+    CASE("debug controls not loaded", L2_64, "\x0f\x21\xfb", CLEAR(ENTRY_CTL, ENTRY_LOAD_DEBUG),
+         SET(GUEST_DR7, 0x402)),
+    CASE("debug controls not saved", L2_64, "\x0f\x23\xf8", CLEAR(EXIT_CTL, EXIT_SAVE_DEBUG),
+         REG(RAX, 0x402)),
 };
 
 /* DR0 and DR1 are L1's: entry and exit leave them alone. DR6 shows what the exit set. */
@@ -129,8 +148,8 @@ static void run_debug(const struct l2_case *c, size_t n)
         gt_write_dr1(L2_AT(P_DATA));
         gt_write_dr6(0xffff0ff0);
         l2_case_run(&c[i]);
-        gt_line("debug_after.%s: dr0 %lx dr1 %lx dr6 %lx dr7 %lx", l2_one_word(c[i].name), gt_read_dr0(), gt_read_dr1(),
-                gt_read_dr6(), l2_seen_l1.dr7);
+        gt_line("debug_after.%s: dr0 %lx dr1 %lx dr6 %lx dr7 %lx", l2_one_word(c[i].name),
+                gt_read_dr0(), gt_read_dr1(), gt_read_dr6(), l2_seen_l1.dr7);
     }
     gt_write_dr0(0);
     gt_write_dr1(0);

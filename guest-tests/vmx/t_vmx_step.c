@@ -1,6 +1,7 @@
 /*
- * Single step in L1 across every VMX instruction: where the #DB comes, what DR6 says, and that an exit from
- * L2 clears TF. Also hardware breakpoints on the instructions and on their memory operands.
+ * Single step in L1 across every VMX instruction: where the #DB comes, what DR6 says, and
+ * that an exit from L2 clears TF. Also hardware breakpoints on the instructions and on their
+ * memory operands.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -13,7 +14,9 @@ struct step {
     u8 len;
     u64 rcx, operand;
 };
+/* clang-format off */
 #define S(NAME, CODE, RCX_, OPERAND) {NAME, CODE, sizeof(CODE) - 1, RCX_, OPERAND}
+/* clang-format on */
 
 static const struct step steps[] = {
     S("nop", "\x90", 0, 0),
@@ -47,8 +50,8 @@ static void prepare(struct l1_frame *f, const struct step *s)
 static void show(const char *kind, const struct step *s)
 {
     gt_line("%s.%s: %s at +%lx of %u flags %lx dr6 %lx dr7 %lx", kind, l2_one_word(s->name),
-            gt_vector_name(l1_trap.vector), l1_trap.rip - L1_CODE_AT, s->len, l1_trap.rflags, l1_trap.dr6,
-            gt_read_dr7());
+            gt_vector_name(l1_trap.vector), l1_trap.rip - L1_CODE_AT, s->len, l1_trap.rflags,
+            l1_trap.dr6, gt_read_dr7());
     gt_write_dr7(0x400);
 }
 
@@ -93,7 +96,8 @@ static void entry_with_tf(void)
     l2_write();
     gt_write_dr6(0xffff0ff0);
     l2_enter(false);
-    gt_line("exit: reason %lu flags %lx dr6 %lx", l2_seen[VI_EXIT_REASON], l2_seen_rflags, gt_read_dr6());
+    gt_line("exit: reason %lu flags %lx dr6 %lx", l2_seen[VI_EXIT_REASON], l2_seen_rflags,
+            gt_read_dr6());
 }
 
 TEST_MAIN(vmx_step)

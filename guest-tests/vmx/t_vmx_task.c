@@ -1,17 +1,19 @@
 /*
- * Task switches in a 32-bit L2: CALL, JMP, IRET and task gates always exit; the qualification names
- * selector and cause, and the faults that come before the exit stay faults. In IA-32e mode they do not exist.
+ * Task switches in a 32-bit L2: CALL, JMP, IRET and task gates always exit; the qualification
+ * names selector and cause, and the faults that come before the exit stay faults. In IA-32e mode
+ * they do not exist.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define ALT "\x00\x00\x00\x00\x70\x00" /* offset, selector SEL_TSS_ALT */
-#define OWN "\x00\x00\x00\x00\x48\x00" /* SEL_TSS, busy */
-#define GATE "\x00\x00\x00\x00\x88\x00"
-#define NT OR(GUEST_RFLAGS, 1 << 14)
-#define BACKLINK(SEL) MEM(P_TSS32, 0, SEL)
+#define ALT              "\x00\x00\x00\x00\x70\x00" /* offset, selector SEL_TSS_ALT */
+#define OWN              "\x00\x00\x00\x00\x48\x00" /* SEL_TSS, busy */
+#define GATE             "\x00\x00\x00\x00\x88\x00"
+#define NT               OR(GUEST_RFLAGS, 1 << 14)
+#define BACKLINK(SEL)    MEM(P_TSS32, 0, SEL)
 #define DESC(SEL, VALUE) MEM(P_GDT, (SEL) & ~7u, VALUE)
-#define TSS_DESC(ACCESS, LIMIT) DESC(SEL_TSS_ALT, (LIMIT) | (L2_AT(P_TSS_ALT) & 0xffffff) << 16 | (u64)(ACCESS) << 40)
+#define TSS_DESC(ACCESS, LIMIT) \
+    DESC(SEL_TSS_ALT, (LIMIT) | (L2_AT(P_TSS_ALT) & 0xffffff) << 16 | (u64)(ACCESS) << 40)
 
 static const struct l2_case cases[] = {
     CASE("call", L2_32, "\x9a" ALT),
@@ -49,11 +51,15 @@ static const struct l2_case cases[] = {
     CASE("call with tf", L2_32, "\x9a" ALT, OR(GUEST_RFLAGS, FLAG_TF)),
     CASE("call behind mov ss", L2_32, "\x9a" ALT, SET(GUEST_INTERRUPTIBILITY, 2)),
     CASE("call t bit", L2_32, "\x9a" ALT, MEM(P_TSS_ALT, 0x60, 1ul << 32)),
-    CASE("int gate", L2_32, "\xcd\x30", MEM(P_IDT32, 0x30 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40)),
-    CASE("int3 gate", L2_32, "\xcc", MEM(P_IDT32, 3 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40), CLEAR(EXCEPTION_BITMAP, 1 << 3)),
-    CASE("int gate dpl", L2_32_R3, "\xcd\x30", MEM(P_IDT32, 0x30 * 8, (u64)SEL_TSS_ALT << 16 | 0x85ul << 40)),
-    CASE("double fault gate", L2_32, "\xcd\x30", SET(EXCEPTION_BITMAP, 0), MEM(P_IDT32, 0x30 * 8, 0), MEM(P_IDT32, 13 * 8, 0),
-         MEM(P_IDT32, 11 * 8, 0), MEM(P_IDT32, 8 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40)),
+    CASE("int gate", L2_32, "\xcd\x30",
+         MEM(P_IDT32, 0x30 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40)),
+    CASE("int3 gate", L2_32, "\xcc", MEM(P_IDT32, 3 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40),
+         CLEAR(EXCEPTION_BITMAP, 1 << 3)),
+    CASE("int gate dpl", L2_32_R3, "\xcd\x30",
+         MEM(P_IDT32, 0x30 * 8, (u64)SEL_TSS_ALT << 16 | 0x85ul << 40)),
+    CASE("double fault gate", L2_32, "\xcd\x30", SET(EXCEPTION_BITMAP, 0),
+         MEM(P_IDT32, 0x30 * 8, 0), MEM(P_IDT32, 13 * 8, 0), MEM(P_IDT32, 11 * 8, 0),
+         MEM(P_IDT32, 8 * 8, (u64)SEL_TSS_ALT << 16 | 0xe5ul << 40)),
 };
 
 TEST_MAIN(vmx_task)

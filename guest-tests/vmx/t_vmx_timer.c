@@ -1,8 +1,9 @@
 /*
- * Time in a VMCS: what a VM exit saves of the VMX-preemption timer (SDM 3C 26.5.1 "VMX-Preemption Timer"), and
- * the time-stamp counter that a VM-exit MSR-store area asks for, which is that of the exit (SDM 3C 28.4 "Saving
- * MSRs"). Each case runs twice and the second run counts: then nothing of L2's is touched for the first time.
- * Times are printed in classes: a hypervisor below takes some, and how many is in the class's bound.
+ * Time in a VMCS: what a VM exit saves of the VMX-preemption timer (SDM 3C 26.5.1 "VMX-Preemption
+ * Timer"), and the time-stamp counter that a VM-exit MSR-store area asks for, which is that of the
+ * exit (SDM 3C 28.4 "Saving MSRs"). Each case runs twice and the second run counts: then nothing of
+ * L2's is touched for the first time. Times are printed in classes: a hypervisor below takes some,
+ * and how many is in the class's bound.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -12,7 +13,7 @@
 enum { START = 1000000, SLACK = 100, STORE_BOUND = 150 };
 
 #define COUNT_DOWN "\xff\xc9\x75\xfc" /* dec ecx; jnz: two instructions each */
-#define SAVE OR(EXIT_CTL, EXIT_SAVE_TIMER), SET(PREEMPTION_TIMER, START)
+#define SAVE       OR(EXIT_CTL, EXIT_SAVE_TIMER), SET(PREEMPTION_TIMER, START)
 
 struct timed {
     u64 least; /* instructions of L2 */
@@ -27,7 +28,8 @@ static const struct timed saved[] = {
 
 static const struct l2_case others[] = {
     CASE("expires", L2_64, COUNT_DOWN, SAVE, SET(PREEMPTION_TIMER, 500), REG(RCX, 1000)),
-    CASE("not saved", L2_64, COUNT_DOWN, SET(PREEMPTION_TIMER, START), REG(RCX, 1000), CLEAR(EXIT_CTL, EXIT_SAVE_TIMER)),
+    CASE("not saved", L2_64, COUNT_DOWN, SET(PREEMPTION_TIMER, START), REG(RCX, 1000),
+         CLEAR(EXIT_CTL, EXIT_SAVE_TIMER)),
     CASE("refused", L2_64, "", SAVE, SET(GUEST_RFLAGS, 0)),
 };
 
@@ -48,14 +50,16 @@ static void save(const struct timed *t)
 
     twice(&t->c);
     gone = START - l2_seen[VI_PREEMPTION_TIMER];
-    gt_line("saved.%s.%s: reason %lx gone as long as it ran %d", l2_mode_name[t->c.mode], l2_one_word(t->c.name),
-            l2_seen[VI_EXIT_REASON], gone >= t->least && gone < t->least + SLACK);
+    gt_line("saved.%s.%s: reason %lx gone as long as it ran %d", l2_mode_name[t->c.mode],
+            l2_one_word(t->c.name), l2_seen[VI_EXIT_REASON],
+            gone >= t->least && gone < t->least + SLACK);
 }
 
 static void store(const char *name, u64 turns)
 {
     u64 *list = arena(PG_EXIT_STORE), before;
-    struct l2_case c = CASE("store", L2_64, "\x0f\x31" COUNT_DOWN "\x0f\x31"); /* RDTSC at the end: right before the exit */
+    /* RDTSC at the end: right before the exit */
+    struct l2_case c = CASE("store", L2_64, "\x0f\x31" COUNT_DOWN "\x0f\x31");
 
     c.set[0] = (struct vmx_set)REG(RCX, turns);
     c.set[1] = (struct vmx_set)SET(EXIT_MSR_STORE_COUNT, 1);
@@ -63,7 +67,8 @@ static void store(const char *name, u64 turns)
     list[1] = 0;
     twice(&c);
     before = l2_seen_gpr[RDX] << 32 | (u32)l2_seen_gpr[RAX];
-    gt_line("store.%s: reason %lx soon after L2's last look %d", name, l2_seen[VI_EXIT_REASON], list[1] - before < STORE_BOUND);
+    gt_line("store.%s: reason %lx soon after L2's last look %d", name, l2_seen[VI_EXIT_REASON],
+            list[1] - before < STORE_BOUND);
     gt_check(list[1] - before < STORE_BOUND, "store.%s: %lu later", name, list[1] - before);
 }
 
@@ -76,7 +81,8 @@ TEST_MAIN(vmx_timer)
             save(&saved[i]);
         for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
             twice(&others[i]);
-            gt_line("%s: reason %lx timer %lu", l2_one_word(others[i].name), l2_seen[VI_EXIT_REASON], l2_seen[VI_PREEMPTION_TIMER]);
+            gt_line("%s: reason %lx timer %lu", l2_one_word(others[i].name),
+                    l2_seen[VI_EXIT_REASON], l2_seen[VI_PREEMPTION_TIMER]);
         }
         store("at once", 1);
         store("later", 5000);

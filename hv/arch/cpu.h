@@ -5,8 +5,8 @@
 
 #include "hv/arch/bits.h"
 
-/* A VMCS pointer that points to no VMCS: what VMPTRST stores then, and a link pointer that is not used.
- * SDM 3C 31.3 "VMX Instructions" */
+/* A VMCS pointer that points to no VMCS: what VMPTRST stores then, and a link pointer that is not
+ * used. SDM 3C 31.3 "VMX Instructions" */
 #define NO_VMCS (~0ull)
 
 /* SDM 3A 2.5 "Control Registers" */
@@ -51,8 +51,8 @@
 #define CR4_PKS        BIT(24)
 /* What guests may set: the bits that Nidus has rules for. The rest is what CPUID does not show
  * (hv/arch/cpuid_policy.def). */
-#define CR4_KNOWN (0xfffull | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | \
-                   CR4_SMAP | CR4_PKE)
+#define CR4_KNOWN \
+    (0xfffull | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
 
 /* SDM 3A 2.2.1 "Extended Feature Enable Register" */
 #define EFER_SCE BIT(0)
@@ -61,42 +61,44 @@
 #define EFER_NXE BIT(11)
 
 /* SDM 3A 2.3 "System Flags and Fields in the EFLAGS Register" */
-#define RFLAGS_CF    BIT(0)
-#define RFLAGS_FIXED BIT(1)
-#define RFLAGS_PF    BIT(2)
-#define RFLAGS_AF    BIT(4)
-#define RFLAGS_ZF    BIT(6)
-#define RFLAGS_SF    BIT(7)
-#define RFLAGS_TF    BIT(8)
-#define RFLAGS_IF    BIT(9)
-#define RFLAGS_DF    BIT(10)
-#define RFLAGS_OF    BIT(11)
-#define RFLAGS_IOPL  (BIT(12) | BIT(13))
-#define RFLAGS_NT    BIT(14)
+#define RFLAGS_CF     BIT(0)
+#define RFLAGS_FIXED  BIT(1)
+#define RFLAGS_PF     BIT(2)
+#define RFLAGS_AF     BIT(4)
+#define RFLAGS_ZF     BIT(6)
+#define RFLAGS_SF     BIT(7)
+#define RFLAGS_TF     BIT(8)
+#define RFLAGS_IF     BIT(9)
+#define RFLAGS_DF     BIT(10)
+#define RFLAGS_OF     BIT(11)
+#define RFLAGS_IOPL   (BIT(12) | BIT(13))
+#define RFLAGS_NT     BIT(14)
 #define RFLAGS_STATUS 0x8d5ull /* CF, PF, AF, ZF, SF, OF */
-#define RFLAGS_RF    BIT(16)
-#define RFLAGS_VM    BIT(17)
-#define RFLAGS_AC    BIT(18)
-#define RFLAGS_VIF   BIT(19)
-#define RFLAGS_VIP   BIT(20)
-#define RFLAGS_ID    BIT(21)
+#define RFLAGS_RF     BIT(16)
+#define RFLAGS_VM     BIT(17)
+#define RFLAGS_AC     BIT(18)
+#define RFLAGS_VIF    BIT(19)
+#define RFLAGS_VIP    BIT(20)
+#define RFLAGS_ID     BIT(21)
 
-#define DR6_BS BIT(14)
-#define DR6_BT BIT(15)
+#define DR6_BS      BIT(14)
+#define DR6_BT      BIT(15)
 #define DR7_ENABLED 0xffull /* L0 to L3, G0 to G3 */
-#define DR7_GD BIT(13)
-#define DR7_RESET BIT(10)
+#define DR7_GD      BIT(13)
+#define DR7_RESET   BIT(10)
 
 #define DEBUGCTL_LBR BIT(0)
 #define DEBUGCTL_BTF BIT(1)
 
 /* SDM 3A 6.3.1 "External Interrupts", table of protected-mode exceptions */
+/* clang-format off */
 enum vector {
     VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6,
     VEC_NM = 7, VEC_DF = 8, VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13,
     VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19, VEC_VE = 20,
     VEC_CP = 21,
 };
+/* clang-format on */
 
 /* Page-fault error code, SDM 3A 4.7 "Page-Fault Exceptions" */
 #define PF_P    BIT(0)

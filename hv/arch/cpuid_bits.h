@@ -39,13 +39,15 @@
 #define CPUIDX_EDX_PAGE_1G BIT(26)
 #define CPUIDX_EDX_RDTSCP  BIT(27)
 
-/* Nidus's own leaves. The signature "NidusNidus" is in EBX, ECX and EDX. Two levels of Nidus know of each other by it. */
+/* Nidus's own leaves. The signature "NidusNidus" is in EBX, ECX and EDX. Two levels of Nidus know
+ * of each other by it. */
 #define LEAF_NIDUS         0x40000000u /* the last leaf, and the signature */
 #define LEAF_NIDUS_VERSION 0x40000001u /* version, depth */
-#define LEAF_NIDUS_EXITS   0x40000002u /* by subleaf: how often L1 exited for a reason, bit 31: L2 */
-#define LEAF_NIDUS_END     0x40000100u
-#define NIDUS_EBX          0x7564694eu
-#define NIDUS_ECX          0x64694e73u
-#define NIDUS_EDX          0x00007375u
+/* by subleaf: how often L1 exited for a reason, bit 31: L2 */
+#define LEAF_NIDUS_EXITS 0x40000002u
+#define LEAF_NIDUS_END   0x40000100u
+#define NIDUS_EBX        0x7564694eu
+#define NIDUS_ECX        0x64694e73u
+#define NIDUS_EDX        0x00007375u
 
 #endif

@@ -1,4 +1,5 @@
-/* The table of CPUID and what the masks alone cannot say: the numbers. Contract in cpuid_policy.h. */
+/* The table of CPUID and what the masks alone cannot say: the numbers. Contract in
+ * cpuid_policy.h. */
 #include "hv/arch/cpuid_policy.h"
 
 struct row {
@@ -8,7 +9,7 @@ struct row {
 
 static const struct row rows[] = {
 #define ROW(leaf, first, last, eax, ebx, ecx, edx, what) {leaf, first, last, {eax, ebx, ecx, edx}},
-#define CPUID(leaf, ...) ROW(leaf, __VA_ARGS__)
+#define CPUID(leaf, ...)                                 ROW(leaf, __VA_ARGS__)
 #include "hv/arch/cpuid_policy.def"
 };
 
@@ -63,7 +64,8 @@ u64 cpuid_plain(u32 basic)
     u64 plain = 0;
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
         struct cpuid m = rows[i].mask;
-        bool whole = rows[i].first == 0 && rows[i].last == ~0u && (m.eax & m.ebx & m.ecx & m.edx) == ~0u;
+        bool whole =
+            rows[i].first == 0 && rows[i].last == ~0u && (m.eax & m.ebx & m.ecx & m.edx) == ~0u;
         if (whole && rows[i].leaf <= at_most(basic, 63))
             plain |= BIT(rows[i].leaf);
     }

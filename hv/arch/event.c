@@ -2,7 +2,8 @@
 #include "hv/arch/event.h"
 #include "hv/arch/cpu.h"
 
-/* What exit information and entry information have in common; bits 30:12 are reserved in the latter. */
+/* What exit information and entry information have in common; bits 30:12 are
+ * reserved in the latter. */
 #define INFO_KEPT (INTR_VALID | INTR_ERROR_VALID | 0x7ffu)
 
 static const struct event none = {0, 0, 0};
@@ -14,11 +15,12 @@ bool event_by_instruction(u32 info)
 
 bool event_external(u32 info)
 {
-    return any(info, INTR_VALID) && INTR_TYPE(info) != INTR_SW_INTERRUPT && INTR_TYPE(info) != INTR_SW_EXCEPTION;
+    return any(info, INTR_VALID) && INTR_TYPE(info) != INTR_SW_INTERRUPT &&
+           INTR_TYPE(info) != INTR_SW_EXCEPTION;
 }
 
-/* In real mode no error code is pushed, and an entry must not ask for one: a CPU may say that there is one.
- * SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
+/* In real mode no error code is pushed, and an entry must not ask for one: a CPU may say that there
+ * is one. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
 static struct event to_deliver(u32 info, u32 error, u32 len, u64 cr0)
 {
     struct event ev = {.info = info & INFO_KEPT};

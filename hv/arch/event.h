@@ -1,7 +1,7 @@
 /*
- * Events of a guest: what an exit interrupted, what is injected in its place, two faults that become one,
- * and where an NMI that L0 holds goes. Values in, values out.
- * SDM 3C 28.2.4 "Information for VM Exits During Event Delivery"
+ * Events of a guest: what an exit interrupted, what is injected in its place, two faults that
+ * become one, and where an NMI that L0 holds goes. Values in, values out. SDM 3C 28.2.4
+ * "Information for VM Exits During Event Delivery"
  */
 #ifndef HV_ARCH_EVENT_H
 #define HV_ARCH_EVENT_H
@@ -41,12 +41,13 @@ struct event event_exception(u8 vector, u32 error, u64 cr0);
 /* The vector pushes an error code in protected mode. */
 bool event_has_error(u8 vector);
 
-/* The event comes from an instruction: INT n, INT1, INT3, INTO. It returns behind that, and an entry
- * that delivers it is told the length. info: as in the VM-entry fields or in IDT-vectoring. */
+/* The event comes from an instruction: INT n, INT1, INT3, INTO. It returns behind that,
+ * and an entry that delivers it is told the length. info: as in the VM-entry fields or
+ * in IDT-vectoring. */
 bool event_by_instruction(u32 info);
 
-/* What EXT in an error code says of a fault in the event's delivery: the program did not ask for the event by
- * INT n, INT3 or INTO. SDM 3A 6.13 "Error Code" */
+/* What EXT in an error code says of a fault in the event's delivery: the program did not ask for
+ * the event by INT n, INT3 or INTO. SDM 3A 6.13 "Error Code" */
 bool event_external(u32 info);
 
 /* An exception raised while `first` was being delivered: the second alone, or a double fault.
@@ -70,9 +71,10 @@ struct nmi_facts {
     u32 interruptibility; /* of the level that runs */
     u32 activity;         /* of the level that runs */
     bool event_planned;   /* the entry fields already hold an event */
-    bool debug_pending;   /* the pending-debug-exceptions field holds one: it is delivered first, and an
-                             entry that injects an NMI would drop it. SDM 3C 27.7.3 "Delivery of
-                             Pending Debug Exceptions after VM Entry" */
+    /* the pending-debug-exceptions field holds one: it is delivered first, and an entry
+     * that injects an NMI would drop it. SDM 3C 27.7.3 "Delivery of Pending Debug
+     * Exceptions after VM Entry" */
+    bool debug_pending;
 };
 
 enum nmi_plan nmi_plan(const struct nmi_facts *f);

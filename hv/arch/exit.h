@@ -12,13 +12,16 @@
 enum exit_reason {
 #define EXIT(num, name, text) EXIT_REASON_##name = (num),
 #include "hv/arch/vmx_exit.def"
-    EXIT_REASON_COUNT = 128 /* numbers that tables have a row for; those without a name are to come */
+    /* numbers that tables have a row for; those without a name are to come */
+    EXIT_REASON_COUNT = 128
 };
+/* clang-format off */
 #define EXIT_REASON_BASIC(r)   ((u32)(r) & 0xffffu)
 #define EXIT_REASON_ENTRY_FAIL 0x80000000u
 
-/* True when the guest's instruction causes the exit, as opposed to an event, an access to memory or
- * a VM entry: where nobody wants such an exit, the guest's processor does not have the instruction. */
+/* True when the guest's instruction causes the exit, as opposed to an event, an access to
+ * memory or a VM entry: where nobody wants such an exit, the guest's processor does not have
+ * the instruction. */
 bool exit_by_instruction(u32 basic_reason);
 
 enum vmx_insn {
@@ -28,6 +31,7 @@ enum vmx_insn {
     INSN_VMFUNC = 1u << 12,
     INSN_ENTRY = INSN_VMLAUNCH | INSN_VMRESUME,
 };
+/* clang-format on */
 
 enum vmx_error {
 #define VMERR(num, name, insns, text) ERR_##name = (num),
@@ -53,6 +57,7 @@ struct vmexit {
 
 /* Qualifications. SDM 3C 28.2.1 "Basic VM-Exit Information" */
 enum cr_access_type { CR_MOV_TO = 0, CR_MOV_FROM = 1, CR_CLTS = 2, CR_LMSW = 3 };
+/* clang-format off */
 static inline unsigned qual_cr_number(u64 q) { return (unsigned)bits(q, 3, 0); }
 static inline unsigned qual_cr_type(u64 q) { return (unsigned)bits(q, 5, 4); }
 static inline unsigned qual_cr_gpr(u64 q) { return (unsigned)bits(q, 11, 8); }
@@ -61,6 +66,7 @@ static inline unsigned qual_cr_lmsw(u64 q) { return (unsigned)bits(q, 31, 16); }
 static inline unsigned qual_io_size(u64 q) { return (unsigned)bits(q, 2, 0) + 1; }
 static inline bool qual_io_in(u64 q) { return bits(q, 3, 3) != 0; }
 static inline unsigned qual_io_port(u64 q) { return (unsigned)bits(q, 31, 16); }
+/* clang-format on */
 
 #define QUAL_EPT_READ           BIT(0)
 #define QUAL_EPT_WRITE          BIT(1)

@@ -15,11 +15,11 @@ enum mc_where {
 };
 
 enum mc_dest {
-    MC_INJECT_L1,   /* #MC through L1's IDT */
-    MC_INJECT_L2,   /* #MC through L2's IDT */
-    MC_REFLECT,     /* a true VM exit to L1: reason 0, vector 18, from L2 */
-    MC_FAIL_ENTRY,  /* L1's VM entry fails with reason 41 */
-    MC_SHUTDOWN,    /* CR4.MCE is 0 at the level that takes it: the processor shuts down */
+    MC_INJECT_L1,  /* #MC through L1's IDT */
+    MC_INJECT_L2,  /* #MC through L2's IDT */
+    MC_REFLECT,    /* a true VM exit to L1: reason 0, vector 18, from L2 */
+    MC_FAIL_ENTRY, /* L1's VM entry fails with reason 41 */
+    MC_SHUTDOWN,   /* CR4.MCE is 0 at the level that takes it: the processor shuts down */
 };
 
 struct mc_facts {

@@ -4,6 +4,7 @@
 
 #include "hv/arch/bits.h"
 
+/* clang-format off */
 enum msr {
     MSR_IA32_TSC                   = 0x10,
     MSR_IA32_APIC_BASE             = 0x1b,
@@ -63,6 +64,7 @@ enum msr {
     MSR_IA32_X2APIC_ICR            = 0x830,
     MSR_IA32_XSS                   = 0xda0,
 };
+/* clang-format on */
 
 #define MSR_IA32_EFER           0xc0000080u
 #define MSR_IA32_STAR           0xc0000081u

@@ -4,8 +4,8 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
-#define PERF_CAP_METRICS      BIT(15)
-#define PERF_GLOBAL_METRICS   BIT(48)
+#define PERF_CAP_METRICS    BIT(15)
+#define PERF_GLOBAL_METRICS BIT(48)
 
 static u64 ones(u32 count)
 {
@@ -38,13 +38,16 @@ static u64 debugctl_bits(const struct msr_cpuid *c)
 
 struct msr_limits msr_limits_of(const struct msr_cpuid *c)
 {
-    u64 efer = EFER_SCE | EFER_LME | EFER_LMA | (any(c->extended.edx, CPUIDX_EDX_NX) ? EFER_NXE : 0);
+    u64 efer =
+        EFER_SCE | EFER_LME | EFER_LMA | (any(c->extended.edx, CPUIDX_EDX_NX) ? EFER_NXE : 0);
     u64 apic = APIC_BASE_BSP | APIC_BASE_ENABLE | (ones(c->phys_bits) & ~(PAGE_SIZE - 1));
     if (any(c->one.ecx, CPUID1_ECX_X2APIC))
         apic |= APIC_BASE_X2APIC;
-    return (struct msr_limits){.efer_reserved = ~efer, .debugctl_reserved = ~debugctl_bits(c),
+    return (struct msr_limits){.efer_reserved = ~efer,
+                               .debugctl_reserved = ~debugctl_bits(c),
                                .perf_global_reserved = ~perf_global_bits(c),
-                               .apic_base_reserved = ~apic, .linear_bits = c->linear_bits};
+                               .apic_base_reserved = ~apic,
+                               .linear_bits = c->linear_bits};
 }
 
 bool msr_vmcs_legal(const struct msr_limits *limits, u32 msr, u64 v)

@@ -58,9 +58,8 @@ static bool inside_limit(u64 offset, const struct segment *s, unsigned size)
     return offset > s->limit && last <= (any(s->ar, AR_DB) ? 0xffffffffu : 0xffffu);
 }
 
-struct operand_address operand_linear(const struct insn_operand *op,
-                                      const struct segment *seg, bool mode64,
-                                      unsigned linear_width, unsigned size, bool write)
+struct operand_address operand_linear(const struct insn_operand *op, const struct segment *seg,
+                                      bool mode64, unsigned linear_width, unsigned size, bool write)
 {
     if (mode64)
         return linear64(op, seg->base, linear_width, size);
@@ -76,7 +75,8 @@ static bool met(u64 dr, unsigned rw_len, u64 gla, unsigned size, bool write)
     static const u8 length[4] = {1, 2, 8, 4};
     u64 watched = length[rw_len >> 2], from = dr & ~(watched - 1);
     unsigned rw = rw_len & 3;
-    return (rw == DR7_RW_ACCESS || (rw == DR7_RW_WRITE && write)) && (gla - from < watched || from - gla < size);
+    return (rw == DR7_RW_ACCESS || (rw == DR7_RW_WRITE && write)) &&
+           (gla - from < watched || from - gla < size);
 }
 
 u64 operand_breakpoints(const u64 dr[4], u64 dr7, u64 gla, unsigned size, bool write)

@@ -17,7 +17,8 @@ struct insn_operand {
     u64 offset;  /* effective address, truncated to the address size */
 };
 
-/* The register of the field's bits 31:28: the encoding of VMREAD and VMWRITE, the type of INVEPT and INVVPID. */
+/* The register of the field's bits 31:28: the encoding of VMREAD and VMWRITE, the type of
+ * INVEPT and INVVPID. */
 static inline u8 operand_reg2(u32 info)
 {
     return (u8)bits(info, 31, 28);
@@ -35,12 +36,13 @@ struct operand_address {
 
 /* The linear address of `size` bytes at the operand, with the segment's checks of the mode.
  * SDM 3A 5.3 "Limit Checking", SDM 1 3.3.7.1 "Canonical Addressing" */
-struct operand_address operand_linear(const struct insn_operand *op,
-                                      const struct segment *seg, bool mode64,
-                                      unsigned linear_width, unsigned size, bool write);
+struct operand_address operand_linear(const struct insn_operand *op, const struct segment *seg,
+                                      bool mode64, unsigned linear_width, unsigned size,
+                                      bool write);
 
-/* The pending debug exceptions that an access to `size` bytes at gla leaves: data breakpoints in
- * DR0 to DR3, if DR7 enables one of those met. SDM 3B 18.3.1.2 "Data Breakpoint Exception Condition" */
+/* The pending debug exceptions that an access to `size` bytes at gla leaves: data
+ * breakpoints in DR0 to DR3, if DR7 enables one of those met. SDM 3B 18.3.1.2 "Data
+ * Breakpoint Exception Condition" */
 u64 operand_breakpoints(const u64 dr[4], u64 dr7, u64 gla, unsigned size, bool write);
 
 #endif

@@ -124,7 +124,8 @@ static bool at_leaf(const struct walker *w, unsigned level, struct rights r, u64
         return false;
     u64 mask = (1ull << (PAGE_SHIFT + w->index_bits * (level - 1))) - 1;
     u64 gpa = (leaf_base(w, level, entry) & ~mask) | (w->gla & mask);
-    *out = (struct walk_result){.ok = true, .gpa = gpa, .user = r.user, .write = r.write, .fetch = r.fetch};
+    *out = (struct walk_result){
+        .ok = true, .gpa = gpa, .user = r.user, .write = r.write, .fetch = r.fetch};
     return true;
 }
 
@@ -153,9 +154,9 @@ static bool walk_once(const struct walker *w, u64 table, unsigned level, struct 
     }
 }
 
-/* Somebody who changes an entry between each look and the mark on it (another processor, a device) shall
- * not hold L0. The page fault is a spurious one, for which software runs the instruction again.
- * CAVEAT(walk-tries) */
+/* Somebody who changes an entry between each look and the mark on it (another processor, a device)
+ * shall not hold L0. The page fault is a spurious one, for which software runs the instruction
+ * again. CAVEAT(walk-tries) */
 static struct walk_result descend(const struct walker *w, u64 table, unsigned level)
 {
     struct walk_result out;
@@ -170,7 +171,8 @@ struct walk_result pagewalk(const struct paging_state *p, const struct walk_memo
 {
     struct walker w = {.p = p, .m = m, .gla = gla, .access = access};
     if (!any(p->cr0, CR0_PG))
-        return (struct walk_result){.ok = true, .gpa = gla & 0xffffffffu, .user = true, .write = true, .fetch = true};
+        return (struct walk_result){
+            .ok = true, .gpa = gla & 0xffffffffu, .user = true, .write = true, .fetch = true};
     if (!any(p->cr4, CR4_PAE)) {
         w.entry_size = 4;
         w.index_bits = 10;

@@ -17,22 +17,23 @@ struct paging_state {
     u64 cr0, cr3, cr4, efer;
     u64 pdpte[4]; /* PAE paging: the PDPTE registers, not memory */
     u32 pkru;
-    bool ac;          /* RFLAGS.AC */
-    bool page_1g;     /* CPUID.80000001H:EDX.Page1GB */
+    bool ac;      /* RFLAGS.AC */
+    bool page_1g; /* CPUID.80000001H:EDX.Page1GB */
     u8 cpl;
     u8 maxphyaddr;
 };
 
-/* How memory at a guest-physical address is reached. `size` is 4 or 8 bytes, and gpa a multiple of it:
- * no entry crosses a cache line, so a locked access is never split. set_flags makes the entry `old` into
- * `new` if it still is `old` and says whether it did. */
+/* How memory at a guest-physical address is reached. `size` is 4 or 8 bytes, and gpa a multiple of
+ * it: no entry crosses a cache line, so a locked access is never split. set_flags makes the entry
+ * `old` into `new` if it still is `old` and says whether it did. */
 struct walk_memory {
     void *ctx;
     u64 (*read)(void *ctx, u64 gpa, unsigned size);
     bool (*set_flags)(void *ctx, u64 gpa, unsigned size, u64 old, u64 new);
 };
 
-/* How often a walk begins anew because an entry changed under it; also EPT12's (hv/nested/ept02/ept12.c). */
+/* How often a walk begins anew because an entry changed under it; also EPT12's
+ * (hv/nested/ept02/ept12.c). */
 #define WALK_TRIES 16u
 
 /* The access: PF_W and PF_I as in the page-fault error code; WALK_SYSTEM for the processor's
@@ -42,7 +43,7 @@ struct walk_memory {
 
 struct walk_result {
     bool ok;
-    u64 gpa;        /* when ok, and what all levels together allow: */
+    u64 gpa; /* when ok, and what all levels together allow: */
     bool user, write, fetch;
     u32 error_code; /* of the #PF, when not ok */
 };

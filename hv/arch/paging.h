@@ -56,8 +56,10 @@ static inline bool pdpte_reserved_set(u64 pdpte, u64 phys_reserved)
 #define EPTP_SSS       BIT(7)
 
 /* Memory types as MTRRs, PAT and EPT encode them. SDM 3A 11.3 "Methods of Caching Available" */
+/* clang-format off */
 enum memtype {
     MT_UC = 0, MT_WC = 1, MT_WT = 4, MT_WP = 5, MT_WB = 6, MT_UC_MINUS = 7,
 };
+/* clang-format on */
 
 #endif

@@ -8,8 +8,8 @@ u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
     return (want & fixed1) | fixed0;
 }
 
-/* OSXSAVE is for XSETBV in L1's name, PKE for reading L1's PKRU. L0 has no user pages, so SMEP, SMAP and UMIP cost nothing
- * and PKE guards nothing. */
+/* OSXSAVE is for XSETBV in L1's name, PKE for reading L1's PKRU. L0 has no user pages, so SMEP,
+ * SMAP and UMIP cost nothing and PKE guards nothing. */
 u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
 {
     u64 want = (now & CR4_LA57) | CR4_PAE | CR4_VMXE;

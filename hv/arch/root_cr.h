@@ -1,7 +1,7 @@
 /*
  * CR0 and CR4 of root mode: made from what L0 wants and the processor has, never from what the
- * firmware left on. A feature that L0 was not written for (CET, keys of supervisor pages, FRED, LASS) would
- * judge L0's own instructions by what L1 has in that feature's MSRs.
+ * firmware left on. A feature that L0 was not written for (CET, keys of supervisor pages, FRED,
+ * LASS) would judge L0's own instructions by what L1 has in that feature's MSRs.
  */
 #ifndef HV_ARCH_ROOT_CR_H
 #define HV_ARCH_ROOT_CR_H

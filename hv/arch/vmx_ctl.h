@@ -6,6 +6,7 @@
 
 #include "hv/arch/bits.h"
 
+/* clang-format off */
 enum pin_ctl {
     PIN_EXT_INTR_EXITING   = 1u << 0,
     PIN_NMI_EXITING        = 1u << 3,
@@ -108,6 +109,7 @@ enum entry_ctl {
     ENTRY_LOAD_LBR_CTL          = 1u << 21,
     ENTRY_LOAD_PKRS             = 1u << 22,
 };
+/* clang-format on */
 
 /* SDM 3C 25.6.14 "VM-Function Controls" */
 #define VMFUNC_EPTP_SWITCHING BIT(0)
@@ -119,10 +121,12 @@ enum entry_ctl {
 #define INTR_ERROR_VALID    (1u << 11)
 #define INTR_NMI_UNBLOCKING (1u << 12)
 #define INTR_VALID          0x80000000u
+/* clang-format off */
 enum intr_type {
     INTR_EXTERNAL = 0, INTR_NMI = 2, INTR_HW_EXCEPTION = 3, INTR_SW_INTERRUPT = 4,
     INTR_PRIV_SW_EXCEPTION = 5, INTR_SW_EXCEPTION = 6, INTR_OTHER_EVENT = 7,
 };
+/* clang-format on */
 
 /* SDM 3C 25.4.2 "Guest Non-Register State" */
 #define BLOCKING_BY_STI      (1u << 0)
@@ -130,9 +134,11 @@ enum intr_type {
 #define BLOCKING_BY_SMI      (1u << 2)
 #define BLOCKING_BY_NMI      (1u << 3)
 #define ENCLAVE_INTERRUPTION (1u << 4)
+/* clang-format off */
 enum activity_state {
     ACTIVITY_ACTIVE = 0, ACTIVITY_HLT = 1, ACTIVITY_SHUTDOWN = 2, ACTIVITY_WAIT_SIPI = 3,
 };
+/* clang-format on */
 
 /* Pending debug exceptions, the same section. */
 #define PENDING_DBG_BP_ENABLED BIT(12)

@@ -4,8 +4,8 @@
 bool vmx_error_allowed(enum vmx_insn insn, u32 err)
 {
     switch (err) {
-#define VMERR(num, name, insns, text)                                                            \
-    case num:                                                                                    \
+#define VMERR(num, name, insns, text) \
+    case num:                         \
         return insn != 0 && ((u32)insn & ~(u32)(insns)) == 0;
 #include "hv/arch/vmx_error.def"
     default:
@@ -16,8 +16,8 @@ bool vmx_error_allowed(enum vmx_insn insn, u32 err)
 const char *vmx_error_text(u32 err)
 {
     switch (err) {
-#define VMERR(num, name, insns, text)                                                            \
-    case num:                                                                                    \
+#define VMERR(num, name, insns, text) \
+    case num:                         \
         return text;
 #include "hv/arch/vmx_error.def"
     default:

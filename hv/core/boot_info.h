@@ -36,8 +36,8 @@ enum boot_profile {
 
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
-/* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on. Below
- * each is a page that no address of L0's maps, so what overflows faults. */
+/* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on.
+ * Below each is a page that no address of L0's maps, so what overflows faults. */
 #define BOOT_IST_STACKS 4
 #define BOOT_IST_STRIDE (2 * PAGE_SIZE)
 
@@ -102,9 +102,9 @@ struct handoff {
 enum handoff_status {
     HANDOFF_OK = 0,
     HANDOFF_NO_MEMORY = 1,
-    HANDOFF_NO_VMX = 2,   /* a capability is missing; boot/ checks them all beforehand */
+    HANDOFF_NO_VMX = 2, /* a capability is missing; boot/ checks them all beforehand */
     HANDOFF_VMXON = 3,
-    HANDOFF_REFUSED = 4,  /* handoff.why says what */
+    HANDOFF_REFUSED = 4, /* handoff.why says what */
 };
 
 #endif

@@ -37,8 +37,8 @@ void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
     d->gs_base = gs_base;
     d->gdt[SEL_CODE / 8] = DESC_CODE64;
     d->gdt[SEL_DATA / 8] = DESC_DATA;
-    d->gdt[SEL_TSS / 8] = DESC_TSS | (sizeof(struct tss) - 1) | (bits(tss, 23, 0) << 16) |
-                          (bits(tss, 31, 24) << 56);
+    d->gdt[SEL_TSS / 8] =
+        DESC_TSS | (sizeof(struct tss) - 1) | (bits(tss, 23, 0) << 16) | (bits(tss, 31, 24) << 56);
     d->gdt[SEL_TSS / 8 + 1] = tss >> 32;
     d->tss.io_map_base = sizeof(struct tss);
     for (u32 i = 0; i < IST_COUNT; i++)

@@ -43,7 +43,8 @@ void desc_init(struct desc *d, u8 *stacks, u64 gs_base);
 /* Loads GDT, TR, IDT, segment registers and GS base on this CPU. Once per bring-up. */
 void desc_load(struct desc *d);
 
-/* Takes this processor into the shutdown state, by a fault that finds no IDT: the platform resets. */
+/* Takes this processor into the shutdown state, by a fault that finds no IDT: the
+ * platform resets. */
 void cpu_shut_down(void) NORETURN;
 
 #endif

@@ -8,22 +8,24 @@
 
 #include <stdarg.h>
 
-#define PORT_E9  0xe9
-#define PORT_COM1 0x3f8
-#define PORT_COM2 0x2f8
-#define UART_LCR 3
-#define UART_LSR 5
-#define LSR_THR_EMPTY 0x20
-#define LCR_8N1 3
-#define UART_PATIENCE 100000u /* a port that never gets ready is not there */
-#define FIRST_TOLD 8u
+#define PORT_E9         0xe9
+#define PORT_COM1       0x3f8
+#define PORT_COM2       0x2f8
+#define UART_LCR        3
+#define UART_LSR        5
+#define LSR_THR_EMPTY   0x20
+#define LCR_8N1         3
+#define UART_PATIENCE   100000u /* a port that never gets ready is not there */
+#define FIRST_TOLD      8u
 #define FIRST_EXPLAINED 256u /* an L1 in the making is refused often */
 
 void log_init(struct log *log, u32 kind, u32 verbose)
 {
+    /* clang-format off */
     static const u16 port[] = {
         [BOOT_LOG_E9] = PORT_E9, [BOOT_LOG_COM1] = PORT_COM1, [BOOT_LOG_COM2] = PORT_COM2,
     };
+    /* clang-format on */
     log->port = kind < ARRAY_LEN(port) ? port[kind] : 0;
     log->serial = kind == BOOT_LOG_COM1 || kind == BOOT_LOG_COM2;
     log->verbose = verbose;

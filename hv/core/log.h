@@ -7,8 +7,8 @@
 
 #include "hv/arch/bits.h"
 
-/* Lines that a guest can cause, by kind; each kind is told sparsely (hv/arch/rare.h), whatever number of
- * them the guest causes. LOG_EXPLAIN is told in full at verbose=2. */
+/* Lines that a guest can cause, by kind; each kind is told sparsely (hv/arch/rare.h), whatever
+ * number of them the guest causes. LOG_EXPLAIN is told in full at verbose=2. */
 enum log_kind {
     LOG_EXPLAIN, /* what L1 did wrong, at verbose=1 */
     LOG_BUG,     /* the CPU refused what our rules passed */
@@ -31,7 +31,8 @@ struct log {
 /* Where `kind` (enum boot_log) sends lines. */
 void log_init(struct log *log, u32 kind, u32 verbose);
 
-/* Prints "nidus: ", the text, and a line end. Knows %s %c %% and %u %d %x with widths, '0' and l. */
+/* Prints "nidus: ", the text, and a line end. Knows %s %c %% and %u %d %x with
+ * widths, '0' and l. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same for what a guest can cause: counted by kind, and not always told. */
@@ -50,10 +51,10 @@ void log_end(void);
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2))) NORETURN;
 void cpu_stop(void) NORETURN;
 
-#define ASSERT(claim)                                                                     \
-    do {                                                                                  \
-        if (UNLIKELY(!(claim)))                                                \
-            panic("bug: %s:%u: %s", __FILE__, (u32)__LINE__, #claim);                      \
+#define ASSERT(claim)                                                 \
+    do {                                                              \
+        if (UNLIKELY(!(claim)))                                       \
+            panic("bug: %s:%u: %s", __FILE__, (u32)__LINE__, #claim); \
     } while (0)
 
 #endif

@@ -22,7 +22,8 @@ static inline struct percpu *percpu(void)
 static inline struct cpuid cpuid(u32 leaf, u32 sub)
 {
     struct cpuid r;
-    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
                      : "a"(leaf), "c"(sub));
     return r;
 }
@@ -30,7 +31,8 @@ static inline struct cpuid cpuid(u32 leaf, u32 sub)
 /* The same, from and to registers in encoding order; CPUID clears the upper halves itself. */
 static inline void cpuid_gpr(u64 gpr[4], u64 leaf)
 {
-    __asm__ volatile("cpuid" : "=a"(gpr[0]), "=c"(gpr[1]), "=d"(gpr[2]), "=b"(gpr[3])
+    __asm__ volatile("cpuid"
+                     : "=a"(gpr[0]), "=c"(gpr[1]), "=d"(gpr[2]), "=b"(gpr[3])
                      : "a"(leaf), "c"(gpr[1]));
 }
 
@@ -52,7 +54,8 @@ static inline MUST_CHECK bool rdmsr_safe(u32 msr, u64 *v)
     u32 lo, hi;
     u8 ok = 0;
     __asm__ volatile("1: rdmsr\n movb $1, %0\n2:\n" EX_TABLE
-                     : "+q"(ok), "=a"(lo), "=d"(hi) : "c"(msr));
+                     : "+q"(ok), "=a"(lo), "=d"(hi)
+                     : "c"(msr));
     if (!ok)
         return false;
     *v = ((u64)hi << 32) | lo;
@@ -63,7 +66,9 @@ static inline MUST_CHECK bool wrmsr_safe(u32 msr, u64 v)
 {
     u8 ok = 0;
     __asm__ volatile("1: wrmsr\n movb $1, %0\n2:\n" EX_TABLE
-                     : "+q"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+                     : "+q"(ok)
+                     : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32))
+                     : "memory");
     return ok;
 }
 
@@ -71,7 +76,9 @@ static inline MUST_CHECK bool xsetbv_safe(u32 index, u64 v)
 {
     u8 ok = 0;
     __asm__ volatile("1: xsetbv\n movb $1, %0\n2:\n" EX_TABLE
-                     : "+q"(ok) : "c"(index), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+                     : "+q"(ok)
+                     : "c"(index), "a"((u32)v), "d"((u32)(v >> 32))
+                     : "memory");
     return ok;
 }
 
@@ -94,8 +101,8 @@ static inline u8 inb(u16 port)
     return v;
 }
 
-/* All ones when i < n, else 0, with no branch that a processor could predict: a guest's index, ANDed with
- * it after the check, stays in its table in speculation too. */
+/* All ones when i < n, else 0, with no branch that a processor could predict: a guest's index,
+ * ANDed with it after the check, stays in its table in speculation too. */
 static inline u64 index_mask(u64 i, u64 n)
 {
     u64 mask;
@@ -111,6 +118,7 @@ static inline u32 read_pkru(void)
     return v;
 }
 
+/* clang-format off */
 static inline u64 read_cr0(void) { u64 v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline u64 read_cr2(void) { u64 v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
 static inline u64 read_cr3(void) { u64 v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); return v; }
@@ -134,5 +142,6 @@ static inline void clear_breakpoints(void)
 
 static inline void write_dr6(u64 v) { __asm__ volatile("mov %0, %%dr6" : : "r"(v) : "memory"); }
 static inline void wbinvd(void) { __asm__ volatile("wbinvd" : : : "memory"); }
+/* clang-format on */
 
 #endif

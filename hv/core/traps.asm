@@ -9,7 +9,8 @@ global trap_stubs:data
 
 section .text
 
-; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an error.
+; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an
+; error.
 %macro STUB 2
 align 16
 trap_%1:

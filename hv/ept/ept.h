@@ -13,8 +13,8 @@
 typedef u64 (*ept_fetch_fn)(void *ctx, gpa1_t at);
 
 struct ept_env {
-    u64 eptp;           /* EPTP12, accepted by the entry checks (4 levels) */
-    u64 ept_vpid_cap;   /* IA32_EPT_VPID_CAP as shown to L1 */
+    u64 eptp;            /* EPTP12, accepted by the entry checks (4 levels) */
+    u64 ept_vpid_cap;    /* IA32_EPT_VPID_CAP as shown to L1 */
     unsigned maxphyaddr; /* as shown to L1 */
     ept_fetch_fn fetch;
     void *ctx;
@@ -30,9 +30,9 @@ struct ept_step {
 };
 
 struct ept12_leaf {
-    gpa1_t base;      /* of the page, aligned to size */
-    u64 size;         /* 4 KiB, 2 MiB, 1 GiB */
-    u8 perm;          /* EPT_R | EPT_W | EPT_X, ANDed over the levels */
+    gpa1_t base; /* of the page, aligned to size */
+    u64 size;    /* 4 KiB, 2 MiB, 1 GiB */
+    u8 perm;     /* EPT_R | EPT_W | EPT_X, ANDed over the levels */
     u8 memtype;
     bool ipat;
     bool dirty;       /* the D flag, this walk's own update included; true without A/D flags */
@@ -41,8 +41,8 @@ struct ept12_leaf {
 
 struct ept_walk {
     enum ept_result result;
-    u64 qual;         /* EPT_VIOLATION: the qualification L1 shall see */
-    bool suppress_ve; /* EPT_VIOLATION: bit 63 of the entry that decides about #VE */
+    u64 qual;               /* EPT_VIOLATION: the qualification L1 shall see */
+    bool suppress_ve;       /* EPT_VIOLATION: bit 63 of the entry that decides about #VE */
     struct ept12_leaf leaf; /* EPT_OK */
     u8 steps;               /* how many of step[] are filled, whatever the result */
     struct ept_step step[4];
@@ -59,13 +59,13 @@ struct ept_from {
 /* The whole way: from the table that the EPTP names. */
 struct ept_from ept_from_root(u64 eptp);
 
-/* Translate gpa2 for an access. qual is the access as an EPT-violation qualification tells it:
- * bits 2:0 the access, bits 8:7 and 11:9 where it came from, bit 12 NMI unblocking; they return
- * in w->qual, bits 11:9 only when L1's processor has advanced exit information. An access to a
- * guest paging structure (bit 7 without 8) counts as a write when EPTP12 has A/D flags on.
- * No step has an update unless the result is EPT_OK.
- * A walk that begins below the root has only the steps of the tables that it reads, and a violation or a
- * misconfiguration found so may be one of old entries: only the whole walk can tell. */
+/* Translate gpa2 for an access. qual is the access as an EPT-violation qualification tells it: bits
+ * 2:0 the access, bits 8:7 and 11:9 where it came from, bit 12 NMI unblocking; they return in
+ * w->qual, bits 11:9 only when L1's processor has advanced exit information. An access to a guest
+ * paging structure (bit 7 without 8) counts as a write when EPTP12 has A/D flags on. No step has an
+ * update unless the result is EPT_OK. A walk that begins below the root has only the steps of the
+ * tables that it reads, and a violation or a misconfiguration found so may be one of old entries:
+ * only the whole walk can tell. */
 void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
                    struct ept_walk *w);
 

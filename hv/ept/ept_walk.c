@@ -75,8 +75,7 @@ static u64 access_of(const struct ept_env *env, u64 qual)
     return qual & ACCESS;
 }
 
-static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry,
-                      struct ept_walk *w)
+static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, struct ept_walk *w)
 {
     u64 kept = QUAL_EPT_GLA_VALID | QUAL_EPT_NMI_UNBLOCKING;
 

@@ -5,9 +5,8 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
 
-#define NIDUS_VERSION    1u
-#define EXITS_FROM_L2    0x80000000u
-
+#define NIDUS_VERSION 1u
+#define EXITS_FROM_L2 0x80000000u
 
 /* CAVEAT(hypervisor-leaves) */
 static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)

@@ -19,7 +19,8 @@ static u32 reserved_bit_error(struct cpu *cpu)
     const struct exit_state *st = &cpu->st;
     u64 access = any(cpu->exit.qual, QUAL_EPT_GLA_FINAL) ? cpu->exit.qual : 0;
     bool tells_fetch = any(st->cr4, CR4_SMEP) || (any(st->cr4, CR4_PAE) && any(st->efer, EFER_NXE));
-    u64 error = PF_P | PF_RSVD | (any(access, QUAL_EPT_WRITE) ? PF_W : 0) | (guest_cpl(cpu) == 3 ? PF_U : 0);
+    u64 error = PF_P | PF_RSVD | (any(access, QUAL_EPT_WRITE) ? PF_W : 0) |
+                (guest_cpl(cpu) == 3 ? PF_U : 0);
     return (u32)(tells_fetch && any(access, QUAL_EPT_FETCH) ? error | PF_I : error);
 }
 
@@ -39,7 +40,8 @@ static enum outcome fault_of_access(struct cpu *cpu, u8 vector, u32 error)
     bool triple;
     if (cpu->in_l2 && event_exits_to_l1(&cpu->nested->vmcs12, vector, error))
         return fault(cpu, vector, error);
-    struct event first = event_interrupted(&cpu->exit, cpu->st.cr0), second = event_exception(vector, error, cpu->st.cr0);
+    struct event first = event_interrupted(&cpu->exit, cpu->st.cr0),
+                 second = event_exception(vector, error, cpu->st.cr0);
     struct event e = event_combine(&first, &second, cpu->st.cr0, &triple);
     return triple ? triple_fault(cpu) : fault(cpu, INTR_VECTOR(e.info), e.error);
 }

@@ -22,7 +22,8 @@ static void interval(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
     u64 pin = cpu->in_l2 ? n->image02.pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
-    u64 cpu1 = cpu->in_l2 ? n->image02.cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
+    u64 cpu1 =
+        cpu->in_l2 ? n->image02.cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
     vmcs_write(ENC_pin_ctl, on ? pin | PIN_NMI_INTERVAL : pin);
     vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
     if (cpu->in_l2)

@@ -17,17 +17,17 @@
 
 enum source { BY_CALL = 0, BY_IRET = 1, BY_JMP = 2, BY_GATE = 3 };
 
-#define AR_TSS_32BIT    8u /* type bit: 32-bit TSS */
+#define AR_TSS_32BIT     8u /* type bit: 32-bit TSS */
 #define AR_TSS_AVAILABLE 1u
-#define AR_TSS_BUSY     3u
-#define DESC_TYPE_BYTE  5u
-#define DESC_BUSY       2u /* in the type byte */
-#define DR7_LOCAL       0x155u /* LE, L0 to L3 */
-#define EFLAGS_LOADED   0x3f7fd5u
-#define EXTERNAL_EVENT  1u /* EXT in error codes */
-#define HIGH_OF_16BIT   0xffff0000u /* of general registers. CAVEAT(task-switch-16-bit) */
-#define TSS_MAX         104u
-#define T_FLAG          1u
+#define AR_TSS_BUSY      3u
+#define DESC_TYPE_BYTE   5u
+#define DESC_BUSY        2u     /* in the type byte */
+#define DR7_LOCAL        0x155u /* LE, L0 to L3 */
+#define EFLAGS_LOADED    0x3f7fd5u
+#define EXTERNAL_EVENT   1u          /* EXT in error codes */
+#define HIGH_OF_16BIT    0xffff0000u /* of general registers. CAVEAT(task-switch-16-bit) */
+#define TSS_MAX          104u
+#define T_FLAG           1u
 
 /* Where a TSS keeps its fields. SDM 3A 7.2.1 "Task-State Segment (TSS)", SDM 3A 7.6 "16-Bit
  * Task-State Segment (TSS)" */
@@ -37,7 +37,8 @@ struct tss_layout {
     u8 eip, eflags, gpr, seg, segs, ldt, cr3, trap;
 };
 static const struct tss_layout layout16 = {44, 0x29, 2, 14, 16, 18, 34, 4, 42, 0, 0};
-static const struct tss_layout layout32 = {104, 0x5f, 4, 0x20, 0x24, 0x28, 0x48, 6, 0x60, 0x1c, 0x64};
+static const struct tss_layout layout32 = {104,  0x5f, 4,    0x20, 0x24, 0x28,
+                                           0x48, 6,    0x60, 0x1c, 0x64};
 
 struct task_switch {
     enum source source;
@@ -65,7 +66,8 @@ bool task_fault(struct cpu *cpu, u32 vector, u32 error)
     u64 cr0 = cpu->st.cr0;
     if (vector != VEC_PF && event_external(cpu->exit.idt_info))
         error |= EXTERNAL_EVENT;
-    struct event first = event_interrupted(&cpu->exit, cr0), second = event_exception((u8)vector, error, cr0);
+    struct event first = event_interrupted(&cpu->exit, cr0),
+                 second = event_exception((u8)vector, error, cr0);
     struct event e = event_combine(&first, &second, cr0, &triple);
     if (triple)
         machine_reset(cpu, "L1 triple fault in a task switch");
@@ -88,7 +90,8 @@ static bool translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla
  * raised. CAVEAT(task-descriptor-rom) */
 static bool descriptor_fits(struct cpu *cpu, const struct task_switch *s)
 {
-    u32 ar = descriptor_ar(s->descriptor), wanted = s->source == BY_IRET ? AR_TSS_BUSY : AR_TSS_AVAILABLE;
+    u32 ar = descriptor_ar(s->descriptor),
+        wanted = s->source == BY_IRET ? AR_TSS_BUSY : AR_TSS_AVAILABLE;
     u32 error = s->selector & ~3u;
     if ((ar & (AR_TYPE | AR_S) & ~AR_TSS_32BIT) != wanted)
         return task_fault(cpu, s->source == BY_IRET ? VEC_TS : VEC_GP, error);
@@ -197,11 +200,14 @@ static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *
 }
 
 /* Makes the part of the new task's state that cannot fault. */
-static void begin_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
+static void begin_state(struct cpu *cpu, const struct task_switch *s, const struct task *t,
+                        struct task_state *n)
 {
     u32 ar = descriptor_ar(s->descriptor) | AR_TSS_BUSY;
-    n->seg[SEG_TR] = (struct segment){.selector = s->selector, .base = s->base,
-                                    .limit = descriptor_limit(s->descriptor), .ar = ar};
+    n->seg[SEG_TR] = (struct segment){.selector = s->selector,
+                                      .base = s->base,
+                                      .limit = descriptor_limit(s->descriptor),
+                                      .ar = ar};
     n->loads_cr3 = false;
     cpu->st.rip = t->eip;
     cpu->st.rflags = t->eflags;
@@ -277,7 +283,8 @@ static enum outcome debug_trap(struct cpu *cpu)
 }
 
 /* Makes the part that can fault. False: there is a fault for the new task in cpu->fault. */
-static bool finish_state(struct cpu *cpu, const struct task_switch *s, const struct task *t, struct task_state *n)
+static bool finish_state(struct cpu *cpu, const struct task_switch *s, const struct task *t,
+                         struct task_state *n)
 {
     if (!load_cr3(cpu, s, t->cr3, n) || !task_load_segments(cpu, t, n) || !push_error(cpu, s, n))
         return false;

@@ -8,7 +8,7 @@
 /* The dynamic fields of a TSS, 16- or 32-bit. */
 struct task {
     u32 cr3, eip, eflags;
-    u32 gpr[8];         /* indexed by enum reg */
+    u32 gpr[8];            /* indexed by enum reg */
     u16 seg[SEG_OPERANDS]; /* selectors, indexed by enum seg_number */
     u16 ldt;
     bool debug; /* the T flag */

@@ -40,30 +40,30 @@ struct nested {
     struct check_cpu check_cpu; /* the processor that L1 is shown, for the entry rules */
 
     /* What L1 believes. */
-    bool vmxon;          /* L1 is in VMX operation */
-    bool launching;      /* the VM entry under way, or the last one, began with VMLAUNCH */
-    bool entering;       /* L2 has not exited since that entry */
+    bool vmxon;     /* L1 is in VMX operation */
+    bool launching; /* the VM entry under way, or the last one, began with VMLAUNCH */
+    bool entering;  /* L2 has not exited since that entry */
     gpa1_t vmxon_pointer;
-    gpa1_t current;      /* the current-VMCS pointer, or NO_VMCS */
+    gpa1_t current; /* the current-VMCS pointer, or NO_VMCS */
     struct vmcs_image vmcs12;
-    u32 settled;         /* CHECK_* groups of entry rules that vmcs12 is known to pass */
+    u32 settled; /* CHECK_* groups of entry rules that vmcs12 is known to pass */
 
     /* vmcs02 and what it is made from. */
     struct vmcs vmcs02;
-    struct vmcs_image image02; /* what vmcs02 holds: as stored, or as fetched after an exit */
-    struct vmcs_image want02;  /* what the entry under way wants it to hold */
-    struct vmcs_image base02;  /* L0's own side of vmcs02 */
-    struct vmcs_image image01; /* vmcs01's guest area, on its way in or out */
-    u64 hw_gates;              /* BIT(enum vmcs_gate): fields that this processor has */
-    u64 *msr_bitmap02;         /* one page: L0's MSR bitmap with L1's over it */
+    struct vmcs_image image02;  /* what vmcs02 holds: as stored, or as fetched after an exit */
+    struct vmcs_image want02;   /* what the entry under way wants it to hold */
+    struct vmcs_image base02;   /* L0's own side of vmcs02 */
+    struct vmcs_image image01;  /* vmcs01's guest area, on its way in or out */
+    u64 hw_gates;               /* BIT(enum vmcs_gate): fields that this processor has */
+    u64 *msr_bitmap02;          /* one page: L0's MSR bitmap with L1's over it */
     struct msr_open msr_open02; /* the words of that page which L2 uses */
-    u64 *page_of_ones;         /* read where L1 names a page without memory */
-    u64 *page_of_nowhere;      /* written where L1 names a page without memory */
-    bool vapic_nowhere;        /* page_of_nowhere is the virtual-APIC page of the L2 that runs */
-    bool nmi_held;             /* an NMI waits for L2's window, or for L2 to leave */
-    bool init_blocked;         /* an INIT waits until L1 leaves root mode */
-    u64 refused;               /* VM entries that our rules passed and the CPU refused */
-    u64 exit_tsc;              /* the TSC when L2 last stopped */
+    u64 *page_of_ones;          /* read where L1 names a page without memory */
+    u64 *page_of_nowhere;       /* written where L1 names a page without memory */
+    bool vapic_nowhere;         /* page_of_nowhere is the virtual-APIC page of the L2 that runs */
+    bool nmi_held;              /* an NMI waits for L2's window, or for L2 to leave */
+    bool init_blocked;          /* an INIT waits until L1 leaves root mode */
+    u64 refused;                /* VM entries that our rules passed and the CPU refused */
+    u64 exit_tsc;               /* the TSC when L2 last stopped */
 
     /* Translations of L2. */
     struct tlb_policy tlb;
@@ -75,7 +75,7 @@ struct nested {
     struct vmcs shadow01;
     struct vmcs_image shown01; /* what shadow01 held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;
-    u64 shadow01_gates;        /* hw_gates that L1 has as well */
+    u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01, shadow01_on;
 
     /* Memory of hv/nested/state/blob.c. */

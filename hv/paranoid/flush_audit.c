@@ -11,8 +11,8 @@
 #include "hv/vmx/insn.h"
 
 /* The bits of each register that a translation depends on. */
-#define CR0_PAGING (CR0_PG | CR0_WP)
-#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_LA57)
+#define CR0_PAGING  (CR0_PG | CR0_WP)
+#define CR4_PAGING  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_LA57)
 #define EFER_PAGING (EFER_NXE | EFER_LMA)
 
 static void look(struct paging_seen *p)
@@ -53,7 +53,8 @@ void flush_audit_entry(struct cpu *cpu)
 {
     const struct flush_audit *a = &cpu->audit;
     bool vpid = any(vmcs_read(ENC_cpu2_ctl), CPU2_ENABLE_VPID);
-    if (cpu->vm->facts.vpid && vpid && linear_flush_due(cpu) && a->vpid_flushes == cpu->percpu.vpid_flushes)
+    if (cpu->vm->facts.vpid && vpid && linear_flush_due(cpu) &&
+        a->vpid_flushes == cpu->percpu.vpid_flushes)
         panic("bug: linear mappings of L%u changed and were not flushed", cpu->in_l2 ? 2u : 1u);
     if (a->generation != cpu->vm->ept01.generation && a->ept_flushes == cpu->percpu.ept_flushes)
         panic("bug: EPT01 changed and was not flushed");

@@ -15,18 +15,18 @@ extern const u8 core_start[], core_rodata_end[]; /* linker.ld */
 #define CANARY_WORDS 8u
 #define STACKS       (IST_COUNT + 1)
 /* How much L0 checks after one exit. A run of the tests must not take twice its time. */
-#define LEAVES_AT_ONCE  16u
-#define BYTES_AT_ONCE   1024u
-#define HASH_START   0xcbf29ce484222325ull
-#define HASH_FACTOR  0x100000001b3ull
+#define LEAVES_AT_ONCE 16u
+#define BYTES_AT_ONCE  1024u
+#define HASH_START     0xcbf29ce484222325ull
+#define HASH_FACTOR    0x100000001b3ull
 
 struct paranoid {
-    u64 turn;      /* counts the exits */
-    u64 leaf_at;   /* the L1-physical address whose leaf in EPT01 is checked next */
-    u64 leaf_end;  /* where leaf_at starts over: the end of RAM, or 4 GiB if that is higher */
-    u64 stacks;    /* the address of the guard page below the first stack */
+    u64 turn;     /* counts the exits */
+    u64 leaf_at;  /* the L1-physical address whose leaf in EPT01 is checked next */
+    u64 leaf_end; /* where leaf_at starts over: the end of RAM, or 4 GiB if that is higher */
+    u64 stacks;   /* the address of the guard page below the first stack */
     u64 cr0, cr3, cr4;
-    u32 parts;     /* how many parts of BYTES_AT_ONCE text and rodata have */
+    u32 parts; /* how many parts of BYTES_AT_ONCE text and rodata have */
     u64 hash[PAGE_SIZE / sizeof(u64)];
 };
 

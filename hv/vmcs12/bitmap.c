@@ -1,9 +1,9 @@
 /* MSR, I/O and VMCS-shadowing bitmaps. Contract in bitmap.h. */
 #include "hv/vmcs12/bitmap.h"
 
-#define MSR_RANGE      0x2000u     /* MSRs in each of the two ranges */
+#define MSR_RANGE      0x2000u /* MSRs in each of the two ranges */
 #define MSR_HIGH_START 0xc0000000u
-#define QUARTER        0x400u      /* bytes: read low, read high, write low, write high */
+#define QUARTER        0x400u /* bytes: read low, read high, write low, write high */
 
 struct bitmap_ref msr_bitmap_ref(u32 msr, bool write)
 {
@@ -66,7 +66,8 @@ static u32 slot_of(struct msr_open *open, u64 *out, u16 word)
     return slot;
 }
 
-void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr, bool write)
+void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr,
+                     bool write)
 {
     struct bitmap_ref r = msr_bitmap_ref(msr, write);
     u16 word = (u16)(r.byte / sizeof(u64));

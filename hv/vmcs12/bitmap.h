@@ -45,7 +45,8 @@ struct msr_open {
 void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const u64 *b);
 
 /* Opens the word of an MSR that the maps cover, and merges it. */
-void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr, bool write);
+void msr_bitmap_open(struct msr_open *open, u64 *out, const u64 *a, const u64 *b, u32 msr,
+                     bool write);
 
 /* True when out intercepts all that a or b does. */
 bool msr_bitmap_covers(const u64 *out, const u64 *a, const u64 *b);

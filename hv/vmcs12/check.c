@@ -90,8 +90,8 @@ struct verdict check_verdict(enum rule_id rule)
     return failed;
 }
 
-struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env,
-                           u32 groups, struct rule_set *broken)
+struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
+                           struct rule_set *broken)
 {
     *broken = (struct rule_set){{0}};
     if (any(groups, CHECK_CONTROLS))

@@ -135,11 +135,10 @@ enum check_group {
     CHECK_LINK = 1u << 15,
     CHECK_PDPTES = 1u << 16,
 
-    CHECK_CONTROLS =
-        CHECK_CTL_WORDS | CHECK_CTL_PAGES | CHECK_TPR | CHECK_MSR_AREAS | CHECK_EVENT,
+    CHECK_CONTROLS = CHECK_CTL_WORDS | CHECK_CTL_PAGES | CHECK_TPR | CHECK_MSR_AREAS | CHECK_EVENT,
     CHECK_HOST = CHECK_HOST_REGS | CHECK_HOST_SEGS | CHECK_HOST_SIZE,
-    CHECK_GUEST = CHECK_GUEST_REGS | CHECK_GUEST_MSRS | CHECK_SEGMENTS | CHECK_TABLES |
-                  CHECK_RIP | CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES,
+    CHECK_GUEST = CHECK_GUEST_REGS | CHECK_GUEST_MSRS | CHECK_SEGMENTS | CHECK_TABLES | CHECK_RIP |
+                  CHECK_ACTIVITY | CHECK_PENDING_DBG | CHECK_LINK | CHECK_PDPTES,
     CHECK_ALL = CHECK_CONTROLS | CHECK_HOST | CHECK_GUEST,
 };
 
@@ -162,8 +161,8 @@ void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 gr
 
 /* Judge one entry by the rules of these groups (CHECK_ALL: by all). *broken becomes the set of
  * broken rules; the verdict reports the first of them. */
-struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env,
-                           u32 groups, struct rule_set *broken) MUST_CHECK;
+struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
+                           struct rule_set *broken) MUST_CHECK;
 
 /* The rules of an EPTP alone, for INVEPT and EPTP switching: true when a VM entry would take it.
  * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */

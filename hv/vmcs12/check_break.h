@@ -20,8 +20,8 @@ static inline void breaks(struct rule_set *set, bool broken, enum rule_id rule)
 }
 
 /* An address of a structure aligned to 2^n bytes: low holds the bits that alignment wants 0. */
-static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu, u64 addr,
-                               u64 low, enum rule_id align, enum rule_id width)
+static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu, u64 addr, u64 low,
+                               enum rule_id align, enum rule_id width)
 {
     if (UNLIKELY(any(addr, low | cpu->phys_reserved))) {
         breaks(set, any(addr, low), align);
@@ -38,8 +38,7 @@ static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
 
 void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
                     struct rule_set *broken);
-void check_event(const struct vmcs_image *v, const struct check_cpu *cpu,
-                 struct rule_set *broken);
+void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken);
 void check_state(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                  struct rule_set *broken);
 

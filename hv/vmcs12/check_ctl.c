@@ -91,8 +91,7 @@ static void vm_functions(const struct vmcs_image *v, const struct check_cpu *cpu
     if (!any(v->vmfunc_ctl, VMFUNC_EPTP_SWITCHING))
         return;
     breaks(set, !any(cpu2, CPU2_ENABLE_EPT), R_eptp_switching_ept);
-    breaks_addr(set, cpu, v->eptp_list_addr, PAGE_SIZE - 1, R_eptp_list_align,
-                R_eptp_list_width);
+    breaks_addr(set, cpu, v->eptp_list_addr, PAGE_SIZE - 1, R_eptp_list_align, R_eptp_list_width);
 }
 
 /* Addresses behind primary controls. */
@@ -118,14 +117,13 @@ static void secondary_pages(const struct vmcs_image *v, const struct check_cpu *
     u64 low = PAGE_SIZE - 1;
 
     if (any(cpu2, CPU2_VIRTUALIZE_APIC_ACCESSES))
-        breaks_addr(set, cpu, v->apic_access_addr, low, R_apic_access_align,
-                    R_apic_access_width);
+        breaks_addr(set, cpu, v->apic_access_addr, low, R_apic_access_align, R_apic_access_width);
     if (any(cpu2, CPU2_ENABLE_VPID))
         breaks(set, v->vpid == 0, R_vpid_zero);
     if (any(cpu2, CPU2_ENABLE_EPT))
         eptp(v->ept_pointer, cpu, set);
-    if (!any(cpu2, CPU2_ENABLE_PML | CPU2_ENABLE_VMFUNC | CPU2_VMCS_SHADOWING |
-                       CPU2_EPT_VIOLATION_VE))
+    if (!any(cpu2,
+             CPU2_ENABLE_PML | CPU2_ENABLE_VMFUNC | CPU2_VMCS_SHADOWING | CPU2_EPT_VIOLATION_VE))
         return;
     if (any(cpu2, CPU2_ENABLE_PML))
         breaks_addr(set, cpu, v->pml_addr, low, R_pml_align, R_pml_width);
@@ -172,8 +170,7 @@ static void msr_area(const struct check_cpu *cpu, u64 addr, u32 count, struct ru
     breaks(set, any(addr | (addr + count * 16ull - 1), cpu->phys_reserved), width);
 }
 
-static void msr_areas(const struct vmcs_image *v, const struct check_cpu *cpu,
-                      struct rule_set *set)
+static void msr_areas(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     msr_area(cpu, v->exit_msr_store_addr, v->exit_msr_store_count, set, R_exit_store_align,
              R_exit_store_width);

@@ -7,8 +7,8 @@
 #define INTR_RESERVED 0x7ffff000u
 
 /* Hardware exceptions that push an error code. A processor without #CP never defines 21 so. */
-#define ERROR_CODE_VECTORS                                                                     \
-    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) |       \
+#define ERROR_CODE_VECTORS                                                               \
+    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
      BIT(VEC_AC))
 
 static void vector(u32 info, const struct check_cpu *cpu, struct rule_set *set)
@@ -34,25 +34,20 @@ static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu,
     bool delivers = any(info, INTR_ERROR_VALID);
 
     breaks(set, !delivers && possible && usual && !cpu->any_error_code, R_event_error_due);
-    breaks(set, delivers && (!possible || (!usual && !cpu->any_error_code)),
-           R_event_error_not_due);
-    breaks(set, delivers && any(v->entry_exception_error_code, 0xffff0000u),
-           R_event_error_code);
+    breaks(set, delivers && (!possible || (!usual && !cpu->any_error_code)), R_event_error_not_due);
+    breaks(set, delivers && any(v->entry_exception_error_code, 0xffff0000u), R_event_error_code);
 }
 
 /* @pre the valid bit of the VM-entry interruption information is 1 */
-void check_event(const struct vmcs_image *v, const struct check_cpu *cpu,
-                 struct rule_set *broken)
+void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken)
 {
     u32 info = v->entry_intr_info, type = INTR_TYPE(info), len = v->entry_instruction_len;
 
     vector(info, cpu, broken);
     error_code(v, cpu, broken);
     breaks(broken, any(info, INTR_RESERVED), R_event_reserved);
-    if (type == INTR_SW_INTERRUPT || type == INTR_PRIV_SW_EXCEPTION ||
-        type == INTR_SW_EXCEPTION) {
+    if (type == INTR_SW_INTERRUPT || type == INTR_PRIV_SW_EXCEPTION || type == INTR_SW_EXCEPTION) {
         breaks(broken, len > 15, R_event_length);
-        breaks(broken, len == 0 && !any(cpu->misc, VMX_MISC_ZERO_LEN_INJECT),
-               R_event_length_zero);
+        breaks(broken, len == 0 && !any(cpu->misc, VMX_MISC_ZERO_LEN_INJECT), R_event_length_zero);
     }
 }

@@ -47,12 +47,10 @@ static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu,
         breaks(set, any(v->guest_debugctl, cpu->debugctl_reserved), R_guest_debugctl);
         breaks(set, v->guest_dr7 >> 32, R_guest_dr7);
     }
-    breaks(set,
-           noncanonical(cpu, v->guest_sysenter_esp) | noncanonical(cpu, v->guest_sysenter_eip),
+    breaks(set, noncanonical(cpu, v->guest_sysenter_esp) | noncanonical(cpu, v->guest_sysenter_eip),
            R_guest_sysenter);
     if (any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL))
-        breaks(set, any(v->guest_perf_global_ctrl, cpu->perf_global_reserved),
-               R_guest_perf_global);
+        breaks(set, any(v->guest_perf_global_ctrl, cpu->perf_global_reserved), R_guest_perf_global);
     if (any(v->entry_ctl, ENTRY_LOAD_PAT))
         breaks(set, pat_bad_bits(v->guest_pat), R_guest_pat);
     if (any(v->entry_ctl, ENTRY_LOAD_EFER))
@@ -60,8 +58,7 @@ static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu,
 }
 
 /* SDM 3C 27.3.1.3 "Checks on Guest Descriptor-Table Registers" */
-static void tables(const struct vmcs_image *v, const struct check_cpu *cpu,
-                   struct rule_set *set)
+static void tables(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     breaks(set, noncanonical(cpu, v->guest_gdtr_base) | noncanonical(cpu, v->guest_idtr_base),
            R_table_base);

@@ -6,8 +6,7 @@
 
 /* SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP". VM exit does not load CD and
  * NW, so they are not checked. */
-static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
-                      struct rule_set *set)
+static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     u64 cr0 = v->host_cr0, cr4 = v->host_cr4;
 
@@ -15,12 +14,10 @@ static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
     breaks(set, (cpu->cr4_must_be_1 & ~cr4) | (cr4 & ~cpu->cr4_may_be_1), R_host_cr4);
     breaks(set, any(cr4, CR4_CET) && !any(cr0, CR0_WP), R_host_cet);
     breaks(set, any(v->host_cr3, cpu->phys_reserved), R_host_cr3);
-    breaks(set,
-           noncanonical(cpu, v->host_sysenter_esp) | noncanonical(cpu, v->host_sysenter_eip),
+    breaks(set, noncanonical(cpu, v->host_sysenter_esp) | noncanonical(cpu, v->host_sysenter_eip),
            R_host_sysenter);
     if (any(v->exit_ctl, EXIT_LOAD_PERF_GLOBAL_CTRL))
-        breaks(set, any(v->host_perf_global_ctrl, cpu->perf_global_reserved),
-               R_host_perf_global);
+        breaks(set, any(v->host_perf_global_ctrl, cpu->perf_global_reserved), R_host_perf_global);
     if (any(v->exit_ctl, EXIT_LOAD_PAT))
         breaks(set, pat_bad_bits(v->host_pat), R_host_pat);
     if (any(v->exit_ctl, EXIT_LOAD_EFER)) {
@@ -31,8 +28,7 @@ static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
 }
 
 /* SDM 3C 27.2.3 "Checks on Host Segment and Descriptor-Table Registers" */
-static void host_segs(const struct vmcs_image *v, const struct check_cpu *cpu,
-                      struct rule_set *set)
+static void host_segs(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     u32 selectors = v->host_cs_selector | v->host_ss_selector | v->host_ds_selector |
                     v->host_es_selector | v->host_fs_selector | v->host_gs_selector |
@@ -50,8 +46,7 @@ static void host_segs(const struct vmcs_image *v, const struct check_cpu *cpu,
 }
 
 /* SDM 3C 27.2.4 "Checks Related to Address-Space Size" */
-static void host_size(const struct vmcs_image *v, const struct check_env *env,
-                      struct rule_set *set)
+static void host_size(const struct vmcs_image *v, const struct check_env *env, struct rule_set *set)
 {
     bool host64 = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE);
 

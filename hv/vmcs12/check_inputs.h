@@ -1,6 +1,6 @@
 /*
- * Which rules a change of a field calls for, for code that includes fields.def: with the field known at build
- * time a comparison of old and new is all that is left. Others ask check_groups_of.
+ * Which rules a change of a field calls for, for code that includes fields.def: with the field
+ * known at build time a comparison of old and new is all that is left. Others ask check_groups_of.
  */
 #ifndef HV_VMCS12_CHECK_INPUTS_H
 #define HV_VMCS12_CHECK_INPUTS_H

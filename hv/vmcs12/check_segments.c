@@ -41,8 +41,7 @@ static void cs(const struct vmcs_image *v, bool unrestricted, struct rule_set *s
     u32 ar = ar_rights(v->guest_cs_ar), type = ar & AR_TYPE;
     unsigned dpl = ar_dpl(ar), ss_dpl = ar_dpl(ar_rights(v->guest_ss_ar));
 
-    breaks(set,
-           !all(type, TYPE_CODE | TYPE_ACCESSED) && !(unrestricted && type == CS_TYPE_DATA),
+    breaks(set, !all(type, TYPE_CODE | TYPE_ACCESSED) && !(unrestricted && type == CS_TYPE_DATA),
            R_cs_type);
     breaks(set, type == CS_TYPE_DATA && dpl != 0, R_cs_dpl_data);
     if (UNLIKELY(dpl != ss_dpl)) {
@@ -84,8 +83,7 @@ static inline void data(u16 packed_ar, u16 selector, u32 limit, bool unrestricte
     code_or_data(ar, limit, set);
 }
 
-static void protected_segments(const struct vmcs_image *v, bool unrestricted,
-                               struct rule_set *set)
+static void protected_segments(const struct vmcs_image *v, bool unrestricted, struct rule_set *set)
 {
     cs(v, unrestricted, set);
     ss(v, unrestricted, set);

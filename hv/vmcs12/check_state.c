@@ -41,8 +41,7 @@ static void blocking_by_event(const struct vmcs_image *v, const struct check_cpu
 {
     u32 blocking = v->guest_interruptibility, type = INTR_TYPE(v->entry_intr_info);
 
-    breaks(set, type == INTR_EXTERNAL && any(blocking, BLOCKING_STI_MOV_SS),
-           R_blocking_ext_intr);
+    breaks(set, type == INTR_EXTERNAL && any(blocking, BLOCKING_STI_MOV_SS), R_blocking_ext_intr);
     if (type != INTR_NMI)
         return;
     breaks(set, any(blocking, BLOCKING_BY_MOV_SS), R_blocking_nmi_mov_ss);
@@ -51,8 +50,7 @@ static void blocking_by_event(const struct vmcs_image *v, const struct check_cpu
            R_blocking_nmi_nmi);
 }
 
-static void activity(const struct vmcs_image *v, const struct check_cpu *cpu,
-                     struct rule_set *set)
+static void activity(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     u32 state = v->guest_activity_state, blocking = v->guest_interruptibility;
 
@@ -61,8 +59,7 @@ static void activity(const struct vmcs_image *v, const struct check_cpu *cpu,
         breaks(set, state == ACTIVITY_HLT && ar_dpl(ar_rights(v->guest_ss_ar)) != 0,
                R_activity_hlt_dpl);
         breaks(set, any(blocking, BLOCKING_STI_MOV_SS), R_activity_blocking);
-        breaks(set,
-               any(v->entry_intr_info, INTR_VALID) && !event_wakes(v->entry_intr_info, state),
+        breaks(set, any(v->entry_intr_info, INTR_VALID) && !event_wakes(v->entry_intr_info, state),
                R_activity_event);
     }
     if (UNLIKELY(blocking != 0)) {
@@ -110,8 +107,7 @@ static void link_pointer(const struct vmcs_image *v, const struct check_env *env
     breaks(set, link == env->current_vmptr, R_link_current);
     if (!env->link_valid)
         return;
-    breaks(set, (env->link_header & ~VMCS_SHADOW_INDICATOR) != env->cpu->revision,
-           R_link_revision);
+    breaks(set, (env->link_header & ~VMCS_SHADOW_INDICATOR) != env->cpu->revision, R_link_revision);
     breaks(set, any(env->link_header, VMCS_SHADOW_INDICATOR) != shadowing, R_link_shadow);
 }
 
@@ -123,8 +119,7 @@ static bool uses_pae_paging(const struct vmcs_image *v)
 
 /* With EPT the four fields are judged; without, the four entries at CR3.
  * SDM 3C 27.3.1.6 "Checks on Guest Page-Directory-Pointer-Table Entries" */
-static void pdptes(const struct vmcs_image *v, const struct check_env *env,
-                   struct rule_set *set)
+static void pdptes(const struct vmcs_image *v, const struct check_env *env, struct rule_set *set)
 {
     u64 no = env->cpu->phys_reserved;
 
@@ -133,7 +128,8 @@ static void pdptes(const struct vmcs_image *v, const struct check_env *env,
     if (any(vmcs12_cpu2(v), CPU2_ENABLE_EPT))
         breaks(set,
                pdpte_reserved_set(v->guest_pdptr0, no) || pdpte_reserved_set(v->guest_pdptr1, no) ||
-                   pdpte_reserved_set(v->guest_pdptr2, no) || pdpte_reserved_set(v->guest_pdptr3, no),
+                   pdpte_reserved_set(v->guest_pdptr2, no) ||
+                   pdpte_reserved_set(v->guest_pdptr3, no),
                R_pdpte_reserved);
     else if (env->pdpte_valid)
         breaks(set,
@@ -150,8 +146,7 @@ u32 check_needs(const struct vmcs_image *v, const struct check_cpu *cpu)
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) && !any(v->virtual_apic_addr, bad_page) &&
         !any(cpu2, CPU2_VIRTUAL_INTR_DELIVERY | CPU2_VIRTUALIZE_APIC_ACCESSES))
         needs |= NEED_VTPR;
-    if (uses_pae_paging(v) && !any(cpu2, CPU2_ENABLE_EPT) &&
-        !any(v->guest_cr3, cpu->phys_reserved))
+    if (uses_pae_paging(v) && !any(cpu2, CPU2_ENABLE_EPT) && !any(v->guest_cr3, cpu->phys_reserved))
         needs |= NEED_PDPTES;
     if (!any(v->vmcs_link_pointer, bad_page))
         needs |= NEED_LINK;

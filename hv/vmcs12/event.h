@@ -1,4 +1,5 @@
-/* Which exceptions of L2 are exits to L1. What is true of any guest's events is hv/arch/event.h's. */
+/* Which exceptions of L2 are exits to L1. What is true of any guest's events is
+ * hv/arch/event.h's. */
 #ifndef HV_VMCS12_EVENT_H
 #define HV_VMCS12_EVENT_H
 

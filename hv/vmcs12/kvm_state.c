@@ -4,11 +4,13 @@
  */
 #include "hv/vmcs12/kvm_state.h"
 
+/* clang-format off */
 enum {
     AT_FLAGS = 0, AT_FORMAT = 2, AT_SIZE = 4, AT_VMXON = 8, AT_VMCS12 = 16, AT_SMM_FLAGS = 24,
     AT_VMX_FLAGS = 28, AT_DEADLINE = 32,
     TAIL_MAGIC = 0, TAIL_VERSION = 4, TAIL_ZERO = 6, TAIL_LENGTH = 8,
 };
+/* clang-format on */
 
 /* Little-endian, as the machine is. */
 static u64 get(const u8 *p, unsigned bytes)
@@ -46,12 +48,17 @@ static const char *header_wrong(const struct kvm_state *s, bool has_vmcs12)
     if (s->smm_flags != 0 && any(s->flags, KVM_GUEST_MODE | KVM_RUN_PENDING))
         return "guest mode both inside and outside SMM";
     if (s->vmxon_pa == KVM_NO_ADDRESS)
-        return s->vmcs12_pa != KVM_NO_ADDRESS || s->flags != 0 ? "a VMCS or flags outside VMX operation" : NULL;
+        return s->vmcs12_pa != KVM_NO_ADDRESS || s->flags != 0
+                   ? "a VMCS or flags outside VMX operation"
+                   : NULL;
     if (!page_address(s->vmxon_pa))
         return "the VMXON address is no page address";
     if (!has_vmcs12)
-        return s->vmcs12_pa != KVM_NO_ADDRESS || any(s->flags, KVM_GUEST_MODE) ? "the vmcs12 page is missing" : NULL;
-    if (s->vmcs12_pa != KVM_NO_ADDRESS && (!page_address(s->vmcs12_pa) || s->vmcs12_pa == s->vmxon_pa))
+        return s->vmcs12_pa != KVM_NO_ADDRESS || any(s->flags, KVM_GUEST_MODE)
+                   ? "the vmcs12 page is missing"
+                   : NULL;
+    if (s->vmcs12_pa != KVM_NO_ADDRESS &&
+        (!page_address(s->vmcs12_pa) || s->vmcs12_pa == s->vmxon_pa))
         return "the vmcs12 address is no page address of its own";
     return NULL;
 }
@@ -79,8 +86,9 @@ static const char *parse_tail(const u8 *tail, size_t length, struct kvm_state *s
 /* The shadow page matters, and then must be there, while L2 runs with VMCS shadowing. */
 static bool wants_shadow(const struct kvm_state *s)
 {
-    return any(s->flags, KVM_GUEST_MODE) && any(s->vmcs12.cpu1_ctl, CPU1_SECONDARY)
-        && any(s->vmcs12.cpu2_ctl, CPU2_VMCS_SHADOWING) && s->vmcs12.vmcs_link_pointer != KVM_NO_ADDRESS;
+    return any(s->flags, KVM_GUEST_MODE) && any(s->vmcs12.cpu1_ctl, CPU1_SECONDARY) &&
+           any(s->vmcs12.cpu2_ctl, CPU2_VMCS_SHADOWING) &&
+           s->vmcs12.vmcs_link_pointer != KVM_NO_ADDRESS;
 }
 
 static const char *parse_pages(const u8 *blob, struct kvm_state *s)
@@ -88,7 +96,8 @@ static const char *parse_pages(const u8 *blob, struct kvm_state *s)
     if (!s->has_vmcs12)
         return NULL;
     const u8 *page = blob + KVM_STATE_HEADER;
-    if ((get(page, 4) & ~(u64)VMCS_SHADOW_INDICATOR) != REVISION_KVM) /* a shadow VMCS may be current */
+    /* a shadow VMCS may be current */
+    if ((get(page, 4) & ~(u64)VMCS_SHADOW_INDICATOR) != REVISION_KVM)
         return "the vmcs12 has another revision than KVM's";
     layout_decode(LAYOUT_KVM, page, &s->vmcs12);
     if (!s->has_shadow12)
@@ -109,8 +118,8 @@ const char *kvm_state_parse(const u8 *blob, size_t length, struct kvm_state *s)
     if (get(blob + AT_FORMAT, 2) != 0)
         return "the format is not VMX";
     u64 size = get(blob + AT_SIZE, 4);
-    if (size < KVM_STATE_HEADER || (size - KVM_STATE_HEADER) % KVM_STATE_PAGE != 0
-        || size > KVM_STATE_HEADER + 2 * KVM_STATE_PAGE)
+    if (size < KVM_STATE_HEADER || (size - KVM_STATE_HEADER) % KVM_STATE_PAGE != 0 ||
+        size > KVM_STATE_HEADER + 2 * KVM_STATE_PAGE)
         return "the size is not that of a header and up to two pages";
     if (size > length)
         return "cut short in a page";

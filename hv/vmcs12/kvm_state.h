@@ -19,9 +19,11 @@
 #define KVM_TAIL_VERSION 1u
 #define KVM_NO_ADDRESS   (~0ull)
 
+/* clang-format off */
 enum kvm_state_flags {
     KVM_GUEST_MODE = 1, KVM_RUN_PENDING = 2, KVM_EVMCS = 4, KVM_MTF_PENDING = 8,
 };
+/* clang-format on */
 enum kvm_smm_flags { KVM_SMM_GUEST_MODE = 1, KVM_SMM_VMXON = 2 };
 enum kvm_vmx_flags { KVM_DEADLINE_VALID = 1 };
 

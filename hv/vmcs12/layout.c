@@ -11,11 +11,14 @@
  * one number per (revision, offsets). It is asserted, so a field that moves, or goes, without
  * a new revision does not compile. ADDED() places count for nothing here: adding is free.
  * When one of these fails, do not correct the number: the change needs a new revision. */
-#define MIX(what, where)                                                                         \
-    (((u64)(what) * 0x9e3779b97f4a7c15ull ^ ((u64)(where) + 1) * 0xc2b2ae3d27d4eb4full) * 0x165667b19e3779f9ull >> 5)
-#define MIX_PLACE(name, at)              ((at) == LAYOUT_NONE ? 0 : MIX(ENC_##name, at))
-#define MIX_COMPUTED(enc)                MIX(enc, COMPUTED_OFFSET(enc))
-#define MIX_HEADER(revision, size, launch) (MIX(0x10000, revision) + MIX(0x10001, size) + MIX(0x10002, launch))
+#define MIX(what, where)                                                                \
+    (((u64)(what)*0x9e3779b97f4a7c15ull ^ ((u64)(where) + 1) * 0xc2b2ae3d27d4eb4full) * \
+         0x165667b19e3779f9ull >>                                                       \
+     5)
+#define MIX_PLACE(name, at) ((at) == LAYOUT_NONE ? 0 : MIX(ENC_##name, at))
+#define MIX_COMPUTED(enc)   MIX(enc, COMPUTED_OFFSET(enc))
+#define MIX_HEADER(revision, size, launch) \
+    (MIX(0x10000, revision) + MIX(0x10001, size) + MIX(0x10002, launch))
 
 #define LAUNCH_BROADWELL offsetof(struct vmcs_image, launch_state)
 #define LAUNCH_KVM       0x008
@@ -26,27 +29,29 @@
 
 enum frozen {
     BROADWELL_IS_FROZEN = MIX_HEADER(REVISION_BROADWELL, VMCS12_SIZE, LAUNCH_BROADWELL)
-#define ADDED(offset) LAYOUT_NONE
+#define ADDED(offset)                     LAYOUT_NONE
 #define LAYOUT(name, broadwell, ext, kvm) +MIX_PLACE(name, broadwell)
 #include "hv/vmcs12/layouts.def"
-        == 0x8139f0603b9da520,
+                          == 0x8139f0603b9da520,
     EXTENDED_IS_FROZEN = MIX_HEADER(REVISION_EXTENDED, SIZE_EXTENDED, LAUNCH_BROADWELL)
-#define ADDED(offset) LAYOUT_NONE
+#define ADDED(offset)                     LAYOUT_NONE
 #define LAYOUT(name, broadwell, ext, kvm) +MIX_PLACE(name, IMAGE_OFFSET(broadwell, ext))
 #include "hv/vmcs12/layouts.def"
-        == 0x4b4a3cec7b7d5570,
+                         == 0x4b4a3cec7b7d5570,
     KVM_IS_FROZEN = MIX_HEADER(REVISION_KVM, SIZE_KVM, LAUNCH_KVM)
-#define ADDED(offset) LAYOUT_NONE
+#define ADDED(offset)                     LAYOUT_NONE
 #define LAYOUT(name, broadwell, ext, kvm) +MIX_PLACE(name, kvm)
 #include "hv/vmcs12/layouts.def"
-        == 0x3f68d2fc553072fe,
+                    == 0x3f68d2fc553072fe,
     /* the formula: one slot in each quarter of each block pins all of its terms */
-    COMPUTED_IS_FROZEN = MIX_HEADER(REVISION_COMPUTED, SIZE_COMPUTED, LAUNCH_COMPUTED) + MIX_COMPUTED(0x0000)
-        + MIX_COMPUTED(0x0402) + MIX_COMPUTED(0x0804) + MIX_COMPUTED(0x0c3e) + MIX_COMPUTED(0x4000)
-        + MIX_COMPUTED(0x4402) + MIX_COMPUTED(0x4804) + MIX_COMPUTED(0x4c3e) + MIX_COMPUTED(0x6000)
-        + MIX_COMPUTED(0x6402) + MIX_COMPUTED(0x6804) + MIX_COMPUTED(0x6c3e) + MIX_COMPUTED(0x2000)
-        + MIX_COMPUTED(0x2402) + MIX_COMPUTED(0x2804) + MIX_COMPUTED(0x2c7e)
-        == 0x4132c6903256f6f2,
+    COMPUTED_IS_FROZEN = MIX_HEADER(REVISION_COMPUTED, SIZE_COMPUTED, LAUNCH_COMPUTED) +
+                             MIX_COMPUTED(0x0000) + MIX_COMPUTED(0x0402) + MIX_COMPUTED(0x0804) +
+                             MIX_COMPUTED(0x0c3e) + MIX_COMPUTED(0x4000) + MIX_COMPUTED(0x4402) +
+                             MIX_COMPUTED(0x4804) + MIX_COMPUTED(0x4c3e) + MIX_COMPUTED(0x6000) +
+                             MIX_COMPUTED(0x6402) + MIX_COMPUTED(0x6804) + MIX_COMPUTED(0x6c3e) +
+                             MIX_COMPUTED(0x2000) + MIX_COMPUTED(0x2402) + MIX_COMPUTED(0x2804) +
+                             MIX_COMPUTED(0x2c7e) ==
+                         0x4132c6903256f6f2,
 };
 _Static_assert(BROADWELL_IS_FROZEN, "revision 0x12: a field moved or went without a new revision");
 _Static_assert(EXTENDED_IS_FROZEN, "extended: a field moved or went without a new revision");
@@ -62,26 +67,30 @@ _Static_assert(COMPUTED_IS_FROZEN, "computed: the formula changed without a new 
 #define BYTES_W64 8
 #define BYTES_WNW 8
 #define BYTES_WAR 2
+/* clang-format off */
 #define OWN_2(at) case (at): case (at) + 1:
-#define OWN_4(at) OWN_2(at) OWN_2((at) + 2)
-#define OWN_8(at) OWN_4(at) OWN_4((at) + 4)
-#define OWN_W16(at) OWN_2(at)
-#define OWN_W32(at) OWN_4(at)
-#define OWN_W64(at) OWN_8(at)
-#define OWN_WNW(at) OWN_8(at)
+/* clang-format on */
+#define OWN_4(at)          OWN_2(at) OWN_2((at) + 2)
+#define OWN_8(at)          OWN_4(at) OWN_4((at) + 4)
+#define OWN_W16(at)        OWN_2(at)
+#define OWN_W32(at)        OWN_4(at)
+#define OWN_W64(at)        OWN_8(at)
+#define OWN_WNW(at)        OWN_8(at)
 #define OWN_HEADER(launch) OWN_8(0) OWN_4((u32)(launch))
 /* Where silicon keeps what no VMREAD reaches (caching pointer, dirty bits, core, pending debug
  * exceptions, RFLAGS, parent pointer): no field of ours may be added there. */
-#define OWN_HIDDEN         OWN_8(0x008) OWN_4(0x010) OWN_2(0x014) OWN_8(0x0e0) OWN_8(0x0e8) OWN_8(0x188)
+#define OWN_HIDDEN OWN_8(0x008) OWN_4(0x010) OWN_2(0x014) OWN_8(0x0e0) OWN_8(0x0e8) OWN_8(0x188)
 
 enum field_bytes {
 #define FIELD(enc, width, area, name, gate, to02, to12) BYTES_##name = BYTES_##width,
 #include "hv/vmcs12/fields.def"
 #undef BYTES_WAR
-#define BYTES_WAR 4 /* KVM and the computed layout keep access rights as VMREAD gives them */
+/* KVM and the computed layout keep access rights as VMREAD gives them */
+#define BYTES_WAR                                       4
 #define FIELD(enc, width, area, name, gate, to02, to12) KVM_BYTES_##name = BYTES_##width,
 #include "hv/vmcs12/fields.def"
 };
+/* clang-format off */
 enum place_or_beyond {
 #define LAYOUT(name, broadwell, ext, kvm)                                                        \
     AT_BROADWELL_##name = (broadwell) == LAYOUT_NONE ? 0x10000 + ENC_##name * 8 : (broadwell),   \
@@ -89,12 +98,14 @@ enum place_or_beyond {
     AT_KVM_##name       = (kvm) == LAYOUT_NONE ? 0x10000 + ENC_##name * 8 : (kvm),
 #include "hv/vmcs12/layouts.def"
 };
+/* clang-format on */
 
 #define OWN_WAR(at) OWN_2(at)
 __attribute__((unused)) static bool overlap_extended(u32 byte)
 {
     switch (byte) {
-    OWN_HEADER(LAUNCH_BROADWELL) OWN_HIDDEN
+        OWN_HEADER(LAUNCH_BROADWELL)
+        OWN_HIDDEN
 #define FIELD(enc, width, area, name, gate, to02, to12) OWN_##width(AT_EXTENDED_##name)
 #include "hv/vmcs12/fields.def"
         return true;
@@ -107,7 +118,7 @@ __attribute__((unused)) static bool overlap_extended(u32 byte)
 __attribute__((unused)) static bool overlap_kvm(u32 byte)
 {
     switch (byte) {
-    OWN_HEADER(LAUNCH_KVM)
+        OWN_HEADER(LAUNCH_KVM)
 #define FIELD(enc, width, area, name, gate, to02, to12) OWN_##width(AT_KVM_##name)
 #include "hv/vmcs12/fields.def"
         return true;
@@ -118,7 +129,7 @@ __attribute__((unused)) static bool overlap_kvm(u32 byte)
 __attribute__((unused)) static bool overlap_computed(u32 byte)
 {
     switch (byte) {
-    OWN_HEADER(LAUNCH_COMPUTED)
+        OWN_HEADER(LAUNCH_COMPUTED)
 #define FIELD(enc, width, area, name, gate, to02, to12) OWN_##width(COMPUTED_OFFSET(enc))
 #include "hv/vmcs12/fields.def"
         return true;
@@ -130,16 +141,21 @@ __attribute__((unused)) static bool overlap_computed(u32 byte)
 /* Revision 0x12 ends at 0x400, where the extension area begins; a field is in one of the two. */
 #define LAYOUT(name, broadwell, ext, kvm)                                                        \
     _Static_assert(((broadwell) == LAYOUT_NONE) != ((ext) == LAYOUT_NONE), #name ": one place"); \
-    _Static_assert((broadwell) == LAYOUT_NONE || (broadwell) + BYTES_##name <= VMCS12_SIZE, #name ": beyond 0x400"); \
-    _Static_assert((ext) == LAYOUT_NONE || ((ext) >= VMCS12_SIZE && (ext) + BYTES_##name <= SIZE_EXTENDED),          \
+    _Static_assert((broadwell) == LAYOUT_NONE || (broadwell) + BYTES_##name <= VMCS12_SIZE,      \
+                   #name ": beyond 0x400");                                                      \
+    _Static_assert((ext) == LAYOUT_NONE ||                                                       \
+                       ((ext) >= VMCS12_SIZE && (ext) + BYTES_##name <= SIZE_EXTENDED),          \
                    #name ": outside the extension area");                                        \
-    _Static_assert((kvm) == LAYOUT_NONE || (kvm) + KVM_BYTES_##name <= 998, #name ": beyond KVM's struct");
+    _Static_assert((kvm) == LAYOUT_NONE || (kvm) + KVM_BYTES_##name <= 998,                      \
+                   #name ": beyond KVM's struct");
 #include "hv/vmcs12/layouts.def"
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    _Static_assert(((enc) >> 1 & 0x1ff) < (((enc) >> 13 & 3) == 1 ? 64 : 32), #name ": no slot in the computed layout");
+#define FIELD(enc, width, area, name, gate, to02, to12)                       \
+    _Static_assert(((enc) >> 1 & 0x1ff) < (((enc) >> 13 & 3) == 1 ? 64 : 32), \
+                   #name ": no slot in the computed layout");
 #include "hv/vmcs12/fields.def"
 
 /* ---- the tables --------------------------------------------------------------------------*/
+/* clang-format off */
 static const u16 offsets[LAYOUT_COUNT][F_COUNT] = {
     [LAYOUT_BROADWELL] = {
 #define LAYOUT(name, broadwell, ext, kvm) [F_##name] = (broadwell),
@@ -167,6 +183,7 @@ static const struct layout_info infos[LAYOUT_COUNT] = {
     [LAYOUT_KVM]       = {"kvm", REVISION_KVM, SIZE_KVM, LAUNCH_KVM},
     [LAYOUT_COMPUTED]  = {"computed", REVISION_COMPUTED, SIZE_COMPUTED, LAUNCH_COMPUTED},
 };
+/* clang-format on */
 
 const struct layout_info *layout_info(enum vmcs_layout l)
 {

@@ -28,10 +28,12 @@ enum vmcs_layout {
  * offset. The type picks a quarter of the block, the index a slot in the quarter, so there is
  * room for 32 fields of a kind (64 of a 64-bit kind). Bytes 0-0xff are the header.
  */
-#define COMPUTED_BLOCK(enc)  (((enc) >> 13 & 3) == 0 ? 0u : ((enc) >> 13 & 3) == 2 ? 1u : ((enc) >> 13 & 3) == 3 ? 2u : 3u)
-#define COMPUTED_SLOT(enc)   (COMPUTED_BLOCK(enc) == 3 ? 3u : COMPUTED_BLOCK(enc) + 1u)
-#define COMPUTED_OFFSET(enc)                                                                     \
-    (((0x100u + 0x40u * ((enc) >> 10 & 3)) << COMPUTED_BLOCK(enc)) + (((enc) >> 1 & 0x1ffu) << COMPUTED_SLOT(enc)))
+#define COMPUTED_BLOCK(enc) \
+    (((enc) >> 13 & 3) == 0 ? 0u : ((enc) >> 13 & 3) == 2 ? 1u : ((enc) >> 13 & 3) == 3 ? 2u : 3u)
+#define COMPUTED_SLOT(enc) (COMPUTED_BLOCK(enc) == 3 ? 3u : COMPUTED_BLOCK(enc) + 1u)
+#define COMPUTED_OFFSET(enc)                                         \
+    (((0x100u + 0x40u * ((enc) >> 10 & 3)) << COMPUTED_BLOCK(enc)) + \
+     (((enc) >> 1 & 0x1ffu) << COMPUTED_SLOT(enc)))
 
 struct layout_info {
     char name[12];
@@ -58,8 +60,9 @@ void layout_set(enum vmcs_layout l, u8 *page, enum vmcs_field f, u64 value);
  * bit; the rest of the image is zero and its revision VMCS12_REVISION. */
 void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v);
 
-/* Image to page: writes the whole page, unowned bytes zero. Returns F_COUNT, or the first field
- * with a value in use (not 0) for which the layout has no place; the page is then not to be used. */
+/* Image to page: writes the whole page, unowned bytes zero. Returns F_COUNT, or the
+ * first field with a value in use (not 0) for which the layout has no place; the page is
+ * then not to be used. */
 enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8 *page) MUST_CHECK;
 
 /* The first field in use that these capabilities do not show, or control word with a bit that

@@ -16,29 +16,31 @@ enum {
 #include "hv/vmcs12/merge.def"
     MERGED_COUNT
 };
-#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
+#define FIELD(enc, width, area, name, gate, to02, to12) \
     +(TO02_##to02 == TO02_MERGE || TO02_##to02 == TO02_TRANSLATE)
 enum {
     ROWS_TO_MERGE = 0
 #include "hv/vmcs12/fields.def"
 };
 _Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row");
+/* clang-format off */
 #define MERGED(name, value)                                                                        \
     _Static_assert((int)TO02_OF_##name == (int)TO02_MERGE ||                                       \
                        (int)TO02_OF_##name == (int)TO02_TRANSLATE, #name " is not merged");
+/* clang-format on */
 #include "hv/vmcs12/merge.def"
 
 /* What merge itself relies on: the values that it computes must be loaded, L2's own must be
  * saved, and L0 is 64-bit. */
 #define ENTRY_OURS (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
-#define EXIT_OURS                                                                                  \
-    (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_PAT | EXIT_LOAD_PAT |        \
+#define EXIT_OURS                                                                           \
+    (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
      EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 
 /* vmcs12's own secondary controls that vmcs02 must not have: L0 answers L2's VMREAD and VMWRITE
  * from L1's shadow VMCS, keeps L1's page-modification log and delivers its #VE, which the CPU
  * would raise for EPT02's own gaps. VPID is L0's choice. */
-#define CPU2_NOT_TAKEN                                                                             \
+#define CPU2_NOT_TAKEN \
     (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_EPT_VIOLATION_VE)
 
 #define TPR_THRESHOLD_MAX 15u
@@ -106,8 +108,9 @@ static struct words control_words(const struct merge_env *env)
     return w;
 }
 
-/* Where no memory is behind the virtual-APIC page, whatever is written to it must be gone: with the
- * highest threshold each write of a TPR below it exits, to L0. SDM 3C 30.1.2 "TPR Virtualization" */
+/* Where no memory is behind the virtual-APIC page, whatever is written to it must be
+ * gone: with the highest threshold each write of a TPR below it exits, to L0. SDM 3C
+ * 30.1.2 "TPR Virtualization" */
 static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
 {
     if (!any(cpu1, CPU1_USE_TPR_SHADOW))
@@ -132,9 +135,9 @@ static u64 kept_efer(const struct merge_env *env)
     return pick(changed, mode, env->l1.efer);
 }
 
-/* While STI, MOV SS or HLT holds a trap back, VM entry wants BS to follow TF and BTF. L1's field agrees with the BTF of
- * VMCS12, which is not what L2 runs with when the entry leaves IA32_DEBUGCTL alone. CAVEAT(pending-bs-btf-left)
- * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+/* While STI, MOV SS or HLT holds a trap back, VM entry wants BS to follow TF and BTF. L1's field
+ * agrees with the BTF of VMCS12, which is not what L2 runs with when the entry leaves IA32_DEBUGCTL
+ * alone. CAVEAT(pending-bs-btf-left) SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static u64 pending_debug(const struct merge_env *env)
 {
     const struct vmcs_image *v12 = env->v12;
@@ -158,14 +161,14 @@ void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02)
     const struct vmcs_image *v12 = env->v12, *base = env->base;
     struct words w = control_words(env);
 
-#define PUT_COPY(area, name)      v02->name = v12->name;
-#define PUT_HOSTOWN(area, name)   v02->name = base->name;
-#define PUT_NEVER(area, name)     PUT_NEVER_##area(name)
-#define PUT_NEVER_CTL(name)       v02->name = base->name;
-#define PUT_NEVER_GUEST(name)     v02->name = base->name;
-#define PUT_NEVER_RO(name)        /* exit information: the processor's to write */
-#define PUT_MERGE(area, name)     /* below */
-#define PUT_TRANSLATE(area, name) /* below */
+#define PUT_COPY(area, name)                            v02->name = v12->name;
+#define PUT_HOSTOWN(area, name)                         v02->name = base->name;
+#define PUT_NEVER(area, name)                           PUT_NEVER_##area(name)
+#define PUT_NEVER_CTL(name)                             v02->name = base->name;
+#define PUT_NEVER_GUEST(name)                           v02->name = base->name;
+#define PUT_NEVER_RO(name)                              /* exit information: the processor's */
+#define PUT_MERGE(area, name)                           /* below */
+#define PUT_TRANSLATE(area, name)                       /* below */
 #define FIELD(enc, width, area, name, gate, to02, to12) PUT_##to02(area, name)
 #include "hv/vmcs12/fields.def"
 

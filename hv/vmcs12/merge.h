@@ -18,8 +18,8 @@
  * CR0 rules that L1 chose. Never put EXIT_ACK_INTR_ON_EXIT here: it is vmcs12's. */
 struct merge_l0 {
     u32 cpu1, cpu2, exit, entry; /* controls that must be on */
-    u64 cr4_mask;                /* bits of CR4 that L0 owns, all clear in L2's: the rules see to that */
-    u16 vpid02;                  /* 0: no VPID */
+    u64 cr4_mask; /* bits of CR4 that L0 owns, all clear in L2's: the rules see to that */
+    u16 vpid02;   /* 0: no VPID */
 };
 
 /* L1's registers at its VMLAUNCH or VMRESUME, for what VM entry leaves alone.
@@ -36,7 +36,8 @@ struct merge_l1 {
 struct merge_addr {
     hpa_t io_bitmap_a, io_bitmap_b, msr_bitmap;
     hpa_t virtual_apic, apic_access, posted_intr_desc;
-    bool virtual_apic_nowhere; /* no memory of L1's is there: `virtual_apic` is a page of L0's, all ones */
+    /* no memory of L1's is there: `virtual_apic` is a page of L0's, all ones */
+    bool virtual_apic_nowhere;
     u64 ept_pointer; /* a whole EPTP, with its memory type, walk length and A/D bits */
 };
 

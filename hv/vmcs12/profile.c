@@ -10,18 +10,18 @@
 /* The MSRs that the three Broadwells share. The i7-5600U's are all measured; for the two Xeons
  * CR0/CR4 fixed bits, VMCS_ENUM and VMFUNC were not found and are the i7's: one core design,
  * the same CR4 features, and no Xeon-only field with an index above 21. */
-#define BROADWELL_COMMON                                                                         \
-    .basic = 0x00da040000000012, .cpu1 = 0xfff9fffe0401e172, .exit = 0x007fffff00036dff,         \
-    .entry = 0x0000ffff000011ff, .misc = 0x300481e5, .cr0_fixed0 = 0x80000021,                   \
-    .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3767ff, .vmcs_enum = 0x2a,   \
-    .ept_vpid = 0x00000f0106334141, .true_cpu1 = 0xfff9fffe04006172,                             \
+#define BROADWELL_COMMON                                                                       \
+    .basic = 0x00da040000000012, .cpu1 = 0xfff9fffe0401e172, .exit = 0x007fffff00036dff,       \
+    .entry = 0x0000ffff000011ff, .misc = 0x300481e5, .cr0_fixed0 = 0x80000021,                 \
+    .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3767ff, .vmcs_enum = 0x2a, \
+    .ept_vpid = 0x00000f0106334141, .true_cpu1 = 0xfff9fffe04006172,                           \
     .true_exit = 0x007fffff00036dfb, .true_entry = 0x0000ffff000011fb, .vmfunc = 1
 
 static const struct vmx_caps profiles[] = {
-    [PROFILE_BROADWELL] = {BROADWELL_COMMON, .pin = 0x0000007f00000016, .true_pin = 0x0000007f00000016,
-                           .cpu2 = 0x00057cff00000000},
-    [PROFILE_E5_2683_V4] = {BROADWELL_COMMON, .pin = 0x000000ff00000016, .true_pin = 0x000000ff00000016,
-                            .cpu2 = 0x00077fff00000000},
+    [PROFILE_BROADWELL] = {BROADWELL_COMMON, .pin = 0x0000007f00000016,
+                           .true_pin = 0x0000007f00000016, .cpu2 = 0x00057cff00000000},
+    [PROFILE_E5_2683_V4] = {BROADWELL_COMMON, .pin = 0x000000ff00000016,
+                            .true_pin = 0x000000ff00000016, .cpu2 = 0x00077fff00000000},
     [PROFILE_D_1540] = {BROADWELL_COMMON, .pin = 0x000000ff00000016, .true_pin = 0x000000ff00000016,
                         .cpu2 = 0x00077fff00000000},
 };
@@ -46,8 +46,9 @@ const struct vmx_caps *profile_caps(enum vmx_profile p)
     return p < PROFILE_HOST ? &profiles[p] : NULL;
 }
 
-#define MISC_ACTIVITIES (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
-#define MISC_CR3_COUNT  (0x1ffull << 16)
+#define MISC_ACTIVITIES \
+    (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
+#define MISC_CR3_COUNT (0x1ffull << 16)
 
 /* Controls whose fields live only in the extension area are not here, whatever the hardware has:
  * L1's page has no bytes for them. */
@@ -56,7 +57,8 @@ struct vmx_implemented profile_everything(void)
     return (struct vmx_implemented){
         .pin = 0xffu,
         .cpu1 = ~(u32)CPU1_TERTIARY,
-        .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING, /* from bit 19 on: fields only in the extension area */
+        /* from bit 19 on: fields only in the extension area */
+        .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING,
         .exit = 0x007fffffu,
         .entry = 0x0000ffffu,
         .misc = MISC_ACTIVITIES | MISC_CR3_COUNT | VMX_MISC_ZERO_LEN_INJECT,
@@ -118,8 +120,8 @@ static u64 narrow_misc(u64 profile, u64 hw, u64 impl)
     u64 from_both = MISC_ACTIVITIES | VMX_MISC_PT_IN_VMX | VMX_MISC_ZERO_LEN_INJECT;
     u64 from_hw = 0x1f;
     u64 from_profile = ~(from_both | from_hw | MISC_CR3_COUNT | VMX_MISC_SAVES_LMA);
-    return (profile & from_profile) | (hw & from_hw) | (profile & hw & impl & from_both)
-         | (profile & hw & VMX_MISC_SAVES_LMA) | smaller(profile & impl, hw, MISC_CR3_COUNT);
+    return (profile & from_profile) | (hw & from_hw) | (profile & hw & impl & from_both) |
+           (profile & hw & VMX_MISC_SAVES_LMA) | smaller(profile & impl, hw, MISC_CR3_COUNT);
 }
 
 /* INS/OUTS information and error codes with any vector are the hardware's doing; the rest of
@@ -128,8 +130,8 @@ static u64 narrow_basic(u64 profile, u64 hw)
 {
     u64 from_both = VMX_BASIC_INS_OUTS | VMX_BASIC_ANY_ERRCODE;
     u64 from_layout = (0x1fffull << 32) | 0x7fffffffull;
-    return (profile & ~(from_both | from_layout)) | (profile & hw & from_both)
-         | (u64)VMCS12_SIZE << 32 | VMCS12_REVISION;
+    return (profile & ~(from_both | from_layout)) | (profile & hw & from_both) |
+           (u64)VMCS12_SIZE << 32 | VMCS12_REVISION;
 }
 
 /* IA32_VMX_VMCS_ENUM[9:1]: the highest index of any encoding that exists.

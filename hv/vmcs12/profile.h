@@ -32,7 +32,7 @@ struct vmx_implemented {
     u64 misc;     /* activity states, CR3-target count, PT, zero-length injection */
     u64 ept_vpid; /* IA32_VMX_EPT_VPID_CAP */
     u64 vmfunc;
-    u64 cr4;      /* bits that may be 1 in CR4, VMXE at least */
+    u64 cr4; /* bits that may be 1 in CR4, VMXE at least */
 };
 
 /* Everything that VMCS revision 0x12 has fields for. */
@@ -46,6 +46,7 @@ struct vcaps_refusal {
 /* The capabilities to show L1. Not intersected: revision and region size (the layout's), the
  * preemption-timer rate (the hardware's). On refusal *shown is not to be used. */
 struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
-                                  const struct vmx_implemented *impl, struct vmx_caps *shown) MUST_CHECK;
+                                  const struct vmx_implemented *impl,
+                                  struct vmx_caps *shown) MUST_CHECK;
 
 #endif

@@ -206,7 +206,8 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_MWAIT:
         return l1_if(cpu1(e, CPU1_MWAIT_EXITING));
     case EXIT_REASON_MONITOR_TRAP_FLAG:
-        return ROUTE_L1; /* also without the control, when L1 injected a pending MTF exit (type 7) */
+        /* also without the control, when L1 injected a pending MTF exit (type 7) */
+        return ROUTE_L1;
     case EXIT_REASON_MONITOR:
         return l1_if(cpu1(e, CPU1_MONITOR_EXITING));
     case EXIT_REASON_PAUSE:

@@ -30,7 +30,7 @@ static const struct rule_texts {
 #include "hv/vmcs12/rules.def"
 };
 
-#define SECTION(name, number, title)                                                           \
+#define SECTION(name, number, title) \
     char name##_number[sizeof(number)], name##_title[sizeof(title)];
 #define RULE(id, stage, section, text)
 static const struct section_texts {
@@ -41,6 +41,7 @@ static const struct section_texts {
 #include "hv/vmcs12/rules.def"
 };
 
+/* clang-format off */
 static const struct {
     u16 name, text;
     u8 stage, section;
@@ -61,6 +62,7 @@ static const struct {
 #define RULE(id, stage, section, text)
 #include "hv/vmcs12/rules.def"
 };
+/* clang-format on */
 
 const char *rule_name(enum rule_id rule)
 {

@@ -23,7 +23,7 @@ enum {
 #include "hv/vmcs12/fields.def"
 };
 _Static_assert((int)SYNTHED_COUNT == (int)ROWS_TO_SYNTH, "sync.def misses a row");
-#define SYNTHED(name, value)                                                                       \
+#define SYNTHED(name, value) \
     _Static_assert((int)TO12_OF_##name == (int)TO12_SYNTH, #name " is not synthesised");
 #include "hv/vmcs12/sync.def"
 
@@ -46,19 +46,18 @@ static u32 entry_ctl_after(const struct sync_env *env, const struct vmcs_image *
 /* Saved while EPT12 is on and L2 uses PAE paging; undefined otherwise, so left alone. */
 static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *v02)
 {
-    return any(vmcs12_cpu2(v12), CPU2_ENABLE_EPT) &&
-           any(v02->guest_cr0, CR0_PG) && any(v02->guest_cr4, CR4_PAE) &&
-           !any(v02->guest_efer, EFER_LMA);
+    return any(vmcs12_cpu2(v12), CPU2_ENABLE_EPT) && any(v02->guest_cr0, CR0_PG) &&
+           any(v02->guest_cr4, CR4_PAE) && !any(v02->guest_efer, EFER_LMA);
 }
 
 /* Of the fields that rules read most are what they were already. */
-#define PUT(name, value)                                                                           \
-    do {                                                                                           \
-        vmcs_type_##name to = (vmcs_type_##name)(value);                                           \
-        if (!check_readers[F_##name] || UNLIKELY(v12->name != to)) {                    \
-            changed |= check_changed(F_##name, v12->name, to);                                     \
-            v12->name = to;                                                                        \
-        }                                                                                          \
+#define PUT(name, value)                                             \
+    do {                                                             \
+        vmcs_type_##name to = (vmcs_type_##name)(value);             \
+        if (!check_readers[F_##name] || UNLIKELY(v12->name != to)) { \
+            changed |= check_changed(F_##name, v12->name, to);       \
+            v12->name = to;                                          \
+        }                                                            \
     } while (0);
 
 u32 sync_exit12(const struct sync_env *env, struct vmcs_image *v12)
@@ -71,9 +70,9 @@ u32 sync_exit12(const struct sync_env *env, struct vmcs_image *v12)
 #define SYNTHED(name, value) PUT(name, value)
 #include "hv/vmcs12/sync.def"
 
-#define GET_SAVE(name)  PUT(name, v02->name)
-#define GET_SYNTH(name) /* above */
-#define GET_KEEP(name)  /* L1's own */
+#define GET_SAVE(name)                                  PUT(name, v02->name)
+#define GET_SYNTH(name)                                 /* above */
+#define GET_KEEP(name)                                  /* L1's own */
 #define FIELD(enc, width, area, name, gate, to02, to12) GET_##to12(name)
 #include "hv/vmcs12/fields.def"
     return changed;
@@ -163,10 +162,10 @@ static u16 data_ar(u16 selector)
 
 static void load_segments(const struct vmcs_image *v12, struct vmcs_image *v01)
 {
-#define DATA_SEGMENT(seg, base)                                                                    \
-    v01->guest_##seg##_selector = v12->host_##seg##_selector;                                      \
-    v01->guest_##seg##_base = (base);                                                              \
-    v01->guest_##seg##_limit = 0xffffffff;                                                         \
+#define DATA_SEGMENT(seg, base)                               \
+    v01->guest_##seg##_selector = v12->host_##seg##_selector; \
+    v01->guest_##seg##_base = (base);                         \
+    v01->guest_##seg##_limit = 0xffffffff;                    \
     v01->guest_##seg##_ar = data_ar(v12->host_##seg##_selector);
 
     DATA_SEGMENT(es, 0)

@@ -10,10 +10,10 @@
 #include "hv/vmcs12/vmcs12.h"
 
 struct sync_env {
-    const struct vmcs_image *v02;  /* its guest area fetched after the exit */
-    const struct vmexit *x;        /* members that the reason does not define are 0 */
-    const struct vmx_caps *vcaps;  /* shown to L1: VMX_MISC[5] */
-    u32 preemption_timer;          /* what is left of it (0 at its own exit) */
+    const struct vmcs_image *v02; /* its guest area fetched after the exit */
+    const struct vmexit *x;       /* members that the reason does not define are 0 */
+    const struct vmx_caps *vcaps; /* shown to L1: VMX_MISC[5] */
+    u32 preemption_timer;         /* what is left of it (0 at its own exit) */
 };
 
 /* A true exit: guest area, exit information, and the entry fields that an exit changes. Returns the
@@ -43,9 +43,9 @@ struct host_env {
      * an entry that failed once it had loaded the guest state; vmcs01 (the same object as the
      * output is fine) after an entry that failed before. */
     const struct vmcs_image *left;
-    bool failed_entry;   /* NMI blocking is then as before the entry: */
-    u32 before;          /* L1's interruptibility at its VMLAUNCH or VMRESUME */
-    u32 reason;     /* exit reason and interruption information: an NMI exit blocks NMIs */
+    bool failed_entry; /* NMI blocking is then as before the entry: */
+    u32 before;        /* L1's interruptibility at its VMLAUNCH or VMRESUME */
+    u32 reason;        /* exit reason and interruption information: an NMI exit blocks NMIs */
     u32 intr_info;
     u64 pdpte[4];   /* used when host_needs_pdptes */
     u32 maxphyaddr; /* of L1's processor */

@@ -10,10 +10,13 @@ struct gate_row {
     u64 mask, or_mask;
     u8 word, or_word;
 };
-#define WORD(w)              ((u8)(offsetof(struct vmx_caps, w) / sizeof(u64)))
+#define WORD(w) ((u8)(offsetof(struct vmx_caps, w) / sizeof(u64)))
+/* clang-format off */
 #define MAY(w, bit)          {.word = WORD(w), .mask = (u64)(bit) << 32}
 #define LOW(w, bit)          {.word = WORD(w), .mask = (bit)}
-#define EITHER(w, b, w2, b2) {.word = WORD(w), .mask = (u64)(b) << 32, .or_word = WORD(w2), .or_mask = (u64)(b2) << 32}
+#define EITHER(w, b, w2, b2) \
+    {.word = WORD(w), .mask = (u64)(b) << 32, .or_word = WORD(w2), .or_mask = (u64)(b2) << 32}
+/* clang-format on */
 
 /* IA32_VMX_PROCBASED_CTLS3 has one bit per control, 1 where it may be set.
  * SDM 3D A.3.4 "Tertiary Processor-Based VM-Execution Controls" */
@@ -23,12 +26,13 @@ struct gate_row {
 #define CPU3_SPEC_CTRL  BIT(7)
 #define CPU3_APIC_TIMER BIT(8)
 
-#define ENTRY_LOAD_FRED         (1u << 23)
-#define EXIT_CLEAR_UINV         (1u << 27)
+#define ENTRY_LOAD_FRED          (1u << 23)
+#define EXIT_CLEAR_UINV          (1u << 27)
 #define CPU2_INSTRUCTION_TIMEOUT (1u << 31)
 
 /* Rows in enum order. No row: no capability MSR announces the field (SEAM's own fields; the
  * extended instruction information, which CPUID alone tells of), so it is never shown. */
+/* clang-format off */
 static const struct gate_row gates[GATE_COUNT] = {
     [GATE_APIC_ACCESSES]         = MAY(cpu2, CPU2_VIRTUALIZE_APIC_ACCESSES),
     [GATE_APIC_TIMER_VIRT]       = LOW(cpu3, CPU3_APIC_TIMER),
@@ -41,7 +45,8 @@ static const struct gate_row gates[GATE_COUNT] = {
     [GATE_GUEST_CET]             = MAY(entry, ENTRY_LOAD_CET),
     [GATE_GUEST_EFER]            = EITHER(entry, ENTRY_LOAD_EFER, exit, EXIT_SAVE_EFER),
     [GATE_GUEST_PAT]             = EITHER(entry, ENTRY_LOAD_PAT, exit, EXIT_SAVE_PAT),
-    [GATE_GUEST_PERF_GLOBAL]     = EITHER(entry, ENTRY_LOAD_PERF_GLOBAL_CTRL, exit, EXIT_SAVE_PERF_GLOBAL_CTRL),
+    [GATE_GUEST_PERF_GLOBAL]     = EITHER(entry, ENTRY_LOAD_PERF_GLOBAL_CTRL, exit,
+        EXIT_SAVE_PERF_GLOBAL_CTRL),
     [GATE_GUEST_PKRS]            = MAY(entry, ENTRY_LOAD_PKRS),
     [GATE_HLAT]                  = LOW(cpu3, CPU3_HLAT),
     [GATE_HOST_CET]              = MAY(exit, EXIT_LOAD_CET),
@@ -76,6 +81,7 @@ static const struct gate_row gates[GATE_COUNT] = {
     [GATE_VPID]                  = MAY(cpu2, CPU2_ENABLE_VPID),
     [GATE_XSAVES]                = MAY(cpu2, CPU2_ENABLE_XSAVES),
 };
+/* clang-format on */
 
 bool vcaps_gate(const struct vmx_caps *caps, enum vmcs_gate gate)
 {

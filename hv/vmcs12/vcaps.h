@@ -20,6 +20,7 @@ struct vmx_caps {
 };
 
 /* What makes a VMCS field exist (column GATE of fields.def). */
+/* clang-format off */
 enum vmcs_gate {
     GATE_ALWAYS, GATE_APIC_ACCESSES, GATE_APIC_TIMER_VIRT, GATE_BNDCFGS, GATE_ENCLS, GATE_ENCLV,
     GATE_EPT, GATE_EPTP_SWITCHING, GATE_FRED, GATE_GUEST_CET, GATE_GUEST_EFER, GATE_GUEST_PAT,
@@ -32,6 +33,7 @@ enum vmcs_gate {
     GATE_VIRTUAL_INTR_DELIVERY, GATE_VMCS_SHADOWING, GATE_VMFUNC, GATE_VPID, GATE_XSAVES,
     GATE_COUNT
 };
+/* clang-format on */
 
 /* True when a processor with these capabilities has the fields behind the gate.
  * SDM 3C 25.4 "Guest-State Area" and the sections of each control field name the feature

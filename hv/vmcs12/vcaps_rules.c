@@ -14,26 +14,32 @@ struct dependency {
     const char text[64]; /* in place: a pointer would need a relocation */
 };
 
-#define NEEDS(w, b, nw, nb, t) {.word = WORD(w), .bit = (b), .needs_word = WORD(nw), .needs_bit = (nb), .text = (t)}
+/* clang-format off */
+#define NEEDS(w, b, nw, nb, t) \
+    {.word = WORD(w), .bit = (b), .needs_word = WORD(nw), .needs_bit = (nb), .text = (t)}
+/* clang-format on */
 
 /* SDM 3C 27.2.1.1 "VM-Execution Control Fields" and SDM 3C 27.2.1.2 "VM-Exit Control Fields" */
 static const struct dependency deps[] = {
     NEEDS(pin, PIN_VIRTUAL_NMIS, pin, PIN_NMI_EXITING, "virtual NMIs without NMI exiting"),
-    NEEDS(cpu1, CPU1_NMI_WINDOW_EXITING, pin, PIN_VIRTUAL_NMIS, "NMI-window exiting without virtual NMIs"),
+    NEEDS(cpu1, CPU1_NMI_WINDOW_EXITING, pin, PIN_VIRTUAL_NMIS,
+          "NMI-window exiting without virtual NMIs"),
     NEEDS(pin, PIN_POSTED_INTERRUPTS, cpu2, CPU2_VIRTUAL_INTR_DELIVERY,
           "posted interrupts without virtual-interrupt delivery"),
     NEEDS(pin, PIN_POSTED_INTERRUPTS, exit, EXIT_ACK_INTR_ON_EXIT,
           "posted interrupts without acknowledge on exit"),
     NEEDS(cpu2, CPU2_VIRTUAL_INTR_DELIVERY, pin, PIN_EXT_INTR_EXITING,
           "virtual-interrupt delivery without interrupt exiting"),
-    NEEDS(cpu2, CPU2_VIRTUALIZE_X2APIC, cpu1, CPU1_USE_TPR_SHADOW, "x2APIC virtualization without TPR shadow"),
+    NEEDS(cpu2, CPU2_VIRTUALIZE_X2APIC, cpu1, CPU1_USE_TPR_SHADOW,
+          "x2APIC virtualization without TPR shadow"),
     NEEDS(cpu2, CPU2_APIC_REGISTER_VIRT, cpu1, CPU1_USE_TPR_SHADOW,
           "APIC-register virtualization without TPR shadow"),
     NEEDS(cpu2, CPU2_VIRTUAL_INTR_DELIVERY, cpu1, CPU1_USE_TPR_SHADOW,
           "virtual-interrupt delivery without TPR shadow"),
     NEEDS(cpu2, CPU2_UNRESTRICTED_GUEST, cpu2, CPU2_ENABLE_EPT, "unrestricted guest without EPT"),
     NEEDS(cpu2, CPU2_ENABLE_PML, cpu2, CPU2_ENABLE_EPT, "page-modification logging without EPT"),
-    NEEDS(cpu2, CPU2_MODE_BASED_EXECUTE, cpu2, CPU2_ENABLE_EPT, "mode-based execute control without EPT"),
+    NEEDS(cpu2, CPU2_MODE_BASED_EXECUTE, cpu2, CPU2_ENABLE_EPT,
+          "mode-based execute control without EPT"),
     NEEDS(cpu2, CPU2_SPP, cpu2, CPU2_ENABLE_EPT, "sub-page permissions without EPT"),
     NEEDS(cpu2, CPU2_PT_USES_GPA, cpu2, CPU2_ENABLE_EPT, "PT in guest addresses without EPT"),
     NEEDS(cpu2, CPU2_EPT_VIOLATION_VE, cpu2, CPU2_ENABLE_EPT, "EPT-violation #VE without EPT"),

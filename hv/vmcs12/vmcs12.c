@@ -10,6 +10,7 @@
  * SDM 3C 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
 enum { CODE_W16 = 0, CODE_W64 = 1, CODE_W32 = 2, CODE_WAR = 2, CODE_WNW = 3 };
 enum { TYPE_CTL = 0, TYPE_RO = 1, TYPE_GUEST = 2, TYPE_HOST = 3 };
+/* clang-format off */
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     _Static_assert((enc) < 0x8000 && ((enc) & 0x1001) == 0 && ((enc) >> 13 & 3) == CODE_##width  \
                    && ((enc) >> 10 & 3) == TYPE_##area, #name ": encoding against its columns");
@@ -21,12 +22,13 @@ static const struct vmcs_field_desc descs[F_COUNT] = {
                   .area = AREA_##ar, .gate = GATE_##gt, .to02 = TO02_##t02, .to12 = TO12_##t12},
 #include "hv/vmcs12/fields.def"
 };
+/* clang-format on */
 
 /* Run-time lookup: the bits that tell encodings apart, squeezed into 11, index a byte table.
- * Unowned slots say field 0; the comparison with the row's own encoding rejects those and
- * every encoding with a bit outside the squeezed ones. A collision of two fields would be
- * an overridden initializer, which does not compile. Whatever L1 names, the slot lies in the table and
- * what it holds is a field, before any comparison: speculation has nowhere else to go. */
+ * Unowned slots say field 0; the comparison with the row's own encoding rejects those and every
+ * encoding with a bit outside the squeezed ones. A collision of two fields would be an overridden
+ * initializer, which does not compile. Whatever L1 names, the slot lies in the table and what it
+ * holds is a field, before any comparison: speculation has nowhere else to go. */
 #define FIND_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
 static const u8 find_table[0x800] = {
 #define FIELD(enc, width, area, name, gate, to02, to12) [FIND_SLOT(enc)] = F_##name,
@@ -51,7 +53,8 @@ static const struct {
     .none = "",
 };
 static const u16 name_at[F_COUNT] = {
-#define FIELD(enc, width, area, name, gate, to02, to12) [F_##name] = offsetof(__typeof__(names), s_##name),
+#define FIELD(enc, width, area, name, gate, to02, to12) \
+    [F_##name] = offsetof(__typeof__(names), s_##name),
 #include "hv/vmcs12/fields.def"
 };
 
@@ -74,7 +77,8 @@ const char *vmcs12_name(enum vmcs_field f)
     return f < F_COUNT ? (const char *)&names + name_at[f] : names.none;
 }
 
-static const u64 width_mask[] = {[W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
+static const u64 width_mask[] = {
+    [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
 
 /* Eight bytes can be read at any field: the last ends well before the page does. */
 static u64 load(const struct vmcs_image *v, u16 offset)

@@ -45,9 +45,9 @@ typedef u16 vmcs_store_WAR;
 #define FIELD(enc, width, area, name, gate, to02, to12) typedef vmcs_store_##width vmcs_type_##name;
 #include "hv/vmcs12/fields.def"
 
-#define LAYOUT_NONE         0xffff
-#define NONE                LAYOUT_NONE
-#define IMAGE_OFFSET(b, x)  ((b) != LAYOUT_NONE ? (b) : (x))
+#define LAYOUT_NONE        0xffff
+#define NONE               LAYOUT_NONE
+#define IMAGE_OFFSET(b, x) ((b) != LAYOUT_NONE ? (b) : (x))
 
 struct vmcs_image {
     union {
@@ -60,10 +60,10 @@ struct vmcs_image {
             u8 pad_launch_state[0xd8];
             u32 launch_state; /* enum launch_state; hidden: no VMREAD reaches it */
         };
-#define LAYOUT(name, broadwell, ext, kvm)                                                        \
-    struct PACKED {                                                                              \
-        u8 pad_##name[IMAGE_OFFSET(broadwell, ext)];                                             \
-        vmcs_type_##name name;                                                                   \
+#define LAYOUT(name, broadwell, ext, kvm)            \
+    struct PACKED {                                  \
+        u8 pad_##name[IMAGE_OFFSET(broadwell, ext)]; \
+        vmcs_type_##name name;                       \
     };
 #include "hv/vmcs12/layouts.def"
     };
@@ -129,13 +129,15 @@ u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f);
 /* Store a value, truncated to the field's width, access rights packed. */
 void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
 
-/* VMREAD and VMWRITE by encoding against the capabilities shown to L1, high halves and width
- * rules included. Return 0, or the VM-instruction error (12, 13); on error nothing changes.
- * SDM 3C 31.3 "VMX Instructions" (VMREAD, VMWRITE). The caller cuts operands to 32 bits outside 64-bit mode. Such an L1
- * reaches the upper half of a 64-bit field by the high encoding alone, and its VMWRITE of a wider field clears bits
- * 63:32. */
-u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 *value) MUST_CHECK;
-u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding, u64 value) MUST_CHECK;
+/* VMREAD and VMWRITE by encoding against the capabilities shown to L1, high halves and width rules
+ * included. Return 0, or the VM-instruction error (12, 13); on error nothing changes. SDM 3C 31.3
+ * "VMX Instructions" (VMREAD, VMWRITE). The caller cuts operands to 32 bits outside 64-bit mode.
+ * Such an L1 reaches the upper half of a 64-bit field by the high encoding alone, and its VMWRITE
+ * of a wider field clears bits 63:32. */
+u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,
+                u64 *value) MUST_CHECK;
+u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,
+                 u64 value) MUST_CHECK;
 
 /* The bytes of L1's page that a VMPTRLD reads and that a VMCLEAR writes: VMCS12_SIZE of them,
  * unowned bytes included, and no other. The extension area of a loaded image is zero. */

@@ -66,8 +66,9 @@ static void read_cpuid(struct cpu_facts *f)
     f->invpcid = any(seven.ebx, CPUID7_EBX_INVPCID);
     f->waitpkg = any(seven.ecx, CPUID7_ECX_WAITPKG);
     f->xsaves = any(xs.eax, CPUIDD_1_EAX_XSAVES);
-    struct msr_cpuid words = {base, seven, shown(f, LEAF_PMU, 0), ext, perf_capabilities(&base),
-                              f->phys_bits, f->linear_bits};
+    struct msr_cpuid words = {
+        base,         seven,         shown(f, LEAF_PMU, 0), ext, perf_capabilities(&base),
+        f->phys_bits, f->linear_bits};
     f->msr = msr_limits_of(&words);
 }
 

@@ -9,12 +9,12 @@
 
 struct cpu_facts {
     struct vmx_caps vmx;
-    u32 phys_bits, linear_bits; /* widths of a physical and a linear address */
+    u32 phys_bits, linear_bits;    /* widths of a physical and a linear address */
     u32 leaf_basic, leaf_extended; /* the highest leaves that the CPU itself has */
-    u64 leaf_plain;             /* bit N: L1 is shown CPUID leaf N unchanged */
-    u64 xcr0, xss;              /* bits that L1 may set */
+    u64 leaf_plain;                /* bit N: L1 is shown CPUID leaf N unchanged */
+    u64 xcr0, xss;                 /* bits that L1 may set */
     struct msr_limits msr;
-    bool page_1g;   /* 1 GiB pages in L0's and L1's own tables */
+    bool page_1g; /* 1 GiB pages in L0's and L1's own tables */
     bool mce, xsave, rdtscp, rtm, invpcid, xsaves, waitpkg, ept_1g, ept_2m, vpid;
     bool perf_global; /* VM entry and VM exit can load IA32_PERF_GLOBAL_CTRL */
 };

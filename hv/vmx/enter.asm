@@ -7,8 +7,8 @@ bits 64
 default rel
 %include "offsets.inc"
 
-global vmx_enter_raw:function, enter_windows:data
-global vmx_exit:function, vmx_exit_short:function, vmx_exit_spec:function, vmx_exit_short_spec:function
+global vmx_enter_raw:function, enter_windows:data, vmx_exit:function
+global vmx_exit_short:function, vmx_exit_spec:function, vmx_exit_short_spec:function
 extern emulate_short, spec_enter, spec_leave, spec_exit
 
 section .text

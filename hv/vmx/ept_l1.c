@@ -7,10 +7,10 @@
 #include "hv/core/lib.h"
 
 #define EPT01_POOL_PAGES 96u
-#define LEVEL_1G 3u
-#define LEVEL_2M 2u
-#define LEVEL_4K 1u
-#define LEVEL_TOP 4u
+#define LEVEL_1G         3u
+#define LEVEL_2M         2u
+#define LEVEL_4K         1u
+#define LEVEL_TOP        4u
 
 static u64 level_size(u32 level)
 {
@@ -81,7 +81,8 @@ static u64 map_one(struct vm *vm, u64 a)
     for (u32 level = LEVEL_TOP;; level--) {
         u64 *entry = &table[level_index(a, level)];
         u8 type = MT_UC;
-        bool may_be_leaf = level <= LEVEL_1G && (!*entry || any(*entry, EPT_PS) || level == LEVEL_4K);
+        bool may_be_leaf =
+            level <= LEVEL_1G && (!*entry || any(*entry, EPT_PS) || level == LEVEL_4K);
         if (may_be_leaf && leaf_fits(vm, a, level, &type)) {
             *entry = leaf(vm, a, level, type);
             return level_size(level);

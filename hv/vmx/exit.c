@@ -154,9 +154,11 @@ static void set_rf(struct cpu *cpu)
  */
 void exit_unpend_step(void)
 {
-    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions), wanted = pending & ~(u64)PENDING_DBG_BS;
+    u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions),
+        wanted = pending & ~(u64)PENDING_DBG_BS;
     if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) &&
-        any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) && !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF))
+        any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) &&
+        !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF))
         wanted |= PENDING_DBG_BS;
     if (wanted != pending)
         vmcs_write(ENC_guest_pending_dbg_exceptions, wanted);

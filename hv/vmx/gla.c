@@ -18,7 +18,7 @@ bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
         return true; /* no RAM is there: the write is dropped */
     if (size == 8)
         return __sync_bool_compare_and_swap((u64 *)entry, old, new);
-    return __sync_bool_compare_and_swap((u32 *)entry, (u32)old, (u32)new);
+    return __sync_bool_compare_and_swap((u32 *)entry, (u32)old, (u32) new);
 }
 
 static struct paging_state paging_of(struct cpu *cpu)
@@ -26,9 +26,14 @@ static struct paging_state paging_of(struct cpu *cpu)
     exit_more(cpu, SNAP_MODE | SNAP_STEP);
     const struct exit_state *st = &cpu->st;
     struct paging_state p = {
-        .cr0 = st->cr0, .cr3 = st->cr3, .cr4 = st->cr4, .efer = st->efer,
-        .ac = any(st->rflags, RFLAGS_AC), .page_1g = cpu->vm->facts.page_1g,
-        .cpl = (u8)ar_dpl(st->ss_ar), .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
+        .cr0 = st->cr0,
+        .cr3 = st->cr3,
+        .cr4 = st->cr4,
+        .efer = st->efer,
+        .ac = any(st->rflags, RFLAGS_AC),
+        .page_1g = cpu->vm->facts.page_1g,
+        .cpl = (u8)ar_dpl(st->ss_ar),
+        .maxphyaddr = (u8)cpu->vm->facts.phys_bits,
         .pkru = any(st->cr4, CR4_PKE) ? read_pkru() : 0,
     };
     if (any(p.cr0, CR0_PG) && any(p.cr4, CR4_PAE) && !any(p.efer, EFER_LMA)) {

@@ -39,7 +39,8 @@ bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new);
 
 /* Translates a linear address of L1 as gla_translate_in does. False: the #PF is in cpu->fault,
  * and CR2 is written as the CPU would. @pre as gla_translate_in; vmcs01 is current */
-bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span) MUST_CHECK;
+bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access,
+                   struct gla_span *span) MUST_CHECK;
 
 /* Copy all bytes of a translated span. What is not RAM reads as all ones and drops writes. */
 void span_read(const struct vm *vm, const struct gla_span *span, void *to);

@@ -20,9 +20,11 @@ struct vmx_descriptor {
 };
 
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
+/* clang-format off */
 enum invvpid_type {
     INVVPID_ADDRESS = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2, INVVPID_SINGLE_KEEP_GLOBAL = 3,
 };
+/* clang-format on */
 
 #define VMX_STATUS(cf, zf) ((cf) ? VMX_FAIL_INVALID : (zf) ? VMX_FAIL_VALID : VMX_OK)
 #define VMX_FLAGS(cf, zf)  "=@ccc"(cf), "=@ccz"(zf)
@@ -102,7 +104,11 @@ refused:
 
 static inline void vmcs_write(u64 field, u64 v)
 {
-    __asm__ goto volatile("vmwrite %0, %1\n jbe %l[refused]" : : "r"(v), "r"(field) : "memory" : refused);
+    __asm__ goto volatile("vmwrite %0, %1\n jbe %l[refused]"
+                          :
+                          : "r"(v), "r"(field)
+                          : "memory"
+                          : refused);
     return;
 refused:
     vmcs_write_refused(field, v);

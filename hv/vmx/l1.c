@@ -5,8 +5,8 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
 
-#define AR_NULL         AR_UNUSABLE
-#define TR_LIMIT_NULL   0xffffu
+#define AR_NULL       AR_UNUSABLE
+#define TR_LIMIT_NULL 0xffffu
 
 /* VM entry needs a usable busy TSS in TR. A firmware that never loaded TR gets one with selector 0.
  * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */

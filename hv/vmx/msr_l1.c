@@ -123,10 +123,10 @@ static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
 
 /* Three MSRs list features. L1 is shown no bit of a feature that is hidden from L1, or that no rule
  * here knows. CAVEAT(cpuid-known) */
-#define MCG_CAP_LMCE        BIT(27)
-#define PERF_CAP_LBR_FORMAT 0x3full /* all ones: architectural LBR */
-#define PERF_CAP_KNOWN      (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
-#define ARCH_CAPS_KNOWN     0x1f1af1ffull /* no bit of an MSR without a row; no FB_CLEAR_CTRL */
+#define MCG_CAP_LMCE         BIT(27)
+#define PERF_CAP_LBR_FORMAT  0x3full /* all ones: architectural LBR */
+#define PERF_CAP_KNOWN       (PERF_CAP_LBR_FORMAT | BIT(12) | BIT(13) | BIT(15))
+#define ARCH_CAPS_KNOWN      0x1f1af1ffull /* no bit of an MSR without a row; no FB_CLEAR_CTRL */
 #define MCU_OPT_FB_CLEAR_DIS BIT(3)
 
 static bool read_mcg_cap(struct cpu *cpu, u32 msr, u64 *v)
@@ -262,6 +262,7 @@ static bool write_saved(struct cpu *cpu, u32 msr, u64 v)
 }
 
 /* Where a rule has no function, the CPU's own register is read or written. */
+/* clang-format off */
 static const struct {
     bool (*read)(struct cpu *, u32 msr, u64 *v);
     bool (*write)(struct cpu *, u32 msr, u64 v);
@@ -281,6 +282,7 @@ static const struct {
     [MSR_RULE_xss]             = {NULL, write_xss},
     [MSR_RULE_zero]            = {read_zero, NULL},
 };
+/* clang-format on */
 
 /* L1 is shown counters only if a VM exit can stop them: they must not count in root. */
 static u32 hidden_rules(const struct vm *vm)

@@ -24,21 +24,22 @@ void tell_unwanted(struct cpu *cpu)
         return;
     *told |= BIT(reason % 64);
     exit_more(cpu, SNAP_STEP | SNAP_QUAL);
-    log_rare(LOG_EXIT, "bug: unwanted exit of L%u, reason %x, qualification %lx, at rip %lx", cpu->in_l2 ? 2 : 1,
-             cpu->exit.reason, cpu->exit.qual, cpu->st.rip);
+    log_rare(LOG_EXIT, "bug: unwanted exit of L%u, reason %x, qualification %lx, at rip %lx",
+             cpu->in_l2 ? 2 : 1, cpu->exit.reason, cpu->exit.qual, cpu->st.rip);
 }
 
 enum outcome unwanted_in_l1(struct cpu *cpu)
 {
     tell_unwanted(cpu);
-    return exit_by_instruction(EXIT_REASON_BASIC(cpu->exit.reason)) ? fault(cpu, VEC_UD, 0) : RESUME;
+    return exit_by_instruction(EXIT_REASON_BASIC(cpu->exit.reason)) ? fault(cpu, VEC_UD, 0)
+                                                                    : RESUME;
 }
 
-#define PORT_RESET   0xcf9
-#define RESET_ARM    0x02
-#define RESET_HARD   0x06
-#define PORT_KBD     0x64
-#define KBD_RESET    0xfe
+#define PORT_RESET 0xcf9
+#define RESET_ARM  0x02
+#define RESET_HARD 0x06
+#define PORT_KBD   0x64
+#define KBD_RESET  0xfe
 
 void machine_reset(struct cpu *cpu, const char *why)
 {

@@ -8,11 +8,13 @@
 
 #include "hv/arch/types.h"
 
+/* clang-format off */
 enum reg {
     REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
     REG_COUNT
 };
+/* clang-format on */
 
 struct regs {
     u64 gpr[REG_COUNT]; /* gpr[REG_RSP] is unused: reg_read and reg_write (vmx.h) use the VMCS */
@@ -49,8 +51,8 @@ static inline enum vmx_enter vmx_enter(struct regs *regs, u64 launched)
     __asm__ volatile("call vmx_enter_raw"
                      : "=a"(how), "+D"(regs), "+S"(launched)
                      :
-                     : "rbx", "rbp", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-                       "memory", "cc");
+                     : "rbx", "rbp", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "memory", "cc");
     return (enum vmx_enter)how;
 }
 

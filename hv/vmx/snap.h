@@ -9,17 +9,19 @@
 /* Guest state that handlers need, from the current VMCS (vmcs01 or vmcs02). A member is valid
  * when its group is in cpu->have. */
 struct exit_state {
-    u64 rip, rflags;     /* SNAP_STEP */
+    u64 rip, rflags; /* SNAP_STEP */
     u32 interruptibility;
-    u32 cs_ar, ss_ar;    /* SNAP_MODE */
+    u32 cs_ar, ss_ar; /* SNAP_MODE */
     u64 cr0, cr3, cr4, efer;
-    u64 rsp;             /* SNAP_RSP */
-    u64 pdpte[4];        /* SNAP_PDPTE; meaningful when the guest uses PAE paging */
+    u64 rsp;      /* SNAP_RSP */
+    u64 pdpte[4]; /* SNAP_PDPTE; meaningful when the guest uses PAE paging */
 };
 
 /* Groups of facts. A row of the dispatch table names the groups that its handler needs. */
+/* clang-format off */
 enum snap {
-    SNAP_STEP      = 1u << 0, /* insn_len, rip, rflags, interruptibility: to complete an instruction */
+    /* insn_len, rip, rflags, interruptibility: to complete an instruction */
+    SNAP_STEP      = 1u << 0,
     SNAP_QUAL      = 1u << 1, /* qual */
     SNAP_INSN_INFO = 1u << 2, /* insn_info */
     SNAP_GLA       = 1u << 3, /* gla */
@@ -31,6 +33,7 @@ enum snap {
     SNAP_RSP       = 1u << 9, /* rsp */
     SNAP_PDPTE     = 1u << 10, /* pdpte */
 };
+/* clang-format on */
 
 /* The bits of a guest's registers that its linear translations depend on. */
 struct paging_seen {

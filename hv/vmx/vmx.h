@@ -40,8 +40,8 @@ struct msr_policy {
 /* One L1. */
 struct vm {
     struct mem mem;
-    struct cpu_facts facts;  /* what this CPU is (caps.h) */
-    struct mtrr_state mtrr;  /* L1's MTRRs; they decide EPT01's memory types */
+    struct cpu_facts facts; /* what this CPU is (caps.h) */
+    struct mtrr_state mtrr; /* L1's MTRRs; they decide EPT01's memory types */
     struct ept01 ept01;
     struct msr_policy msr;
     struct log log;
@@ -49,11 +49,12 @@ struct vm {
     u64 hole_size;
     gpa1_t apic_page; /* the page that the local APIC covers; NO_APIC_PAGE: none */
     u32 range_count;
-    u32 depth;    /* Nidus instances below this one */
+    u32 depth;                    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
-    const struct check_cpu *judge; /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
-    u32 profile, shadow, stress, tlb; /* the options of these names (boot_info.h) */
-    u64 first_touches; /* EPT violations in the hole */
+    /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
+    const struct check_cpu *judge;
+    u32 profile, shadow, stress, tlb;         /* the options of these names (boot_info.h) */
+    u64 first_touches;                        /* EPT violations in the hole */
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };
 
@@ -62,7 +63,7 @@ struct vm {
 /* One processor. percpu is the first member: GS points at it, and cpu_of needs no offset. */
 struct cpu {
     struct percpu percpu;
-    struct regs regs; /* L1's or L2's, whichever ran last */
+    struct regs regs;               /* L1's or L2's, whichever ran last */
     const struct exit_row *rows;    /* by basic reason: rows_l1, or hv/nested's while L2 runs */
     const struct exit_row *rows_l1; /* the table of L1's exits */
     struct vm *vm;
@@ -76,14 +77,14 @@ struct cpu {
     struct {
         u32 vector, error;
         u64 address; /* of a #PF; gla.h puts each linear address here before it translates it */
-    } fault; /* the exception that outcome INJECT delivers */
+    } fault;         /* the exception that outcome INJECT delivers */
     struct flush_audit audit;
-    struct nested *nested; /* NULL with nested=off */
-    struct paranoid *paranoid; /* with stress=paranoid */
-    u64 exits[2][EXIT_REASON_COUNT]; /* [0] from L1, [1] from L2 */
+    struct nested *nested;               /* NULL with nested=off */
+    struct paranoid *paranoid;           /* with stress=paranoid */
+    u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
     bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
-    bool dead;  /* L1 had a VMX abort: only a reset ends this state */
+    bool dead;      /* L1 had a VMX abort: only a reset ends this state */
     u32 in_l2;
     u32 crossings; /* changes between L1 and L2, counted for hv/paranoid/flush_audit.c */
     u32 last_at;
@@ -145,9 +146,10 @@ bool guest_is_64bit(struct cpu *cpu);
 u32 guest_cpl(struct cpu *cpu);
 
 /* The controls that L0 needs in vmcs01 and in vmcs02. l1.c adds what L0 needs in vmcs01 alone. */
-#define L0_CPU1_CTL  (CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY)
-#define L0_EXIT_CTL  (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
-                      EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+#define L0_CPU1_CTL (CPU1_USE_MSR_BITMAPS | CPU1_SECONDARY)
+#define L0_EXIT_CTL                                                                         \
+    (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
+     EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 #define L0_ENTRY_CTL (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
 /* IA32_EFER and IA32_PAT as a VM exit loads them. The PAT is the one of reset. */

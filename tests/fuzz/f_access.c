@@ -30,7 +30,8 @@ static struct vmx_caps choose_caps(u8 choice, const u8 *data, size_t size)
 
 static u64 mask_of(u64 encoding)
 {
-    static const u64 masks[] = {[W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0x1f0ff};
+    static const u64 masks[] = {
+        [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0x1f0ff};
     return (encoding & 1) != 0 ? 0xffffffff : masks[vmcs12_desc(vmcs12_find(encoding))->width];
 }
 
@@ -44,7 +45,8 @@ static void operate(struct vmcs_image *v, const struct vmx_caps *caps, u64 encod
     if (err != 0)
         demand(memcmp(&before, v, sizeof before) == 0);
     u32 read_err = vmcs12_read(v, caps, encoding, &got);
-    demand((read_err == ERR_UNSUPPORTED_FIELD) == (err == ERR_UNSUPPORTED_FIELD) && (read_err == 0 || got == untouched));
+    demand((read_err == ERR_UNSUPPORTED_FIELD) == (err == ERR_UNSUPPORTED_FIELD) &&
+           (read_err == 0 || got == untouched));
     if (err == 0)
         demand(got == (value & mask_of(encoding)));
 }

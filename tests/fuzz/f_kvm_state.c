@@ -30,7 +30,8 @@ static size_t expand(const u8 *data, size_t size, u8 *blob)
     data += 41;
     for (u32 p = 0; p < pages; p++) {
         u8 *page = blob + KVM_STATE_HEADER + p * KVM_STATE_PAGE;
-        size_t n = size / (pages + 1) < KVM_STATE_PAGE - 8 ? size / (pages + 1) : KVM_STATE_PAGE - 8;
+        size_t n =
+            size / (pages + 1) < KVM_STATE_PAGE - 8 ? size / (pages + 1) : KVM_STATE_PAGE - 8;
         memcpy(page, &revision[p], 4);
         memcpy(page + 8, data, n);
         data += n;

@@ -42,8 +42,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     if (t.form == TEXT_BINARY)
         return 0;
     for (u32 name = 0; name < 2; name++)
-        if (options_read_command(&o, t, name ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD,
-                                 &why))
+        if (options_read_command(&o, t, name ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD, &why))
             use(&o);
     return 0;
 }

@@ -75,7 +75,8 @@ static int build(char **argv, u8 choice, char *texts, size_t room)
  * bytes and a few patches (place, eight bytes), so that small inputs reach past the header. */
 static size_t content(const u8 *data, size_t size, u8 *bytes, size_t room)
 {
-    static const u64 header[] = {1 | (u64)(KVM_STATE_HEADER + KVM_STATE_PAGE) << 32, 0x1000, 0x2000};
+    static const u64 header[] = {1 | (u64)(KVM_STATE_HEADER + KVM_STATE_PAGE) << 32, 0x1000,
+                                 0x2000};
     if (size == 0 || data[0] % 8 > LAYOUT_COUNT) {
         size_t n = size < room ? size : room;
         memcpy(bytes, data, n);

@@ -1,5 +1,6 @@
-/* Fuzzes whole transitions: L0 on a processor made of memory, with an L1 and L2s that the bytes lead. Nothing that
- * they do may have the processor refuse vmcs01 or vmcs02, or break an invariant of L0 (tests/machine). */
+/* Fuzzes whole transitions: L0 on a processor made of memory, with an L1 and L2s that the bytes
+ * lead. Nothing that they do may have the processor refuse vmcs01 or vmcs02, or break an invariant
+ * of L0 (tests/machine). */
 #include "tests/machine/play.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,8 +14,14 @@
 #include "tests/lib/csv.h"
 
 /* Independent of fields.def: parts of an encoding as SDM 3D B "Field Encoding in VMCS" has them. */
-static unsigned enc_width(u32 e) { return e >> 13 & 3; }
-static unsigned enc_area(u32 e) { return e >> 10 & 3; }
+static unsigned enc_width(u32 e)
+{
+    return e >> 13 & 3;
+}
+static unsigned enc_area(u32 e)
+{
+    return e >> 10 & 3;
+}
 
 static struct vmx_caps caps_none(void)
 {
@@ -36,7 +42,8 @@ static void pattern(struct vmcs_image *v)
 }
 
 /* "Writing one field changes no other": at most the field's own bytes differ. */
-static void changed_range(const struct vmcs_image *a, const struct vmcs_image *b, unsigned *lo, unsigned *hi)
+static void changed_range(const struct vmcs_image *a, const struct vmcs_image *b, unsigned *lo,
+                          unsigned *hi)
 {
     *lo = sizeof a->bytes;
     *hi = 0;
@@ -83,7 +90,8 @@ static void sweep_one(const struct vmx_caps *caps, u32 enc, unsigned *known)
     assert_int_equal(werr, 0);
     unsigned lo, hi;
     changed_range(&before, &after, &lo, &hi);
-    assert_true(lo >= 0x16 && hi > lo && hi - lo <= ((enc & 1) != 0 || enc_width(enc) == 2 ? 4 : 8));
+    assert_true(lo >= 0x16 && hi > lo &&
+                hi - lo <= ((enc & 1) != 0 || enc_width(enc) == 2 ? 4 : 8));
     after = before;
 }
 
@@ -119,7 +127,8 @@ static void note_row(const struct csv_row *r, void *ctx)
 /* The i7 has no posted interrupts, virtual-interrupt delivery or page-modification logging. */
 static bool xeon_only(u32 enc)
 {
-    static const u16 fields[] = {0x0002, 0x0810, 0x0812, 0x200e, 0x2016, 0x201c, 0x201e, 0x2020, 0x2022};
+    static const u16 fields[] = {0x0002, 0x0810, 0x0812, 0x200e, 0x2016,
+                                 0x201c, 0x201e, 0x2020, 0x2022};
     for (unsigned i = 0; i < ARRAY_LEN(fields); i++)
         if (fields[i] == (enc & ~1u))
             return true;
@@ -240,13 +249,15 @@ static void names_and_rows(void **state)
 static void get_returns_what_set_stored(void **state)
 {
     (void)state;
-    static const u64 mask[] = {[W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0x1f0ff};
+    static const u64 mask[] = {
+        [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0x1f0ff};
     struct vmcs_image v;
     pattern(&v);
     for (enum vmcs_field f = 0; f < F_COUNT; f++)
         vmcs12_set(&v, f, 0x0123456789abcdefull * (f + 1u));
     for (enum vmcs_field f = 0; f < F_COUNT; f++)
-        assert_int_equal(vmcs12_get(&v, f), (0x0123456789abcdefull * (f + 1u)) & mask[vmcs12_desc(f)->width]);
+        assert_int_equal(vmcs12_get(&v, f),
+                         (0x0123456789abcdefull * (f + 1u)) & mask[vmcs12_desc(f)->width]);
 }
 
 int main(void)

@@ -189,7 +189,7 @@ static void covered(void **state)
         memset(page_a, 0, sizeof page_a);
         memset(page_b, 0, sizeof page_b);
         memset(page_out, 0xff, sizeof page_out);
-        ((u8 *)page_out)[bit / 8] = (u8)~(1u << (bit % 8));
+        ((u8 *)page_out)[bit / 8] = (u8) ~(1u << (bit % 8));
         assert_true(msr_bitmap_covers(page_out, (u64 *)page_a, (u64 *)page_b));
         page[bit / 8] = (u8)(1u << (bit % 8));
         assert_false(msr_bitmap_covers(page_out, (u64 *)page_a, (u64 *)page_b));
@@ -198,10 +198,12 @@ static void covered(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(msrs_in_range), cmocka_unit_test(msrs_outside),
         cmocka_unit_test(ports), cmocka_unit_test(fields), cmocka_unit_test(merged_maps),
         cmocka_unit_test(open_words_give_way), cmocka_unit_test(covered),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,8 +23,7 @@ static void test_valid_images(void **state)
             assert_true(valid_controls(&t));
             if (valid_judge(&t, &broken).outcome != VERDICT_OK)
                 fail_msg("%s on %s: %s", valid_base_name((enum valid_base)base),
-                         valid_cpu_name((enum valid_cpu)cpu),
-                         rule_name(rule_set_first(&broken)));
+                         valid_cpu_name((enum valid_cpu)cpu), rule_name(rule_set_first(&broken)));
         }
     }
 }

@@ -47,9 +47,9 @@ static void flip_gates(struct rng *rng, struct vmcs_image *v)
     v->entry_ctl ^= (u32)rng_next(rng) & (u32)rng_next(rng) &
                     (ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT |
                      ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PERF_GLOBAL_CTRL);
-    v->exit_ctl ^= (u32)rng_next(rng) & (u32)rng_next(rng) &
-                   (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_LOAD_EFER | EXIT_LOAD_PAT |
-                    EXIT_LOAD_PERF_GLOBAL_CTRL);
+    v->exit_ctl ^=
+        (u32)rng_next(rng) & (u32)rng_next(rng) &
+        (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_LOAD_EFER | EXIT_LOAD_PAT | EXIT_LOAD_PERF_GLOBAL_CTRL);
     v->pin_ctl ^= (u32)rng_next(rng) & (u32)rng_next(rng) &
                   (PIN_POSTED_INTERRUPTS | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
 }
@@ -229,8 +229,7 @@ static void test_consistent(void **state)
         for (unsigned g = 0; g < GROUPS; g++) {
             struct rule_set one = judge_group(&t, g);
             for (unsigned w = 0; w < RULE_WORDS; w++) {
-                assert_int_equal(joined.word[w] & one.word[w],
-                                 0); /* each rule is in one group */
+                assert_int_equal(joined.word[w] & one.word[w], 0); /* each rule is in one group */
                 joined.word[w] |= one.word[w];
             }
         }
@@ -254,9 +253,11 @@ static void test_consistent(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_inputs),
                                        cmocka_unit_test(test_status_flags),
                                        cmocka_unit_test(test_skipping),
                                        cmocka_unit_test(test_consistent)};
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What L1 is shown of CPUID, where the CPU answers all ones or what a named part answers; and the values
- * of MSRs that follow from it. */
+/* What L1 is shown of CPUID, where the CPU answers all ones or what a named part answers; and the
+ * values of MSRs that follow from it. */
 #include "hv/arch/cpuid_policy.h"
 #include "hv/arch/msr_value.h"
 #include "hv/arch/cpu.h"
@@ -20,8 +20,9 @@ static bool nothing(struct cpuid r)
 static void unknown_is_zero(void **state)
 {
     (void)state;
-    static const u32 leaves[] = {0x8, 0xc, 0xe, 0x11, 0x12, 0x13, 0x14, 0x19, 0x1b, 0x1c, 0x20, 0x21, 0x22, 0x23,
-                                 0x80000005, 0x80000009, 0x8000001f, 0x40000100, 0xffffffff};
+    static const u32 leaves[] = {
+        0x8,  0xc,  0xe,  0x11, 0x12,       0x13,       0x14,       0x19,       0x1b,      0x1c,
+        0x20, 0x21, 0x22, 0x23, 0x80000005, 0x80000009, 0x8000001f, 0x40000100, 0xffffffff};
     for (u32 i = 0; i < ARRAY_LEN(leaves); i++)
         for (u32 sub = 0; sub < 4; sub++)
             assert_true(nothing(cpuid_shown(leaves[i], sub, ones)));
@@ -36,14 +37,19 @@ static void unknown_is_zero(void **state)
 static void dangerous_bits_are_hidden(void **state)
 {
     (void)state;
-    struct cpuid one = cpuid_shown(1, 0, ones), seven = cpuid_shown(7, 0, ones), more = cpuid_shown(7, 1, ones);
-    struct cpuid power = cpuid_shown(6, 0, ones), x0 = cpuid_shown(0xd, 0, ones), x1 = cpuid_shown(0xd, 1, ones);
+    struct cpuid one = cpuid_shown(1, 0, ones), seven = cpuid_shown(7, 0, ones),
+                 more = cpuid_shown(7, 1, ones);
+    struct cpuid power = cpuid_shown(6, 0, ones), x0 = cpuid_shown(0xd, 0, ones),
+                 x1 = cpuid_shown(0xd, 1, ones);
 
     assert_false(any(one.ecx, BIT(2) | BIT(4) | BIT(6) | BIT(16)) || any(one.edx, BIT(21)));
     assert_false(any(seven.ebx, BIT(2) | BIT(14) | BIT(25)));
-    assert_false(any(seven.ecx, BIT(7) | BIT(13) | BIT(16) | BIT(23) | BIT(24) | BIT(29) | BIT(30) | BIT(31)));
+    assert_false(any(seven.ecx,
+                     BIT(7) | BIT(13) | BIT(16) | BIT(23) | BIT(24) | BIT(29) | BIT(30) | BIT(31)));
     assert_false(any(seven.edx, BIT(5) | BIT(18) | BIT(19) | BIT(20) | BIT(30)));
-    assert_false(any(more.eax, BIT(6) | BIT(17) | BIT(18) | BIT(19) | BIT(22) | BIT(26) | BIT(27)) || more.ebx || more.ecx);
+    assert_false(
+        any(more.eax, BIT(6) | BIT(17) | BIT(18) | BIT(19) | BIT(22) | BIT(26) | BIT(27)) ||
+        more.ebx || more.ecx);
     assert_false(any(more.edx, BIT(15) | BIT(18) | BIT(21)));
     assert_false(any(power.eax, BIT(19) | BIT(23)) || power.edx || any(power.ecx, 0xff00));
     assert_false(any(x0.eax, BIT(3) | BIT(4) | BIT(8) | BIT(19)) || x0.edx);
@@ -55,12 +61,14 @@ static void dangerous_bits_are_hidden(void **state)
     assert_true(all(seven.edx, BIT(10) | BIT(24) | BIT(26) | BIT(29) | BIT(31)));
 }
 
-/* Every bit of CR4 that a guest may set is one that CPUID can show, and the reverse: those of the leaves. */
+/* Every bit of CR4 that a guest may set is one that CPUID can show, and the reverse:
+ * those of the leaves. */
 static void cr4_goes_with_cpuid(void **state)
 {
     (void)state;
     struct cpuid seven = cpuid_shown(7, 0, ones), more = cpuid_shown(7, 1, ones);
-    static const u64 never = BIT(12) | BIT(14) | BIT(15) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(27) | BIT(28) | BIT(32);
+    static const u64 never = BIT(12) | BIT(14) | BIT(15) | BIT(19) | BIT(23) | BIT(24) | BIT(25) |
+                             BIT(27) | BIT(28) | BIT(32);
 
     assert_false(any(CR4_KNOWN, never));
     assert_int_equal(any(CR4_KNOWN, CR4_LA57), any(seven.ecx, BIT(16)));
@@ -156,7 +164,8 @@ static void values_in_a_vmcs(void **state)
     (void)state;
     struct msr_cpuid c = {.linear_bits = 48, .phys_bits = 40};
     struct msr_limits l = msr_limits_of(&c);
-    static const u32 addresses[] = {MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_FS_BASE, MSR_IA32_GS_BASE};
+    static const u32 addresses[] = {MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_FS_BASE,
+                                    MSR_IA32_GS_BASE};
 
     for (u32 i = 0; i < ARRAY_LEN(addresses); i++) {
         assert_true(msr_vmcs_legal(&l, addresses[i], 0x7fffffffffff));

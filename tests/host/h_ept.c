@@ -11,11 +11,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define PA      40u
-#define ROOT    0x10000ull
-#define CAP_ALL                                                                                \
+#define PA   40u
+#define ROOT 0x10000ull
+#define CAP_ALL \
     (EPT_CAP_EXECUTE_ONLY | EPT_CAP_2M | EPT_CAP_1G | EPT_CAP_AD | EPT_CAP_ADV_EXIT_INFO)
-#define GPA     0x0000123456789abcull
+#define GPA 0x0000123456789abcull
 
 /* Four entries on one path: entry[4] in the PML4 page, entry[1] in the page table. */
 static u64 entry[5];
@@ -183,8 +183,8 @@ static void reserved_bits(void **state)
         for (u32 leaf = 1; leaf <= 3; leaf++)
             for (u32 level = 4; level >= leaf; level--)
                 for (u32 bit = 3; bit < 64; bit++) {
-                    bool frame = bit >= 12 && bit < pa &&
-                                 (level != leaf || !reserved(level, leaf, bit, pa));
+                    bool frame =
+                        bit >= 12 && bit < pa && (level != leaf || !reserved(level, leaf, bit, pa));
 
                     path(leaf);
                     env.maxphyaddr = pa;
@@ -365,6 +365,7 @@ static void every_beginning(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_and_addresses), cmocka_unit_test(every_permission),
         cmocka_unit_test(advanced_information_is_gated), cmocka_unit_test(reserved_bits),
@@ -374,5 +375,6 @@ int main(void)
         cmocka_unit_test(an_access_is_served_once),
         cmocka_unit_test(every_beginning),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* EPT02's leaves: every pair of permissions, types, sizes and flags of EPT12 over EPT01, with random
- * addresses (printed seed), against the two translations done one after the other. */
+/* EPT02's leaves: every pair of permissions, types, sizes and flags of EPT12 over EPT01, with
+ * random addresses (printed seed), against the two translations done one after the other. */
 #include "hv/ept/ept.h"
 #include "tests/lib/rng.h"
 #include <setjmp.h>
@@ -82,8 +82,9 @@ static void every_composition(void **state)
 
 static struct ept12_leaf leaf_of(u64 entry, bool ad)
 {
-    return (struct ept12_leaf){GPA1(entry & EPT_ADDR), PAGE_SIZE, entry & 7, entry >> 3 & 7, entry >> 6 & 1,
-                               !ad || entry >> 9 & 1, entry >> 63};
+    return (struct ept12_leaf){
+        GPA1(entry & EPT_ADDR), PAGE_SIZE,  entry & 7, entry >> 3 & 7, entry >> 6 & 1,
+        !ad || entry >> 9 & 1,  entry >> 63};
 }
 
 /* A leaf of EPT02 made from another one's is what the composition makes, and EPT12's flags of the
@@ -91,8 +92,10 @@ static struct ept12_leaf leaf_of(u64 entry, bool ad)
 static void leaves_alike(void **state)
 {
     (void)state;
-    static const u64 apart[] = {0, 0x1000, 0x7000, 0x1ff000, 0x200000, 0x3fe00000, 0x40000000, 0x3ffffff000};
-    static const u64 flags[] = {0, EPT_A, EPT_A | EPT_D, EPT_D, EPT_IPAT, EPT_SUPPRESS_VE, BIT(11), EPT_W, EPT_X, 6 << 3};
+    static const u64 apart[] = {0,        0x1000,     0x7000,     0x1ff000,
+                                0x200000, 0x3fe00000, 0x40000000, 0x3ffffff000};
+    static const u64 flags[] = {0,       EPT_A, EPT_A | EPT_D, EPT_D, EPT_IPAT, EPT_SUPPRESS_VE,
+                                BIT(11), EPT_W, EPT_X,         6 << 3};
     u32 made = 0;
 
     for (u32 i = 0; i < ARRAY_LEN(apart) * ARRAY_LEN(flags) * ARRAY_LEN(flags) * 3 * 2; i++) {

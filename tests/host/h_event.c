@@ -14,8 +14,9 @@ static u32 info_of(u32 type, u32 vector)
     return VALID | type << 8 | vector;
 }
 
-/* Exit information becomes entry information: same vector, type and error flag; bit 12 and the
- * reserved bits 30:13 must not reach the entry field, where they must be 0; real mode has no error codes. */
+/* Exit information becomes entry information: same vector, type and error flag; bit 12 and
+ * the reserved bits 30:13 must not reach the entry field, where they must be 0; real mode
+ * has no error codes. */
 static void delivered_every_type(void **state)
 {
     (void)state;
@@ -26,7 +27,8 @@ static void delivered_every_type(void **state)
                 struct vmexit x = {.idt_info = info_of(type, vector) | err << 11 | 0x7ffff000u,
                                    .idt_error = 0x1234,
                                    .insn_len = 3};
-                struct vmexit caught = {.intr_info = x.idt_info, .intr_error = 0x1234, .insn_len = 3};
+                struct vmexit caught = {
+                    .intr_info = x.idt_info, .intr_error = 0x1234, .insn_len = 3};
                 u64 cr0 = i & 2 ? CR0_PE : ~CR0_PE;
                 struct event ev = event_interrupted(&x, cr0), other = event_caught(&caught, cr0);
                 bool soft = type == 4 || type == 5 || type == 6;
@@ -40,7 +42,8 @@ static void delivered_every_type(void **state)
             }
 }
 
-/* SDM 3A 6.13 "Error Code": EXT is clear for INT n, INT3 and INTO. INT1 is not among them, but has a length. */
+/* SDM 3A 6.13 "Error Code": EXT is clear for INT n, INT3 and INTO. INT1 is not among them,
+ * but has a length. */
 static void kinds_of_events(void **state)
 {
     (void)state;
@@ -228,10 +231,14 @@ static void nmi_plans(void **state)
 
             assert_int_equal(plan(false, virt, intr, ACTIVITY_ACTIVE, planned), plain);
             assert_int_equal(plan(true, 0, intr, ACTIVITY_HLT, planned), plain);
-            assert_int_equal(plan(true, exits, intr, ACTIVITY_ACTIVE, planned),
-                             blocked ? NMI_HOLD : soon ? NMI_WINDOW : NMI_REFLECT);
+            assert_int_equal(plan(true, exits, intr, ACTIVITY_ACTIVE, planned), blocked ? NMI_HOLD
+                                                                                : soon
+                                                                                    ? NMI_WINDOW
+                                                                                    : NMI_REFLECT);
             assert_int_equal(plan(true, virt, intr, ACTIVITY_SHUTDOWN, planned),
-                             blocked ? NMI_REFLECT : soon ? NMI_WINDOW : NMI_REFLECT);
+                             blocked ? NMI_REFLECT
+                             : soon  ? NMI_WINDOW
+                                     : NMI_REFLECT);
             assert_int_equal(plan(true, virt, intr, ACTIVITY_WAIT_SIPI, planned), NMI_HOLD);
             assert_int_equal(plan(false, 0, intr, ACTIVITY_WAIT_SIPI, planned), NMI_HOLD);
         }
@@ -239,6 +246,7 @@ static void nmi_plans(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delivered_every_type),   cmocka_unit_test(overtaken_is_the_inverse),
         cmocka_unit_test(iret_undone),            cmocka_unit_test(exceptions_with_codes),
@@ -246,5 +254,6 @@ int main(void)
         cmocka_unit_test(exception_bitmap),       cmocka_unit_test(nmi_plans),
         cmocka_unit_test(kinds_of_events),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

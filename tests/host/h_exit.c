@@ -1,5 +1,6 @@
-/* Which exits an instruction causes. SDM 3C 26.1 "Instructions That Cause VM Exits" lists the instructions; all other
- * reasons are events, accesses to memory, VM entries, or numbers without a meaning. */
+/* Which exits an instruction causes. SDM 3C 26.1 "Instructions That Cause VM Exits" lists the
+ * instructions; all other reasons are events, accesses to memory, VM entries, or numbers
+ * without a meaning. */
 #include "hv/arch/exit.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,14 +9,20 @@
 #include <cmocka.h>
 
 /* By the SDM's words for the reason, so that the two lists are not one. */
+/* clang-format off */
 static const char *const not_instructions[] = {
-    "exception or NMI", "external interrupt", "triple fault", "INIT signal", "start-up IPI", "I/O SMI", "other SMI",
+    "exception or NMI", "external interrupt", "triple fault", "INIT signal", "start-up IPI",
+    "I/O SMI", "other SMI",
     "interrupt window", "NMI window", "task switch", "VM-entry failure due to invalid guest state",
-    "VM-entry failure due to MSR loading", "monitor trap flag", "VM-entry failure due to machine-check event",
-    "TPR below threshold", "APIC access", "virtualized EOI", "EPT violation", "EPT misconfiguration",
-    "VMX-preemption timer expired", "APIC write", "page-modification log full", "SPP-related event", "bus lock",
+    "VM-entry failure due to MSR loading", "monitor trap flag",
+    "VM-entry failure due to machine-check event",
+    "TPR below threshold", "APIC access", "virtualized EOI", "EPT violation",
+    "EPT misconfiguration",
+    "VMX-preemption timer expired", "APIC write", "page-modification log full", "SPP-related event",
+    "bus lock",
     "instruction timeout",
 };
+/* clang-format on */
 
 static bool is_event(const char *text)
 {
@@ -31,9 +38,9 @@ static void every_reason(void **state)
     bool known[EXIT_REASON_COUNT] = {0};
     unsigned events = 0;
 
-#define EXIT(num, name, text)                                                                    \
-    known[num] = true;                                                                           \
-    events += is_event(text);                                                                    \
+#define EXIT(num, name, text) \
+    known[num] = true;        \
+    events += is_event(text); \
     assert_int_equal(exit_by_instruction(num), !is_event(text));
 #include "hv/arch/vmx_exit.def"
     assert_int_equal(events, sizeof not_instructions / sizeof *not_instructions);

@@ -16,22 +16,31 @@
 #include "hv/vmcs12/layout.h"
 #include "tests/lib/csv.h"
 
-/* The same thing in two vocabularies; the first is ours. Theirs may say what ours leaves out: "". */
+/* The same thing in two vocabularies; the first is ours. Theirs may say what ours
+ * leaves out: "". */
 struct same_word {
     const char *ours, *theirs;
 };
+/* clang-format off */
 static const struct same_word same_words[] = {
-    {"selector", "sel"}, {"addr", "address"}, {"pointer", "ptr"}, {"ctl", "control"}, {"ctl", "controls"},
+    {"selector", "sel"}, {"addr", "address"}, {"pointer", "ptr"}, {"ctl", "control"},
+    {"ctl", "controls"},
     {"len", "length"}, {"instruction", "insn"}, {"vpid", "virtual_processor_id"}, {"vector", "nv"},
-    {"vmfunc", "vm_function"}, {"cpu1", "cpu_based"}, {"cpu1", "proc"}, {"cpu2", "secondary"}, {"cpu2", "proc2"},
-    {"cpu3", "tertiary"}, {"exit2", "secondary_vm_exit"}, {"pf", "page_fault"}, {"exit_instruction_info", "vmx_instruction_info"},
-    {"pdptr0", "pdpte0"}, {"pdptr1", "pdpte1"}, {"pdptr2", "pdpte2"}, {"pdptr3", "pdpte3"}, {"dbg", "debug"},
-    {"exiting", "exit"}, {"ve_info", "virt_exception_info"}, {"value0", "target0"}, {"value1", "target1"},
+    {"vmfunc", "vm_function"}, {"cpu1", "cpu_based"}, {"cpu1", "proc"}, {"cpu2", "secondary"},
+    {"cpu2", "proc2"},
+    {"cpu3", "tertiary"}, {"exit2", "secondary_vm_exit"}, {"pf", "page_fault"},
+    {"exit_instruction_info", "vmx_instruction_info"},
+    {"pdptr0", "pdpte0"}, {"pdptr1", "pdpte1"}, {"pdptr2", "pdpte2"}, {"pdptr3", "pdpte3"},
+    {"dbg", "debug"},
+    {"exiting", "exit"}, {"ve_info", "virt_exception_info"}, {"value0", "target0"},
+    {"value1", "target1"},
     {"value2", "target2"}, {"value3", "target3"}, {"ve_info", "ve_information"}, {"io", "exit_io"},
     {"entry_exception_error_code", "entry_intr_error"},
-    {"", "ia32"}, {"", "vm"}, {"", "vmx"}, {"", "field"}, {"", "page"}, {"", "bytes"}, {"", "exec"}, {"", "based"},
+    {"", "ia32"}, {"", "vm"}, {"", "vmx"}, {"", "field"}, {"", "page"}, {"", "bytes"}, {"", "exec"},
+    {"", "based"},
     {"", "info"}, {"", "address"}, {"", "addr"},
 };
+/* clang-format on */
 
 /* True when `word` stands in `name` between underscores. */
 static bool has_word(const char *name, const char *word, size_t length)
@@ -49,8 +58,9 @@ static bool known_word(const char *ours, const char *word)
     if (has_word(ours, word, strlen(word)))
         return true;
     for (unsigned i = 0; i < ARRAY_LEN(same_words); i++)
-        if (strcmp(same_words[i].theirs, word) == 0
-            && (same_words[i].ours[0] == '\0' || has_word(ours, same_words[i].ours, strlen(same_words[i].ours))))
+        if (strcmp(same_words[i].theirs, word) == 0 &&
+            (same_words[i].ours[0] == '\0' ||
+             has_word(ours, same_words[i].ours, strlen(same_words[i].ours))))
             return true;
     return false;
 }
@@ -132,6 +142,7 @@ static void guest_tests_have_our_names(void **state)
 static void a_wrong_name_is_seen(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const char *const wrong[][2] = {
         {"guest_cs_selector", "GUEST_SS_SELECTOR"}, {"guest_cs_selector", "HOST_CS_SEL"},
         {"exit_msr_load_addr", "VM_EXIT_MSR_STORE_ADDR"}, {"eoi_exit_bitmap0", "EOI_EXIT_BITMAP1"},
@@ -139,6 +150,7 @@ static void a_wrong_name_is_seen(void **state)
         {"entry_ctl", "VM_EXIT_CONTROLS"}, {"entry_intr_info", "VM_EXIT_INTR_INFO"},
         {"entry_msr_load_count", "VM_EXIT_MSR_LOAD_COUNT_ENTRY_STORE"},
     };
+    /* clang-format on */
     for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
         char copy[64];
         snprintf(copy, sizeof copy, "%s", wrong[i][1]);

@@ -1,7 +1,7 @@
 /*
- * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is completed, where L1's MSR
- * accesses exit, what WRMSR of EFER refuses, whose a VPID is. The rows are the SDM's sentences; events are
- * h_machine_event.c's, whole runs h_transition.c's.
+ * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is
+ * completed, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The rows
+ * are the SDM's sentences; events are h_machine_event.c's, whole runs h_transition.c's.
  */
 #include "hv/dispatch.h"
 #include "hv/l1/l1.h"
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define TABLES 0x100000ull /* one page for each level */
+#define TABLES    0x100000ull /* one page for each level */
 #define USER_PAGE 7u
 
 static void (*body)(struct machine *m, struct vmcs_image *v);
@@ -34,8 +34,8 @@ static void on_machine(void (*what)(struct machine *m, struct vmcs_image *v))
     assert_string_equal(machine.bug, "");
 }
 
-/* SDM 3B 18.3.1.4 "Single-Step Exception Condition": BS becomes pending when TF is set and BTF is not. RF is cleared, and
- * what STI or MOV SS blocked is over. */
+/* SDM 3B 18.3.1.4 "Single-Step Exception Condition": BS becomes pending when TF is set and BTF is
+ * not. RF is cleared, and what STI or MOV SS blocked is over. */
 static void advance_rows(struct machine *m, struct vmcs_image *v)
 {
     for (u32 i = 0; i < 64; i++) {
@@ -62,7 +62,8 @@ static void instructions_are_completed(void **state)
     on_machine(advance_rows);
 }
 
-/* Four bitmaps of 1 KiB: reads of low and high MSRs, writes of low and high MSRs. SDM 3C 25.6.9 "MSR-Bitmap Address" */
+/* Four bitmaps of 1 KiB: reads of low and high MSRs, writes of low and high MSRs. SDM 3C 25.6.9
+ * "MSR-Bitmap Address" */
 static bool exits(const struct machine *m, u32 msr, bool write)
 {
     const u8 *map = m->cpu->vm->msr.bitmap + (write ? 2048 : 0);
@@ -75,11 +76,11 @@ static void map_rows(struct machine *m, struct vmcs_image *v)
         u32 msr;
         bool read, write;
     } rows[] = {
-        {MSR_IA32_APIC_BASE, false, true},       {MSR_IA32_FEATURE_CONTROL, true, true},
-        {MSR_IA32_BIOS_UPDT_TRIG, false, true},  {MSR_IA32_SMM_MONITOR_CTL, true, true},
-        {MSR_IA32_MTRR_PHYSBASE0, false, true},  {MSR_IA32_MTRR_DEF_TYPE, false, true},
-        {MSR_IA32_PEBS_ENABLE, false, true},     {MSR_IA32_VMX_BASIC, true, true},
-        {MSR_IA32_VMX_EXIT_CTLS2, true, true},   {MSR_IA32_RTIT_OUTPUT_BASE, true, true},
+        {MSR_IA32_APIC_BASE, false, true},      {MSR_IA32_FEATURE_CONTROL, true, true},
+        {MSR_IA32_BIOS_UPDT_TRIG, false, true}, {MSR_IA32_SMM_MONITOR_CTL, true, true},
+        {MSR_IA32_MTRR_PHYSBASE0, false, true}, {MSR_IA32_MTRR_DEF_TYPE, false, true},
+        {MSR_IA32_PEBS_ENABLE, false, true},    {MSR_IA32_VMX_BASIC, true, true},
+        {MSR_IA32_VMX_EXIT_CTLS2, true, true},  {MSR_IA32_RTIT_OUTPUT_BASE, true, true},
     };
     assert_int_equal(v->msr_bitmap_addr, m->cpu->vm->msr.bitmap_hpa.a);
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
@@ -95,8 +96,8 @@ static void msr_accesses_exit(void **state)
     on_machine(map_rows);
 }
 
-/* What VMX fixes and what is hidden is L0's, with L1's own value in the read shadow. SDM 3C 24.8 "Restrictions on VMX
- * Operation" */
+/* What VMX fixes and what is hidden is L0's, with L1's own value in the read shadow. SDM 3C 24.8
+ * "Restrictions on VMX Operation" */
 static void owned_rows(struct machine *m, struct vmcs_image *v)
 {
     assert_int_equal(v->cr0_guest_host_mask, CR0_NE);
@@ -104,7 +105,8 @@ static void owned_rows(struct machine *m, struct vmcs_image *v)
     assert_int_equal(v->cr0_read_shadow, CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP);
     assert_int_equal(v->cr4_read_shadow, CR4_PAE | CR4_VMXE);
     (void)m;
-    assert_true(any(v->guest_cr0, CR0_NE) && any(v->guest_cr4, CR4_VMXE) && !any(v->guest_cr4, CR4_SMXE));
+    assert_true(any(v->guest_cr0, CR0_NE) && any(v->guest_cr4, CR4_VMXE) &&
+                !any(v->guest_cr4, CR4_SMXE));
 }
 
 static void owned_bits(void **state)
@@ -113,8 +115,8 @@ static void owned_bits(void **state)
     on_machine(owned_rows);
 }
 
-/* A write that is let pass runs again, beyond a breakpoint at it: the exit saved RF = 0. SDM 3C 28.3.3 "Saving RIP, RSP,
- * RFLAGS, and SSP" */
+/* A write that is let pass runs again, beyond a breakpoint at it: the exit saved RF = 0. SDM 3C
+ * 28.3.3 "Saving RIP, RSP, RFLAGS, and SSP" */
 static void owned_write_rows(struct machine *m, struct vmcs_image *v)
 {
     for (u32 i = 0; i < 4; i++) {
@@ -136,7 +138,8 @@ static void owned_write_runs_again(void **state)
     on_machine(owned_write_rows);
 }
 
-/* SDM 3A 2.2.1 "Extended Feature Enable Register": LMA is read-only, LME cannot change while paging is on. */
+/* SDM 3A 2.2.1 "Extended Feature Enable Register": LMA is read-only, LME cannot change
+ * while paging is on. */
 static void efer_rows(struct machine *m, struct vmcs_image *v)
 {
     u64 long_mode = EFER_LME | EFER_LMA;
@@ -207,7 +210,8 @@ static void key_rows(struct machine *m, struct vmcs_image *v)
 {
     struct gla_span span;
     for (u64 level = 0; level < 4; level++) /* all of key 1, at linear address 0 */
-        *(u64 *)(m->ram + TABLES + level * PAGE_SIZE) = (TABLES + (level + 1) * PAGE_SIZE) | USER_PAGE | 1ull << 59;
+        *(u64 *)(m->ram + TABLES + level * PAGE_SIZE) =
+            (TABLES + (level + 1) * PAGE_SIZE) | USER_PAGE | 1ull << 59;
     v->guest_cr3 = TABLES;
     v->guest_efer = EFER_LMA | EFER_LME;
     for (u32 i = 0; i < 8; i++) {
@@ -228,10 +232,12 @@ static void keys_are_obeyed(void **state)
     on_machine(key_rows);
 }
 
-/* What L1 may do to the processor's own mitigations: not what L0's VERW rests on. CAVEAT(speculation) */
+/* What L1 may do to the processor's own mitigations: not what L0's VERW rests on.
+ * CAVEAT(speculation) */
 static void mitigation_rows(struct machine *m, struct vmcs_image *vmcs)
 {
-    const u64 doitm = 1 << 12, energy_filtering = 1 << 11, fb_clear_ctrl = 1 << 18, fb_clear_dis = 8;
+    const u64 doitm = 1 << 12, energy_filtering = 1 << 11, fb_clear_ctrl = 1 << 18,
+              fb_clear_dis = 8;
     u64 v;
     (void)vmcs;
     m->msr_arch_caps = ~0ull;
@@ -248,7 +254,8 @@ static void mitigations_stay(void **state)
     on_machine(mitigation_rows);
 }
 
-/* The page that takes writes to nowhere serves two purposes: TPR exits are L0's for the sake of one of them. */
+/* The page that takes writes to nowhere serves two purposes: TPR exits are L0's for the
+ * sake of one of them. */
 static void nowhere_rows(struct machine *m, struct vmcs_image *v)
 {
     const u64 pdpte[4] = {0}, there = TABLES, nowhere = L1_RAM + PAGE_SIZE;
@@ -274,14 +281,16 @@ static void writes_to_nowhere(void **state)
 
 static u32 short_ways;
 
-/* One CPUID of L1 in a state of its own: what the short way did, the row would have done as well. */
+/* One CPUID of L1 in a state of its own: what the short way did, the row would have
+ * done as well. */
 static void one_cpuid(struct machine *m, u32 state)
 {
     static const u32 leaves[] = {0, 1, 2, 7, 0xb, 0xd, 0x14, 0x1f, 0x20, 0x40000000, 0x80000001};
     struct vmcs_image *v = &m->current->v, before, after;
     struct cpu *cpu = m->cpu;
 
-    v->guest_rflags = RFLAGS_FIXED | RFLAGS_IF | (state & 1 ? RFLAGS_TF : 0) | (state & 2 ? RFLAGS_RF : 0);
+    v->guest_rflags =
+        RFLAGS_FIXED | RFLAGS_IF | (state & 1 ? RFLAGS_TF : 0) | (state & 2 ? RFLAGS_RF : 0);
     v->guest_debugctl = state & 4 ? DEBUGCTL_BTF : 0;
     v->guest_interruptibility = state >> 3 & 3;
     v->guest_pending_dbg_exceptions = 0;
@@ -324,7 +333,8 @@ static void short_way_is_the_long_one(void **state)
     assert_true(short_ways > 0);
 }
 
-/* No exit falls through: a reason without a row would be called at address 0. SDM 3D C "VMX Basic Exit Reasons" */
+/* No exit falls through: a reason without a row would be called at address 0. SDM 3D C "VMX
+ * Basic Exit Reasons" */
 static void every_reason_has_a_row(void **state)
 {
     (void)state;

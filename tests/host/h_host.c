@@ -110,7 +110,7 @@ static void one_segment(u32 seg, u16 selector, u64 base)
     assert_int_equal(vmcs12_get(&v01, vmcs12_find(0x800 + 2 * seg)), selector);
     assert_true(vmcs12_get(&v01, vmcs12_find(0x6806 + 2 * seg)) == base);
     if (seg != 1 && selector == 0) {
-        assert_true(got & 0x10000);  /* unusable */
+        assert_true(got & 0x10000);      /* unusable */
         assert_int_equal(got & 0x60, 0); /* DPL 0 */
         return;
     }
@@ -158,9 +158,11 @@ static void host_touches_guest_state_only(void **state)
 {
     (void)state;
     static const enum vmcs_field also[] = {F_entry_ctl, F_cr0_read_shadow, F_cr4_read_shadow};
+    /* clang-format off */
     static const enum vmcs_field not_state[] = {
         F_guest_intr_status, F_guest_pml_index, F_preemption_timer_value,
         F_guest_pdptr0, F_guest_pdptr1, F_guest_pdptr2, F_guest_pdptr3, F_guest_ldtr_limit};
+    /* clang-format on */
 
     fresh_host();
     struct vmcs_image zero, ones;

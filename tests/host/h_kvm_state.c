@@ -194,15 +194,18 @@ static void the_tail(void **state)
     assert_null(kvm_state_parse(again, n, &s2));
     assert_int_equal(s2.tail_length, 5);
     assert_memory_equal(s2.tail, "hello", 5);
-    assert_string_equal(kvm_state_parse(again, n - 1, &s2), "a tail whose length is not that of its bytes");
-    assert_string_equal(kvm_state_parse(again, 128 + 8192 + 11, &s2), "bytes behind the state, too few for a tail");
+    assert_string_equal(kvm_state_parse(again, n - 1, &s2),
+                        "a tail whose length is not that of its bytes");
+    assert_string_equal(kvm_state_parse(again, 128 + 8192 + 11, &s2),
+                        "bytes behind the state, too few for a tail");
     again[128 + 8192 + 4]++;
     assert_string_equal(kvm_state_parse(again, n, &s2), "a tail of an unknown version");
     again[128 + 8192 + 4]--;
     again[128 + 8192 + 6]++;
     assert_string_equal(kvm_state_parse(again, n, &s2), "a tail of an unknown version");
     again[128 + 8192]++;
-    assert_string_equal(kvm_state_parse(again, n, &s2), "bytes behind the state that are no tail of ours");
+    assert_string_equal(kvm_state_parse(again, n, &s2),
+                        "bytes behind the state that are no tail of ours");
 }
 
 /* KVM's layout has no place for it: refused by the field's name. */
@@ -259,6 +262,7 @@ static void random_states_survive(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_are_the_kernels),
         cmocka_unit_test(reads_a_blob),      cmocka_unit_test(no_prefix_is_accepted),
@@ -266,5 +270,6 @@ int main(void)
         cmocka_unit_test(the_tail),          cmocka_unit_test(produce_refuses),
         cmocka_unit_test(random_states_survive),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,8 @@ static void broadwell_is_the_facts(void **state)
 {
     (void)state;
     struct facts facts = {.layout = LAYOUT_BROADWELL};
-    assert_int_equal(csv_read("tests/data/broadwell_vmcs_layout.csv", compare_row, &facts), F_COUNT);
+    assert_int_equal(csv_read("tests/data/broadwell_vmcs_layout.csv", compare_row, &facts),
+                     F_COUNT);
     for (enum vmcs_field f = 0; f < F_COUNT; f++)
         assert_true(facts.seen[f]);
 }
@@ -56,7 +57,8 @@ static void kvm_is_the_facts(void **state)
         assert_int_equal(facts.seen[f], layout_offset(LAYOUT_KVM, f) != LAYOUT_NONE);
 }
 
-/* COMPUTED_OFFSET in other words, for any encoding that has a slot; LAYOUT_NONE for one that has none. */
+/* COMPUTED_OFFSET in other words, for any encoding that has a slot; LAYOUT_NONE for
+ * one that has none. */
 static u32 formula(u32 encoding)
 {
     /* the blocks of width codes 0 to 3 (16-bit, 64-bit, 32-bit, natural), two bits each */
@@ -148,11 +150,16 @@ struct haswell_view {
 static struct haswell_view haswell_read(const u8 *page)
 {
     return (struct haswell_view){
-        .vpid = peek(page, 206, 2), .executive = peek(page, 208, 8), .link = peek(page, 248, 8),
-        .ept = peek(page, 320, 8), .gpa = peek(page, 328, 8),
+        .vpid = peek(page, 206, 2),
+        .executive = peek(page, 208, 8),
+        .link = peek(page, 248, 8),
+        .ept = peek(page, 320, 8),
+        .gpa = peek(page, 328, 8),
         .pdpte = {peek(page, 544, 8), peek(page, 552, 8), peek(page, 560, 8), peek(page, 568, 8)},
-        .guest_cr3 = peek(page, 528, 8), .guest_cr4 = peek(page, 536, 8),
-        .host_cr3 = peek(page, 816, 8), .host_cr4 = peek(page, 824, 8),
+        .guest_cr3 = peek(page, 528, 8),
+        .guest_cr4 = peek(page, 536, 8),
+        .host_cr3 = peek(page, 816, 8),
+        .host_cr4 = peek(page, 824, 8),
     };
 }
 
@@ -250,7 +257,8 @@ static void translation_refuses_by_name(void **state)
                 assert_int_equal(layout_get(l, page, f), in_use);
             refused += !holds;
             vmcs12_set(&v, f, in_use << 1); /* any bit is a value in use */
-            assert_int_equal(layout_encode(l, &v, page), holds || vmcs12_get(&v, f) == 0 ? F_COUNT : f);
+            assert_int_equal(layout_encode(l, &v, page),
+                             holds || vmcs12_get(&v, f) == 0 ? F_COUNT : f);
         }
     assert_int_equal(refused, 56 + (F_COUNT - 141)); /* Broadwell's and KVM's gaps */
 }
@@ -258,7 +266,8 @@ static void translation_refuses_by_name(void **state)
 static void profiles_refuse_by_name(void **state)
 {
     (void)state;
-    const struct vmx_caps *i7 = profile_caps(PROFILE_BROADWELL), *xeon = profile_caps(PROFILE_E5_2683_V4);
+    const struct vmx_caps *i7 = profile_caps(PROFILE_BROADWELL),
+                          *xeon = profile_caps(PROFILE_E5_2683_V4);
     struct vmcs_image v;
     memset(&v, 0, sizeof v);
     v.guest_rip = 0x1000;
@@ -291,6 +300,7 @@ static void profiles_refuse_by_name(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broadwell_is_the_facts),
         cmocka_unit_test(kvm_is_the_facts),
@@ -302,5 +312,6 @@ int main(void)
         cmocka_unit_test(translation_refuses_by_name),
         cmocka_unit_test(profiles_refuse_by_name),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

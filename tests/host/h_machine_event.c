@@ -1,7 +1,7 @@
 /*
- * Events through all of L0, on a processor made of memory (tests/machine): what an exit cut short is delivered again, an
- * IRET that was cut short blocks NMIs again, faults met in a delivery combine. h_event.c tries the pure functions that
- * decide; here the product must have asked them.
+ * Events through all of L0, on a processor made of memory (tests/machine): what an exit cut short
+ * is delivered again, an IRET that was cut short blocks NMIs again, faults met in a delivery
+ * combine. h_event.c tries the pure functions that decide; here the product must have asked them.
  */
 #include "tests/machine/machine.h"
 #include "hv/l1/task_switch.h"
@@ -28,9 +28,9 @@ static void on_machine(void (*what)(struct machine *m, struct vmcs_image *v))
     assert_string_equal(machine.bug, "");
 }
 
-/* An NMI whose delivery was cut short was not taken: it must not find itself blocked. Nothing else unblocks. What
- * IDT-vectoring has no meaning for, bits 30:12, does not reach the entry, which wants them clear.
- * SDM 3C 28.2.4 "Information for VM Exits During Event Delivery" */
+/* An NMI whose delivery was cut short was not taken: it must not find itself blocked. Nothing else
+ * unblocks. What IDT-vectoring has no meaning for, bits 30:12, does not reach the entry, which
+ * wants them clear. SDM 3C 28.2.4 "Information for VM Exits During Event Delivery" */
 static void again_rows(struct machine *m, struct vmcs_image *v)
 {
     static const u32 events[] = {INTR_VALID | 0x20, INTR_VALID | INTR_NMI << 8 | VEC_NMI,
@@ -59,7 +59,8 @@ static void events_are_delivered_again(void **state)
     on_machine(again_rows);
 }
 
-/* An error code is pushed in protected mode only, whatever the exit said. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
+/* An error code is pushed in protected mode only, whatever the exit said. SDM 3C 27.2.1.3
+ * "VM-Entry Control Fields" */
 static void again_code_rows(struct machine *m, struct vmcs_image *v)
 {
     u32 gp = INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_GP;
@@ -86,8 +87,8 @@ static void error_codes_of_events(void **state)
     on_machine(again_code_rows);
 }
 
-/* Bit 12 of the qualification speaks of IRET for three reasons. In others it is a displacement, a port, nothing; and
- * nothing when an event was being delivered, or when IRET does not unblock NMIs.
+/* Bit 12 of the qualification speaks of IRET for three reasons. In others it is a displacement, a
+ * port, nothing; and nothing when an event was being delivered, or when IRET does not unblock NMIs.
  * SDM 3C 28.2.3 "Information About NMI Unblocking Due to IRET" */
 static void iret_rows(struct machine *m, struct vmcs_image *v)
 {
@@ -118,8 +119,9 @@ static void iret_is_undone(void **state)
     on_machine(iret_rows);
 }
 
-/* A task switch that an event caused, and that faults: the fault, or a double fault; with EXT in the error code but for
- * INT n, INT3 and INTO. SDM 3A 6.15 "Exception and Interrupt Reference", SDM 3A 6.13 "Error Code" */
+/* A task switch that an event caused, and that faults: the fault, or a double fault; with EXT in
+ * the error code but for INT n, INT3 and INTO. SDM 3A 6.15 "Exception and Interrupt Reference", SDM
+ * 3A 6.13 "Error Code" */
 static bool contributes(u32 vector)
 {
     return vector == 0 || (vector >= 10 && vector <= 13) || vector == 21;
@@ -138,14 +140,18 @@ static void task_fault_rows(struct machine *m, struct vmcs_image *v)
     for (u32 type = 0; type < 7; type++)
         for (u32 first = 0; first < 32; first++)
             for (u32 second = 10; second <= 14; second++) {
-                bool exception = type == INTR_HW_EXCEPTION, external = type != 1 && type != 4 && type != 6;
-                bool doubles = exception && ((contributes(first) && contributes(second)) || of_pages(first));
+                bool exception = type == INTR_HW_EXCEPTION,
+                     external = type != 1 && type != 4 && type != 6;
+                bool doubles =
+                    exception && ((contributes(first) && contributes(second)) || of_pages(first));
                 m->cpu->exit.idt_info = INTR_VALID | type << 8 | first;
                 if (type == 1 || (exception && first == VEC_DF))
                     continue;
                 assert_false(task_fault(m->cpu, second, 0x20));
                 assert_int_equal(m->cpu->fault.vector, doubles ? VEC_DF : second);
-                assert_int_equal(m->cpu->fault.error, doubles ? 0 : second != VEC_PF && external ? 0x21 : 0x20);
+                assert_int_equal(m->cpu->fault.error, doubles                        ? 0
+                                                      : second != VEC_PF && external ? 0x21
+                                                                                     : 0x20);
             }
     m->cpu->exit.idt_info = 0;
     assert_false(task_fault(m->cpu, VEC_GP, 0x20));
@@ -175,9 +181,10 @@ static void task_fault_in_double_fault(void **state)
     on_machine(task_triple_rows);
 }
 
-/* L0 finds a fault in L2's access while an event is being delivered to L2. Whether it is an exit to L1 depends on the
- * fault alone, and L1 is told the event; only what L1 does not take can become a double fault, whose exit tells of no
- * event. SDM 3C 28.2.4 "Information for VM Exits During Event Delivery" */
+/* L0 finds a fault in L2's access while an event is being delivered to L2. Whether it is an exit
+ * to L1 depends on the fault alone, and L1 is told the event; only what L1 does not take can
+ * become a double fault, whose exit tells of no event. SDM 3C 28.2.4 "Information for VM Exits
+ * During Event Delivery" */
 static void l2_fault(struct machine *m, u32 bitmap12, u32 vectoring)
 {
     struct nested *n = m->cpu->nested;
@@ -197,13 +204,19 @@ static void l2_fault(struct machine *m, u32 bitmap12, u32 vectoring)
 
 static void l2_fault_rows(struct machine *m, struct vmcs_image *v)
 {
-    const u32 pf = INTR_VALID | INTR_HW_EXCEPTION << 8 | INTR_ERROR_VALID | VEC_PF, df = pf - VEC_PF + VEC_DF;
+    const u32 pf = INTR_VALID | INTR_HW_EXCEPTION << 8 | INTR_ERROR_VALID | VEC_PF,
+              df = pf - VEC_PF + VEC_DF;
     const u32 external = INTR_VALID | 0x20, soft = INTR_VALID | INTR_SW_INTERRUPT << 8 | 0x80;
     const struct {
         u32 bitmap, vectoring, exit, told; /* exit: 0, the fault is L2's own */
     } rows[] = {
-        {BIT(VEC_PF), 0, pf, 0}, {BIT(VEC_PF), external, pf, external}, {BIT(VEC_PF), soft, pf, soft},
-        {BIT(VEC_PF), pf, pf, pf}, {BIT(VEC_DF), pf, df, 0}, {0, external, 0, 0}, {0, pf, 0, 0},
+        {BIT(VEC_PF), 0, pf, 0},
+        {BIT(VEC_PF), external, pf, external},
+        {BIT(VEC_PF), soft, pf, soft},
+        {BIT(VEC_PF), pf, pf, pf},
+        {BIT(VEC_DF), pf, df, 0},
+        {0, external, 0, 0},
+        {0, pf, 0, 0},
     };
     const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
     (void)v;
@@ -230,10 +243,12 @@ static void faults_of_l2_in_delivery(void **state)
     on_machine(l2_fault_rows);
 }
 
-/* An exit of L2 that is L1's has changed nothing when its handler returns: the loop gives it to L1. */
+/* An exit of L2 that is L1's has changed nothing when its handler returns: the loop
+ * gives it to L1. */
 static void reflected_rows(struct machine *m, struct vmcs_image *v)
 {
-    const u32 reasons[] = {EXIT_REASON_VMCALL, EXIT_REASON_CPUID, EXIT_REASON_TRIPLE_FAULT, EXIT_REASON_VMXON};
+    const u32 reasons[] = {EXIT_REASON_VMCALL, EXIT_REASON_CPUID, EXIT_REASON_TRIPLE_FAULT,
+                           EXIT_REASON_VMXON};
     const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
     (void)v;
     for (u32 i = 0; i < ARRAY_LEN(reasons); i++) {

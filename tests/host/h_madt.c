@@ -51,7 +51,9 @@ static void test_broken(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_count),
                                        cmocka_unit_test(test_broken)};
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

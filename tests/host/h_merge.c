@@ -45,8 +45,8 @@ static void fresh(const struct vmx_caps *hw)
     random_l0(&env.l0);
     env.l1 = (struct merge_l1){rng_next(&rng), rng_next(&rng), rng_next(&rng),
                                rng_next(&rng), rng_next(&rng), rng_next(&rng)};
-    env.addr = (struct merge_addr){page(1), page(2), page(3), page(4),
-                                   page(5), page(6), rng_next(&rng) & 1, 0x90001e};
+    env.addr = (struct merge_addr){
+        page(1), page(2), page(3), page(4), page(5), page(6), rng_next(&rng) & 1, 0x90001e};
     for (u32 i = 0; i < 4; i++)
         env.pdpte[i] = rng_next(&rng);
 }
@@ -238,8 +238,9 @@ static void addresses_are_translated(void **state)
 /* Which page faults and values of CR3 exit, and what TSC L2 reads, are L1's to say. */
 static void l1s_alone(void **state)
 {
-    static const enum vmcs_field fields[] = {F_exception_bitmap, F_pf_error_code_mask, F_pf_error_code_match,
-                                             F_tsc_offset, F_tsc_multiplier, F_cr3_target_count};
+    static const enum vmcs_field fields[] = {F_exception_bitmap,    F_pf_error_code_mask,
+                                             F_pf_error_code_match, F_tsc_offset,
+                                             F_tsc_multiplier,      F_cr3_target_count};
     (void)state;
     for (u32 n = 0; n < ROUNDS; n++) {
         fresh(&caps_all);
@@ -257,8 +258,9 @@ static void timer_and_threshold(void **state)
         merge_vmcs02(&env, &v02);
         if (v02.pin_ctl & 1u << 6)
             assert_true(v02.exit_ctl & 1u << 22);
-        assert_int_equal(v02.tpr_threshold, !(v02.cpu1_ctl & 1u << 21)         ? 0
-                                            : env.addr.virtual_apic_nowhere ? 15 /* every lower TPR exits */
+        /* every lower TPR exits */
+        assert_int_equal(v02.tpr_threshold, !(v02.cpu1_ctl & 1u << 21)      ? 0
+                                            : env.addr.virtual_apic_nowhere ? 15
                                                                             : v12.tpr_threshold);
         assert_same_field(&v02, &v12, F_preemption_timer_value);
         assert_same_field(&v02, &v12, F_entry_intr_info);
@@ -282,6 +284,7 @@ static int seed(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_is_decided),
         cmocka_unit_test(copied_rows),
@@ -294,5 +297,6 @@ int main(void)
 
         cmocka_unit_test(timer_and_threshold),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, seed, NULL);
 }

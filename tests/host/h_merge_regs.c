@@ -123,8 +123,8 @@ static void efer_left_alone(void **state)
         v12.entry_ctl = (load ? 1u << 15 : 0) | (ia32e ? 1u << 9 : 0);
         v12.guest_cr0 = pg ? CR0_PG : ~CR0_PG;
         v12.guest_efer = 0x5501;
-        env.l1.efer = (lme1 ? EFER_LME : 0) | (lma1 ? EFER_LMA : 0) |
-                      (other_bits ? EFER_SCE | EFER_NXE : 0);
+        env.l1.efer =
+            (lme1 ? EFER_LME : 0) | (lma1 ? EFER_LMA : 0) | (other_bits ? EFER_SCE | EFER_NXE : 0);
         merge_vmcs02(&env, &v02);
         u64 want = (ia32e ? EFER_LMA : 0) | ((pg ? ia32e : lme1) ? EFER_LME : 0) |
                    (other_bits ? EFER_SCE | EFER_NXE : 0);
@@ -162,8 +162,9 @@ static int seed(void **state)
     return 0;
 }
 
-/* With blocking by STI or MOV SS or in HLT, BS is 1 exactly if TF is 1 and BTF is 0: by the BTF that vmcs02 holds, which
- * is L1's own when the entry does not load IA32_DEBUGCTL. CAVEAT(pending-bs-btf-left) */
+/* With blocking by STI or MOV SS or in HLT, BS is 1 exactly if TF is 1 and BTF is 0: by the BTF
+ * that vmcs02 holds, which is L1's own when the entry does not load IA32_DEBUGCTL.
+ * CAVEAT(pending-bs-btf-left) */
 static void pending_step_follows_btf(void **state)
 {
     (void)state;

@@ -31,7 +31,8 @@ static void table_is_sound(void **state)
         bool ours = row->read == MSR_JUDGE || row->read == MSR_EMULATE || row->write == MSR_JUDGE ||
                     row->write == MSR_EMULATE;
         if (ours)
-            assert_true(row->rule != MSR_RULE_plain && row->rule != MSR_RULE_pmu && row->rule != MSR_RULE_vmcs);
+            assert_true(row->rule != MSR_RULE_plain && row->rule != MSR_RULE_pmu &&
+                        row->rule != MSR_RULE_vmcs);
         next = row->last + 1;
     }
     assert_true(next > 0xc0000000);
@@ -105,7 +106,7 @@ static void reasons_hold(void **state)
     static const struct expected e[] = {
         {MSR_IA32_APIC_BASE, MSR_PASS, MSR_JUDGE},
         {MSR_IA32_MISC_ENABLE, MSR_JUDGE, MSR_JUDGE},
-        {0x33, MSR_HIDE, MSR_HIDE},                       /* TEST_CTRL */
+        {0x33, MSR_HIDE, MSR_HIDE}, /* TEST_CTRL */
         {MSR_IA32_FEATURE_CONTROL, MSR_EMULATE, MSR_HIDE},
         {MSR_IA32_BIOS_UPDT_TRIG, MSR_PASS, MSR_EMULATE},
         {MSR_IA32_SMM_MONITOR_CTL, MSR_EMULATE, MSR_HIDE},
@@ -122,15 +123,15 @@ static void reasons_hold(void **state)
         {MSR_IA32_VMX_BASIC, MSR_EMULATE, MSR_HIDE},
         {MSR_IA32_VMX_EXIT_CTLS2, MSR_EMULATE, MSR_HIDE},
         {MSR_IA32_XSS, MSR_PASS, MSR_JUDGE},
-        {0x17d0, MSR_HIDE, MSR_HIDE},                     /* HW_FEEDBACK_PTR */
+        {0x17d0, MSR_HIDE, MSR_HIDE}, /* HW_FEEDBACK_PTR */
         {0x17d1, MSR_HIDE, MSR_HIDE},
-        {0x14ce, MSR_HIDE, MSR_HIDE},                     /* LBR_CTL */
-        {0x982, MSR_HIDE, MSR_HIDE},                      /* TME_ACTIVATE */
-        {0x6a2, MSR_HIDE, MSR_HIDE},                      /* S_CET */
-        {0x6e1, MSR_HIDE, MSR_HIDE},                      /* PKRS */
-        {0xd90, MSR_HIDE, MSR_HIDE},                      /* BNDCFGS */
-        {0x1f2, MSR_HIDE, MSR_HIDE},                      /* SMRR */
-        {0x150, NONE, NONE},                              /* voltage: an attack on L0 */
+        {0x14ce, MSR_HIDE, MSR_HIDE}, /* LBR_CTL */
+        {0x982, MSR_HIDE, MSR_HIDE},  /* TME_ACTIVATE */
+        {0x6a2, MSR_HIDE, MSR_HIDE},  /* S_CET */
+        {0x6e1, MSR_HIDE, MSR_HIDE},  /* PKRS */
+        {0xd90, MSR_HIDE, MSR_HIDE},  /* BNDCFGS */
+        {0x1f2, MSR_HIDE, MSR_HIDE},  /* SMRR */
+        {0x150, NONE, NONE},          /* voltage: an attack on L0 */
         {0x40000000, NONE, NONE},
         {0xc0010015, NONE, NONE},
         {MSR_IA32_EFER, MSR_PASS, MSR_PASS},

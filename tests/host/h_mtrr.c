@@ -65,10 +65,9 @@ static void precedence_of_pairs(void **state)
     static const struct {
         u8 a, b, want;
     } row[] = {
-        {MT_UC, MT_UC, MT_UC}, {MT_WC, MT_WC, MT_WC}, {MT_WT, MT_WT, MT_WT},
-        {MT_WP, MT_WP, MT_WP}, {MT_WB, MT_WB, MT_WB}, {MT_UC, MT_WC, MT_UC},
-        {MT_UC, MT_WT, MT_UC}, {MT_UC, MT_WP, MT_UC}, {MT_UC, MT_WB, MT_UC},
-        {MT_WT, MT_WB, MT_WT}, {MT_WC, MT_WT, MT_UC}, {MT_WC, MT_WP, MT_UC},
+        {MT_UC, MT_UC, MT_UC}, {MT_WC, MT_WC, MT_WC}, {MT_WT, MT_WT, MT_WT}, {MT_WP, MT_WP, MT_WP},
+        {MT_WB, MT_WB, MT_WB}, {MT_UC, MT_WC, MT_UC}, {MT_UC, MT_WT, MT_UC}, {MT_UC, MT_WP, MT_UC},
+        {MT_UC, MT_WB, MT_UC}, {MT_WT, MT_WB, MT_WT}, {MT_WC, MT_WT, MT_UC}, {MT_WC, MT_WP, MT_UC},
         {MT_WC, MT_WB, MT_UC}, {MT_WT, MT_WP, MT_UC}, {MT_WP, MT_WB, MT_UC},
     };
     for (unsigned i = 0; i < ARRAY_LEN(row); i++)
@@ -156,8 +155,9 @@ static u8 naive_type(const struct mtrr_state *s, u64 a)
     if (!(s->def_type & 0x800))
         return 0;
     if (a < 0x100000 && (s->def_type & 0x400) && (s->cap & 0x100)) {
-        u64 i = a < 0x80000 ? a / 0x10000
-                : a < 0xc0000 ? 8 + (a - 0x80000) / 0x4000 : 24 + (a - 0xc0000) / 0x1000;
+        u64 i = a < 0x80000   ? a / 0x10000
+                : a < 0xc0000 ? 8 + (a - 0x80000) / 0x4000
+                              : 24 + (a - 0xc0000) / 0x1000;
         return ((const u8 *)s->fixed)[i];
     }
     for (unsigned i = 0; i < (s->cap & 0xff); i++) {
@@ -373,6 +373,7 @@ static void fixed_registers_by_name(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disabled_is_uc),
         cmocka_unit_test(default_type_elsewhere),
@@ -388,5 +389,6 @@ int main(void)
         cmocka_unit_test(every_msr_number),
         cmocka_unit_test(fixed_registers_by_name),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

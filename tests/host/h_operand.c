@@ -67,9 +67,9 @@ static void test_linear32(void **state)
         u64 offset;
         bool db, write, ok;
     } rows[] = {
-        {3, 0xfff, 0xff8, true, true, true},    /* data, writable, last byte inside */
-        {3, 0xfff, 0xff9, true, true, false},   /* one byte beyond */
-        {1, 0xfff, 0, true, true, false},       /* read-only data */
+        {3, 0xfff, 0xff8, true, true, true},  /* data, writable, last byte inside */
+        {3, 0xfff, 0xff9, true, true, false}, /* one byte beyond */
+        {1, 0xfff, 0, true, true, false},     /* read-only data */
         {1, 0xfff, 0, true, false, true},
         {9, 0xfff, 0, true, false, false},      /* execute-only code */
         {11, 0xfff, 0, true, false, true},      /* readable code */
@@ -79,12 +79,13 @@ static void test_linear32(void **state)
         {7, 0xfff, 0xfffc, false, true, false}, /* 16-bit upper bound */
         {7, 0xfff, 0xfff8, false, true, true},
         {7, 0xfff, 0xfffffff9, true, true, false},
-        {7, 0xfff, 0x20000, true, true, true},  /* the upper bound follows D/B, not G */
+        {7, 0xfff, 0x20000, true, true, true}, /* the upper bound follows D/B, not G */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct insn_operand op = {.seg = SEG_DS, .offset = rows[i].offset};
-        struct segment s = {.base = 0x100, .limit = rows[i].limit,
-                                    .ar = rows[i].type | (u32)(AR_S | AR_P | (rows[i].db ? AR_DB : 0))};
+        struct segment s = {.base = 0x100,
+                            .limit = rows[i].limit,
+                            .ar = rows[i].type | (u32)(AR_S | AR_P | (rows[i].db ? AR_DB : 0))};
         struct operand_address a = operand_linear(&op, &s, false, 48, 8, rows[i].write);
         assert_int_equal(a.ok, rows[i].ok);
         if (!a.ok)
@@ -116,28 +117,31 @@ static void test_breakpoints(void **state)
         {0x00030002, 0x0ffd, 8, true, 0},
         {0x00010001, 0x1005, 1, true, 0x1001}, /* L0, writes */
         {0x00010001, 0x1005, 1, false, 0},
-        {0x00000001, 0x1005, 1, true, 0}, /* instructions */
-        {0x00020001, 0x1005, 1, true, 0}, /* I/O */
+        {0x00000001, 0x1005, 1, true, 0},       /* instructions */
+        {0x00020001, 0x1005, 1, true, 0},       /* I/O */
         {0x00070002, 0x1004, 1, false, 0x1001}, /* 2 bytes, aligned */
         {0x000b0002, 0x1000, 1, false, 0x1001}, /* 8 bytes */
         {0x000b0002, 0x1008, 1, false, 0},
         {0x000f0002, 0x1003, 1, false, 0}, /* 4 bytes */
         {0x000f0002, 0x1007, 1, false, 0x1001},
         {0x33330080, 0xfffffffffffffffful, 8, true, 0x1008}, /* DR3: G3; around the top */
-        {0x33330000, 0x1005, 1, true, 0}, /* none enabled */
+        {0x33330000, 0x1005, 1, true, 0},                    /* none enabled */
         {0x03330020, 0x1005, 16, true, 0x1005}, /* DR0 met and off besides DR2 met and on */
     };
     static const u64 dr[4] = {0x1005, 0x3000, 0x1010, 6};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_int_equal(operand_breakpoints(dr, rows[i].dr7, rows[i].gla, rows[i].size, rows[i].write),
-                         rows[i].pending);
+        assert_int_equal(
+            operand_breakpoints(dr, rows[i].dr7, rows[i].gla, rows[i].size, rows[i].write),
+            rows[i].pending);
 }
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode), cmocka_unit_test(test_linear64),
         cmocka_unit_test(test_linear32), cmocka_unit_test(test_breakpoints),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,9 +123,9 @@ static void test_refused_words(void **state)
         {"log=e", "log=e: not one of none, e9, com1, com2"},
         {"log=e9x", "log=e9x: not one of none, e9, com1, com2"},
         {"verbose=3", "verbose=3: not one of 0, 1, 2"},
-        {"stress=flush,",
-         "stress=flush,: not a list of remerge, restore, paranoid, flush, evict"},
-        {"spec=auto,fish", "spec=auto,fish: not a list of auto, full, off, l1d, verw, ibpb, rsb, specctrl"},
+        {"stress=flush,", "stress=flush,: not a list of remerge, restore, paranoid, flush, evict"},
+        {"spec=auto,fish",
+         "spec=auto,fish: not a list of auto, full, off, l1d, verw, ibpb, rsb, specctrl"},
         {"stress=", "stress=: not a list of remerge, restore, paranoid, flush, evict"},
         {"check=on", "an option that takes no value: \"check=on\""},
         {"chain", "chain=PATH is wanted, not \"chain\""},
@@ -272,8 +272,7 @@ static void test_config_zero_byte(void **state)
     (void)state;
     static const char text[] = "log=e9\n\0\n";
     options_default(&o);
-    assert_false(
-        options_read_config(&o, text_of_file((const u8 *)text, sizeof text - 1), &why));
+    assert_false(options_read_config(&o, text_of_file((const u8 *)text, sizeof text - 1), &why));
     assert_string_equal(why.text, "line 2: byte 0x0 is not text");
 }
 
@@ -309,9 +308,8 @@ static void test_command_wins(void **state)
     struct line l;
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text,
-                        "log=e9 verbose=2 nested=on cpus=all profile=broadwell shadow=on "
-                        "tlb=default stress=flush spec=auto");
+    assert_string_equal(l.text, "log=e9 verbose=2 nested=on cpus=all profile=broadwell shadow=on "
+                                "tlb=default stress=flush spec=auto");
     assert_chain("\\b.efi");
 }
 
@@ -322,8 +320,8 @@ static void test_ucs2(void **state)
     options_default(&o);
     assert_true(options_read_config(&o, text_of_file(file, sizeof file - 1), &why));
     assert_int_equal(o.log, BOOT_LOG_E9);
-    assert_false(options_read_config(&o, text_of_file(file, sizeof file - 2),
-                                     &why)); /* half a character */
+    assert_false(
+        options_read_config(&o, text_of_file(file, sizeof file - 2), &why)); /* half a character */
     assert_string_equal(why.text, "line 2: byte 0xe9 is not text");
 }
 

@@ -29,13 +29,22 @@ static bool ram_set(void *ctx, u64 gpa, unsigned size, u64 old, u64 new)
 
 static const struct walk_memory mem = {NULL, ram_read, ram_set};
 
-static void put64(u64 at, u64 v) { memcpy(ram + at, &v, 8); }
-static void put32(u64 at, u32 v) { memcpy(ram + at, &v, 4); }
+static void put64(u64 at, u64 v)
+{
+    memcpy(ram + at, &v, 8);
+}
+static void put32(u64 at, u32 v)
+{
+    memcpy(ram + at, &v, 4);
+}
 
 static struct paging_state long_mode(void)
 {
-    return (struct paging_state){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 0x1000, .cr4 = CR4_PAE,
-                                 .efer = EFER_LME | EFER_LMA | EFER_NXE, .page_1g = true,
+    return (struct paging_state){.cr0 = CR0_PE | CR0_PG | CR0_WP,
+                                 .cr3 = 0x1000,
+                                 .cr4 = CR4_PAE,
+                                 .efer = EFER_LME | EFER_LMA | EFER_NXE,
+                                 .page_1g = true,
                                  .maxphyaddr = 40};
 }
 
@@ -75,10 +84,13 @@ static void test_reserved_bits(void **state)
 {
     struct paging_state p = long_mode();
     (void)state;
-    static const struct { u64 at, bit; bool page_1g; } rows[] = {
-        {0x1008, BIT(40), true}, {0x1008, PTE_PS, true}, {0x2008, BIT(51), true},
-        {0x2008, PTE_PS | BIT(13), true}, {0x2008, PTE_PS | BIT(29), true}, {0x2008, PTE_PS, false}, {0x3008, PTE_PS | BIT(20), true},
-        {0x4008, BIT(40), true},
+    static const struct {
+        u64 at, bit;
+        bool page_1g;
+    } rows[] = {
+        {0x1008, BIT(40), true},          {0x1008, PTE_PS, true},           {0x2008, BIT(51), true},
+        {0x2008, PTE_PS | BIT(13), true}, {0x2008, PTE_PS | BIT(29), true}, {0x2008, PTE_PS, false},
+        {0x3008, PTE_PS | BIT(20), true}, {0x4008, BIT(40), true},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         build_4k(PTE_P, PTE_P, PTE_P, PTE_P);
@@ -115,7 +127,8 @@ static void test_absent_at_each_level(void **state)
 }
 
 /* The rule as SDM 3A 4.6.1 "Determination of Access Rights" tells it, mode by mode. */
-static bool allowed(const struct paging_state *p, bool user_page, bool writable, bool nx, u64 access)
+static bool allowed(const struct paging_state *p, bool user_page, bool writable, bool nx,
+                    u64 access)
 {
     bool wr = any(access, PF_W), fetch = any(access, PF_I), system = any(access, WALK_SYSTEM);
     if (p->cpl == 3 && !system)
@@ -157,7 +170,9 @@ static void test_rights(void **state)
 
 static void test_pae(void **state)
 {
-    struct paging_state p = {.cr0 = CR0_PE | CR0_PG, .cr4 = CR4_PAE, .maxphyaddr = 40,
+    struct paging_state p = {.cr0 = CR0_PE | CR0_PG,
+                             .cr4 = CR4_PAE,
+                             .maxphyaddr = 40,
                              .pdpte = {0, 0x3000 | PTE_P, 0, 0}};
     (void)state;
     memset(ram, 0, sizeof ram);
@@ -246,18 +261,21 @@ static void test_race(void **state)
                 assert_int_equal(r.gpa, 0x7abc);
                 assert_true(all(ram_read(NULL, 0x4008, 8), PTE_A | PTE_D));
             } else {
-                assert_int_equal(r.error_code, PF_W); /* not present: software looks, and tries again */
+                /* not present: software looks, and tries again */
+                assert_int_equal(r.error_code, PF_W);
             }
         }
 }
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_4level_sizes), cmocka_unit_test(test_reserved_bits),
         cmocka_unit_test(test_absent_at_each_level), cmocka_unit_test(test_rights),
         cmocka_unit_test(test_pae), cmocka_unit_test(test_widest_address),
         cmocka_unit_test(test_32bit), cmocka_unit_test(test_race),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

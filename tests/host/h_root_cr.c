@@ -1,4 +1,5 @@
-/* CR0 and CR4 of root mode: what the firmware left on must not get in, what the processor has must. */
+/* CR0 and CR4 of root mode: what the firmware left on must not get in, what the
+ * processor has must. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -11,8 +12,8 @@ static const struct root_cpuid none = {0}, every = {~0u, ~0u, ~0u, ~0u};
 /* Whatever the firmware left on: CET, PKS, LASS, FRED, UINTR, LAM, PCIDE, SMXE, TSD, DE... */
 static void test_cr4_white_list(void **state)
 {
-    const u64 ours = CR4_PAE | CR4_MCE | CR4_VMXE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_UMIP |
-                     CR4_PKE;
+    const u64 ours =
+        CR4_PAE | CR4_MCE | CR4_VMXE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_UMIP | CR4_PKE;
     (void)state;
     assert_int_equal(root_cr4(~0ull & ~CR4_LA57, &every, CR4_VMXE, ~0ull), ours);
     assert_int_equal(root_cr4(0, &every, CR4_VMXE, ~0ull), ours);

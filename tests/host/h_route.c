@@ -22,80 +22,85 @@ static const struct row {
     u8 kind;
     u32 pin, cpu1, cpu2;
 } rows[EXIT_REASON_COUNT] = {
-    [0] = {OWN, 0, 0, 0},                    /* exception or NMI */
-    [1] = {IF_ANY, 1u << 0, 0, 0},           /* external interrupt: external-interrupt exiting */
-    [2] = {ALWAYS, 0, 0, 0},                 /* triple fault */
-    [3] = {ALWAYS, 0, 0, 0},                 /* INIT signal */
-    [4] = {ALWAYS, 0, 0, 0},                 /* start-up IPI */
-    [5] = {NEVER, 0, 0, 0},                  /* I/O SMI */
-    [6] = {NEVER, 0, 0, 0},                  /* other SMI */
-    [7] = {IF_ANY, 0, 1u << 2, 0},           /* interrupt window: interrupt-window exiting */
-    [8] = {IF_ANY, 0, 1u << 22, 0},          /* NMI window: NMI-window exiting */
-    [9] = {ALWAYS, 0, 0, 0},                 /* task switch */
-    [10] = {ALWAYS, 0, 0, 0},                /* CPUID */
-    [11] = {ALWAYS, 0, 0, 0},                /* GETSEC */
-    [12] = {IF_ANY, 0, 1u << 7, 0},          /* HLT: HLT exiting */
-    [13] = {ALWAYS, 0, 0, 0},                /* INVD */
-    [14] = {IF_ANY, 0, 1u << 9, 0},          /* INVLPG: INVLPG exiting */
-    [15] = {IF_ANY, 0, 1u << 11, 0},         /* RDPMC: RDPMC exiting */
-    [16] = {IF_ANY, 0, 1u << 12, 0},         /* RDTSC: RDTSC exiting */
-    [17] = {NEVER, 0, 0, 0},                 /* RSM */
-    [18] = {ALWAYS, 0, 0, 0},                /* VMCALL */
-    [19] = {ALWAYS, 0, 0, 0},                /* VMCLEAR */
-    [20] = {ALWAYS, 0, 0, 0},                /* VMLAUNCH */
-    [21] = {ALWAYS, 0, 0, 0},                /* VMPTRLD */
-    [22] = {ALWAYS, 0, 0, 0},                /* VMPTRST */
-    [23] = {OWN, 0, 0, 0},                   /* VMREAD */
-    [24] = {ALWAYS, 0, 0, 0},                /* VMRESUME */
-    [25] = {OWN, 0, 0, 0},                   /* VMWRITE */
-    [26] = {ALWAYS, 0, 0, 0},                /* VMXOFF */
-    [27] = {ALWAYS, 0, 0, 0},                /* VMXON */
-    [28] = {OWN, 0, 0, 0},                   /* control-register accesses */
-    [29] = {IF_ANY, 0, 1u << 23, 0},         /* MOV DR: MOV-DR exiting */
-    [30] = {OWN, 0, 0, 0},                   /* I/O instruction */
-    [31] = {OWN, 0, 0, 0},                   /* RDMSR */
-    [32] = {OWN, 0, 0, 0},                   /* WRMSR */
-    [33] = {NEVER, 0, 0, 0},                 /* VM-entry failure due to invalid guest state */
-    [34] = {NEVER, 0, 0, 0},                 /* VM-entry failure due to MSR loading */
-    [36] = {IF_ANY, 0, 1u << 10, 0},         /* MWAIT: MWAIT exiting */
-    [37] = {OWN, 0, 0, 0},                   /* monitor trap flag */
-    [39] = {IF_ANY, 0, 1u << 29, 0},         /* MONITOR: MONITOR exiting */
-    [40] = {IF_ANY, 0, 1u << 30, 1u << 10},  /* PAUSE: PAUSE exiting or PAUSE-loop exiting */
-    [41] = {NEVER, 0, 0, 0},                 /* VM-entry failure due to machine-check event */
-    [43] = {IF_ANY, 0, 1u << 21, 0},         /* TPR below threshold: use TPR shadow */
-    [44] = {IF_ANY, 0, 0, 1u << 0},          /* APIC access: virtualize APIC accesses */
-    [45] = {IF_ANY, 0, 0, 1u << 9},          /* virtualized EOI: virtual-interrupt delivery */
-    [46] = {IF_ANY, 0, 0, 1u << 2},          /* access to GDTR or IDTR: descriptor-table exiting */
-    [47] = {IF_ANY, 0, 0, 1u << 2},          /* access to LDTR or TR: descriptor-table exiting */
-    [48] = {OWN, 0, 0, 0},                   /* EPT violation */
-    [49] = {OWN, 0, 0, 0},                   /* EPT misconfiguration */
-    [50] = {ALWAYS, 0, 0, 0},                /* INVEPT */
-    [51] = {IF_ANY, 0, 1u << 12, 0},         /* RDTSCP: RDTSC exiting */
-    [52] = {IF_ANY, 1u << 6, 0, 0},          /* VMX-preemption timer expired: activate VMX-preemption timer */
-    [53] = {ALWAYS, 0, 0, 0},                /* INVVPID */
-    [54] = {IF_ANY, 0, 0, 1u << 6},          /* WBINVD or WBNOINVD: WBINVD exiting */
-    [55] = {ALWAYS, 0, 0, 0},                /* XSETBV */
-    [56] = {IF_ANY, 0, 0, 1u << 8 | 1u << 9}, /* APIC write: APIC-register virtualization or virtual-interrupt delivery */
-    [57] = {IF_ANY, 0, 0, 1u << 11},         /* RDRAND: RDRAND exiting */
-    [58] = {IF_BOTH, 0, 1u << 9, 1u << 12},  /* INVPCID: INVLPG exiting and enable INVPCID */
-    [59] = {OWN, 0, 0, 0},                   /* VMFUNC */
-    [60] = {IF_ANY, 0, 0, 1u << 15},         /* ENCLS: enable ENCLS exiting */
-    [61] = {IF_ANY, 0, 0, 1u << 16},         /* RDSEED: RDSEED exiting */
-    [62] = {IF_ANY, 0, 0, 0},                /* page-modification log full: L0's for now: L1's log is not kept by the processor */
-    [63] = {IF_ANY, 0, 0, 1u << 20},         /* XSAVES: enable XSAVES/XRSTORS */
-    [64] = {IF_ANY, 0, 0, 1u << 20},         /* XRSTORS: enable XSAVES/XRSTORS */
-    [65] = {IF_ANY, 0, 0, 1u << 27},         /* PCONFIG: enable PCONFIG */
-    [66] = {NEVER, 0, 0, 0},                 /* SPP-related event */
-    [67] = {IF_BOTH, 0, 1u << 12, 1u << 26}, /* UMWAIT: RDTSC exiting and enable user wait and pause */
-    [68] = {IF_BOTH, 0, 1u << 12, 1u << 26}, /* TPAUSE: RDTSC exiting and enable user wait and pause */
-    [69] = {NEVER, 0, 0, 0},                 /* LOADIWKEY */
-    [70] = {IF_ANY, 0, 0, 1u << 28},         /* ENCLV: enable ENCLV exiting */
-    [72] = {NEVER, 0, 0, 0},                 /* ENQCMD PASID translation failure */
-    [73] = {NEVER, 0, 0, 0},                 /* ENQCMDS PASID translation failure */
-    [74] = {NEVER, 0, 0, 0},                 /* bus lock */
-    [75] = {NEVER, 0, 0, 0},                 /* instruction timeout */
-    [76] = {NEVER, 0, 0, 0},                 /* SEAMCALL */
-    [77] = {NEVER, 0, 0, 0},                 /* TDCALL */
+    [0] = {OWN, 0, 0, 0},                   /* exception or NMI */
+    [1] = {IF_ANY, 1u << 0, 0, 0},          /* external interrupt: external-interrupt exiting */
+    [2] = {ALWAYS, 0, 0, 0},                /* triple fault */
+    [3] = {ALWAYS, 0, 0, 0},                /* INIT signal */
+    [4] = {ALWAYS, 0, 0, 0},                /* start-up IPI */
+    [5] = {NEVER, 0, 0, 0},                 /* I/O SMI */
+    [6] = {NEVER, 0, 0, 0},                 /* other SMI */
+    [7] = {IF_ANY, 0, 1u << 2, 0},          /* interrupt window: interrupt-window exiting */
+    [8] = {IF_ANY, 0, 1u << 22, 0},         /* NMI window: NMI-window exiting */
+    [9] = {ALWAYS, 0, 0, 0},                /* task switch */
+    [10] = {ALWAYS, 0, 0, 0},               /* CPUID */
+    [11] = {ALWAYS, 0, 0, 0},               /* GETSEC */
+    [12] = {IF_ANY, 0, 1u << 7, 0},         /* HLT: HLT exiting */
+    [13] = {ALWAYS, 0, 0, 0},               /* INVD */
+    [14] = {IF_ANY, 0, 1u << 9, 0},         /* INVLPG: INVLPG exiting */
+    [15] = {IF_ANY, 0, 1u << 11, 0},        /* RDPMC: RDPMC exiting */
+    [16] = {IF_ANY, 0, 1u << 12, 0},        /* RDTSC: RDTSC exiting */
+    [17] = {NEVER, 0, 0, 0},                /* RSM */
+    [18] = {ALWAYS, 0, 0, 0},               /* VMCALL */
+    [19] = {ALWAYS, 0, 0, 0},               /* VMCLEAR */
+    [20] = {ALWAYS, 0, 0, 0},               /* VMLAUNCH */
+    [21] = {ALWAYS, 0, 0, 0},               /* VMPTRLD */
+    [22] = {ALWAYS, 0, 0, 0},               /* VMPTRST */
+    [23] = {OWN, 0, 0, 0},                  /* VMREAD */
+    [24] = {ALWAYS, 0, 0, 0},               /* VMRESUME */
+    [25] = {OWN, 0, 0, 0},                  /* VMWRITE */
+    [26] = {ALWAYS, 0, 0, 0},               /* VMXOFF */
+    [27] = {ALWAYS, 0, 0, 0},               /* VMXON */
+    [28] = {OWN, 0, 0, 0},                  /* control-register accesses */
+    [29] = {IF_ANY, 0, 1u << 23, 0},        /* MOV DR: MOV-DR exiting */
+    [30] = {OWN, 0, 0, 0},                  /* I/O instruction */
+    [31] = {OWN, 0, 0, 0},                  /* RDMSR */
+    [32] = {OWN, 0, 0, 0},                  /* WRMSR */
+    [33] = {NEVER, 0, 0, 0},                /* VM-entry failure due to invalid guest state */
+    [34] = {NEVER, 0, 0, 0},                /* VM-entry failure due to MSR loading */
+    [36] = {IF_ANY, 0, 1u << 10, 0},        /* MWAIT: MWAIT exiting */
+    [37] = {OWN, 0, 0, 0},                  /* monitor trap flag */
+    [39] = {IF_ANY, 0, 1u << 29, 0},        /* MONITOR: MONITOR exiting */
+    [40] = {IF_ANY, 0, 1u << 30, 1u << 10}, /* PAUSE: PAUSE exiting or PAUSE-loop exiting */
+    [41] = {NEVER, 0, 0, 0},                /* VM-entry failure due to machine-check event */
+    [43] = {IF_ANY, 0, 1u << 21, 0},        /* TPR below threshold: use TPR shadow */
+    [44] = {IF_ANY, 0, 0, 1u << 0},         /* APIC access: virtualize APIC accesses */
+    [45] = {IF_ANY, 0, 0, 1u << 9},         /* virtualized EOI: virtual-interrupt delivery */
+    [46] = {IF_ANY, 0, 0, 1u << 2},         /* access to GDTR or IDTR: descriptor-table exiting */
+    [47] = {IF_ANY, 0, 0, 1u << 2},         /* access to LDTR or TR: descriptor-table exiting */
+    [48] = {OWN, 0, 0, 0},                  /* EPT violation */
+    [49] = {OWN, 0, 0, 0},                  /* EPT misconfiguration */
+    [50] = {ALWAYS, 0, 0, 0},               /* INVEPT */
+    [51] = {IF_ANY, 0, 1u << 12, 0},        /* RDTSCP: RDTSC exiting */
+    /* VMX-preemption timer expired: activate VMX-preemption timer */
+    [52] = {IF_ANY, 1u << 6, 0, 0},
+    [53] = {ALWAYS, 0, 0, 0},       /* INVVPID */
+    [54] = {IF_ANY, 0, 0, 1u << 6}, /* WBINVD or WBNOINVD: WBINVD exiting */
+    [55] = {ALWAYS, 0, 0, 0},       /* XSETBV */
+    /* APIC write: APIC-register virtualization or virtual-interrupt delivery */
+    [56] = {IF_ANY, 0, 0, 1u << 8 | 1u << 9},
+    [57] = {IF_ANY, 0, 0, 1u << 11},        /* RDRAND: RDRAND exiting */
+    [58] = {IF_BOTH, 0, 1u << 9, 1u << 12}, /* INVPCID: INVLPG exiting and enable INVPCID */
+    [59] = {OWN, 0, 0, 0},                  /* VMFUNC */
+    [60] = {IF_ANY, 0, 0, 1u << 15},        /* ENCLS: enable ENCLS exiting */
+    [61] = {IF_ANY, 0, 0, 1u << 16},        /* RDSEED: RDSEED exiting */
+    /* page-modification log full: L0's for now: L1's log is not kept by the processor */
+    [62] = {IF_ANY, 0, 0, 0},
+    [63] = {IF_ANY, 0, 0, 1u << 20}, /* XSAVES: enable XSAVES/XRSTORS */
+    [64] = {IF_ANY, 0, 0, 1u << 20}, /* XRSTORS: enable XSAVES/XRSTORS */
+    [65] = {IF_ANY, 0, 0, 1u << 27}, /* PCONFIG: enable PCONFIG */
+    [66] = {NEVER, 0, 0, 0},         /* SPP-related event */
+    /* UMWAIT: RDTSC exiting and enable user wait and pause */
+    [67] = {IF_BOTH, 0, 1u << 12, 1u << 26},
+    /* TPAUSE: RDTSC exiting and enable user wait and pause */
+    [68] = {IF_BOTH, 0, 1u << 12, 1u << 26},
+    [69] = {NEVER, 0, 0, 0},         /* LOADIWKEY */
+    [70] = {IF_ANY, 0, 0, 1u << 28}, /* ENCLV: enable ENCLV exiting */
+    [72] = {NEVER, 0, 0, 0},         /* ENQCMD PASID translation failure */
+    [73] = {NEVER, 0, 0, 0},         /* ENQCMDS PASID translation failure */
+    [74] = {NEVER, 0, 0, 0},         /* bus lock */
+    [75] = {NEVER, 0, 0, 0},         /* instruction timeout */
+    [76] = {NEVER, 0, 0, 0},         /* SEAMCALL */
+    [77] = {NEVER, 0, 0, 0},         /* TDCALL */
 };
 
 static struct vmcs_image v12;
@@ -365,6 +370,7 @@ static void monitor_trap_flag(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason),      cmocka_unit_test(rows_are_complete),
         cmocka_unit_test(nmi_and_exceptions), cmocka_unit_test(mov_to_cr0_cr4),
@@ -373,5 +379,6 @@ int main(void)
         cmocka_unit_test(bitmaps),           cmocka_unit_test(ept_is_walked_first),
         cmocka_unit_test(vmfunc),            cmocka_unit_test(monitor_trap_flag),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * Routing is total: every basic exit reason, named or not, with any control words of L1's and any need of L0's has
- * an answer, and it is the same answer each time; what L1's controls cannot ask for never becomes an exit to it.
- * Row by row the answers are h_route.c's.
+ * Routing is total: every basic exit reason, named or not, with any control words of L1's and any
+ * need of L0's has an answer, and it is the same answer each time; what L1's controls cannot ask
+ * for never becomes an exit to it. Row by row the answers are h_route.c's.
  */
 #include "hv/vmcs12/route.h"
 #include "hv/arch/cpu.h"
@@ -40,7 +40,8 @@ static void with_and_without(struct route_env *e)
     for (u32 wants = 0; wants < 2; wants++) {
         e->bitmap_hit = wants;
         enum route first = route_exit(e);
-        assert_true(first == ROUTE_L0 || first == ROUTE_L1 || first == ROUTE_L0_FIRST || first == ROUTE_UNEXPECTED);
+        assert_true(first == ROUTE_L0 || first == ROUTE_L1 || first == ROUTE_L0_FIRST ||
+                    first == ROUTE_UNEXPECTED);
         assert_int_equal(route_exit(e), first);
         if (!named[EXIT_REASON_BASIC(x.reason)])
             assert_int_equal(first, ROUTE_UNEXPECTED);

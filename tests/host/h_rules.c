@@ -21,12 +21,12 @@ struct row {
 #define CLEAR(word, bits) ((word) &= ~(u32)(bits)) /* for the 32-bit control words */
 #define JOIN_(a, b)       a##b
 #define JOIN(a, b)        JOIN_(a, b)
-#define ROW_FUNCTION(...)                                                                      \
-    static void JOIN(FILE_TAG, __LINE__)(struct valid * t)                                     \
-    {                                                                                          \
-        struct vmcs_image *v = &t->v;                                                          \
-        (void)v;                                                                               \
-        __VA_ARGS__;                                                                           \
+#define ROW_FUNCTION(...)                                  \
+    static void JOIN(FILE_TAG, __LINE__)(struct valid * t) \
+    {                                                      \
+        struct vmcs_image *v = &t->v;                      \
+        (void)v;                                           \
+        __VA_ARGS__;                                       \
     }
 #define BREAKS(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
 #define PASSES(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
@@ -34,7 +34,7 @@ struct row {
 #undef BREAKS
 #undef PASSES
 
-#define ROW(rule, base, breaks, ...)                                                           \
+#define ROW(rule, base, breaks, ...) \
     {JOIN(FILE_TAG, __LINE__), R_##rule, BASE_##base, breaks, __FILE__, #__VA_ARGS__, __LINE__},
 #define BREAKS(rule, base, ...) ROW(rule, base, true, __VA_ARGS__)
 #define PASSES(rule, base, ...) ROW(rule, base, false, __VA_ARGS__)
@@ -60,8 +60,8 @@ static unsigned verdicts[R_COUNT], passes[R_COUNT];
 /* A row about the reserved bits of a control word is meant to leave the allowed settings. */
 static bool about_control_word(enum rule_id rule)
 {
-    return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl ||
-           rule == R_exit_ctl || rule == R_entry_ctl;
+    return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl || rule == R_exit_ctl ||
+           rule == R_entry_ctl;
 }
 
 static void complain(const struct row *row, enum valid_cpu cpu, const struct rule_set *broken)
@@ -127,8 +127,8 @@ static bool run_row(const struct row *row, enum valid_cpu cpu, unsigned *failure
         return false;
     verdict = valid_judge(&t, &broken);
     if (row->breaks)
-        right = is_exactly(&broken, row->rule) && verdict.rule == row->rule &&
-                outcome_right(&verdict);
+        right =
+            is_exactly(&broken, row->rule) && verdict.rule == row->rule && outcome_right(&verdict);
     else
         right = rule_set_first(&broken) == R_NONE && verdict.rule == R_NONE &&
                 verdict.outcome == VERDICT_OK;
@@ -202,8 +202,8 @@ static void test_coverage(void **state)
     for (unsigned r = 0; r < R_COUNT; r++) {
         if (verdicts[r] != 0 && passes[r] != 0)
             continue;
-        print_error("rule %s: %u rows broke it, %u passed beside it\n",
-                    rule_name((enum rule_id)r), verdicts[r], passes[r]);
+        print_error("rule %s: %u rows broke it, %u passed beside it\n", rule_name((enum rule_id)r),
+                    verdicts[r], passes[r]);
         missing++;
     }
     print_message("%d rules\n", R_COUNT);

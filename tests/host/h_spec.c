@@ -1,5 +1,6 @@
-/* Which processor needs what against attacks by speculation (boot/spec.c): real processors, as CPUID and
- * IA32_ARCH_CAPABILITIES describe them before and after the microcode that answered the attacks. */
+/* Which processor needs what against attacks by speculation (boot/spec.c): real processors,
+ * as CPUID and IA32_ARCH_CAPABILITIES describe them before and after the microcode that
+ * answered the attacks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -25,24 +26,27 @@ struct model {
 static const struct model models[] = {
     {"Broadwell-U of 2015, first microcode", 0x306d4, RTM, 0, 0, 0,
      "l1d=absent verw=absent ibpb=absent rsb=needless specctrl=absent"},
-    {"Broadwell-U, last microcode", 0x306d4, RTM, MD_CLEAR | IBRS | STIBP | L1D | SSBD, 0, SPEC_L1D | SPEC_IBPB | SPEC_CTRL,
-     "l1d=on verw=needless ibpb=on rsb=needless specctrl=on"},
-    {"Skylake-S", 0x506e3, RTM, MD_CLEAR | IBRS | STIBP | L1D | SSBD | ARCH_CAPS, 0x4 /* RSBA */, SPEC_L1D | SPEC_IBPB | SPEC_CTRL,
-     "l1d=on verw=needless ibpb=on rsb=needless specctrl=on"},
+    {"Broadwell-U, last microcode", 0x306d4, RTM, MD_CLEAR | IBRS | STIBP | L1D | SSBD, 0,
+     SPEC_L1D | SPEC_IBPB | SPEC_CTRL, "l1d=on verw=needless ibpb=on rsb=needless specctrl=on"},
+    {"Skylake-S", 0x506e3, RTM, MD_CLEAR | IBRS | STIBP | L1D | SSBD | ARCH_CAPS, 0x4 /* RSBA */,
+     SPEC_L1D | SPEC_IBPB | SPEC_CTRL, "l1d=on verw=needless ibpb=on rsb=needless specctrl=on"},
     {"Cascade Lake", 0x50657, RTM, MD_CLEAR | IBRS | STIBP | L1D | SSBD | ARCH_CAPS,
      0x2b /* RDCL_NO, IBRS_ALL, SKIP_L1DFL, MDS_NO; TAA */, SPEC_VERW | SPEC_IBPB | SPEC_CTRL,
      "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
-    {"Cascade Lake without TSX, not told of MMIO", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0x2b, SPEC_IBPB | SPEC_CTRL,
-     "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
-    {"Cascade Lake, TSX turned off by IA32_TSX_CTRL", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0xab,
-     SPEC_VERW | SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
-    {"Ice Lake-SP: stale data of MMIO", 0x606a6, RTM, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0x2016b | 1ull << 17,
-     SPEC_VERW | SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
+    {"Cascade Lake without TSX, not told of MMIO", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS,
+     0x2b, SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
+    {"Cascade Lake, TSX turned off by IA32_TSX_CTRL", 0x50657, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS,
+     0xab, SPEC_VERW | SPEC_IBPB | SPEC_CTRL,
+     "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
+    {"Ice Lake-SP: stale data of MMIO", 0x606a6, RTM, MD_CLEAR | IBRS | L1D | ARCH_CAPS,
+     0x2016b | 1ull << 17, SPEC_VERW | SPEC_IBPB | SPEC_CTRL,
+     "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
     {"Alder Lake: register-file data of its E-cores", 0x90672, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS,
      0x16b | 7ull << 13 | 1ull << 28, SPEC_VERW | SPEC_IBPB | SPEC_CTRL,
      "l1d=needless verw=on ibpb=on rsb=needless specctrl=on"},
-    {"a later one that says no to all", 0xc0660, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS, 0x16b | 7ull << 13 | 1ull << 27,
-     SPEC_IBPB | SPEC_CTRL, "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
+    {"a later one that says no to all", 0xc0660, 0, MD_CLEAR | IBRS | L1D | ARCH_CAPS,
+     0x16b | 7ull << 13 | 1ull << 27, SPEC_IBPB | SPEC_CTRL,
+     "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
     {"Goldmont", 0x506c9, 0, IBRS, 0, SPEC_IBPB | SPEC_CTRL,
      "l1d=needless verw=needless ibpb=on rsb=needless specctrl=on"},
     {"Silvermont", 0x30678, 0, MD_CLEAR | IBRS, 0, SPEC_VERW | SPEC_IBPB | SPEC_CTRL,

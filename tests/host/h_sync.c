@@ -46,8 +46,8 @@ static void saved_and_kept_rows(void **state)
     }
 }
 
-/* What the exit changed is what it says: the rules to judge anew are those that read a field which differs
- * now, the flags of arithmetic apart. Mostly a few fields differ, as between two exits. */
+/* What the exit changed is what it says: the rules to judge anew are those that read a field which
+ * differs now, the flags of arithmetic apart. Mostly a few fields differ, as between two exits. */
 static void changed_rules(void **state)
 {
     (void)state;
@@ -63,7 +63,8 @@ static void changed_rules(void **state)
         }
         changed = sync_exit12(&env, &v12);
         for (u32 f = 0; f < F_COUNT; f++) {
-            u64 differs = vmcs12_get(&v12, (enum vmcs_field)f) ^ vmcs12_get(&was, (enum vmcs_field)f);
+            u64 differs =
+                vmcs12_get(&v12, (enum vmcs_field)f) ^ vmcs12_get(&was, (enum vmcs_field)f);
             if (f == F_guest_rflags)
                 differs &= ~0x8d5ull;
             expected |= differs ? check_groups_of((enum vmcs_field)f) : 0;
@@ -76,6 +77,7 @@ static void changed_rules(void **state)
 static void guest_rows_kept_on_purpose(void **state)
 {
     (void)state;
+    /* clang-format off */
     static const enum vmcs_field kept[] = {
         F_vmcs_link_pointer, F_guest_smbase, F_guest_uinv, F_guest_bndcfgs, F_guest_rtit_ctl,
         F_guest_lbr_ctl, F_guest_pkrs, F_guest_fred_config, F_guest_fred_rsp1, F_guest_fred_rsp2,
@@ -83,6 +85,7 @@ static void guest_rows_kept_on_purpose(void **state)
         F_guest_fred_ssp3, F_guest_spec_ctrl, F_guest_deadline, F_guest_s_cet, F_guest_ssp,
         F_guest_intr_ssp_table,
     };
+    /* clang-format on */
     u32 seen = 0;
 
     for (u32 f = 0; f < F_COUNT; f++) {
@@ -165,9 +168,8 @@ static void save_controls(void **state)
         u32 control;
         enum vmcs_field field;
     } row[] = {
-        {1u << 2, F_guest_dr7},   {1u << 2, F_guest_debugctl},
-        {1u << 18, F_guest_pat},  {1u << 20, F_guest_efer},
-        {1u << 30, F_guest_perf_global_ctrl},
+        {1u << 2, F_guest_dr7},   {1u << 2, F_guest_debugctl},          {1u << 18, F_guest_pat},
+        {1u << 20, F_guest_efer}, {1u << 30, F_guest_perf_global_ctrl},
     };
     for (u32 n = 0; n < 100; n++)
         for (u32 i = 0; i < ARRAY_LEN(row); i++) {

@@ -16,13 +16,17 @@ static u8 *ram;
 static struct region region;
 static struct boot_info info;
 static const struct core_header core = {
-    .base_va = CORE_VA, .text_end = 0x5000, .rodata_end = 0x8000, .end = 0xa000,
+    .base_va = CORE_VA,
+    .text_end = 0x5000,
+    .rodata_end = 0x8000,
+    .end = 0xa000,
 };
 static struct shared_code code;
 
 static bool build(u64 size, u32 top)
 {
-    region = (struct region){.base = (u64)ram + 4 * SIZE_2M_, .size = size, .next = (u64)ram + 4 * SIZE_2M_};
+    region = (struct region){
+        .base = (u64)ram + 4 * SIZE_2M_, .size = size, .next = (u64)ram + 4 * SIZE_2M_};
     memset(&info, 0, sizeof info);
     info.core_hpa = region_take(&region, core.end);
     info.core_size = core.end;
@@ -86,14 +90,16 @@ static bool is_guard(u64 hpa)
     return at <= BOOT_IST_STACKS * BOOT_IST_STRIDE && at % BOOT_IST_STRIDE == 0;
 }
 
-/* Every page of RAM stands in the physmap as data, but for the image and the guards; nothing else does. */
+/* Every page of RAM stands in the physmap as data, but for the image and the guards;
+ * nothing else does. */
 static void test_physmap(void **state)
 {
     (void)state;
     for (u32 top = 2; top <= 3; top++) {
         u32 guards = 0;
         assert_true(build(REGION, top));
-        for (u64 at = info.range[1].base; at < info.range[1].base + info.range[1].size; at += SIZE_4K) {
+        for (u64 at = info.range[1].base; at < info.range[1].base + info.range[1].size;
+             at += SIZE_4K) {
             guards += is_guard(at);
             if (is_guard(at) || at - info.core_hpa < info.core_size)
                 assert_absent(PHYSMAP_VA + at);
@@ -112,7 +118,9 @@ static void test_core(void **state)
     (void)state;
     assert_true(build(REGION, 3));
     for (u64 at = 0; at < core.end; at += SIZE_4K) {
-        u64 rights = at < core.text_end ? 0 : at < core.rodata_end ? PTE_NO_EXEC : PTE_NO_EXEC | PTE_WRITABLE;
+        u64 rights = at < core.text_end     ? 0
+                     : at < core.rodata_end ? PTE_NO_EXEC
+                                            : PTE_NO_EXEC | PTE_WRITABLE;
         assert_mapped(CORE_VA + at, info.core_hpa + at, rights);
     }
     assert_absent(CORE_VA + core.end);

@@ -1,7 +1,8 @@
 /*
- * Whole transitions on a processor made of memory (tests/machine): random runs of an L1 with four VMCSs and their
- * L2s, entries, refusals, exits, NMIs, on every model, profile and stress option. The processor refuses no entry,
- * and vmcs02 is at each entry of L1's what a whole merge makes, whatever happened before.
+ * Whole transitions on a processor made of memory (tests/machine): random runs of an L1 with four
+ * VMCSs and their L2s, entries, refusals, exits, NMIs, on every model, profile and stress option.
+ * The processor refuses no entry, and vmcs02 is at each entry of L1's what a whole merge makes,
+ * whatever happened before.
  */
 #include "tests/machine/play.h"
 #include "hv/vmcs12/profile.h"
@@ -38,7 +39,8 @@ static void random_runs(void **state)
     assert_true(entries[0] > 10 * RUNS && entries[1] > RUNS);
 }
 
-/* Saving, wiping and restoring all nested state at every exit, or writing every field at every entry, shows nowhere. */
+/* Saving, wiping and restoring all nested state at every exit, or writing every field at every
+ * entry, shows nowhere. */
 static void stress_shows_nowhere(void **state)
 {
     (void)state;
@@ -58,12 +60,13 @@ static void stress_shows_nowhere(void **state)
             if (stress == 0)
                 plain = machine.trace;
             else if (machine.trace != plain)
-                fail_msg("run %u on %s: stress %u shows", n, machine_model_name(n % MODEL_COUNT), stress);
+                fail_msg("run %u on %s: stress %u shows", n, machine_model_name(n % MODEL_COUNT),
+                         stress);
         }
     }
 }
 
-/* ---- NMIs that arrive in root mode ------------------------------------------------------------- */
+/* ---- NMIs that arrive in root mode ----------------------------------------------------------- */
 
 static struct {
     u32 blocking;
@@ -74,8 +77,10 @@ static struct {
     {BLOCKING_BY_STI, 0, false},
     {BLOCKING_BY_MOV_SS, 0, false},
     {BLOCKING_BY_NMI, 0, false},
-    {0, PENDING_DBG_BP_ENABLED | 1, false}, /* the trap comes first, and an injected NMI would drop it */
-    {0, PENDING_DBG_BS | PENDING_DBG_BP_ENABLED | 1, false}, /* BS does not stay: MOV to CR0 is executed again */
+    /* the trap comes first, and an injected NMI would drop it */
+    {0, PENDING_DBG_BP_ENABLED | 1, false},
+    /* BS does not stay: MOV to CR0 is executed again */
+    {0, PENDING_DBG_BS | PENDING_DBG_BP_ENABLED | 1, false},
 };
 static u32 nmi_at;
 
@@ -88,11 +93,13 @@ static enum vmx_enter one_nmi(struct machine *m)
         v->guest_pending_dbg_exceptions = nmi_rows[nmi_at / 2].pending;
         percpu()->nmi_pending = 1;
         nmi_at++;
-        v->exit_qualification = 0; /* MOV to CR0 from RAX: only a read shadow changes, nothing is advanced */
+        /* MOV to CR0 from RAX: only a read shadow changes, nothing is advanced */
+        v->exit_qualification = 0;
         m->cpu->regs.gpr[REG_RAX] = (v->guest_cr0 & ~CR0_NE) | (nmi_at & 2 ? CR0_NE : 0);
         return machine_exit(EXIT_REASON_CR_ACCESS);
     }
-    bool injects = any(v->entry_intr_info, INTR_VALID), waits = any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING);
+    bool injects = any(v->entry_intr_info, INTR_VALID),
+         waits = any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING);
     assert_int_equal(injects, nmi_rows[nmi_at / 2].inject);
     assert_int_equal(waits, !injects);
     if (++nmi_at / 2 == ARRAY_LEN(nmi_rows))
@@ -114,8 +121,8 @@ static void nmi_waits_its_turn(void **state)
     assert_int_equal(nmi_at / 2, ARRAY_LEN(nmi_rows));
 }
 
-/* An NMI finds L0 at work for an L2 that cannot take it yet. When its window opens it is L2's, and L1 gets none when L2
- * leaves; or an exit to L1 when VMCS12 exits on NMIs. */
+/* An NMI finds L0 at work for an L2 that cannot take it yet. When its window opens it is L2's, and
+ * L1 gets none when L2 leaves; or an exit to L1 when VMCS12 exits on NMIs. */
 static bool nmi_exits12, leaves_early, mtf12, timer12;
 static u32 step;
 
@@ -179,7 +186,8 @@ static enum vmx_enter nmi_for_l2(struct machine *m)
         assert_int_equal(injects, !nmi_exits12);
         if (nmi_exits12) {
             assert_int_equal(m->cpu->nested->vmcs12.exit_reason, EXIT_REASON_EXCEPTION_NMI);
-            assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
+            assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info,
+                             INTR_VALID | INTR_NMI << 8 | VEC_NMI);
             machine_end();
         }
         return machine_exit(EXIT_REASON_CPUID);
@@ -204,7 +212,8 @@ static void nmi_goes_to_one(void **state)
     }
 }
 
-/* An NMI that L1 has blocked when it executes VMLAUNCH: the entry sets blocking anew, so it is an exit of L2's, or L2's. */
+/* An NMI that L1 has blocked when it executes VMLAUNCH: the entry sets blocking anew, so it is an
+ * exit of L2's, or L2's. */
 static enum vmx_enter nmi_across_entry(struct machine *m)
 {
     struct vmcs_image *v = &m->current->v;
@@ -224,7 +233,8 @@ static enum vmx_enter nmi_across_entry(struct machine *m)
     assert_int_equal(injects, !nmi_exits12);
     assert_false(any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING));
     if (nmi_exits12)
-        assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info, INTR_VALID | INTR_NMI << 8 | VEC_NMI);
+        assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info,
+                         INTR_VALID | INTR_NMI << 8 | VEC_NMI);
     machine_end();
 }
 
@@ -242,10 +252,11 @@ static void nmi_crosses_entry(void **state)
     }
 }
 
-/* ---- an instruction that L0 carries out for L2 ------------------------------------------------------ */
+/* ---- an instruction that L0 carries out for L2 ----------------------------------------------- */
 
-/* RDMSR of what only L0 intercepts. With the monitor trap flag of VMCS12 an exit to L1 follows it, RIP behind it; the
- * preemption timer runs on. SDM 3C 26.5.2 "Monitor Trap Flag", SDM 3C 26.5.1 "VMX-Preemption Timer" */
+/* RDMSR of what only L0 intercepts. With the monitor trap flag of VMCS12 an exit to L1 follows it,
+ * RIP behind it; the preemption timer runs on. SDM 3C 26.5.2 "Monitor Trap Flag", SDM 3C 26.5.1
+ * "VMX-Preemption Timer" */
 static enum vmx_enter rdmsr_of_l2(struct machine *m)
 {
     struct vmcs_image *v = &m->current->v;
@@ -289,7 +300,7 @@ static void l0_carries_out(void **state)
     mtf12 = timer12 = false;
 }
 
-/* ---- PDPTEs of an L2 without EPT ---------------------------------------------------------------- */
+/* ---- PDPTEs of an L2 without EPT ------------------------------------------------------------- */
 
 /* They lie where CR3 says, at any multiple of 32 bytes. SDM 3A 4.4.1 "PDPTE Registers" */
 static enum vmx_enter pae_l2(struct machine *m)
@@ -322,7 +333,7 @@ static void pdptes_at_cr3(void **state)
     assert_int_equal(step, 3);
 }
 
-/* ---- a machine check stops a VMLAUNCH ------------------------------------------------------------- */
+/* ---- a machine check stops a VMLAUNCH -------------------------------------------------------- */
 
 /* Neither VMCS12 nor vmcs02 is launched then, and L1's next VMLAUNCH is good.
  * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
@@ -339,7 +350,8 @@ static enum vmx_enter stopped_launch(struct machine *m)
     }
     if (step == 5) {
         assert_true(!m->cpu->in_l2);
-        assert_int_equal(n->vmcs12.exit_reason, EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
+        assert_int_equal(n->vmcs12.exit_reason,
+                         EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
         assert_int_equal(n->vmcs12.launch_state, LAUNCH_CLEAR);
         return up_to_launch(2);
     }
@@ -361,6 +373,7 @@ static void launch_stopped(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_runs),
         cmocka_unit_test(stress_shows_nowhere),
@@ -371,5 +384,6 @@ int main(void)
         cmocka_unit_test(pdptes_at_cr3),
         cmocka_unit_test(launch_stopped),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,11 +17,24 @@
 
 /* The MSRs of Bochs 2.7's broadwell_ult. */
 static const struct vmx_caps bochs = {
-    .basic = 0x00d810000000002b, .pin = 0x7f00000016, .cpu1 = 0xf7f9fffe0401e172, .exit = 0x7fffff00036dff,
-    .entry = 0xffff000011ff, .misc = 0x200401e0, .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff,
-    .cr4_fixed0 = 0x2000, .cr4_fixed1 = 0x3727ff, .vmcs_enum = 0x34, .cpu2 = 0x57fff00000000,
-    .ept_vpid = 0xf0106334141, .true_pin = 0x7f00000016, .true_cpu1 = 0xf7f9fffe04006172,
-    .true_exit = 0x7fffff00036dfb, .true_entry = 0xffff000011fb, .vmfunc = 1,
+    .basic = 0x00d810000000002b,
+    .pin = 0x7f00000016,
+    .cpu1 = 0xf7f9fffe0401e172,
+    .exit = 0x7fffff00036dff,
+    .entry = 0xffff000011ff,
+    .misc = 0x200401e0,
+    .cr0_fixed0 = 0x80000021,
+    .cr0_fixed1 = 0xffffffff,
+    .cr4_fixed0 = 0x2000,
+    .cr4_fixed1 = 0x3727ff,
+    .vmcs_enum = 0x34,
+    .cpu2 = 0x57fff00000000,
+    .ept_vpid = 0xf0106334141,
+    .true_pin = 0x7f00000016,
+    .true_cpu1 = 0xf7f9fffe04006172,
+    .true_exit = 0x7fffff00036dfb,
+    .true_entry = 0xffff000011fb,
+    .vmfunc = 1,
 };
 
 static enum vmx_profile part_of(const char *text)
@@ -92,7 +105,7 @@ static void broadwell_on_the_emulator(void **state)
     struct vmx_implemented impl = profile_everything();
     assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
     assert_int_equal(s.basic, 0x00da040000000012);
-    assert_int_equal(s.misc, 0x300481e0); /* the timer rate is the hardware's */
+    assert_int_equal(s.misc, 0x300481e0);         /* the timer rate is the hardware's */
     assert_int_equal(s.cpu1, 0xf7f9fffe0401e172); /* no monitor trap flag */
     assert_int_equal(s.true_cpu1, 0xf7f9fffe04006172);
     assert_int_equal(s.cpu2, 0x57cff00000000);
@@ -136,7 +149,8 @@ static void hiding_ept(void **state)
     struct vmx_implemented impl = profile_everything();
     impl.cpu2 &= ~(u32)CPU2_ENABLE_EPT;
     assert_null(vcaps_derive(PROFILE_E5_2683_V4, profile_caps(PROFILE_E5_2683_V4), &impl, &s).why);
-    u32 gone = CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST | CPU2_ENABLE_PML | CPU2_EPT_VIOLATION_VE | CPU2_ENABLE_VMFUNC;
+    u32 gone = CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST | CPU2_ENABLE_PML | CPU2_EPT_VIOLATION_VE |
+               CPU2_ENABLE_VMFUNC;
     assert_int_equal(s.cpu2 >> 32, 0x77fff & ~gone);
     assert_int_equal((u32)s.ept_vpid, 0);
     assert_int_equal(s.ept_vpid >> 32, 0xf01);
@@ -215,13 +229,34 @@ static void refused(void (*spoil)(struct vmx_caps *c), const char *reason)
     assert_string_equal(r.why, reason);
 }
 
+/* clang-format off */
 #define LOSE(w, bit)  do { c->w &= ~((u64)(bit) << 32); } while (0)
 static void ug(struct vmx_caps *c) { LOSE(cpu2, CPU2_ENABLE_EPT); }
-static void vnmi(struct vmx_caps *c) { LOSE(pin, PIN_NMI_EXITING); LOSE(true_pin, PIN_NMI_EXITING); }
-static void window(struct vmx_caps *c) { LOSE(pin, PIN_VIRTUAL_NMIS); LOSE(true_pin, PIN_VIRTUAL_NMIS); }
+/* clang-format on */
+static void vnmi(struct vmx_caps *c)
+{
+    LOSE(pin, PIN_NMI_EXITING);
+    LOSE(true_pin, PIN_NMI_EXITING);
+}
+static void window(struct vmx_caps *c)
+{
+    LOSE(pin, PIN_VIRTUAL_NMIS);
+    LOSE(true_pin, PIN_VIRTUAL_NMIS);
+}
+/* clang-format off */
 static void posted(struct vmx_caps *c) { LOSE(cpu2, CPU2_VIRTUAL_INTR_DELIVERY); }
-static void ack(struct vmx_caps *c) { LOSE(exit, EXIT_ACK_INTR_ON_EXIT); LOSE(true_exit, EXIT_ACK_INTR_ON_EXIT); }
-static void timer(struct vmx_caps *c) { LOSE(pin, PIN_PREEMPTION_TIMER); LOSE(true_pin, PIN_PREEMPTION_TIMER); }
+/* clang-format on */
+static void ack(struct vmx_caps *c)
+{
+    LOSE(exit, EXIT_ACK_INTR_ON_EXIT);
+    LOSE(true_exit, EXIT_ACK_INTR_ON_EXIT);
+}
+static void timer(struct vmx_caps *c)
+{
+    LOSE(pin, PIN_PREEMPTION_TIMER);
+    LOSE(true_pin, PIN_PREEMPTION_TIMER);
+}
+/* clang-format off */
 static void twins_differ(struct vmx_caps *c) { LOSE(true_cpu1, CPU1_HLT_EXITING); }
 static void twin_demands(struct vmx_caps *c) { c->true_cpu1 |= CPU1_HLT_EXITING; }
 static void twin_frees(struct vmx_caps *c) { c->cpu1 |= CPU1_HLT_EXITING; }
@@ -229,11 +264,18 @@ static void both(struct vmx_caps *c) { c->exit |= 0x80000000u; }
 static void cr0(struct vmx_caps *c) { c->cr0_fixed1 &= ~1ull; }
 static void cr4(struct vmx_caps *c) { c->cr4_fixed0 |= 1ull << 40; }
 static void cpu2_must(struct vmx_caps *c) { c->cpu2 |= 2; }
-static void no_secondary(struct vmx_caps *c) { LOSE(cpu1, CPU1_SECONDARY); LOSE(true_cpu1, CPU1_SECONDARY); }
+/* clang-format on */
+static void no_secondary(struct vmx_caps *c)
+{
+    LOSE(cpu1, CPU1_SECONDARY);
+    LOSE(true_cpu1, CPU1_SECONDARY);
+}
+/* clang-format off */
 static void walk(struct vmx_caps *c) { c->ept_vpid &= ~(1ull << 6); }
 static void memtype(struct vmx_caps *c) { c->ept_vpid &= ~((1ull << 8) | (1ull << 14)); }
 static void functions(struct vmx_caps *c) { LOSE(cpu2, CPU2_ENABLE_VMFUNC); }
 static void lma(struct vmx_caps *c) { c->misc &= ~(1ull << 5); }
+/* clang-format on */
 
 static void impossible_sets(void **state)
 {
@@ -298,8 +340,14 @@ static void random_hiding(void **state)
     struct rng g = rng_start("random_hiding");
     for (unsigned n = 0; n < 20000; n++) {
         struct vmx_implemented impl = {
-            .pin = (u32)rng_next(&g), .cpu1 = (u32)rng_next(&g), .cpu2 = (u32)rng_next(&g), .exit = (u32)rng_next(&g),
-            .entry = (u32)rng_next(&g), .misc = rng_next(&g), .ept_vpid = rng_next(&g) | 0x4140, .vmfunc = rng_next(&g),
+            .pin = (u32)rng_next(&g),
+            .cpu1 = (u32)rng_next(&g),
+            .cpu2 = (u32)rng_next(&g),
+            .exit = (u32)rng_next(&g),
+            .entry = (u32)rng_next(&g),
+            .misc = rng_next(&g),
+            .ept_vpid = rng_next(&g) | 0x4140,
+            .vmfunc = rng_next(&g),
             .cr4 = rng_next(&g) | CR4_VMXE,
         };
         enum vmx_profile p = (enum vmx_profile)(rng_next(&g) % PROFILE_COUNT);

@@ -42,7 +42,8 @@ static void every_pair(void **state)
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(pairs); i++)
         for (u32 err = 0; err < 100; err++)
-            assert_int_equal(vmx_error_allowed((enum vmx_insn)pairs[i].insn, err), listed(&pairs[i], err));
+            assert_int_equal(vmx_error_allowed((enum vmx_insn)pairs[i].insn, err),
+                             listed(&pairs[i], err));
     assert_false(vmx_error_allowed((enum vmx_insn)0, 7));
     assert_false(vmx_error_allowed((enum vmx_insn)0x80000000u, 7));
 }

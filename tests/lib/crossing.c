@@ -18,9 +18,9 @@ static void start_merge(struct crossing *c)
                                 .dr7 = 0x400,
                                 .pat = 0x0007040600070406,
                                 .efer = EFER_LMA | EFER_LME | EFER_SCE | EFER_NXE};
-    c->m.addr = (struct merge_addr){HPA(0x1000000), HPA(0x1001000), HPA(0x1002000), HPA(0x1003000),
-                                    HPA(0x1004000), HPA(0x1005000), false,
-                                    0x1007000 | EPTP_WALK_4 | MT_WB};
+    c->m.addr = (struct merge_addr){
+        HPA(0x1000000), HPA(0x1001000), HPA(0x1002000), HPA(0x1003000),
+        HPA(0x1004000), HPA(0x1005000), false,          0x1007000 | EPTP_WALK_4 | MT_WB};
 }
 
 bool crossing_start(struct crossing *c, enum valid_base base, enum valid_cpu shown,

@@ -28,11 +28,20 @@ const struct vmx_caps caps_emulator = {
 };
 
 const struct vmx_caps caps_all = {
-    .basic = 0x00da040000000012 | BIT(55), .misc = 0x7004c1e7 | 4ull << 16,
-    .true_pin = ~0ull << 32, .true_cpu1 = ~0ull << 32, .cpu2 = ~0ull << 32,
-    .true_exit = ~0ull << 32, .true_entry = ~0ull << 32, .pin = ~0ull << 32, .cpu1 = ~0ull << 32,
-    .exit = ~0ull << 32, .entry = ~0ull << 32, .ept_vpid = ~0ull,
-    .cr0_fixed1 = ~0ull, .cr4_fixed1 = ~0ull,
+    .basic = 0x00da040000000012 | BIT(55),
+    .misc = 0x7004c1e7 | 4ull << 16,
+    .true_pin = ~0ull << 32,
+    .true_cpu1 = ~0ull << 32,
+    .cpu2 = ~0ull << 32,
+    .true_exit = ~0ull << 32,
+    .true_entry = ~0ull << 32,
+    .pin = ~0ull << 32,
+    .cpu1 = ~0ull << 32,
+    .exit = ~0ull << 32,
+    .entry = ~0ull << 32,
+    .ept_vpid = ~0ull,
+    .cr0_fixed1 = ~0ull,
+    .cr4_fixed1 = ~0ull,
 };
 
 void image_random(struct rng *r, struct vmcs_image *v)

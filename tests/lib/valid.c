@@ -68,8 +68,7 @@ static struct check_cpuid cpuid_of(enum valid_cpu cpu)
     };
 }
 
-static void build_controls(struct vmcs_image *v, enum valid_base base,
-                           const struct vmx_caps *caps)
+static void build_controls(struct vmcs_image *v, enum valid_base base, const struct vmx_caps *caps)
 {
     v->pin_ctl = (u32)caps->true_pin;
     v->cpu1_ctl = (u32)caps->true_cpu1;
@@ -203,7 +202,6 @@ bool valid_controls(struct valid *t)
     const struct vmcs_image *v = &t->v;
 
     return allowed(v->pin_ctl, t->caps.true_pin) && allowed(v->cpu1_ctl, t->caps.true_cpu1) &&
-           allowed(v->exit_ctl, t->caps.true_exit) &&
-           allowed(v->entry_ctl, t->caps.true_entry) &&
+           allowed(v->exit_ctl, t->caps.true_exit) && allowed(v->entry_ctl, t->caps.true_entry) &&
            (!any(v->cpu1_ctl, CPU1_SECONDARY) || allowed(v->cpu2_ctl, t->caps.cpu2));
 }

@@ -76,8 +76,8 @@ int main(void)
     __cpuid(LEAF_VERSION, version, depth, c, d);
     printf("nidus version 0x%x depth %u\n", version, depth);
     uint64_t l1 = print_exits("L1", 0), l2 = print_exits("L2", SUBLEAF_FROM_L2);
-    printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n",
-           (unsigned long long)l1, (unsigned long long)l2);
+    printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n", (unsigned long long)l1,
+           (unsigned long long)l2);
     printf("ticks per CPUID %llu\n", (unsigned long long)cpuid_ticks());
     return 0;
 }

@@ -151,11 +151,12 @@ static void invariants(void)
     /* L0 may inject an NMI of its own, which the merge knows nothing of. */
     if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
-#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
-    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) && v->name != n->base02.name) \
-        machine_bug("vmcs02: %s is not L0's", #name);                                              \
-    if (AREA_##area != AREA_RO && n->entering && any(n->hw_gates, BIT(GATE_##gate)) &&             \
-        !n->vmcs12.entry_msr_load_count && v->name != n->want02.name)                              \
+#define FIELD(enc, width, area, name, gate, to02, to12)                                \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&              \
+        v->name != n->base02.name)                                                     \
+        machine_bug("vmcs02: %s is not L0's", #name);                                  \
+    if (AREA_##area != AREA_RO && n->entering && any(n->hw_gates, BIT(GATE_##gate)) && \
+        !n->vmcs12.entry_msr_load_count && v->name != n->want02.name)                  \
         machine_bug("vmcs02: %s is not what was merged", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -168,10 +169,10 @@ static void trace(const struct vmcs_image *v)
     const struct nested *n = machine.cpu->nested;
     u64 h = machine.trace + machine.cpu->in_l2;
 #define MIX(x) h = (h ^ (u64)(x)) * 0x100000001b3ull
-#define FIELD(enc, width, area, name, gate, to02, to12)                                            \
-    if (AREA_##area == AREA_GUEST && F_##name != F_preemption_timer_value)                         \
-        MIX(v->name);                                                                              \
-    if (machine.cpu->in_l2 && F_##name != F_preemption_timer_value)                                \
+#define FIELD(enc, width, area, name, gate, to02, to12)                    \
+    if (AREA_##area == AREA_GUEST && F_##name != F_preemption_timer_value) \
+        MIX(v->name);                                                      \
+    if (machine.cpu->in_l2 && F_##name != F_preemption_timer_value)        \
         MIX(n->vmcs12.name);
 #include "hv/vmcs12/fields.def"
     MIX(v->entry_intr_info);
@@ -184,8 +185,9 @@ static void trace(const struct vmcs_image *v)
 static void refuse(const struct machine_vmcs *s, enum rule_id rule)
 {
     const struct nested *n = machine.cpu->nested;
-    machine_bug("%s is refused: %s (after exit %x of %u, vmcs12 %s): %s", who(), rule_name(rule), s->v.exit_reason,
-                machine.cpu->exit.reason, n->entering ? "just merged" : "older", rule_text(rule));
+    machine_bug("%s is refused: %s (after exit %x of %u, vmcs12 %s): %s", who(), rule_name(rule),
+                s->v.exit_reason, machine.cpu->exit.reason, n->entering ? "just merged" : "older",
+                rule_text(rule));
 }
 
 enum vmx_enter vmx_enter(struct regs *regs, u64 launched)

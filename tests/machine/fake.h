@@ -15,9 +15,11 @@
 /* in place of hv/vmx/insn.h */
 enum vmx_status { VMX_OK = 0, VMX_FAIL_INVALID = 1, VMX_FAIL_VALID = 2 };
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
+/* clang-format off */
 enum invvpid_type {
     INVVPID_ADDRESS = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2, INVVPID_SINGLE_KEEP_GLOBAL = 3,
 };
+/* clang-format on */
 struct vmx_descriptor {
     u64 lo, hi;
 };

@@ -149,6 +149,7 @@ u8 inb(u16 port)
     return 0;
 }
 
+/* clang-format off */
 u64 read_cr0(void) { return machine.cr0; }
 u64 read_cr2(void) { return machine.cr2; }
 u64 read_cr3(void) { return machine.cr3; }
@@ -161,6 +162,7 @@ void write_cr3(u64 v) { machine.cr3 = v; }
 void write_cr4(u64 v) { machine.cr4 = v; }
 void clear_breakpoints(void) {}
 void write_dr6(u64 v) { (void)v; }
+/* clang-format on */
 void wbinvd(void) {}
 
 void read_breakpoints(u64 dr[4])
@@ -168,7 +170,7 @@ void read_breakpoints(u64 dr[4])
     memset(dr, 0, 4 * sizeof *dr);
 }
 
-/* ---- hv/core and the assembly ------------------------------------------------------------------ */
+/* ---- hv/core and the assembly ---------------------------------------------------------------- */
 
 void vmx_exit(void) {}
 void vmx_exit_short(void) {}

@@ -16,14 +16,21 @@
 #include <stdarg.h>
 
 #define RAM_SIZE   (32ull << 20)
-#define L1_RAM     (8ull << 20) /* from address 0 */
+#define L1_RAM     (8ull << 20)  /* from address 0 */
 #define REGION     (16ull << 20) /* L0's, up to RAM_SIZE */
 #define VMCS_SLOTS 8
 
 /* Processors that Nidus accepts: those of the profiles, the emulator's, and some that are
  * invented. */
 enum machine_model {
-    MODEL_BOCHS, MODEL_I7, MODEL_E5, MODEL_NO_VPID, MODEL_NO_PERF, MODEL_SPARTAN, MODEL_NO_TRUE, MODEL_NEWER,
+    MODEL_BOCHS,
+    MODEL_I7,
+    MODEL_E5,
+    MODEL_NO_VPID,
+    MODEL_NO_PERF,
+    MODEL_SPARTAN,
+    MODEL_NO_TRUE,
+    MODEL_NEWER,
     MODEL_COUNT
 };
 const char *machine_model_name(enum machine_model model);

@@ -3,10 +3,10 @@
 #include "tests/lib/valid.h"
 #include <string.h>
 
-#define VMXON_PAGE  0x50000u
-#define VMCS_PAGE   0x60000u /* the first of VMCS_PAGES */
-#define OPERAND     0x6000u
-#define VMCS_PAGES  4u
+#define VMXON_PAGE 0x50000u
+#define VMCS_PAGE  0x60000u /* the first of VMCS_PAGES */
+#define OPERAND    0x6000u
+#define VMCS_PAGES 4u
 
 static struct play_input input;
 static bool enter_next; /* L1 has just built a VMCS, and most often enters L2 with that VMCS */
@@ -60,7 +60,7 @@ void play_edit(struct vmcs_image *v, enum vmcs_field f)
     vmcs12_set(v, f, how & 0x80 ? play_edgy() : was ^ BIT(how & 63));
 }
 
-/* ---- instructions of L1: their exits ------------------------------------------------------------ */
+/* ---- instructions of L1: their exits --------------------------------------------------------- */
 
 enum vmx_enter play_memory_operand(u32 reason, u64 value)
 {
@@ -68,7 +68,8 @@ enum vmx_enter play_memory_operand(u32 reason, u64 value)
     memcpy(machine.ram + OPERAND, &value, sizeof value);
     v->exit_qualification = OPERAND;
     bool mode64 = any(v->guest_efer, EFER_LMA);
-    v->exit_instruction_info = 3u << 15 | (mode64 ? 2u : 1u) << 7 | BIT(22) | BIT(27); /* DS:[address] */
+    /* DS:[address] */
+    v->exit_instruction_info = 3u << 15 | (mode64 ? 2u : 1u) << 7 | BIT(22) | BIT(27);
     v->exit_instruction_len = 4;
     return machine_exit(reason);
 }
@@ -99,7 +100,7 @@ static enum vmx_enter l1_vmwrite(void)
     return vmwrite_exit(encoding, value);
 }
 
-/* ---- what L1 does without an exit ---------------------------------------------------------------- */
+/* ---- what L1 does without an exit ------------------------------------------------------------ */
 
 static u32 within(u32 word, struct ctl_range r)
 {
@@ -121,7 +122,8 @@ static void fit_controls(struct vmcs_image *v)
  * code, INT n, an MTF exit. Or any number that is marked valid. */
 static u32 play_event(void)
 {
-    static const u32 events[] = {0x80000020, 0x80000202, 0x80000306, 0x80000b0d, 0x80000303, 0x80000700, 0x80000480};
+    static const u32 events[] = {0x80000020, 0x80000202, 0x80000306, 0x80000b0d,
+                                 0x80000303, 0x80000700, 0x80000480};
     u8 choice = play_byte();
     return choice & 0x80 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
 }
@@ -226,19 +228,26 @@ static enum vmx_enter step_l1(struct machine *m)
     v->exit_instruction_len = 3;
     if (enter_next && op & 0x80) {
         enter_next = false;
-        return machine_exit(m->cpu->nested->vmcs12.launch_state == LAUNCH_CLEAR ? EXIT_REASON_VMLAUNCH
-                                                                                : EXIT_REASON_VMRESUME);
+        return machine_exit(m->cpu->nested->vmcs12.launch_state == LAUNCH_CLEAR
+                                ? EXIT_REASON_VMLAUNCH
+                                : EXIT_REASON_VMRESUME);
     }
     switch (op & 15) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         build(page);
         enter_next = true;
         return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
-    case 3: case 4:
+    case 3:
+    case 4:
         return machine_exit(EXIT_REASON_VMLAUNCH);
-    case 5: case 6: case 7:
+    case 5:
+    case 6:
+    case 7:
         return machine_exit(EXIT_REASON_VMRESUME);
-    case 8: case 9:
+    case 8:
+    case 9:
         return l1_vmwrite();
     case 10:
         return play_memory_operand(EXIT_REASON_VMCLEAR, VMCS_PAGE + page * PAGE_SIZE);
@@ -290,7 +299,8 @@ static enum vmx_enter step(struct machine *m)
 
 const char *play(const u8 *bytes, size_t size)
 {
-    static const u32 stress[4] = {0, STRESS_PARANOID, STRESS_RESTORE | STRESS_PARANOID, STRESS_REMERGE};
+    static const u32 stress[4] = {0, STRESS_PARANOID, STRESS_RESTORE | STRESS_PARANOID,
+                                  STRESS_REMERGE};
     const u32 revision = VMCS12_REVISION;
 
     input = (struct play_input){bytes, size};

@@ -7,14 +7,19 @@
 
 /* Fields that L2's instructions change. change_one puts back the bits that a guest/host mask
  * owns. */
+/* clang-format off */
 static const enum vmcs_field changes[] = {
     F_guest_cr0, F_guest_cr3, F_guest_cr4, F_guest_efer, F_guest_pat, F_guest_debugctl, F_guest_dr7,
-    F_guest_rip, F_guest_rsp, F_guest_rflags, F_guest_interruptibility, F_guest_pending_dbg_exceptions,
+    F_guest_rip, F_guest_rsp, F_guest_rflags, F_guest_interruptibility,
+    F_guest_pending_dbg_exceptions,
     F_guest_activity_state, F_guest_cs_selector, F_guest_cs_ar, F_guest_ss_selector, F_guest_ss_ar,
-    F_guest_ds_selector, F_guest_ds_ar, F_guest_fs_base, F_guest_gs_base, F_guest_ldtr_selector, F_guest_ldtr_ar,
-    F_guest_tr_base, F_guest_gdtr_base, F_guest_idtr_limit, F_guest_sysenter_cs, F_guest_sysenter_esp,
+    F_guest_ds_selector, F_guest_ds_ar, F_guest_fs_base, F_guest_gs_base, F_guest_ldtr_selector,
+    F_guest_ldtr_ar,
+    F_guest_tr_base, F_guest_gdtr_base, F_guest_idtr_limit, F_guest_sysenter_cs,
+    F_guest_sysenter_esp,
     F_guest_sysenter_eip, F_guest_pdptr0, F_guest_pdptr3, F_guest_cs_base, F_guest_cs_limit,
 };
+/* clang-format on */
 
 static u64 keep(u64 now, u64 was, u64 mask)
 {
@@ -26,7 +31,8 @@ static void change_one(struct vmcs_image *v)
     struct vmcs_image was = *v;
     enum vmcs_field f = changes[play_byte() % ARRAY_LEN(changes)];
     play_edit(v, f);
-    v->guest_cr0 = keep(v->guest_cr0, was.guest_cr0, was.cr0_guest_host_mask | CR0_ET | ~0x1ffffffffull);
+    v->guest_cr0 =
+        keep(v->guest_cr0, was.guest_cr0, was.cr0_guest_host_mask | CR0_ET | ~0x1ffffffffull);
     v->guest_cr4 = keep(v->guest_cr4, was.guest_cr4, was.cr4_guest_host_mask);
     v->guest_dr7 |= 0x400;
     v->guest_interruptibility &= ~(u32)BLOCKING_BY_SMI;
@@ -43,7 +49,8 @@ static void change_mode(struct vmcs_image *v, u8 how)
     u64 cr0 = CR0_PG | CR0_PE, set = how & 1 ? CR0_PE : how & 2 ? cr0 : 0;
     bool long_mode = (how & 4) && set == cr0;
     v->guest_cr0 = keep((v->guest_cr0 & ~cr0) | set, was.guest_cr0, was.cr0_guest_host_mask);
-    v->guest_cr4 = keep(v->guest_cr4 | (long_mode ? CR4_PAE : 0), was.guest_cr4, was.cr4_guest_host_mask);
+    v->guest_cr4 =
+        keep(v->guest_cr4 | (long_mode ? CR4_PAE : 0), was.guest_cr4, was.cr4_guest_host_mask);
     v->guest_efer &= ~(EFER_LMA | EFER_LME);
     v->guest_efer |= long_mode ? EFER_LMA | EFER_LME : 0;
     v->entry_ctl &= ~(u32)ENTRY_IA32E_MODE_GUEST;
@@ -72,8 +79,11 @@ static void run(struct vmcs_image *v)
 static u32 vectoring(const struct vmcs_image *v)
 {
     static const u32 events[] = {
-        INTR_VALID | 0x20, INTR_VALID | INTR_NMI << 8 | VEC_NMI, INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD,
-        INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_GP, INTR_VALID | INTR_SW_INTERRUPT << 8 | 0x80,
+        INTR_VALID | 0x20,
+        INTR_VALID | INTR_NMI << 8 | VEC_NMI,
+        INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD,
+        INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_GP,
+        INTR_VALID | INTR_SW_INTERRUPT << 8 | 0x80,
         INTR_VALID | INTR_SW_EXCEPTION << 8 | VEC_BP,
     };
     u8 choice = play_byte();
@@ -125,19 +135,27 @@ static u32 exception(const struct vmcs_image *v)
 
 static enum vmx_enter leave(struct vmcs_image *v)
 {
+    /* clang-format off */
     static const u8 reasons[] = {
         EXIT_REASON_CPUID, EXIT_REASON_CPUID, EXIT_REASON_VMCALL, EXIT_REASON_EXTERNAL_INTERRUPT,
-        EXIT_REASON_INTERRUPT_WINDOW, EXIT_REASON_HLT, EXIT_REASON_RDTSC, EXIT_REASON_PREEMPTION_TIMER,
-        EXIT_REASON_MONITOR_TRAP_FLAG, EXIT_REASON_WBINVD, EXIT_REASON_MOV_DR, EXIT_REASON_TRIPLE_FAULT,
-        EXIT_REASON_RDMSR, EXIT_REASON_WRMSR, EXIT_REASON_EPT_VIOLATION, EXIT_REASON_XSETBV, EXIT_REASON_INVD,
-        EXIT_REASON_TASK_SWITCH, EXIT_REASON_VMRESUME, EXIT_REASON_EXCEPTION_NMI, EXIT_REASON_GETSEC,
+        EXIT_REASON_INTERRUPT_WINDOW, EXIT_REASON_HLT, EXIT_REASON_RDTSC,
+        EXIT_REASON_PREEMPTION_TIMER,
+        EXIT_REASON_MONITOR_TRAP_FLAG, EXIT_REASON_WBINVD, EXIT_REASON_MOV_DR,
+        EXIT_REASON_TRIPLE_FAULT,
+        EXIT_REASON_RDMSR, EXIT_REASON_WRMSR, EXIT_REASON_EPT_VIOLATION, EXIT_REASON_XSETBV,
+        EXIT_REASON_INVD,
+        EXIT_REASON_TASK_SWITCH, EXIT_REASON_VMRESUME, EXIT_REASON_EXCEPTION_NMI,
+        EXIT_REASON_GETSEC,
     };
-    static const u32 msrs[] = {MSR_IA32_EFER, MSR_IA32_PAT, MSR_IA32_DEBUGCTL, MSR_IA32_PERF_GLOBAL_CTRL,
-                               MSR_IA32_SYSENTER_EIP, MSR_IA32_FS_BASE, MSR_IA32_VMX_BASIC, 0x10};
+    /* clang-format on */
+    static const u32 msrs[] = {
+        MSR_IA32_EFER,         MSR_IA32_PAT,     MSR_IA32_DEBUGCTL,  MSR_IA32_PERF_GLOBAL_CTRL,
+        MSR_IA32_SYSENTER_EIP, MSR_IA32_FS_BASE, MSR_IA32_VMX_BASIC, 0x10};
     u32 reason = reasons[play_byte() % ARRAY_LEN(reasons)];
     if (!may_exit(v, reason))
         reason = EXIT_REASON_CPUID;
-    /* Only an event that exits directly finds L2 halted. SDM 3C 28.1 "Architectural State Before a VM Exit" */
+    /* Only an event that exits directly finds L2 halted. SDM 3C 28.1 "Architectural State
+     * Before a VM Exit" */
     if (reason != EXIT_REASON_EXTERNAL_INTERRUPT && reason != EXIT_REASON_PREEMPTION_TIMER)
         v->guest_activity_state = ACTIVITY_ACTIVE;
     v->exit_intr_info = reason == EXIT_REASON_EXCEPTION_NMI ? exception(v) : 0;

@@ -7,14 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define L0_CR3     (REGION + 0x1000)
-#define POOL       (REGION + 0x10000)
+#define L0_CR3 (REGION + 0x1000)
+#define POOL   (REGION + 0x10000)
 
 u64 hv_entry(struct handoff *h);
 
+/* clang-format off */
 static const char *const names[MODEL_COUNT] = {"bochs", "i7-5600U", "e5-2683v4", "e5 without VPID",
                                                "e5 without PERF_GLOBAL_CTRL", "spartan",
                                                "e5 without TRUE words", "newer"};
+/* clang-format on */
 
 const char *machine_model_name(enum machine_model model)
 {
@@ -101,8 +103,9 @@ static void fill_tables(u8 *ram)
 
 bool machine_reset_to(enum machine_model model)
 {
-    static const u8 base[MODEL_COUNT] = {CPU_BOCHS, CPU_I7_5600U, CPU_E5_2683_V4, CPU_E5_2683_V4,
-                                         CPU_E5_2683_V4, CPU_E5_2683_V4, CPU_E5_2683_V4, CPU_E5_2683_V4};
+    static const u8 base[MODEL_COUNT] = {CPU_BOCHS,      CPU_I7_5600U,   CPU_E5_2683_V4,
+                                         CPU_E5_2683_V4, CPU_E5_2683_V4, CPU_E5_2683_V4,
+                                         CPU_E5_2683_V4, CPU_E5_2683_V4};
     static struct valid t;
     struct machine *m = &machine;
     u8 *ram = m->ram ? m->ram : aligned_alloc(PAGE_SIZE, RAM_SIZE);
@@ -133,8 +136,14 @@ static struct segment segment(u16 selector, u32 ar)
 
 static void fill_handoff(struct handoff *h)
 {
-    *h = (struct handoff){.rip = 0x100000, .rsp = 0x9000, .rflags = 2, .cr0 = machine.cr0, .cr3 = 0x1000,
-                          .cr4 = machine.cr4, .efer = machine.msr_efer, .dr7 = 0x400};
+    *h = (struct handoff){.rip = 0x100000,
+                          .rsp = 0x9000,
+                          .rflags = 2,
+                          .cr0 = machine.cr0,
+                          .cr3 = 0x1000,
+                          .cr4 = machine.cr4,
+                          .efer = machine.msr_efer,
+                          .dr7 = 0x400};
     h->gdtr = (struct handoff_dtr){.limit = 0xff, .base = 0x8000};
     h->idtr = (struct handoff_dtr){.limit = 0xfff, .base = 0x9000};
     for (u32 i = SEG_ES; i <= SEG_GS; i++)
@@ -150,15 +159,24 @@ bool machine_run(u32 profile, u32 shadow, u32 stress)
 
     fill_handoff(&h);
     memset(machine.ram + REGION, 0, 0x10000);
-    h.info = (struct boot_info){.region_hpa = REGION, .region_size = RAM_SIZE - REGION, .pool_hpa = POOL,
-                                .pool_size = RAM_SIZE - POOL, .cr3_hpa = L0_CR3,
-                                .physmap_va = (u64)machine.ram, .nested = 1, .profile = profile,
-                                .shadow = shadow, .stress = stress, .cpu_count = 1, .range_count = 2,
+    h.info = (struct boot_info){.region_hpa = REGION,
+                                .region_size = RAM_SIZE - REGION,
+                                .pool_hpa = POOL,
+                                .pool_size = RAM_SIZE - POOL,
+                                .cr3_hpa = L0_CR3,
+                                .physmap_va = (u64)machine.ram,
+                                .nested = 1,
+                                .profile = profile,
+                                .shadow = shadow,
+                                .stress = stress,
+                                .cpu_count = 1,
+                                .range_count = 2,
                                 .range = {{0, L1_RAM}, {REGION, RAM_SIZE - REGION}}};
     if (setjmp(machine.end))
         return true;
     u64 status = hv_entry(&h);
     if (status != HANDOFF_OK)
-        snprintf(machine.bug, sizeof machine.bug, "L0 did not start: %llu %s", (unsigned long long)status, h.why);
+        snprintf(machine.bug, sizeof machine.bug, "L0 did not start: %llu %s",
+                 (unsigned long long)status, h.why);
     return false;
 }

@@ -127,6 +127,15 @@ limits() {
     grep -nE '^ {24,}(if|for|while|switch|do)\b' tests/*/*.[ch] | sed 's/$/  <- more than four levels/'
 }
 
+# ---- formatting: C is what clang-format makes of it, 100 columns for C and assembly --------------
+# Tables stand between "clang-format off" and "on". A row of a .def table is one line, however long.
+formatting() {
+    c_sources | grep '\.[ch]$' | xargs -P 2 -n 40 clang-format --dry-run 2>&1 |
+        sed -n 's/: warning: .*/: clang-format differs/p'
+    { c_sources | grep '\.[ch]$'; git ls-files -co --exclude-standard -- '*.asm'; } |
+        xargs awk 'length > 100 { print FILENAME ":" FNR ": " length " columns, limit 100" }'
+}
+
 # ---- places where L0 may stop; docs/security.md has the reasons: "| FILE | COUNT | REASON" -------
 panics() {
     diff <(grep -cE '\b(panic|ASSERT)\("?' $(git ls-files 'hv/*.c' 'hv/*.h') | grep -v ':0$' | grep -v 'core/log.[ch]:' | sort) \
@@ -173,6 +182,7 @@ check "caveats" caveats
 check "reading order" reading_order
 check "files that are named" named_files
 check "sizes and nesting" limits
+check "formatting" formatting
 check "words" words
 check "log lines" log_lines
 check "indirect branches" indirect_branches

@@ -9,11 +9,12 @@
 #include "hv/core/trap.h"
 #include "hv/vmx/vmx.h"
 
-#define DEFINE(name, value)  __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
+#define DEFINE(name, value)          __asm__ volatile("\n.ascii \"->" #name " %0\"" : : "i"(value))
 #define OFFSET(prefix, type, member) DEFINE(prefix##_##member, offsetof(struct type, member))
 
 _Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nmi_pending) + 2 &&
-                   offsetof(struct percpu, entry_spec) == offsetof(struct percpu, nmi_pending) + 4 &&
+                   offsetof(struct percpu, entry_spec) ==
+                       offsetof(struct percpu, nmi_pending) + 4 &&
                    offsetof(struct percpu, nmi_pending) % 8 == 0,
                "enter.asm tests both flags and entry_spec at once");
 

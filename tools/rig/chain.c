@@ -87,8 +87,8 @@ static EFI_STATUS run_line(EFI_HANDLE image, EFI_HANDLE device, const char *line
     path[n] = 0;
     EFI_HANDLE child;
     EFI_LOADED_IMAGE *loaded;
-    EFI_STATUS s = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image,
-                                     FileDevicePath(device, path), NULL, 0, &child);
+    EFI_STATUS s = uefi_call_wrapper(BS->LoadImage, 6, FALSE, image, FileDevicePath(device, path),
+                                     NULL, 0, &child);
     if (EFI_ERROR(s))
         return s;
     s = uefi_call_wrapper(BS->HandleProtocol, 3, child, &LoadedImageProtocol, (VOID **)&loaded);
@@ -157,8 +157,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     /* A boot entry is stopped by the firmware's watchdog after five minutes unless it says
      * otherwise. */
     uefi_call_wrapper(BS->SetWatchdogTimer, 4, 0, 0, 0, NULL);
-    if (EFI_ERROR(uefi_call_wrapper(BS->HandleProtocol, 3, image, &LoadedImageProtocol,
-                                    (VOID **)&self)))
+    if (EFI_ERROR(
+            uefi_call_wrapper(BS->HandleProtocol, 3, image, &LoadedImageProtocol, (VOID **)&self)))
         return EFI_UNSUPPORTED;
     char *list = read_list(self->DeviceHandle);
     if (!list) {

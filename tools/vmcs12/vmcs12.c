@@ -44,7 +44,8 @@ static const char help[] =
     "    doc        the generated tables of docs/\n"
     "\n"
     "OPTIONS\n"
-    "    --layout L     broadwell (revision 0x12), extended, kvm or computed, whatever the revision says\n"
+    "    --layout L     broadwell (revision 0x12), extended, kvm or computed, whatever the "
+    "revision says\n"
     "    --to L         the layout to write\n"
     "    --offset N     where the image begins in its file, 0x for hexadecimal\n"
     "    --profile P    broadwell (the default), e5-2683v4 or d-1540\n"
@@ -102,11 +103,13 @@ static bool number(const char *text, u64 *value)
 /* Stores the value of an option that takes one, as text or as a number. */
 static bool take_value(struct tool *t, const char *name, const char *value)
 {
+    /* clang-format off */
     struct { const char *name; const char **text; u64 *number; } const places[] = {
         {"layout", &t->layout, NULL}, {"to", &t->to, NULL},         {"profile", &t->profile, NULL},
         {"output", &t->output, NULL}, {"offset", NULL, &t->offset}, {"vmxon", NULL, &t->vmxon},
         {"vmcs12", NULL, &t->vmcs12},
     };
+    /* clang-format on */
     for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
         if (strcmp(name, places[i].name) != 0)
             continue;
@@ -124,8 +127,8 @@ static bool take_value(struct tool *t, const char *name, const char *value)
 static bool take_flag(struct tool *t, const char *name)
 {
     bool *flag = strcmp(name, "all") == 0          ? &t->all
-               : strcmp(name, "shadow") == 0       ? &t->shadow
-               : strcmp(name, "guest-mode") == 0   ? &t->guest_mode
+                 : strcmp(name, "shadow") == 0     ? &t->shadow
+                 : strcmp(name, "guest-mode") == 0 ? &t->guest_mode
                                                    : NULL;
     if (flag != NULL)
         *flag = true;
@@ -136,7 +139,8 @@ static bool take_option(struct tool *t, const struct command *c, char **argv, in
 {
     const char *name = argv[*i] + 2;
     char spaced[32];
-    if (snprintf(spaced, sizeof spaced, " %s ", name) >= (int)sizeof spaced || strstr(c->options, spaced) == NULL)
+    if (snprintf(spaced, sizeof spaced, " %s ", name) >= (int)sizeof spaced ||
+        strstr(c->options, spaced) == NULL)
         return tool_fail(t, "%s: no option %s (vmcs12 --help)", c->name, argv[*i]), false;
     return take_flag(t, name) || take_value(t, name, argv[++*i]);
 }
@@ -168,7 +172,8 @@ static bool wants_help(int argc, char **argv)
 
 int tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 {
-    struct tool t = {.in = in, .out = out, .err = err, .vmxon = KVM_NO_ADDRESS, .vmcs12 = KVM_NO_ADDRESS};
+    struct tool t = {
+        .in = in, .out = out, .err = err, .vmxon = KVM_NO_ADDRESS, .vmcs12 = KVM_NO_ADDRESS};
     if (wants_help(argc, argv))
         return fputs(help, out) < 0 ? TOOL_FAILED : TOOL_OK;
     if (argc < 2)

@@ -51,12 +51,13 @@ static void print_numbers(FILE *out, u32 msr, u64 value)
 {
     switch (msr) {
     case MSR_IA32_VMX_BASIC:
-        fprintf(out, "        revision 0x%x, region of %u bytes, memory type %u\n", VMX_BASIC_REVISION(value),
-                VMX_BASIC_REGION_SIZE(value), VMX_BASIC_MEMTYPE(value));
+        fprintf(out, "        revision 0x%x, region of %u bytes, memory type %u\n",
+                VMX_BASIC_REVISION(value), VMX_BASIC_REGION_SIZE(value), VMX_BASIC_MEMTYPE(value));
         break;
     case MSR_IA32_VMX_MISC:
         fprintf(out, "        preemption timer: TSC >> %u; %u CR3 targets; MSR lists up to %u\n",
-                VMX_MISC_PREEMPTION_SHIFT(value), VMX_MISC_CR3_TARGETS(value), VMX_MISC_MSR_LIST_MAX(value));
+                VMX_MISC_PREEMPTION_SHIFT(value), VMX_MISC_CR3_TARGETS(value),
+                VMX_MISC_MSR_LIST_MAX(value));
         break;
     case MSR_IA32_VMX_VMCS_ENUM:
         fprintf(out, "        highest index %u\n", (unsigned)bits(value, 9, 1));

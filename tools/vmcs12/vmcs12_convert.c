@@ -4,13 +4,14 @@
 
 #include "tools/vmcs12/vmcs12_tool.h"
 
-static bool encode(struct tool *t, const char *path, enum vmcs_layout to, const struct vmcs_image *v, u8 *page)
+static bool encode(struct tool *t, const char *path, enum vmcs_layout to,
+                   const struct vmcs_image *v, u8 *page)
 {
     enum vmcs_field f = layout_encode(to, v, page);
     if (f == F_COUNT)
         return true;
-    tool_fail(t, "%s: layout %s has no place for %s, which is 0x%llx", path, layout_info(to)->name, vmcs12_name(f),
-              (unsigned long long)vmcs12_get(v, f));
+    tool_fail(t, "%s: layout %s has no place for %s, which is 0x%llx", path, layout_info(to)->name,
+              vmcs12_name(f), (unsigned long long)vmcs12_get(v, f));
     return false;
 }
 
@@ -24,8 +25,8 @@ static bool fits_profile(struct tool *t, const struct vmcs_image *v)
     enum vmcs_field f = layout_misfit(v, profile_caps(p));
     if (f == F_COUNT)
         return true;
-    tool_fail(t, "%s: profile %s cannot hold %s, which is 0x%llx", t->arg[0], profile_name(p), vmcs12_name(f),
-              (unsigned long long)vmcs12_get(v, f));
+    tool_fail(t, "%s: profile %s cannot hold %s, which is 0x%llx", t->arg[0], profile_name(p),
+              vmcs12_name(f), (unsigned long long)vmcs12_get(v, f));
     return false;
 }
 
@@ -36,7 +37,8 @@ int tool_convert(struct tool *t)
     u8 page[4096];
     if (t->to == NULL)
         return tool_fail(t, "convert: --to LAYOUT is missing");
-    if (!tool_find_layout(t, t->to, &to) || !tool_load(t, t->arg[0], &image) || !fits_profile(t, &image.v))
+    if (!tool_find_layout(t, t->to, &to) || !tool_load(t, t->arg[0], &image) ||
+        !fits_profile(t, &image.v))
         return TOOL_FAILED;
     if (!encode(t, t->arg[0], to, &image.v, page))
         return TOOL_FAILED;
@@ -67,15 +69,22 @@ static void print_address(FILE *out, const char *name, u64 address)
 
 static void print_state(FILE *out, const struct kvm_state *s)
 {
-    fprintf(out, "%-26s0x%x%s%s%s\n", "flags", s->flags, any(s->flags, KVM_GUEST_MODE) ? ", guest mode" : "",
-            any(s->flags, KVM_RUN_PENDING) ? ", entry pending" : "", any(s->flags, KVM_MTF_PENDING) ? ", MTF pending" : "");
+    fprintf(out, "%-26s0x%x%s%s%s\n", "flags", s->flags,
+            any(s->flags, KVM_GUEST_MODE) ? ", guest mode" : "",
+            any(s->flags, KVM_RUN_PENDING) ? ", entry pending" : "",
+            any(s->flags, KVM_MTF_PENDING) ? ", MTF pending" : "");
     print_address(out, "VMXON region", s->vmxon_pa);
     print_address(out, "current VMCS", s->vmcs12_pa);
-    fprintf(out, "%-26s0x%x%s%s\n", "SMM flags", s->smm_flags, any(s->smm_flags, KVM_SMM_GUEST_MODE) ? ", guest mode" : "",
+    fprintf(out, "%-26s0x%x%s%s\n", "SMM flags", s->smm_flags,
+            any(s->smm_flags, KVM_SMM_GUEST_MODE) ? ", guest mode" : "",
             any(s->smm_flags, KVM_SMM_VMXON) ? ", in VMX operation" : "");
     if (any(s->vmx_flags, KVM_DEADLINE_VALID))
-        fprintf(out, "%-26s0x%llx\n", "preemption-timer deadline", (unsigned long long)s->preemption_timer_deadline);
-    fprintf(out, "%-26s%s\n", "pages", !s->has_vmcs12 ? "none" : s->has_shadow12 ? "vmcs12, shadow vmcs12" : "vmcs12");
+        fprintf(out, "%-26s0x%llx\n", "preemption-timer deadline",
+                (unsigned long long)s->preemption_timer_deadline);
+    fprintf(out, "%-26s%s\n", "pages",
+            !s->has_vmcs12    ? "none"
+            : s->has_shadow12 ? "vmcs12, shadow vmcs12"
+                              : "vmcs12");
     if (s->tail_length != 0)
         fprintf(out, "%-26sversion %u, %u bytes\n", "tail", s->tail_version, s->tail_length);
 }
@@ -144,7 +153,8 @@ int tool_kvm_state(struct tool *t)
 {
     u8 *blob = malloc(BLOB_ROOM);
     struct kvm_state *s = malloc(sizeof *s);
-    int status = blob != NULL && s != NULL ? state_command(t, s, blob) : tool_fail(t, "out of memory");
+    int status =
+        blob != NULL && s != NULL ? state_command(t, s, blob) : tool_fail(t, "out of memory");
     free(s);
     free(blob);
     return status;

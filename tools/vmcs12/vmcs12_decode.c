@@ -26,19 +26,39 @@ const char *bit_name(enum bit_word word, unsigned bit)
 enum bit_word decode_word(enum vmcs_field f)
 {
     switch (f) {
-    case F_pin_ctl: return WORD_PIN;
-    case F_cpu1_ctl: return WORD_CPU1;
-    case F_cpu2_ctl: return WORD_CPU2;
-    case F_exit_ctl: return WORD_EXIT;
-    case F_entry_ctl: return WORD_ENTRY;
-    case F_vmfunc_ctl: return WORD_VMFUNC;
-    case F_guest_interruptibility: return WORD_BLOCKING;
-    case F_guest_pending_dbg_exceptions: return WORD_PENDING;
-    case F_guest_cr0: case F_host_cr0: case F_cr0_guest_host_mask: case F_cr0_read_shadow: return WORD_CR0;
-    case F_guest_cr4: case F_host_cr4: case F_cr4_guest_host_mask: case F_cr4_read_shadow: return WORD_CR4;
-    case F_guest_efer: case F_host_efer: return WORD_EFER;
-    case F_guest_rflags: return WORD_RFLAGS;
-    default: return WORD_NONE;
+    case F_pin_ctl:
+        return WORD_PIN;
+    case F_cpu1_ctl:
+        return WORD_CPU1;
+    case F_cpu2_ctl:
+        return WORD_CPU2;
+    case F_exit_ctl:
+        return WORD_EXIT;
+    case F_entry_ctl:
+        return WORD_ENTRY;
+    case F_vmfunc_ctl:
+        return WORD_VMFUNC;
+    case F_guest_interruptibility:
+        return WORD_BLOCKING;
+    case F_guest_pending_dbg_exceptions:
+        return WORD_PENDING;
+    case F_guest_cr0:
+    case F_host_cr0:
+    case F_cr0_guest_host_mask:
+    case F_cr0_read_shadow:
+        return WORD_CR0;
+    case F_guest_cr4:
+    case F_host_cr4:
+    case F_cr4_guest_host_mask:
+    case F_cr4_read_shadow:
+        return WORD_CR4;
+    case F_guest_efer:
+    case F_host_efer:
+        return WORD_EFER;
+    case F_guest_rflags:
+        return WORD_RFLAGS;
+    default:
+        return WORD_NONE;
     }
 }
 
@@ -64,8 +84,8 @@ static void print_bits(FILE *out, enum bit_word word, u64 value, const char *lea
 static const char *exit_text(u32 reason)
 {
     switch (EXIT_REASON_BASIC(reason)) {
-#define EXIT(num, name, text)                                                                    \
-    case num:                                                                                    \
+#define EXIT(num, name, text) \
+    case num:                 \
         return text;
 #include "hv/arch/vmx_exit.def"
     default:
@@ -76,29 +96,36 @@ static const char *exit_text(u32 reason)
 /* SDM 3C 25.8.3 "VM-Entry Controls for Event Injection" */
 static void print_event(FILE *out, u32 info, const char *lead)
 {
+    /* clang-format off */
     static const char *const types[] = {
         "external interrupt", "reserved type 1", "NMI", "hardware exception",
         "software interrupt", "privileged software exception", "software exception", "other event",
     };
+    /* clang-format on */
     if ((info & INTR_VALID) == 0)
         return;
     fprintf(out, "%s%s, vector %u%s%s", lead, types[INTR_TYPE(info)], INTR_VECTOR(info),
-            any(info, INTR_ERROR_VALID) ? ", error code" : "", any(info, INTR_NMI_UNBLOCKING) ? ", bit 12" : "");
+            any(info, INTR_ERROR_VALID) ? ", error code" : "",
+            any(info, INTR_NMI_UNBLOCKING) ? ", bit 12" : "");
 }
 
 static void print_eptp(FILE *out, u64 eptp, const char *lead)
 {
-    static const char *const types[] = {"UC", "type 1", "type 2", "type 3", "type 4", "type 5", "WB", "type 7"};
-    fprintf(out, "%sPML4 at 0x%llx, %s, walk length %u%s", lead, (unsigned long long)(eptp & 0xffffffffff000),
-            types[eptp & 7], (unsigned)bits(eptp, 5, 3) + 1, any(eptp, BIT(6)) ? ", A/D flags" : "");
+    static const char *const types[] = {"UC",     "type 1", "type 2", "type 3",
+                                        "type 4", "type 5", "WB",     "type 7"};
+    fprintf(out, "%sPML4 at 0x%llx, %s, walk length %u%s", lead,
+            (unsigned long long)(eptp & 0xffffffffff000), types[eptp & 7],
+            (unsigned)bits(eptp, 5, 3) + 1, any(eptp, BIT(6)) ? ", A/D flags" : "");
 }
 
 void decode_rights(FILE *out, u32 rights)
 {
+    /* clang-format off */
     static const char *const systems[] = {
         "type 0", "16-bit TSS", "LDT", "busy 16-bit TSS", "type 4", "type 5", "type 6", "type 7",
         "type 8", "TSS", "type 10", "busy TSS", "type 12", "type 13", "type 14", "type 15",
     };
+    /* clang-format on */
     if (any(rights, 1u << 16)) {
         fputs("unusable", out);
         return;
@@ -107,11 +134,14 @@ void decode_rights(FILE *out, u32 rights)
     if (!any(rights, 0x10))
         fputs(systems[rights & 15], out);
     else if (code)
-        fprintf(out, "%scode%s", conforming_or_down ? "conforming " : "", any(rights, 2) ? ", readable" : "");
+        fprintf(out, "%scode%s", conforming_or_down ? "conforming " : "",
+                any(rights, 2) ? ", readable" : "");
     else
-        fprintf(out, "data%s%s", any(rights, 2) ? ", writable" : "", conforming_or_down ? ", expand-down" : "");
-    fprintf(out, ", %sDPL %u%s%s%s", any(rights, 0x80) ? "" : "not present, ", (unsigned)bits(rights, 6, 5),
-            any(rights, 0x2000) ? ", L" : "", any(rights, 0x4000) ? ", D" : "", any(rights, 0x8000) ? ", G" : "");
+        fprintf(out, "data%s%s", any(rights, 2) ? ", writable" : "",
+                conforming_or_down ? ", expand-down" : "");
+    fprintf(out, ", %sDPL %u%s%s%s", any(rights, 0x80) ? "" : "not present, ",
+            (unsigned)bits(rights, 6, 5), any(rights, 0x2000) ? ", L" : "",
+            any(rights, 0x4000) ? ", D" : "", any(rights, 0x8000) ? ", G" : "");
 }
 
 static void print_named(FILE *out, const char *const *names, u64 count, u64 value, const char *lead)
@@ -129,7 +159,8 @@ void decode_field(FILE *out, enum vmcs_field f, u64 value, const char *lead)
     }
     switch (f) {
     case F_exit_reason:
-        fprintf(out, "%s%s%s", lead, exit_text((u32)value), any(value, EXIT_REASON_ENTRY_FAIL) ? " (entry failed)" : "");
+        fprintf(out, "%s%s%s", lead, exit_text((u32)value),
+                any(value, EXIT_REASON_ENTRY_FAIL) ? " (entry failed)" : "");
         return;
     case F_vm_instruction_error:
         if (value != 0)

@@ -41,7 +41,8 @@ bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t 
     if (failed)
         return tool_fail(t, "%s: %s", path, strerror(why != 0 ? why : EIO)), false;
     if (!there || (*length == 0 && t->offset != 0))
-        return tool_fail(t, "%s: ends before offset 0x%llx", path, (unsigned long long)t->offset), false;
+        return tool_fail(t, "%s: ends before offset 0x%llx", path, (unsigned long long)t->offset),
+               false;
     return true;
 }
 
@@ -105,7 +106,8 @@ bool tool_find_profile(struct tool *t, enum vmx_profile *p)
 {
     *p = t->profile != NULL ? profile_find(t->profile) : PROFILE_BROADWELL;
     if (*p >= PROFILE_HOST) /* the tool does not read the CPU it runs on */
-        return tool_fail(t, "%s: no such profile (broadwell, e5-2683v4, d-1540)", t->profile), false;
+        return tool_fail(t, "%s: no such profile (broadwell, e5-2683v4, d-1540)", t->profile),
+               false;
     return true;
 }
 
@@ -123,11 +125,14 @@ bool tool_load(struct tool *t, const char *path, struct tool_image *image)
     if (t->layout == NULL)
         image->layout = layout_of_revision(image->revision);
     if (image->layout == LAYOUT_COUNT)
-        return tool_fail(t, "%s: revision 0x%x is that of no known layout (--layout chooses one)", path,
-                         image->revision), false;
+        return tool_fail(t, "%s: revision 0x%x is that of no known layout (--layout chooses one)",
+                         path, image->revision),
+               false;
     const struct layout_info *info = layout_info(image->layout);
     if (length < info->size)
-        return tool_fail(t, "%s: cut short: %zu bytes, layout %s has %u", path, length, info->name, info->size), false;
+        return tool_fail(t, "%s: cut short: %zu bytes, layout %s has %u", path, length, info->name,
+                         info->size),
+               false;
     layout_decode(image->layout, page, &image->v);
     return true;
 }

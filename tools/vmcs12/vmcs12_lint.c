@@ -28,11 +28,14 @@ static struct check_cpuid cpuid_of(enum vmx_profile p)
 static struct check_env env_of(const struct check_cpu *cpu, const struct vmcs_image *v)
 {
     return (struct check_env){
-        .cpu = cpu, .in_ia32e_mode = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE), .current_vmptr = ~1ull,
+        .cpu = cpu,
+        .in_ia32e_mode = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE),
+        .current_vmptr = ~1ull,
     };
 }
 
-static struct verdict judge(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken)
+static struct verdict judge(const struct vmcs_image *v, const struct check_cpu *cpu,
+                            struct rule_set *broken)
 {
     struct check_env env = env_of(cpu, v);
     return check_entry(v, &env, CHECK_ALL, broken);
@@ -62,9 +65,11 @@ struct mend {
  * Returns how many. */
 static unsigned candidates(const struct check_cpu *cpu, enum vmcs_field f, u64 value, u64 *list)
 {
-    static const enum vmcs_field words[] = {F_pin_ctl, F_cpu1_ctl, F_cpu2_ctl, F_exit_ctl, F_entry_ctl};
+    static const enum vmcs_field words[] = {F_pin_ctl, F_cpu1_ctl, F_cpu2_ctl, F_exit_ctl,
+                                            F_entry_ctl};
     const struct ctl_range ranges[] = {cpu->pin, cpu->cpu1, cpu->cpu2, cpu->exit, cpu->entry};
-    static const u32 rights[] = {0x93, 0x9b, 0xa09b, 0x8b, 0x82, 0x10000}; /* data, code, TSS, LDT, unusable */
+    /* data, code, TSS, LDT, unusable */
+    static const u32 rights[] = {0x93, 0x9b, 0xa09b, 0x8b, 0x82, 0x10000};
     unsigned n = 0;
     for (unsigned bit = 0; bit < 64; bit++)
         list[n++] = value ^ 1ull << bit;
@@ -109,7 +114,8 @@ static bool akin(enum rule_id rule, enum vmcs_field f)
     char name[64];
     snprintf(name, sizeof name, "%s", rule_name(rule));
     for (char *word = strtok(name, "_"); word != NULL; word = strtok(NULL, "_"))
-        if (strcmp(word, "guest") != 0 && strcmp(word, "ctl") != 0 && strstr(vmcs12_name(f), word) != NULL)
+        if (strcmp(word, "guest") != 0 && strcmp(word, "ctl") != 0 &&
+            strstr(vmcs12_name(f), word) != NULL)
             return true;
     return false;
 }
@@ -119,9 +125,21 @@ static bool akin(enum rule_id rule, enum vmcs_field f)
 static bool decides_much(enum vmcs_field f)
 {
     switch (f) {
-    case F_pin_ctl: case F_cpu1_ctl: case F_cpu2_ctl: case F_exit_ctl: case F_entry_ctl:
-    case F_guest_cr0: case F_guest_cr4: case F_guest_efer: case F_guest_rflags: case F_guest_interruptibility:
-    case F_guest_activity_state: case F_entry_intr_info: case F_host_cr4: case F_guest_cs_ar: case F_guest_ss_ar:
+    case F_pin_ctl:
+    case F_cpu1_ctl:
+    case F_cpu2_ctl:
+    case F_exit_ctl:
+    case F_entry_ctl:
+    case F_guest_cr0:
+    case F_guest_cr4:
+    case F_guest_efer:
+    case F_guest_rflags:
+    case F_guest_interruptibility:
+    case F_guest_activity_state:
+    case F_entry_intr_info:
+    case F_host_cr4:
+    case F_guest_cs_ar:
+    case F_guest_ss_ar:
         return true;
     default:
         return false;
@@ -140,15 +158,15 @@ static bool find_mend(struct vmcs_image *v, const struct check_cpu *cpu, enum ru
     return false;
 }
 
-static void print_rule(FILE *out, enum rule_id rule, struct vmcs_image *v, const struct check_cpu *cpu,
-                       const struct rule_set *broken)
+static void print_rule(FILE *out, enum rule_id rule, struct vmcs_image *v,
+                       const struct check_cpu *cpu, const struct rule_set *broken)
 {
     struct mend m;
     fprintf(out, "%s\n    SDM 3C %s \"%s\"\n    %s\n", rule_name(rule), rule_section_number(rule),
             rule_section_title(rule), rule_text(rule));
     if (find_mend(v, cpu, rule, broken, &m))
-        fprintf(out, "    change %s from 0x%llx to 0x%llx\n", vmcs12_name(m.field), (unsigned long long)m.from,
-                (unsigned long long)m.to);
+        fprintf(out, "    change %s from 0x%llx to 0x%llx\n", vmcs12_name(m.field),
+                (unsigned long long)m.from, (unsigned long long)m.to);
     else
         fputs("    it takes more than one field to mend it\n", out);
 }
@@ -168,8 +186,8 @@ static void print_verdict(FILE *out, struct verdict verdict)
     if (verdict.outcome == VERDICT_OK)
         fputs("VM entry: no rule is broken\n", out);
     else if (verdict.outcome == VERDICT_VMFAIL)
-        fprintf(out, "VM entry: VMfailValid %u, %s, by %s\n", verdict.number, vmx_error_text(verdict.number),
-                rule_name(verdict.rule));
+        fprintf(out, "VM entry: VMfailValid %u, %s, by %s\n", verdict.number,
+                vmx_error_text(verdict.number), rule_name(verdict.rule));
     else
         fprintf(out, "VM entry: exit with reason 0x%x, qualification %llu, by %s\n", verdict.number,
                 (unsigned long long)verdict.qualification, rule_name(verdict.rule));

@@ -26,9 +26,11 @@ struct map {
 
 enum { LEFT = 64, TOP = 112, RIGHT = 24, GAP = 2 };
 
-static const char *const styles[] = {[AREA_CTL] = "c", [AREA_RO] = "r", [AREA_GUEST] = "g", [AREA_HOST] = "h"};
+static const char *const styles[] = {
+    [AREA_CTL] = "c", [AREA_RO] = "r", [AREA_GUEST] = "g", [AREA_HOST] = "h"};
 
-static void own(struct map *m, const char *name, const char *style, unsigned at, unsigned bytes, u16 encoding)
+static void own(struct map *m, const char *name, const char *style, unsigned at, unsigned bytes,
+                u16 encoding)
 {
     m->places[m->count] = (struct place){name, style, at, bytes, encoding};
     for (unsigned b = at; b < at + bytes; b++)
@@ -110,10 +112,12 @@ static void label(const struct map *m, const struct place *p, double x, double y
     const char *name = 0.6 * 9 * (double)strlen(p->name) > room ? short_name(p->name) : p->name;
     double size = room / (0.6 * (double)strlen(name));
     size = size > 11.5 ? 11.5 : size < 5 ? 5 : size;
-    fprintf(m->out, "<text class=\"t%s\" x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\">%s</text>", p->style, x + 5,
-            y + h / 2 + size * 0.35, size, name);
+    fprintf(m->out, "<text class=\"t%s\" x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\">%s</text>",
+            p->style, x + 5, y + h / 2 + size * 0.35, size, name);
     if (code)
-        fprintf(m->out, "<text class=\"t%s e\" x=\"%.1f\" y=\"%.1f\" font-size=\"9\" text-anchor=\"end\">%04x</text>",
+        fprintf(m->out,
+                "<text class=\"t%s e\" x=\"%.1f\" y=\"%.1f\" font-size=\"9\" "
+                "text-anchor=\"end\">%04x</text>",
                 p->style, x + w - 6, y + h / 2 + 3.2, p->encoding);
 }
 
@@ -124,7 +128,9 @@ static void box(const struct map *m, const struct place *p, double y)
     fprintf(m->out, "<g><title>%s, 0x%03x, %u bytes", p->name, p->at, p->bytes);
     if (p->encoding != 0xffff)
         fprintf(m->out, ", encoding 0x%04x", p->encoding);
-    fprintf(m->out, "</title><rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%u\" rx=\"3.5\"/>",
+    fprintf(m->out,
+            "</title><rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%u\" "
+            "rx=\"3.5\"/>",
             p->style, x, y, w, m->row - GAP);
     label(m, p, x, y, w);
     fputs("</g>\n", m->out);
@@ -132,13 +138,15 @@ static void box(const struct map *m, const struct place *p, double y)
 
 static void hatched(const struct map *m, unsigned column, unsigned bytes, double y)
 {
-    fprintf(m->out, "<rect class=\"n\" x=\"%.1f\" y=\"%.1f\" width=\"%u\" height=\"%u\" rx=\"3.5\"/>\n",
+    fprintf(m->out,
+            "<rect class=\"n\" x=\"%.1f\" y=\"%.1f\" width=\"%u\" height=\"%u\" rx=\"3.5\"/>\n",
             LEFT + column * m->cell + GAP / 2.0, y, bytes * m->cell - GAP, m->row - GAP);
 }
 
 static void draw_row(const struct map *m, unsigned row, double y)
 {
-    fprintf(m->out, "<text class=\"o\" x=\"%d\" y=\"%.1f\">%03x</text>\n", LEFT - 10, y + m->row / 2.0 + 3, row * m->per_row);
+    fprintf(m->out, "<text class=\"o\" x=\"%d\" y=\"%.1f\">%03x</text>\n", LEFT - 10,
+            y + m->row / 2.0 + 3, row * m->per_row);
     for (unsigned c = 0; c < m->per_row;) {
         unsigned at = row * m->per_row + c;
         if (m->owner[at] >= 0) {
@@ -158,43 +166,52 @@ static void draw_row(const struct map *m, unsigned row, double y)
 static void draw_band(const struct map *m, unsigned row, unsigned rows, double y)
 {
     unsigned from = row * m->per_row, bytes = rows * m->per_row;
-    fprintf(m->out, "<text class=\"o\" x=\"%d\" y=\"%.1f\">%03x</text>\n", LEFT - 10, y + m->row / 2.0 + 3, from);
+    fprintf(m->out, "<text class=\"o\" x=\"%d\" y=\"%.1f\">%03x</text>\n", LEFT - 10,
+            y + m->row / 2.0 + 3, from);
     hatched(m, 0, m->per_row, y);
-    fprintf(m->out, "<text class=\"band\" x=\"%u\" y=\"%.1f\">0x%03x to 0x%03x: %u bytes without an owner</text>\n",
+    fprintf(m->out,
+            "<text class=\"band\" x=\"%u\" y=\"%.1f\">0x%03x to 0x%03x: %u bytes without an "
+            "owner</text>\n",
             LEFT + m->per_row * m->cell / 2, y + m->row / 2.0 + 3, from, from + bytes - 1, bytes);
 }
 
 static void draw_style(FILE *out)
 {
-    fputs("<style>\n"
-          "text{font-family:'DejaVu Sans Mono','Menlo','Consolas',monospace}\n"
-          ".c{fill:#dbe7f7;stroke:#7ea3d4}.tc{fill:#1c3d6b}\n"
-          ".g{fill:#dcf1e0;stroke:#7fbf8e}.tg{fill:#1b5230}\n"
-          ".h{fill:#fde8d0;stroke:#e0a35c}.th{fill:#70420c}\n"
-          ".r{fill:#ebe1f6;stroke:#ae90d2}.tr{fill:#472a72}\n"
-          ".x{fill:#e5e8ed;stroke:#98a2b1}.tx{fill:#38414f}\n"
-          ".n{fill:url(#hatch);stroke:#d3d8df}\n"
-          "rect{stroke-width:1}.e{opacity:.55}\n"
-          ".o{fill:#77808d;font-size:11px;text-anchor:end}.k{fill:#3a424e;font-size:12px}\n"
-          ".band{fill:#68717e;font-size:12px;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:5px}\n"
-          ".title{fill:#1d2430;font-size:22px;font-weight:bold}.sub{fill:#5b6472;font-size:12.5px}\n"
-          ".b{fill:#a4acb8;font-size:10px;text-anchor:middle}\n"
-          "</style>\n"
-          "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\""
-          " patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" style=\"fill:#f8f9fb\"/>"
-          "<path d=\"M0 0V7\" stroke=\"#e3e7ec\" stroke-width=\"2.4\"/></pattern></defs>\n", out);
+    fputs(
+        "<style>\n"
+        "text{font-family:'DejaVu Sans Mono','Menlo','Consolas',monospace}\n"
+        ".c{fill:#dbe7f7;stroke:#7ea3d4}.tc{fill:#1c3d6b}\n"
+        ".g{fill:#dcf1e0;stroke:#7fbf8e}.tg{fill:#1b5230}\n"
+        ".h{fill:#fde8d0;stroke:#e0a35c}.th{fill:#70420c}\n"
+        ".r{fill:#ebe1f6;stroke:#ae90d2}.tr{fill:#472a72}\n"
+        ".x{fill:#e5e8ed;stroke:#98a2b1}.tx{fill:#38414f}\n"
+        ".n{fill:url(#hatch);stroke:#d3d8df}\n"
+        "rect{stroke-width:1}.e{opacity:.55}\n"
+        ".o{fill:#77808d;font-size:11px;text-anchor:end}.k{fill:#3a424e;font-size:12px}\n"
+        ".band{fill:#68717e;font-size:12px;text-anchor:middle;paint-order:stroke;stroke:#fff;"
+        "stroke-width:5px}\n"
+        ".title{fill:#1d2430;font-size:22px;font-weight:bold}.sub{fill:#5b6472;font-size:12.5px}\n"
+        ".b{fill:#a4acb8;font-size:10px;text-anchor:middle}\n"
+        "</style>\n"
+        "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\""
+        " patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" style=\"fill:#f8f9fb\"/>"
+        "<path d=\"M0 0V7\" stroke=\"#e3e7ec\" stroke-width=\"2.4\"/></pattern></defs>\n",
+        out);
 }
 
 static void draw_legend(const struct map *m)
 {
+    /* clang-format off */
     static const struct { const char *style, *text; } keys[] = {
         {"c", "control"}, {"g", "guest state"}, {"h", "host state"}, {"r", "exit information"},
         {"x", "hidden state"}, {"n", "no owner"},
     };
+    /* clang-format on */
     double x = LEFT;
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
-        fprintf(m->out, "<rect class=\"%s\" x=\"%.1f\" y=\"70\" width=\"16\" height=\"14\" rx=\"3\"/>"
-                        "<text class=\"k\" x=\"%.1f\" y=\"81\">%s</text>\n",
+        fprintf(m->out,
+                "<rect class=\"%s\" x=\"%.1f\" y=\"70\" width=\"16\" height=\"14\" rx=\"3\"/>"
+                "<text class=\"k\" x=\"%.1f\" y=\"81\">%s</text>\n",
                 keys[i].style, x, x + 22, keys[i].text);
         x += 22 + 7.3 * (double)strlen(keys[i].text) + 22;
     }
@@ -204,16 +221,20 @@ static void draw_head(const struct map *m, unsigned rows)
 {
     const struct layout_info *info = layout_info(m->layout);
     unsigned width = LEFT + m->per_row * m->cell + RIGHT, height = TOP + rows * m->row + 24;
-    fprintf(m->out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" viewBox=\"0 0 %u %u\">\n",
+    fprintf(m->out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" viewBox=\"0 0 %u "
+            "%u\">\n",
             width, height, width, height);
     draw_style(m->out);
-    fprintf(m->out, "<rect width=\"%u\" height=\"%u\" style=\"fill:#fff\"/>\n"
-                    "<text class=\"title\" x=\"%d\" y=\"34\">VMCS layout: %s</text>\n"
-                    "<text class=\"sub\" x=\"%d\" y=\"54\">revision 0x%x, %u bytes, %u to a row</text>\n",
+    fprintf(m->out,
+            "<rect width=\"%u\" height=\"%u\" style=\"fill:#fff\"/>\n"
+            "<text class=\"title\" x=\"%d\" y=\"34\">VMCS layout: %s</text>\n"
+            "<text class=\"sub\" x=\"%d\" y=\"54\">revision 0x%x, %u bytes, %u to a row</text>\n",
             width, height, LEFT, info->name, LEFT, info->revision, info->size, m->per_row);
     draw_legend(m);
     for (unsigned c = 0; c < m->per_row; c++)
-        fprintf(m->out, "<text class=\"b\" x=\"%.1f\" y=\"%d\">%x</text>", LEFT + (c + 0.5) * m->cell, TOP - 8, c);
+        fprintf(m->out, "<text class=\"b\" x=\"%.1f\" y=\"%d\">%x</text>",
+                LEFT + (c + 0.5) * m->cell, TOP - 8, c);
     fputc('\n', m->out);
 }
 

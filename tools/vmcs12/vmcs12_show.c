@@ -4,7 +4,9 @@
 #include "tools/vmcs12/vmcs12_tool.h"
 
 static const char *const area_titles[] = {
-    [AREA_CTL] = "Control fields", [AREA_GUEST] = "Guest-state area", [AREA_HOST] = "Host-state area",
+    [AREA_CTL] = "Control fields",
+    [AREA_GUEST] = "Guest-state area",
+    [AREA_HOST] = "Host-state area",
     [AREA_RO] = "VM-exit information",
 };
 
@@ -27,15 +29,20 @@ struct segment_fields {
     const char *name;
     enum vmcs_field selector, base, limit, rights;
 };
-#define SEGMENT(s) {#s, F_guest_##s##_selector, F_guest_##s##_base, F_guest_##s##_limit, F_guest_##s##_ar}
+/* clang-format off */
+#define SEGMENT(s) \
+    {#s, F_guest_##s##_selector, F_guest_##s##_base, F_guest_##s##_limit, F_guest_##s##_ar}
+/* clang-format on */
 static const struct segment_fields segments[] = {
-    SEGMENT(es), SEGMENT(cs), SEGMENT(ss), SEGMENT(ds), SEGMENT(fs), SEGMENT(gs), SEGMENT(ldtr), SEGMENT(tr),
+    SEGMENT(es), SEGMENT(cs), SEGMENT(ss),   SEGMENT(ds),
+    SEGMENT(fs), SEGMENT(gs), SEGMENT(ldtr), SEGMENT(tr),
 };
 
 static bool is_segment_field(enum vmcs_field f)
 {
     for (unsigned i = 0; i < ARRAY_LEN(segments); i++)
-        if (f == segments[i].selector || f == segments[i].base || f == segments[i].limit || f == segments[i].rights)
+        if (f == segments[i].selector || f == segments[i].base || f == segments[i].limit ||
+            f == segments[i].rights)
             return true;
     return false;
 }
@@ -47,7 +54,8 @@ static void print_segments(FILE *out, const struct vmcs_image *v)
         const struct segment_fields *s = &segments[i];
         u32 rights = (u32)vmcs12_get(v, s->rights);
         fprintf(out, "  %-4s  0x%04llx    0x%016llx  0x%08llx  0x%05x  ", s->name,
-                (unsigned long long)vmcs12_get(v, s->selector), (unsigned long long)vmcs12_get(v, s->base),
+                (unsigned long long)vmcs12_get(v, s->selector),
+                (unsigned long long)vmcs12_get(v, s->base),
                 (unsigned long long)vmcs12_get(v, s->limit), rights);
         decode_rights(out, rights);
         fputc('\n', out);
@@ -59,7 +67,8 @@ static void print_area(struct tool *t, const struct tool_image *image, enum fiel
     unsigned skipped = 0;
     fprintf(t->out, "\n%s\n", area_titles[area]);
     for (enum vmcs_field f = 0; f < F_COUNT; f++) {
-        if (vmcs12_desc(f)->area != area || is_segment_field(f) || layout_offset(image->layout, f) == LAYOUT_NONE)
+        if (vmcs12_desc(f)->area != area || is_segment_field(f) ||
+            layout_offset(image->layout, f) == LAYOUT_NONE)
             continue;
         u64 value = vmcs12_get(&image->v, f);
         if (value != 0 || t->all)
@@ -73,7 +82,9 @@ static void print_area(struct tool *t, const struct tool_image *image, enum fiel
 
 static const char *launch_text(u32 state)
 {
-    return state == LAUNCH_CLEAR ? "clear" : state == LAUNCH_LAUNCHED ? "launched" : "of an unknown launch state";
+    return state == LAUNCH_CLEAR      ? "clear"
+           : state == LAUNCH_LAUNCHED ? "launched"
+                                      : "of an unknown launch state";
 }
 
 int tool_dump(struct tool *t)
@@ -82,8 +93,10 @@ int tool_dump(struct tool *t)
     struct tool_image image;
     if (!tool_load(t, t->arg[0], &image))
         return TOOL_FAILED;
-    fprintf(t->out, "%sVMCS, revision 0x%x, layout %s, %s\n", any(image.v.revision, VMCS_SHADOW_INDICATOR) ? "shadow " : "",
-            image.revision & ~VMCS_SHADOW_INDICATOR, layout_info(image.layout)->name, launch_text(image.v.launch_state));
+    fprintf(t->out, "%sVMCS, revision 0x%x, layout %s, %s\n",
+            any(image.v.revision, VMCS_SHADOW_INDICATOR) ? "shadow " : "",
+            image.revision & ~VMCS_SHADOW_INDICATOR, layout_info(image.layout)->name,
+            launch_text(image.v.launch_state));
     if (image.v.abort != 0)
         fprintf(t->out, "VMX abort %u\n", image.v.abort);
     for (unsigned i = 0; i < ARRAY_LEN(order); i++) {
@@ -106,8 +119,8 @@ static void print_bit_change(FILE *out, enum vmcs_field f, u64 a, u64 b)
 
 static void print_difference(FILE *out, enum vmcs_field f, u64 a, u64 b)
 {
-    fprintf(out, "0x%04x  %-30s0x%0*llx  0x%0*llx", vmcs12_desc(f)->encoding, vmcs12_name(f), digits(f),
-            (unsigned long long)a, digits(f), (unsigned long long)b);
+    fprintf(out, "0x%04x  %-30s0x%0*llx  0x%0*llx", vmcs12_desc(f)->encoding, vmcs12_name(f),
+            digits(f), (unsigned long long)a, digits(f), (unsigned long long)b);
     print_bit_change(out, f, a, b);
     fputc('\n', out);
 }
@@ -127,9 +140,10 @@ int tool_diff(struct tool *t)
         return tool_fail(t, "diff: only one side can be standard input");
     if (!tool_load(t, t->arg[0], &a) || !tool_load(t, t->arg[1], &b))
         return TOOL_FAILED;
-    unsigned found = differ_hidden(t->out, "(shadow indicator)", a.v.revision >> 31, b.v.revision >> 31)
-                   + differ_hidden(t->out, "(abort indicator)", a.v.abort, b.v.abort)
-                   + differ_hidden(t->out, "(launch state)", a.v.launch_state, b.v.launch_state);
+    unsigned found =
+        differ_hidden(t->out, "(shadow indicator)", a.v.revision >> 31, b.v.revision >> 31) +
+        differ_hidden(t->out, "(abort indicator)", a.v.abort, b.v.abort) +
+        differ_hidden(t->out, "(launch state)", a.v.launch_state, b.v.launch_state);
     for (enum vmcs_field f = 0; f < F_COUNT; f++) {
         u64 va = vmcs12_get(&a.v, f), vb = vmcs12_get(&b.v, f);
         if (va == vb)

@@ -68,10 +68,12 @@ bool tool_find_profile(struct tool *t, enum vmx_profile *p);
 
 /* The words whose bits have names (vmcs12_bits.def). bit_name returns NULL for a bit without
  * one. */
+/* clang-format off */
 enum bit_word {
     WORD_PIN, WORD_CPU1, WORD_CPU2, WORD_EXIT, WORD_ENTRY, WORD_VMFUNC, WORD_BLOCKING, WORD_PENDING,
     WORD_CR0, WORD_CR4, WORD_EFER, WORD_RFLAGS, WORD_BASIC, WORD_MISC, WORD_EPT_VPID, WORD_NONE
 };
+/* clang-format on */
 const char *bit_name(enum bit_word word, unsigned bit);
 
 /* Prints what a field's value means, with `lead` before it. Prints nothing when there is nothing

@@ -31,8 +31,7 @@ void bitmap02_merge(struct cpu *cpu)
         return;
     const u64 *l1 = map12(cpu);
     msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, map01(cpu), l1);
-    if (stressed(cpu, STRESS_PARANOID) &&
-        !msr_bitmap_covers(n->msr_bitmap02, map01(cpu), l1))
+    if (stressed(cpu, STRESS_PARANOID) && !msr_bitmap_covers(n->msr_bitmap02, map01(cpu), l1))
         panic("bug: MSR_BITMAP02 lets pass what L0 or L1 intercepts");
 }
 

@@ -30,7 +30,8 @@ static void read_needs(struct cpu *cpu, struct check_env *env)
         gpa1_read_pdptes(cpu->vm, v->guest_cr3, env->pdpte);
     env->link_valid = any(needs, NEED_LINK);
     if (env->link_valid)
-        gpa1_read_open(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header, sizeof env->link_header);
+        gpa1_read_open(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header,
+                       sizeof env->link_header);
 }
 
 /* What a verdict of these groups rests on can change without a change of vmcs12: memory, the
@@ -38,12 +39,14 @@ static void read_needs(struct cpu *cpu, struct check_env *env)
 #define NEVER_SETTLED (CHECK_TPR | CHECK_PDPTES | CHECK_LINK | CHECK_HOST_SIZE)
 
 /* stress=paranoid: checks that the groups which were skipped would have passed. */
-static void judge_all(const struct nested *n, const struct check_env *env, const struct rule_set *broken)
+static void judge_all(const struct nested *n, const struct check_env *env,
+                      const struct rule_set *broken)
 {
     struct rule_set all;
     (void)!check_entry(&n->vmcs12, env, CHECK_ALL, &all).outcome;
     if (memcmp(&all, broken, sizeof all) != 0)
-        panic("bug: rules were skipped that are broken, the first: %s", rule_name(rule_set_first(&all)));
+        panic("bug: rules were skipped that are broken, the first: %s",
+              rule_name(rule_set_first(&all)));
 }
 
 static struct verdict judge(struct cpu *cpu, struct check_env *env)
@@ -112,13 +115,17 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     /* The CPU only compares this address, so the address of a device serves as well. */
     if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
         a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
-    a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer) : cpu->vm->ept01.eptp;
+    a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer)
+                                                          : cpu->vm->ept01.eptp;
 }
 
 /* The controls that L0 needs in vmcs02: for its MSR map, for EPT02, and for the state that L0's
  * exits and entries save and load. */
 static const struct merge_l0 needs_of_l0 = {
-    .cpu1 = L0_CPU1_CTL, .cpu2 = CPU2_ENABLE_EPT, .exit = L0_EXIT_CTL, .entry = L0_ENTRY_CTL,
+    .cpu1 = L0_CPU1_CTL,
+    .cpu2 = CPU2_ENABLE_EPT,
+    .exit = L0_EXIT_CTL,
+    .entry = L0_ENTRY_CTL,
 };
 
 /* L0 runs no counters, so L1's IA32_PERF_GLOBAL_CTRL is in vmcs01 and not in the MSR. */
@@ -132,8 +139,8 @@ static void add_perf_global(struct merge_env *env)
 void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 {
     struct nested *n = cpu->nested;
-    struct merge_env env = {.v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx,
-                            .l0 = needs_of_l0};
+    struct merge_env env = {
+        .v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx, .l0 = needs_of_l0};
     env.l0.cr4_mask = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_KNOWN; /* L1 is not shown these: #GP */
     env.l1.cr0 = vmcs_read(ENC_guest_cr0);
     env.l1.dr7 = vmcs_read(ENC_guest_dr7);
@@ -142,7 +149,8 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     env.l1.pat = vmcs_read(ENC_guest_pat);
     if (cpu->vm->facts.perf_global)
         add_perf_global(&env);
-    env.l0.vpid02 = any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
+    env.l0.vpid02 =
+        any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);

@@ -83,8 +83,8 @@ static bool io_hit(const struct cpu *cpu)
     const struct nested *n = cpu->nested;
     const void *a = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_a_addr));
     const void *b = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_b_addr));
-    return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones, qual_io_port(cpu->exit.qual),
-                         qual_io_size(cpu->exit.qual));
+    return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones,
+                         qual_io_port(cpu->exit.qual), qual_io_size(cpu->exit.qual));
 }
 
 static bool bitmap_hit(struct cpu *cpu)
@@ -129,7 +129,9 @@ static enum outcome fault_in_l2(struct cpu *cpu)
     vmcs_write(ENC_guest_rflags, cpu->st.rflags | RFLAGS_RF);
     exit_unpend_step();
     struct event e = event_exception(vector, cpu->fault.error, cpu->st.cr0);
-    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI, .qual = address, .intr_info = e.info,
+    struct vmexit x = {.reason = EXIT_REASON_EXCEPTION_NMI,
+                       .qual = address,
+                       .intr_info = e.info,
                        .intr_error = e.error};
     if (vector != VEC_DF && any(cpu->have, SNAP_IDT)) {
         struct event first = event_interrupted(&cpu->exit, cpu->st.cr0);
@@ -190,9 +192,10 @@ static enum outcome l0_looks(struct cpu *cpu)
         return RESUME;
     }
     exit_more(cpu, SNAP_GPA | SNAP_IDT | SNAP_GLA);
+    /* L2's page tables have a reserved bit set */
     enum outcome out = fits_phys(cpu->exit.gpa, cpu->vm->facts.phys_bits)
                            ? ept02_violation(cpu)
-                           : handle_as_l1(cpu, EXIT_REASON_EPT_VIOLATION); /* L2's page tables have a reserved bit set */
+                           : handle_as_l1(cpu, EXIT_REASON_EPT_VIOLATION);
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 
@@ -228,7 +231,8 @@ static void fit_threshold(struct cpu *cpu)
     struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->vmcs12;
     u8 vtpr;
-    if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
+    if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
+        any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
         !gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
         return;
     u32 fits = v->tpr_threshold <= vtpr >> 4 ? v->tpr_threshold : vtpr >> 4;
@@ -242,7 +246,8 @@ static void fit_threshold(struct cpu *cpu)
  * VTPR is above every threshold. */
 static bool wrote_nowhere(struct cpu *cpu)
 {
-    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD || !cpu->nested->vapic_nowhere)
+    if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD ||
+        !cpu->nested->vapic_nowhere)
         return false;
     nested_forget_nowhere(cpu);
     return true;

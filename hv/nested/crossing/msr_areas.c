@@ -30,7 +30,8 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
     u32 failed = 0, limit = area_limit(cpu);
     for (u32 i = 0; i < count && !failed; i++) {
         struct msr_entry e = entry_at(cpu, area, i);
-        if (i >= limit || check_msr_entry(&e, kind) != R_NONE || !msr_l1_write(cpu, e.index, e.value))
+        if (i >= limit || check_msr_entry(&e, kind) != R_NONE ||
+            !msr_l1_write(cpu, e.index, e.value))
             failed = i + 1;
     }
     msr_l1_settle(cpu);
@@ -45,10 +46,12 @@ static u32 load(struct cpu *cpu, enum msr_area kind, u64 area, u32 count)
 static void fit_step(void)
 {
     u64 pending = vmcs_read(ENC_guest_pending_dbg_exceptions);
-    bool step = any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) && !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF);
+    bool step = any(vmcs_read(ENC_guest_rflags), RFLAGS_TF) &&
+                !any(vmcs_read(ENC_guest_debugctl), DEBUGCTL_BTF);
     if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
         vmcs_read(ENC_guest_activity_state) == ACTIVITY_HLT)
-        vmcs_write(ENC_guest_pending_dbg_exceptions, step ? pending | PENDING_DBG_BS : pending & ~(u64)PENDING_DBG_BS);
+        vmcs_write(ENC_guest_pending_dbg_exceptions,
+                   step ? pending | PENDING_DBG_BS : pending & ~(u64)PENDING_DBG_BS);
 }
 
 u32 nested_msr_load_entry(struct cpu *cpu)
@@ -65,7 +68,9 @@ u32 nested_msr_load_entry(struct cpu *cpu)
 u32 nested_msr_load_exit(struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->vmcs12;
-    return v->exit_msr_load_count == 0 ? 0 : load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
+    return v->exit_msr_load_count == 0
+               ? 0
+               : load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
 }
 
 /* The time-stamp counter is stored as the exit found it, without L0's work since. */
@@ -84,7 +89,8 @@ u32 nested_msr_store(struct cpu *cpu)
     u32 count = v->exit_msr_store_count;
     for (u32 i = 0, limit = count == 0 ? 0 : area_limit(cpu); i < count; i++) {
         struct msr_entry e = entry_at(cpu, v->exit_msr_store_addr, i);
-        if (i >= limit || check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE || !read_for_store(cpu, &e))
+        if (i >= limit || check_msr_entry(&e, MSR_AREA_EXIT_STORE) != R_NONE ||
+            !read_for_store(cpu, &e))
             return i + 1;
         u64 at = v->exit_msr_store_addr + i * sizeof e + offsetof(struct msr_entry, value);
         gpa1_write_open(cpu->vm, GPA1(at), &e.value, sizeof e.value);

@@ -1,6 +1,6 @@
 /*
- * EPT02's contexts: which root table stands for which EPTP12, and what INVEPT does to the tables below it. Contract in
- * ept02.h and tables.h.
+ * EPT02's contexts: which root table stands for which EPTP12, and what INVEPT does to the tables
+ * below it. Contract in ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/insn.h"
@@ -9,7 +9,8 @@
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    return mem_hpa(&cpu->vm->mem, entries_of(e, c->root)).a | EPTP_WALK_4 | MT_WB | (c->eptp12 & EPTP_AD);
+    return mem_hpa(&cpu->vm->mem, entries_of(e, c->root)).a | EPTP_WALK_4 | MT_WB |
+           (c->eptp12 & EPTP_AD);
 }
 
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c)
@@ -74,8 +75,8 @@ static struct ept02_context *unused(const struct cpu *cpu)
     return oldest;
 }
 
-/* The CPU tags what it caches with EPTP bits 51:12 alone, so EPTPs that differ only in their flags share it.
- * SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
+/* The CPU tags what it caches with EPTP bits 51:12 alone, so EPTPs that differ only in their flags
+ * share it. SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
 static bool stands_for(const struct cpu *cpu, const struct ept02_context *c, u64 eptp12)
 {
     u64 tag = cpu->nested->tlb.shares_by_address ? EPT_ADDR : ~0ull;

@@ -1,8 +1,9 @@
 /*
- * EPT02: the tables that the CPU walks for L2's guest-physical addresses. They are composed from EPT12 (L1's tables)
- * over EPT01 (L0's tables for L1), one entry at a time, when L2 first needs it. To L1 all of EPT02 is the TLB and the
- * paging-structure caches of its processor: what was filled stays until an INVEPT, as the SDM allows, and nothing that
- * an INVEPT forbids outlives it. SDM 3C 29.4.3 "Invalidating Cached Translation Information"
+ * EPT02: the tables that the CPU walks for L2's guest-physical addresses. They are composed from
+ * EPT12 (L1's tables) over EPT01 (L0's tables for L1), one entry at a time, when L2 first needs it.
+ * To L1 all of EPT02 is the TLB and the paging-structure caches of its processor: what was filled
+ * stays until an INVEPT, as the SDM allows, and nothing that an INVEPT forbids outlives it. SDM 3C
+ * 29.4.3 "Invalidating Cached Translation Information"
  */
 #ifndef HV_NESTED_EPT02_EPT02_H
 #define HV_NESTED_EPT02_EPT02_H
@@ -24,17 +25,17 @@ struct ept12_access {
     u64 qual;
 };
 
-/* An EPT violation of L2 while vmcs12 uses EPT, at an address that L1's processor has. RESUME: EPT02 has it now.
- * INJECT: #VE. REFLECT: EPT12 forbids the access, the exit is in cpu->exit. @pre in_l2, vmcs02 is current;
- * SNAP_QUAL, SNAP_GPA, SNAP_IDT */
+/* An EPT violation of L2 while vmcs12 uses EPT, at an address that L1's processor has. RESUME:
+ * EPT02 has it now. INJECT: #VE. REFLECT: EPT12 forbids the access, the exit is in cpu->exit. @pre
+ * in_l2, vmcs02 is current; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
-/* EPT01 may have been built anew while L2 is current. vmcs02 then gets the EPTP of an EPT02 made over the new one. Does
- * nothing while L1 runs, or when vmcs12 does not use EPT. */
+/* EPT01 may have been built anew while L2 is current. vmcs02 then gets the EPTP of an EPT02 made
+ * over the new one. Does nothing while L1 runs, or when vmcs12 does not use EPT. */
 void ept02_follow(struct cpu *cpu);
 
-/* The CPU says that EPT02 is misconfigured, which is a bug of ours: drops all of it, to be made anew.
- * @pre in_l2, vmcs02 is current */
+/* The CPU says that EPT02 is misconfigured, which is a bug of ours: drops all of it, to be made
+ * anew. @pre in_l2, vmcs02 is current */
 void ept02_start_over(struct cpu *cpu);
 
 /* stress=paranoid: an entry was taken out of EPT02, and the CPU was not told. */
@@ -45,16 +46,18 @@ bool ept02_flush_owed(const struct cpu *cpu);
 void ept02_invalidate(struct cpu *cpu, u64 eptp12);
 void ept02_invalidate_all(struct cpu *cpu);
 
-/* An access that L0 makes in L2's name: walks the EPT12 of vmcs12 from the entry that `from` names, and stores the
- * flags that the access sets. False: an entry changed under each of WALK_TRIES walks; L2's instruction is to run
- * again. */
-bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w) MUST_CHECK;
+/* An access that L0 makes in L2's name: walks the EPT12 of vmcs12 from the entry that `from` names,
+ * and stores the flags that the access sets. False: an entry changed under each of WALK_TRIES
+ * walks; L2's instruction is to run again. */
+bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a,
+                struct ept_walk *w) MUST_CHECK;
 /* The outcome of an access that this walk forbids: INJECT of #VE, or REFLECT with the exit in
  * cpu->exit. by_cpu: the CPU met the violation, not L0. @pre in_l2, vmcs02 is current; SNAP_GPA */
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
 
-/* stress=paranoid: ends in panic when EPT02 maps memory of L0's, or when a table is lost or in two places. Looks at
- * a part of one table, and counts the tables now and then; `turn` counts the calls. */
+/* stress=paranoid: ends in panic when EPT02 maps memory of L0's, or when a table is lost or
+ * in two places. Looks at a part of one table, and counts the tables now and then; `turn`
+ * counts the calls. */
 void ept02_audit(const struct cpu *cpu, u64 turn);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * EPT12, L1's tables. An exit of L2 is answered by a walk through them in L1's memory, which marks their entries
- * accessed and dirty as the CPU does. The walk itself is pure (hv/ept). Contract in ept02.h and tables.h.
+ * EPT12, L1's tables. An exit of L2 is answered by a walk through them in L1's memory, which marks
+ * their entries accessed and dirty as the CPU does. The walk itself is pure (hv/ept). Contract in
+ * ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/arch/pagewalk.h"
@@ -13,8 +14,9 @@ static u64 fetch(void *ctx, gpa1_t at)
     return entry ? *entry : ~0ull;
 }
 
-/* Stores accessed and dirty flags into EPT12. False: an entry changed meanwhile, and the walk must be done again. An
- * entry is aligned, as its table is a page and its index counts entries, so the locked access is never split. */
+/* Stores accessed and dirty flags into EPT12. False: an entry changed meanwhile, and the walk must
+ * be done again. An entry is aligned, as its table is a page and its index counts entries, so the
+ * locked access is never split. */
 static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 {
     for (unsigned i = 0; i < w->steps; i++) {
@@ -26,16 +28,21 @@ static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
     return true;
 }
 
-void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
+void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a,
+                struct ept_walk *w)
 {
     struct nested *n = cpu->nested;
-    struct ept_env env = {.eptp = n->vmcs12.ept_pointer, .ept_vpid_cap = n->caps.ept_vpid,
-                          .maxphyaddr = cpu->vm->facts.phys_bits, .fetch = fetch, .ctx = cpu};
+    struct ept_env env = {.eptp = n->vmcs12.ept_pointer,
+                          .ept_vpid_cap = n->caps.ept_vpid,
+                          .maxphyaddr = cpu->vm->facts.phys_bits,
+                          .fetch = fetch,
+                          .ctx = cpu};
     ept_walk_from(&env, from, a->gpa2, a->qual, w);
 }
 
 /* L1 cannot change an entry during the walk while L0 runs on its one CPU. A device may. */
-bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w)
+bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a,
+                struct ept_walk *w)
 {
     for (u32 i = 0; i < WALK_TRIES; i++) {
         ept12_look(cpu, from, a, w);
@@ -48,7 +55,8 @@ bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu)
 {
     ept02_forget(cpu, GPA2(cpu->exit.gpa), by_cpu);
-    if (w->result == EPT_MISCONFIG) { /* the CPU saw a violation of EPT02; a misconfiguration has no qualification */
+    /* the CPU saw a violation of EPT02; a misconfiguration has no qualification */
+    if (w->result == EPT_MISCONFIG) {
         cpu->exit.reason = EXIT_REASON_EPT_MISCONFIG;
         cpu->exit.qual = 0;
         return REFLECT;

@@ -1,6 +1,7 @@
 /*
- * Filling EPT02 after an EPT violation of L2. The pure walk of hv/ept decides whose fault the violation is, and the pure
- * composition there decides what a leaf holds. Contract in ept02.h and tables.h.
+ * Filling EPT02 after an EPT violation of L2. The pure walk of hv/ept decides whose fault
+ * the violation is, and the pure composition there decides what a leaf holds. Contract in
+ * ept02.h and tables.h.
  */
 #include "hv/nested/ept02/tables.h"
 #include "hv/vmx/guestmem.h"
@@ -17,8 +18,9 @@ static struct start from_root(const struct ept02_context *c)
     return (struct start){c->root, ept_from_root(c->eptp12)};
 }
 
-/* Whether the EPT12 entries above this table need not be read again. A processor may remember them until the next
- * INVEPT, in its paging-structure caches. SDM 3C 29.4.2 "Creating and Using Cached Translation Information" */
+/* Whether the EPT12 entries above this table need not be read again. A processor may remember them
+ * until the next INVEPT, in its paging-structure caches. SDM 3C 29.4.2 "Creating and Using Cached
+ * Translation Information" */
 static bool upper_is_known(const struct cpu *cpu, u16 table)
 {
     const struct ept02 *e = cpu->nested->ept02;
@@ -77,7 +79,8 @@ static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t tab
     u64 entry = entries_of(e, table)[i];
     if (!is_table(entry, e->record[table].level))
         return false;
-    return cpu->nested->tlb.keeps_tables || e->record[ept02_child(cpu, entry)].table12.a == table12.a;
+    return cpu->nested->tlb.keeps_tables ||
+           e->record[ept02_child(cpu, entry)].table12.a == table12.a;
 }
 
 /* Puts an empty table over `table12` in place of what entry i held. False: the pool is empty. */
@@ -107,9 +110,10 @@ static void put_leaf(const struct cpu *cpu, u16 table, unsigned i, u64 leaf)
     mark_filled(e, table, i);
 }
 
-/* Puts the leaf in its place below `table`, where the walk began, and remembers each EPT12 entry on the way. Returns
- * the table that holds the leaf, or NO_TABLE when the pool is empty. */
-static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w, const struct ept02_leaf *leaf)
+/* Puts the leaf in its place below `table`, where the walk began, and remembers each EPT12 entry on
+ * the way. Returns the table that holds the leaf, or NO_TABLE when the pool is empty. */
+static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w,
+               const struct ept02_leaf *leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
     for (u8 step = 0;; step++) {
@@ -131,11 +135,12 @@ static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w, const
     }
 }
 
-/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ from this leaf in
- * nothing but their address. Each saves an exit. The SDM lets a processor cache what no access asked for, and the
- * accessed and dirty flags of such leaves have been set by earlier accesses. */
-static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w, const struct ept02_leaf *leaf,
-                      const struct ept01_leaf *leaf01)
+/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ
+ * from this leaf in nothing but their address. Each saves an exit. The SDM lets a processor cache
+ * what no access asked for, and the accessed and dirty flags of such leaves have been set by
+ * earlier accesses. */
+static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w,
+                      const struct ept02_leaf *leaf, const struct ept01_leaf *leaf01)
 {
     struct ept02 *e = cpu->nested->ept02;
     gpa1_t at = w->step[w->steps - 1].at;
@@ -145,15 +150,16 @@ static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w
     u64 *entry = entries_of(e, table) + line, *source = made_from(e, table) + line;
     for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
         u64 other12 = line12[i]; /* once: a device may write there */
-        if (!ept_leaves_alike(entry12, other12, leaf01) || source[i] != 0 || entry[i] != EPT02_EMPTY)
+        if (!ept_leaves_alike(entry12, other12, leaf01) || source[i] != 0 ||
+            entry[i] != EPT02_EMPTY)
             continue;
         entry[i] = ept_compose_alike(leaf->entry, other12, leaf01);
         source[i] = other12;
     }
 }
 
-/* Whether fill_line may look beside the leaf: the EPT02 table stands over the EPT12 table in which the walk ended, and
- * the leaf maps something. */
+/* Whether fill_line may look beside the leaf: the EPT02 table stands over the EPT12 table in which
+ * the walk ended, and the leaf maps something. */
 static bool line_fillable(const struct ept02 *e, u16 table, const struct ept_walk *w, u64 leaf)
 {
     gpa1_t at = w->step[w->steps - 1].at;
@@ -179,7 +185,8 @@ static u64 largest_leaf(const struct cpu_facts *f)
     return f->ept_1g ? SIZE_1G : f->ept_2m ? SIZE_2M : PAGE_SIZE;
 }
 
-/* The largest leaf that fits below the tables that are there. For a tlb= that keeps those tables. */
+/* The largest leaf that fits below the tables that are there. For a tlb= that keeps
+ * those tables. */
 static u64 largest_below_tables(const struct cpu *cpu, u16 table, gpa2_t gpa2)
 {
     const struct ept02 *e = cpu->nested->ept02;
@@ -193,10 +200,12 @@ static u64 largest_below_tables(const struct cpu *cpu, u16 table, gpa2_t gpa2)
 /* Fills EPT02 for one access that EPT12 allows. When the pool is empty, makes room and fills
  * nothing. When EPT01 was built anew on the way, fills nothing either. L2 then repeats the access
  * and meets the violation again. */
-static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const struct ept_walk *w, gpa2_t gpa2)
+static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const struct ept_walk *w,
+                 gpa2_t gpa2)
 {
     struct ept02 *e = cpu->nested->ept02;
-    struct compose_env env = {.ad = any(c->eptp12, EPTP_AD), .max_size = largest_leaf(&cpu->vm->facts)};
+    struct compose_env env = {.ad = any(c->eptp12, EPTP_AD),
+                              .max_size = largest_leaf(&cpu->vm->facts)};
     struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
     if (e->generation01 != cpu->vm->ept01.generation)
         return;
@@ -206,7 +215,8 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
     }
     struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
     u16 in = map(cpu, table, w, &leaf);
-    if (e->flush_owed) /* at once: a dropped table's page may soon be another table, of another context */
+    /* at once: a dropped table's page may soon be another table, of another context */
+    if (e->flush_owed)
         ept02_flush(cpu, c);
     if (in == NO_TABLE)
         ept02_reclaim(cpu, c);
@@ -214,8 +224,8 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
         fill_line(cpu, in, w, &leaf, &leaf01);
 }
 
-/* A processor may cache a translation that L2 has not used. Whether it did so must not show in EPT12: this fills only
- * what sets no flag there. */
+/* A processor may cache a translation that L2 has not used. Whether it did so must not show in
+ * EPT12: this fills only what sets no flag there. */
 void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c)
 {
     struct ept02 *e = cpu->nested->ept02;
@@ -280,7 +290,8 @@ enum outcome ept02_violation(struct cpu *cpu)
     struct start start = from_known(cpu, c, a.gpa2);
     struct ept_walk w;
     bool steady = ept12_walk(cpu, &start.from, &a, &w);
-    if (w.result != EPT_OK && start.table != c->root) { /* EPT12 itself decides, not what was remembered of it */
+    /* EPT12 itself decides, not what was remembered of it */
+    if (w.result != EPT_OK && start.table != c->root) {
         start = from_root(c);
         steady = ept12_walk(cpu, &start.from, &a, &w);
     }

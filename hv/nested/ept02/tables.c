@@ -1,4 +1,5 @@
-/* The pool of EPT02's tables, and the comparison of a tree with the EPT12 that it was made from. Contract in tables.h. */
+/* The pool of EPT02's tables, and the comparison of a tree with the EPT12 that it was made from.
+ * Contract in tables.h. */
 #include "hv/nested/ept02/tables.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/guestmem.h"
@@ -73,7 +74,8 @@ u32 ept02_count_tables(const struct cpu *cpu)
 {
     const struct ept02 *e = cpu->nested->ept02;
     u32 count = 0;
-    for (u16 table = e->free; table != NO_TABLE && count <= EPT02_TABLES; table = e->record[table].next_free)
+    for (u16 table = e->free; table != NO_TABLE && count <= EPT02_TABLES;
+         table = e->record[table].next_free)
         count++;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         if (e->context[i].root != NO_TABLE)

@@ -11,15 +11,16 @@
  *     [5] -> page at gpa1 P                     [5] -> P's page in memory     source: B[5]
  *
  * Six words:
- *   context  all that stands for one EPTP12: a root table and what INVEPT left to do for it
- *   table    a page of EPT02, over one EPT12 table of the same level, or over none (below a large leaf12)
- *   record   what is known about a table: its table12, its level, which lines are filled
- *   source   the EPT12 entry that an entry was made from; INVEPT compares it with EPT12
- *   line     eight entries: one cache line of a table, and one bit of `filled`
- *   run      L2 from a VM entry, or a switch of its EPTP, to the next exit that L1 sees
+ *   context  all that stands for one EPTP12: a root table and what INVEPT left to do for it table
+ *   a page of EPT02, over one EPT12 table of the same level, or over none (below a large leaf12)
+ *   record   what is known about a table: its table12, its level, which lines are filled source
+ *   the EPT12 entry that an entry was made from; INVEPT compares it with EPT12 line     eight
+ *   entries: one cache line of a table, and one bit of `filled` run      L2 from a VM entry, or a
+ *   switch of its EPTP, to the next exit that L1 sees
  *
  * Invariants, while L2 may run:
- *  - a table in the free list is as a new one: all entries EPT02_EMPTY, all sources 0, no line filled;
+ *  - a table in the free list is as a new one: all entries EPT02_EMPTY, all sources
+ *    0, no line filled;
  *  - a line that is not in `filled` is as in a new table;
  *  - the CPU has cached nothing that was taken out of a table: no flush is owed.
  */
@@ -40,16 +41,16 @@
 #define MADE_FROM_SEVERAL (~0ull)
 
 struct table_record {
-    gpa1_t table12;    /* NO_TABLE12: the table stands below a leaf of EPT12 */
-    u64 filled;        /* BIT(line): the line has an entry or a source that is not as in a new table */
+    gpa1_t table12; /* NO_TABLE12: the table stands below a leaf of EPT12 */
+    u64 filled;     /* BIT(line): the line has an entry or a source that is not as in a new table */
     u64 walked_in_run; /* the last run in which a walk of EPT12 led here. 0: none */
     u16 next_free;
-    u8 level;          /* 4 (root) to 1 */
+    u8 level; /* 4 (root) to 1 */
 };
 
 struct ept02_context {
-    u64 eptp12;       /* valid when root is not NO_TABLE */
-    u64 used_at;      /* by e->clock, for the least recently used */
+    u64 eptp12;  /* valid when root is not NO_TABLE */
+    u64 used_at; /* by e->clock, for the least recently used */
     u16 root;
     bool invalidated; /* by an INVEPT since L2 last ran with it */
     bool mixed_flags; /* made with and without accessed and dirty flags (tlb shares_by_address) */
@@ -59,11 +60,11 @@ struct ept02 {
     u64 *entries;   /* EPT02_TABLES pages: the tables */
     u64 *made_from; /* EPT02_TABLES pages: the source of each entry */
     struct table_record *record;
-    u16 free;          /* the first table of the free list, or NO_TABLE */
-    bool flush_owed;   /* an entry that the CPU may have cached was taken out of a table */
+    u16 free;        /* the first table of the free list, or NO_TABLE */
+    bool flush_owed; /* an entry that the CPU may have cached was taken out of a table */
     u64 clock;
-    u64 run;           /* counts the runs, from 1 on */
-    u64 generation01;  /* of EPT01, when the contexts were made */
+    u64 run;                        /* counts the runs, from 1 on */
+    u64 generation01;               /* of EPT01, when the contexts were made */
     struct ept02_context *last;     /* the context found last. NULL before the first */
     struct ept12_access awaited;    /* the last violation that went to L1 */
     struct ept02_context *awaiting; /* its context, while L2 has not run since; or NULL */
@@ -109,14 +110,16 @@ void ept02_free_tree(const struct cpu *cpu, u16 table);
 void ept02_drop_entry(const struct cpu *cpu, u16 table, unsigned i);
 /* Empties all entries of a table. */
 void ept02_drop_entries(const struct cpu *cpu, u16 table);
-/* How many tables are in the free list and in the trees of the contexts. Any other number than EPT02_TABLES is a bug. */
+/* How many tables are in the free list and in the trees of the contexts. Any other number than
+ * EPT02_TABLES is a bug. */
 u32 ept02_count_tables(const struct cpu *cpu);
 /* Drops every entry of a tree whose EPT12 entry is no longer its source. */
 void ept02_compare(const struct cpu *cpu, u16 table);
 
 /* ---- context.c -------------------------------------------------------------------- */
 
-/* The context of this EPTP12: found again, or a new and empty one. Drops all contexts first when EPT01 changed. */
+/* The context of this EPTP12: found again, or a new and empty one. Drops all contexts first
+ * when EPT01 changed. */
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12);
 /* The EPTP that the CPU is given for it. */
 u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c);
@@ -127,23 +130,24 @@ void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
 
 /* ---- fill.c ---------------------------------------------------------------------------- */
 
-/* L1 was given a violation, and L2 is about to run again: fills what L2 will touch first, if EPT12 has it now. May drop
- * contexts. */
+/* L1 was given a violation, and L2 is about to run again: fills what L2 will touch first, if EPT12
+ * has it now. May drop contexts. */
 void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c);
-/* Drops all that EPT02 would use for the address of a violation that L1 is told of. The CPU has dropped its own when it
- * was the CPU that met the violation (by_cpu).
- * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
+/* Drops all that EPT02 would use for the address of a violation that L1 is told of. The CPU has
+ * dropped its own when it was the CPU that met the violation (by_cpu). SDM 3C 29.4.3.1 "Operations
+ * that Invalidate Cached Mappings" */
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
 
 /* Walks the EPT12 of vmcs12 for an access, from the entry that `from` names. */
-void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a, struct ept_walk *w);
+void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12_access *a,
+                struct ept_walk *w);
 
 /* ---- ve.c --------------------------------------------------------------------------------- */
 
-/* An EPT violation that EPT12 lets become #VE: fills L1's information area and returns true when the exception
- * is due. False: it must be an exit. @pre in_l2, vmcs02 is current */
+/* An EPT violation that EPT12 lets become #VE: fills L1's information area and returns true when
+ * the exception is due. False: it must be an exit. @pre in_l2, vmcs02 is current */
 bool ve_delivered(struct cpu *cpu) MUST_CHECK;
 
 #endif

@@ -26,7 +26,11 @@ bool ve_delivered(struct cpu *cpu)
         return false;
     if (!gpa1_read(cpu->vm, GPA1(v->ve_info_addr), &info, sizeof info) || info.busy != 0)
         return false;
-    info = (struct ve_info){.reason = EXIT_REASON_EPT_VIOLATION, .busy = ~0u, .qualification = cpu->exit.qual,
-                            .gla = cpu->exit.gla, .gpa = cpu->exit.gpa, .eptp_index = v->eptp_index};
+    info = (struct ve_info){.reason = EXIT_REASON_EPT_VIOLATION,
+                            .busy = ~0u,
+                            .qualification = cpu->exit.qual,
+                            .gla = cpu->exit.gla,
+                            .gpa = cpu->exit.gpa,
+                            .eptp_index = v->eptp_index};
     return gpa1_write(cpu->vm, GPA1(v->ve_info_addr), &info, sizeof info);
 }

@@ -28,7 +28,8 @@ void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_i
 
 /* The facts of CPUID that entry rules depend on, as L1 is shown them. @pre vm->facts */
 struct check_cpuid nested_cpuid_facts(const struct cpu *cpu);
-/* Makes vm->judge: the CPU itself as the entry rules see it. False when memory is short. @pre vm->facts */
+/* Makes vm->judge: the CPU itself as the entry rules see it. False when memory is
+ * short. @pre vm->facts */
 bool judge_init(struct cpu *cpu) MUST_CHECK;
 /* The first rule of the CPU's own that the current VMCS breaks, or R_NONE. */
 enum rule_id judge_current(struct cpu *cpu);

@@ -4,7 +4,6 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
 
-
 /* SGX is hidden, so the interruptibility state has no bit for it. */
 struct check_cpuid nested_cpuid_facts(const struct cpu *cpu)
 {
@@ -50,8 +49,8 @@ static void read_current(struct vmcs_image *v)
 static enum rule_id judge(struct cpu *cpu, struct vmcs_image *v, struct check_env *env)
 {
     struct rule_set broken;
-    *env = (struct check_env){.cpu = cpu->vm->judge, .in_ia32e_mode = true,
-                              .current_vmptr = cpu->current->hpa.a};
+    *env = (struct check_env){
+        .cpu = cpu->vm->judge, .in_ia32e_mode = true, .current_vmptr = cpu->current->hpa.a};
     read_current(v);
     return check_entry(v, env, CHECK_ALL, &broken).rule;
 }

@@ -8,11 +8,11 @@
 /* True when `gates`, a set of BIT(enum vmcs_gate), has the gate. */
 #define HAS(gates, gate) ((gate) == GATE_ALWAYS || any((gates), BIT(gate)))
 
-#define PACK_W16(v) ((u16)(v))
-#define PACK_W32(v) ((u32)(v))
-#define PACK_W64(v) (v)
-#define PACK_WNW(v) (v)
-#define PACK_WAR(v) ar_pack((u32)(v))
+#define PACK_W16(v)   ((u16)(v))
+#define PACK_W32(v)   ((u32)(v))
+#define PACK_W64(v)   (v)
+#define PACK_WNW(v)   (v)
+#define PACK_WAR(v)   ar_pack((u32)(v))
 #define UNPACK_W16(v) (v)
 #define UNPACK_W32(v) (v)
 #define UNPACK_W64(v) (v)

@@ -29,18 +29,18 @@ static const u8 how[F_COUNT] = {
 
 static void allow(u8 *bitmap, u32 encoding)
 {
-    bitmap[encoding / 8] &= (u8)~(1u << (encoding % 8));
+    bitmap[encoding / 8] &= (u8) ~(1u << (encoding % 8));
 }
 
 static void fill_bitmaps(const struct nested *n)
 {
     for (u32 i = 0; i < PAGE_SIZE; i++)
         n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = 0xff;
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) {                           \
-        allow(n->vmread_bitmap, enc);                                                            \
-        if (how[F_##name] == ALL_SHADOWED)                                                       \
-            allow(n->vmwrite_bitmap, enc);                                                       \
+#define FIELD(enc, width, area, name, gate, to02, to12)                  \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) { \
+        allow(n->vmread_bitmap, enc);                                    \
+        if (how[F_##name] == ALL_SHADOWED)                               \
+            allow(n->vmwrite_bitmap, enc);                               \
     }
 #include "hv/vmcs12/fields.def"
 }
@@ -102,9 +102,9 @@ static void turn(struct cpu *cpu, bool on)
 /* stress=paranoid: checks that L1 reads what its VMCS12 holds. @pre the shadow VMCS is current */
 static void verify(const struct nested *n)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) &&                           \
-        vmcs_read(enc) != UNPACK_##width(n->vmcs12.name))                                        \
+#define FIELD(enc, width, area, name, gate, to02, to12)                  \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \
+        vmcs_read(enc) != UNPACK_##width(n->vmcs12.name))                \
         panic("bug: the shadow VMCS and VMCS12 differ in %s", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -123,11 +123,11 @@ void shadow01_push(struct cpu *cpu)
     if (!on)
         return;
     vmcs_load(cpu, &n->shadow01);
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) &&                           \
-        (n->shown01.name != n->vmcs12.name || every)) {                                            \
-        vmcs_write(enc, UNPACK_##width(n->vmcs12.name));                                         \
-        n->shown01.name = n->vmcs12.name;                                                          \
+#define FIELD(enc, width, area, name, gate, to02, to12)                  \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \
+        (n->shown01.name != n->vmcs12.name || every)) {                  \
+        vmcs_write(enc, UNPACK_##width(n->vmcs12.name));                 \
+        n->shown01.name = n->vmcs12.name;                                \
     }
 #include "hv/vmcs12/fields.def"
     if (stressed(cpu, STRESS_PARANOID))
@@ -143,13 +143,13 @@ void shadow01_pull(struct cpu *cpu)
     if (!n->shadow01_on)
         return;
     vmcs_load(cpu, &n->shadow01);
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate)) {                    \
-        vmcs_type_##name is = PACK_##width(vmcs_read(enc));                                      \
-        if (UNLIKELY(is != n->shown01.name)) {                                          \
-            changed |= check_changed(F_##name, n->shown01.name, is);                               \
-            n->vmcs12.name = n->shown01.name = is;                                                 \
-        }                                                                                        \
+#define FIELD(enc, width, area, name, gate, to02, to12)                         \
+    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate)) { \
+        vmcs_type_##name is = PACK_##width(vmcs_read(enc));                     \
+        if (UNLIKELY(is != n->shown01.name)) {                                  \
+            changed |= check_changed(F_##name, n->shown01.name, is);            \
+            n->vmcs12.name = n->shown01.name = is;                              \
+        }                                                                       \
     }
 #include "hv/vmcs12/fields.def"
     nested_changed(n, changed);

@@ -11,9 +11,9 @@
 /* stress=paranoid: checks that vmcs02 holds what image02 says. */
 static void verify(const struct nested *n)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                                         \
-        vmcs_read(enc) != UNPACK_##width(n->image02.name))                                       \
+#define FIELD(enc, width, area, name, gate, to02, to12)            \
+    if (AREA_##area != AREA_RO && HAS(n->hw_gates, GATE_##gate) && \
+        vmcs_read(enc) != UNPACK_##width(n->image02.name))         \
         panic("bug: vmcs02 and its image differ in %s", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -24,10 +24,11 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
     struct nested *n = cpu->nested;
     struct vmcs_image *have = &n->image02;
     bool every = stressed(cpu, STRESS_REMERGE);
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_RO && (every || have->name != want->name) && HAS(n->hw_gates, GATE_##gate)) {  \
-        vmcs_write(enc, UNPACK_##width(want->name));                                             \
-        have->name = want->name;                                                                 \
+#define FIELD(enc, width, area, name, gate, to02, to12)                  \
+    if (AREA_##area != AREA_RO && (every || have->name != want->name) && \
+        HAS(n->hw_gates, GATE_##gate)) {                                 \
+        vmcs_write(enc, UNPACK_##width(want->name));                     \
+        have->name = want->name;                                         \
     }
 #include "hv/vmcs12/fields.def"
     if (stressed(cpu, STRESS_PARANOID))
@@ -38,8 +39,8 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
  * mode guest" among them. */
 static void fetch_guest(const struct nested *n, struct vmcs_image *v)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate))                                        \
+#define FIELD(enc, width, area, name, gate, to02, to12)             \
+    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate)) \
         v->name = PACK_##width(vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
     v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
@@ -71,8 +72,8 @@ void vmcs01_store_guest(struct cpu *cpu)
     v->guest_cr0 |= CR0_NE;
     v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & CR4_KNOWN;
     v->vmcs_link_pointer = vmcs_read(ENC_vmcs_link_pointer);
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate))                                               \
+#define FIELD(enc, width, area, name, gate, to02, to12)             \
+    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate)) \
         vmcs_write(enc, UNPACK_##width(v->name));
 #include "hv/vmcs12/fields.def"
     vmcs_write(ENC_entry_ctl, v->entry_ctl);

@@ -80,7 +80,8 @@ void nested_flush_all(struct cpu *cpu)
 
 static bool invvpid_supported(const struct nested *n, u64 type)
 {
-    static const u64 cap[] = {VPID_CAP_INDIVIDUAL, VPID_CAP_SINGLE, VPID_CAP_ALL, VPID_CAP_SINGLE_GLOBAL};
+    static const u64 cap[] = {VPID_CAP_INDIVIDUAL, VPID_CAP_SINGLE, VPID_CAP_ALL,
+                              VPID_CAP_SINGLE_GLOBAL};
     return type < ARRAY_LEN(cap) && any(n->caps.ept_vpid, cap[type]);
 }
 

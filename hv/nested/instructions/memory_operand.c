@@ -36,7 +36,8 @@ void nested_operand_accessed(u64 gla, unsigned size, bool write)
     read_breakpoints(dr);
     u64 hit = operand_breakpoints(dr, dr7, gla, size, write);
     if (hit != 0)
-        vmcs_write(ENC_guest_pending_dbg_exceptions, vmcs_read(ENC_guest_pending_dbg_exceptions) | hit);
+        vmcs_write(ENC_guest_pending_dbg_exceptions,
+                   vmcs_read(ENC_guest_pending_dbg_exceptions) | hit);
 }
 
 static bool locate(struct cpu *cpu, unsigned size, bool write, struct gla_span *span)

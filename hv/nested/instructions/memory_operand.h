@@ -22,6 +22,7 @@ void nested_operand_accessed(u64 gla, unsigned size, bool write);
 /* Copies the operand of L2's VMREAD (`write`) or VMWRITE through L2's paging and EPT12. False: *out
  * is the outcome of the instruction, which is INJECT, REFLECT, or RESUME to execute it again.
  * `size` is in bytes, at most 8. @pre in_l2, vmcs02 is current */
-bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, enum outcome *out) MUST_CHECK;
+bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write,
+                       enum outcome *out) MUST_CHECK;
 
 #endif

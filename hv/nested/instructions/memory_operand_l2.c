@@ -13,9 +13,9 @@
 
 struct access {
     struct cpu *cpu;
-    u32 stopped; /* the exit that L1 gets in place of a fault, or RUN_AGAIN, or 0 */
-    u64 qual;    /* of EXIT_REASON_APIC_ACCESS */
-    gpa2_t gpa2; /* of EXIT_REASON_EPT_VIOLATION: the address that EPT12 refuses */
+    u32 stopped;          /* the exit that L1 gets in place of a fault, or RUN_AGAIN, or 0 */
+    u64 qual;             /* of EXIT_REASON_APIC_ACCESS */
+    gpa2_t gpa2;          /* of EXIT_REASON_EPT_VIOLATION: the address that EPT12 refuses */
     struct ept_walk walk; /* the last walk of EPT12, which refuses gpa2 if any does */
 };
 
@@ -73,10 +73,12 @@ static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
 {
     struct access *a = access;
     const struct vmcs_image *v = &a->cpu->nested->vmcs12;
-    u64 qual = (any(pf, PF_W) ? QUAL_EPT_WRITE : QUAL_EPT_READ) | QUAL_EPT_GLA_FINAL | rights_told(r);
+    u64 qual =
+        (any(pf, PF_W) ? QUAL_EPT_WRITE : QUAL_EPT_READ) | QUAL_EPT_GLA_FINAL | rights_told(r);
     if (!through_ept12(a, r->gpa, qual, at))
         return false;
-    if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) && (at->a ^ v->apic_access_addr) < PAGE_SIZE) {
+    if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) &&
+        (at->a ^ v->apic_access_addr) < PAGE_SIZE) {
         a->stopped = EXIT_REASON_APIC_ACCESS;
         a->qual = (at->a & (PAGE_SIZE - 1)) | (any(pf, PF_W) ? BIT(12) : 0);
         return false;

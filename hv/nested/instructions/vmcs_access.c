@@ -12,8 +12,7 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-#define ARITHMETIC_FLAGS \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+#define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 static enum outcome finish(struct cpu *cpu, u64 flags)
 {
@@ -192,7 +191,8 @@ enum outcome nested_vmclear(struct cpu *cpu)
         n->current = GPA1(NO_VMCS);
         shadow01_push(cpu);
     } else {
-        gpa1_write_open(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear, sizeof clear);
+        gpa1_write_open(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
+                        sizeof clear);
     }
     return nested_succeed(cpu);
 }
@@ -235,8 +235,8 @@ static struct insn_operand field_operands(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_INSN_INFO);
     u32 info = cpu->exit.insn_info;
-    return (struct insn_operand){.is_reg = any(info, BIT(10)), .reg = (u8)bits(info, 6, 3),
-                                 .reg2 = operand_reg2(info)};
+    return (struct insn_operand){
+        .is_reg = any(info, BIT(10)), .reg = (u8)bits(info, 6, 3), .reg2 = operand_reg2(info)};
 }
 
 /* "In VMX root operation, the current VMCS; in VMX non-root operation, the VMCS referenced by the

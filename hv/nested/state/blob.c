@@ -25,19 +25,22 @@ struct tail {
 };
 
 _Static_assert(sizeof(struct tail) + KVM_STATE_HEADER + 2 * KVM_STATE_PAGE + KVM_TAIL_HEADER <=
-                   NESTED_STATE_MAX, "NESTED_STATE_MAX holds a whole blob");
+                   NESTED_STATE_MAX,
+               "NESTED_STATE_MAX holds a whole blob");
 
 /* What KVM keeps in vmcs12 while L2 runs: the guest area as L2 left it, all else unchanged. */
 static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
 {
     const struct nested *n = cpu->nested;
     struct vmexit none = {0};
-    struct sync_env s = {.v02 = &n->image02, .x = &none, .vcaps = &n->caps,
+    struct sync_env s = {.v02 = &n->image02,
+                         .x = &none,
+                         .vcaps = &n->caps,
                          .preemption_timer = n->image02.preemption_timer_value};
     *out = n->vmcs12;
     (void)sync_exit12(&s, out);
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area != AREA_GUEST)                                                               \
+#define FIELD(enc, width, area, name, gate, to02, to12) \
+    if (AREA_##area != AREA_GUEST)                      \
         out->name = n->vmcs12.name;
 #include "hv/vmcs12/fields.def"
 }
@@ -113,8 +116,8 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
 /* Puts L2's own state over what merge made: registers, and an event that waits to be injected. */
 static void take_guest02(struct vmcs_image *want, const struct vmcs_image *from)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST)                                                               \
+#define FIELD(enc, width, area, name, gate, to02, to12) \
+    if (AREA_##area == AREA_GUEST)                      \
         want->name = from->name;
 #include "hv/vmcs12/fields.def"
     want->entry_ctl = from->entry_ctl;

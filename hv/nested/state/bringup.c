@@ -21,8 +21,8 @@ static struct vmx_implemented implemented(void)
 /* L0's side of vmcs02: the host area of vmcs01, no VMCS link, no MSR areas. */
 static void fill_base02(struct nested *n)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)))                          \
+#define FIELD(enc, width, area, name, gate, to02, to12)                 \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate))) \
         vmcs12_set(&n->base02, F_##name, vmcs_read(enc));
 #include "hv/vmcs12/fields.def"
     n->base02.vmcs_link_pointer = NO_VMCS;
@@ -37,7 +37,8 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     n->state = mem_pages(mem, (sizeof *n->state + PAGE_SIZE - 1) / PAGE_SIZE);
     n->tail = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
     n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
-    if (!n->msr_bitmap02 || !n->page_of_ones || !n->page_of_nowhere || !n->state || !n->tail || !n->blob)
+    if (!n->msr_bitmap02 || !n->page_of_ones || !n->page_of_nowhere || !n->state || !n->tail ||
+        !n->blob)
         return false;
     memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
     memset(n->page_of_ones, 0xff, PAGE_SIZE);
@@ -58,7 +59,8 @@ const char *nested_reserve(struct cpu *cpu, u32 profile)
     struct nested *n = cpu->nested = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
     if (!n || !take_pages(cpu, n) || !shadow01_reserve(cpu) || !ept02_init(cpu))
         return "not enough memory for nested VMX";
-    struct vcaps_refusal no = vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &n->caps);
+    struct vcaps_refusal no =
+        vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &n->caps);
     return no.why;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What a guest of kvm-l2 meets outside itself: ports and the device that is no memory, and the loop around
- * KVM_RUN that serves them. Prints every access; the contract is exits.h.
+ * What a guest of kvm-l2 meets outside itself: ports and the device that is no memory, and the loop
+ * around KVM_RUN that serves them. Prints every access; the contract is exits.h.
  */
 #include "tests/linux/kvm/exits.h"
 
@@ -11,7 +11,14 @@
 #include <unistd.h>
 
 /* guests.asm's ports. */
-enum { PORT_VALUE = 0x10, PORT_END = 0x12, PORT_ANSWER = 0x14, PORT_ASK = 0x16, PORT_TEXT = 0x3f8, PORT_LSR = 0x3fd };
+enum {
+    PORT_VALUE = 0x10,
+    PORT_END = 0x12,
+    PORT_ANSWER = 0x14,
+    PORT_ASK = 0x16,
+    PORT_TEXT = 0x3f8,
+    PORT_LSR = 0x3fd
+};
 enum { ASK_IRQ = 1, ASK_NMI = 2, ASK_BOTH = 3, ASK_PIC = 4 };
 enum { EXITS_MAX = 100000, LSR_READY = 0x21, CTRL_D = 4 };
 
@@ -132,12 +139,13 @@ static void do_mmio(const struct kvm_run *run)
         answers += 0x01020304;
         value = (uint64_t)~answers << 32 | answers;
         memcpy((void *)run->mmio.data, &value, run->mmio.len);
-        printf("%s: mmio read 0x%llx size %u\n", current, (unsigned long long)run->mmio.phys_addr, run->mmio.len);
+        printf("%s: mmio read 0x%llx size %u\n", current, (unsigned long long)run->mmio.phys_addr,
+               run->mmio.len);
         return;
     }
     memcpy(&value, run->mmio.data, run->mmio.len);
-    printf("%s: mmio write 0x%llx size %u 0x%llx\n", current, (unsigned long long)run->mmio.phys_addr, run->mmio.len,
-           (unsigned long long)value);
+    printf("%s: mmio write 0x%llx size %u 0x%llx\n", current,
+           (unsigned long long)run->mmio.phys_addr, run->mmio.len, (unsigned long long)value);
 }
 
 int run_cpu(int cpu)
@@ -166,8 +174,9 @@ void show_end(int cpu, int reason)
 {
     struct kvm_regs r;
     vm_regs(&vm, cpu, &r);
-    printf("%s: exit %d rip 0x%llx rsp 0x%llx rflags 0x%llx rax 0x%llx rbx 0x%llx rcx 0x%llx rdx 0x%llx\n", current, reason,
-           r.rip, r.rsp, r.rflags, r.rax, r.rbx, r.rcx, r.rdx);
+    printf("%s: exit %d rip 0x%llx rsp 0x%llx rflags 0x%llx rax 0x%llx rbx 0x%llx rcx 0x%llx rdx "
+           "0x%llx\n",
+           current, reason, r.rip, r.rsp, r.rflags, r.rax, r.rbx, r.rcx, r.rdx);
     if (reason == KVM_EXIT_FAIL_ENTRY)
         say("entry failed", vm.run[cpu]->fail_entry.hardware_entry_failure_reason);
     if (reason == KVM_EXIT_INTERNAL_ERROR)

@@ -1,6 +1,6 @@
 /*
- * The outside of kvm-l2's guests: the one machine that runs, its ports and devices, and the run loop. One case
- * at a time, so this is state of the program.
+ * The outside of kvm-l2's guests: the one machine that runs, its ports and devices, and the run
+ * loop. One case at a time, so this is state of the program.
  */
 #ifndef TOOLS_KVM_EXITS_H
 #define TOOLS_KVM_EXITS_H
@@ -25,7 +25,8 @@ void inject(int cpu, int vector);
 /* Serves the port access that KVM_RUN returned with; 0: the guest said its end. */
 int do_io(int cpu);
 
-/* Runs the guest and serves it until an exit that tells its end: KVM's exit reason, or RAN_OUT_OF_*. */
+/* Runs the guest and serves it until an exit that tells its end: KVM's exit reason,
+ * or RAN_OUT_OF_*. */
 int run_cpu(int cpu);
 
 /* The registers that a guest ended with: all that must be the same everywhere. */

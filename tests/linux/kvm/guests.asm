@@ -1,6 +1,9 @@
-; The guests of kvm-l2, one flat image: a directory (name, offset, length), then each guest, made to run at 0x1000.
-; What they rely on is laid out by vm.c: a GDT at GDT, page tables, a stack below 0xf000. They talk through ports:
-; VALUE prints a number, TEXT a byte, END is the end; HLT ends a guest too, where no irqchip takes it.
+; The guests of kvm-l2, one flat image: a directory (name, offset, length), then each guest, made to
+; run at 0x1000.
+; What they rely on is laid out by vm.c: a GDT at GDT, page tables, a stack below 0xf000. They talk
+; through ports:
+; VALUE prints a number, TEXT a byte, END is the end; HLT ends a guest too, where no irqchip takes
+; it.
 ; Nothing that may differ between two machines is ever printed.
 
 VALUE equ 0x10
@@ -137,7 +140,8 @@ bits 16
 .hello_end:
 real_end:
 
-; ---- every mode, entered by the guest itself: real, protected, 32-bit paging, PAE, long, and back -----------
+; ---- every mode, entered by the guest itself: real, protected, 32-bit paging, PAE, long, and back
+; -----------
 section modes vstart=0x1000 follows=real align=16
 bits 16
     cli
@@ -248,7 +252,8 @@ bits 16
     hlt
 modes_end:
 
-; ---- 32-bit paging: page faults that the guest's handler repairs, the accessed and dirty bits, #UD, #GP ---------
+; ---- 32-bit paging: page faults that the guest's handler repairs, the accessed and dirty bits,
+; #UD, #GP ---------
 section fault vstart=0x1000 follows=modes align=16
 bits 32
     gate32 14, .page_fault
@@ -300,7 +305,8 @@ bits 32
     iret
 fault_end:
 
-; ---- long mode: SSE, CPUID's promise, MSRs, 64-bit arithmetic, a debug register ----------------------------
+; ---- long mode: SSE, CPUID's promise, MSRs, 64-bit arithmetic, a debug register
+; ----------------------------
 section long vstart=0x1000 follows=fault align=16
 bits 64
     mov rax, cr4
@@ -354,7 +360,8 @@ bits 64
     hlt
 long_end:
 
-; ---- SYSCALL and SYSRET between rings of long mode, and an IRET to user code that faults ------------------
+; ---- SYSCALL and SYSRET between rings of long mode, and an IRET to user code that faults
+; ------------------
 section user vstart=0x1000 follows=long align=16
 bits 64
     gate64 13, .protection
@@ -396,7 +403,8 @@ bits 64
     hlt
 user_end:
 
-; ---- MMIO in every width, strings, a read-modify-write --------------------------------------------------------
+; ---- MMIO in every width, strings, a read-modify-write
+; --------------------------------------------------------
 section device vstart=0x1000 follows=user align=16
 bits 64
     mov rdi, DEVICE
@@ -427,7 +435,8 @@ bits 64
     hlt
 device_end:
 
-; ---- ports in every width, strings in and out --------------------------------------------------------------------
+; ---- ports in every width, strings in and out
+; --------------------------------------------------------------------
 section ports vstart=0x1000 follows=device align=16
 bits 64
     mov dx, ANSWER
@@ -458,7 +467,8 @@ bits 64
     hlt
 ports_end:
 
-; ---- interrupts from userspace: woken from HLT, held while IF is 0, behind STI; and an NMI ----------------
+; ---- interrupts from userspace: woken from HLT, held while IF is 0, behind STI; and an NMI
+; ----------------
 section inject vstart=0x1000 follows=ports align=16
 bits 64
     gate64 0x30, .thirty
@@ -504,7 +514,8 @@ bits 64
     iretq
 inject_end:
 
-; ---- KVM's own irqchip: the local APIC's timer, self-IPI and priorities, the 8259 ----------------------------
+; ---- KVM's own irqchip: the local APIC's timer, self-IPI and priorities, the 8259
+; ----------------------------
 section lapic vstart=0x1000 follows=inject align=16
 bits 64
     gate64 0x40, .timer
@@ -594,7 +605,8 @@ bits 64
     iretq
 lapic_end:
 
-; ---- memory: fill [rdi, rsi) with a pattern of its own addresses from seed rbx; verify; END says the errors --
+; ---- memory: fill [rdi, rsi) with a pattern of its own addresses from seed rbx; verify; END says
+; the errors --
 section memory vstart=0x1000 follows=lapic align=16
 bits 64
     mov r8, 0x9e3779b97f4a7c15
@@ -624,7 +636,8 @@ bits 64
     hlt
 memory_end:
 
-; ---- the sum of the first quadwords of each step of rdx in [rdi, rsi) -------------------------------------------
+; ---- the sum of the first quadwords of each step of rdx in [rdi, rsi)
+; -------------------------------------------
 section check vstart=0x1000 follows=memory align=16
 bits 64
     xor ebx, ebx
@@ -639,7 +652,8 @@ bits 64
     hlt
 check_end:
 
-; ---- two processors that take turns: each counts in its own registers and in one shared word -------------------
+; ---- two processors that take turns: each counts in its own registers and in one shared word
+; -------------------
 section two vstart=0x1000 follows=check align=16
 bits 64
 .next:
@@ -651,7 +665,8 @@ bits 64
     jmp .next
 two_end:
 
-; ---- single steps and breakpoints, driven by userspace ---------------------------------------------------------------
+; ---- single steps and breakpoints, driven by userspace
+; ---------------------------------------------------------------
 section step vstart=0x1000 follows=two align=16
 bits 64
     nop
@@ -668,7 +683,8 @@ bits 64
     hlt
 step_end:
 
-; ---- a fault with no handler to go to, three times over -----------------------------------------------------------
+; ---- a fault with no handler to go to, three times over
+; -----------------------------------------------------------
 section triple vstart=0x1000 follows=step align=16
 bits 64
     put 3
@@ -678,7 +694,8 @@ bits 64
     ud2
 triple_end:
 
-; ---- rbx exits of the cheapest kind, for the ticks -----------------------------------------------------------------
+; ---- rbx exits of the cheapest kind, for the ticks
+; -----------------------------------------------------------------
 section cpuid vstart=0x1000 follows=triple align=16
 bits 64
 .next:
@@ -691,7 +708,8 @@ bits 64
     hlt
 cpuid_end:
 
-; ---- run-l2: a tiny kernel with a console, which starts in real mode and ends in a long-mode echo --------------------
+; ---- run-l2: a tiny kernel with a console, which starts in real mode and ends in a long-mode echo
+; --------------------
 section console vstart=0x1000 follows=cpuid align=16
 bits 16
     cli
@@ -758,7 +776,8 @@ bits 64
     jmp .byte
 .said:
     ret
-.hello: db `\r\nL2 lives: real mode was left for long mode, four levels of page tables, port 0x3f8.\r\n`, 0
+.hello: db `\r\nL2 lives: real mode was left for long mode, four levels of page tables, `
+        db `port 0x3f8.\r\n`, 0
 .cpu: db `CPUID says `
 .vendor: db "............", `\r\n`, 0
 .prompt: db `\r\nL2 echoes (Ctrl-D ends it)> `, 0

@@ -1,7 +1,8 @@
 /*
- * kvm-l2: a user of /dev/kvm and nothing else. Runs the guests of guests.asm and prints, per guest, what it said and
- * how it ended: the same lines on every machine that does VMX right. Lines that begin with '#' tell ticks and
- * are not for comparison. Called as run-l2 it gives the terminal to the last guest's console instead.
+ * kvm-l2: a user of /dev/kvm and nothing else. Runs the guests of guests.asm and prints, per guest,
+ * what it said and how it ended: the same lines on every machine that does VMX right. Lines that
+ * begin with '#' tell ticks and are not for comparison. Called as run-l2 it gives the terminal to
+ * the last guest's console instead.
  *   kvm-l2 [CASE ...]    the cases named, or all
  */
 #include "tests/linux/kvm/exits.h"
@@ -22,7 +23,7 @@ static uint64_t ticks(void)
     return __builtin_ia32_rdtsc();
 }
 
-/* ---- the cases ------------------------------------------------------------------------------------------------ */
+/* ---- the cases ------------------------------------------------------------------------------- */
 
 static void simple(enum vm_mode mode)
 {
@@ -31,9 +32,11 @@ static void simple(enum vm_mode mode)
     show_end(0, run_cpu(0));
 }
 
+/* clang-format off */
 static void case_simple_real(void) { simple(VM_REAL); }
 static void case_simple_paged(void) { simple(VM_PAGED); }
 static void case_simple_long(void) { simple(VM_LONG); }
+/* clang-format on */
 
 static void case_cpuid(void)
 {
@@ -74,7 +77,8 @@ static void pattern(const char *guest, uint64_t step, uint64_t seed)
     vm_start(&vm, 0, VM_LONG, parameters);
     int reason = run_cpu(0);
     printf("%s: %s step %llu: exit %d\n", current, guest, (unsigned long long)step, reason);
-    printf("# %s: %s step %llu: %llu ticks\n", current, guest, (unsigned long long)step, (unsigned long long)(ticks() - start));
+    printf("# %s: %s step %llu: %llu ticks\n", current, guest, (unsigned long long)step,
+           (unsigned long long)(ticks() - start));
 }
 
 static void check_pattern(uint64_t step, uint64_t seed)
@@ -100,7 +104,8 @@ static void case_memory(void)
     pattern("check", PAGE, 0);
 }
 
-/* The host takes pages away, gives others, forbids writes and counts them: nothing stale may stay. */
+/* The host takes pages away, gives others, forbids writes and counts them: nothing
+ * stale may stay. */
 static void case_changes(void)
 {
     range = CHANGES_SIZE;
@@ -112,7 +117,8 @@ static void case_changes(void)
         madvise(vm.high + i, PAGE, MADV_DONTNEED);
     pattern("check", PAGE, 0);
     memset(vm.high + 5 * HUGE_PAGE, 0x5a, PAGE);
-    void *other = mmap(vm.high + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    void *other = mmap(vm.high + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (other == MAP_FAILED)
         die("mmap");
     memset(other, 0xa5, PAGE);
@@ -170,7 +176,8 @@ static void case_two(void)
 
 static void case_step(void)
 {
-    struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP};
+    struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
+                                               KVM_GUESTDBG_USE_SW_BP};
     struct kvm_regs regs;
     vm_load(&vm, "step");
     vm_start(&vm, 0, VM_LONG, NULL);
@@ -181,8 +188,8 @@ static void case_step(void)
         vm_regs(&vm, 0, &regs);
         if (reason != KVM_EXIT_DEBUG)
             break;
-        printf("%s: at 0x%llx exception %u dr6 0x%llx\n", current, regs.rip, vm.run[0]->debug.arch.exception,
-               vm.run[0]->debug.arch.dr6);
+        printf("%s: at 0x%llx exception %u dr6 0x%llx\n", current, regs.rip,
+               vm.run[0]->debug.arch.exception, vm.run[0]->debug.arch.dr6);
         if (vm.run[0]->debug.arch.exception == 3) {
             regs.rip++;
             vm_set_regs(&vm, 0, &regs);
@@ -207,20 +214,27 @@ static void case_bad(void)
     show_end(0, run_cpu(0));
 }
 
+/* clang-format off */
 static const struct {
     const char *name;
     void (*run)(void);
     int cpus, irqchip;
 } cases[] = {
-    {"real", case_simple_real, 1, 0},     {"modes", case_simple_real, 1, 0},   {"fault", case_simple_paged, 1, 0},
-    {"long", case_simple_long, 1, 0},     {"user", case_simple_long, 1, 0},    {"device", case_simple_long, 1, 0},
-    {"ports", case_simple_long, 1, 0},    {"inject", case_inject, 1, 0},       {"lapic", case_simple_long, 1, 1},
-    {"two", case_two, 2, 0},              {"step", case_step, 1, 0},           {"triple", case_simple_long, 1, 0},
-    {"bad", case_bad, 1, 0},              {"cpuid", case_cpuid, 1, 0},         {"memory", case_memory, 1, 0},
+    {"real", case_simple_real, 1, 0},     {"modes", case_simple_real, 1, 0},
+    {"fault", case_simple_paged, 1, 0},
+    {"long", case_simple_long, 1, 0},     {"user", case_simple_long, 1, 0},
+    {"device", case_simple_long, 1, 0},
+    {"ports", case_simple_long, 1, 0},    {"inject", case_inject, 1, 0},
+    {"lapic", case_simple_long, 1, 1},
+    {"two", case_two, 2, 0},              {"step", case_step, 1, 0},
+    {"triple", case_simple_long, 1, 0},
+    {"bad", case_bad, 1, 0},              {"cpuid", case_cpuid, 1, 0},
+    {"memory", case_memory, 1, 0},
     {"changes", case_changes, 1, 0},      {"dirty", case_dirty, 1, 0},
 };
+/* clang-format on */
 
-/* ---- around the cases ---------------------------------------------------------------------------------------- */
+/* ---- around the cases ------------------------------------------------------------------------ */
 
 static void on_alarm(int signal)
 {
@@ -229,7 +243,8 @@ static void on_alarm(int signal)
 
 static void run_case(size_t i)
 {
-    const struct itimerval limit = {.it_value = {CASE_SECONDS, 0}, .it_interval = {1, 0}}, none = {0};
+    const struct itimerval limit = {.it_value = {CASE_SECONDS, 0}, .it_interval = {1, 0}},
+                           none = {0};
     current = cases[i].name;
     exits_reset();
     vm_open(&vm, cases[i].cpus, cases[i].irqchip);

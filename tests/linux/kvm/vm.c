@@ -13,11 +13,25 @@
 #include <unistd.h>
 
 /* guests.asm's map. */
-enum { GDTR = 0x7f0, GDT = 0x800, TSS = 0x4000, STACK = 0xf000, PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000 };
-enum { PAGES32 = 0x18000, PAGES_PAE = 0x19000, GDT_ENTRIES = 9, TSS_GAP = (int)0xfffbd000, IDENTITY_GAP = (int)0xfffbc000 };
+enum {
+    GDTR = 0x7f0,
+    GDT = 0x800,
+    TSS = 0x4000,
+    STACK = 0xf000,
+    PML4 = 0x10000,
+    PDPT = 0x11000,
+    PD = 0x12000
+};
+enum {
+    PAGES32 = 0x18000,
+    PAGES_PAE = 0x19000,
+    GDT_ENTRIES = 9,
+    TSS_GAP = (int)0xfffbd000,
+    IDENTITY_GAP = (int)0xfffbc000
+};
 enum { CODE64 = 0x08, DATA = 0x10, CODE32 = 0x18, TSS_SELECTOR = 0x50 };
 enum { PRESENT_WRITE_USER = 7, LARGE = 0x80, EFER_LMA_LME = 0x500, CR4_PSE = 0x10, CR4_PAE = 0x20 };
-#define CR0_PE 1u
+#define CR0_PE    1u
 #define CR0_PG_PE 0x80000001u
 
 extern const uint8_t _binary_guests_bin_start[];
@@ -42,7 +56,8 @@ static void *must_map(size_t size, int flags, int fd, const char *what)
     return p;
 }
 
-static void add_memory(struct vm *vm, uint32_t slot, uint64_t gpa, uint8_t *where, uint64_t size, uint32_t flags)
+static void add_memory(struct vm *vm, uint32_t slot, uint64_t gpa, uint8_t *where, uint64_t size,
+                       uint32_t flags)
 {
     struct kvm_userspace_memory_region region = {slot, flags, gpa, size, (uintptr_t)where};
     must(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
@@ -53,8 +68,8 @@ static void put64(struct vm *vm, uint32_t where, uint64_t value)
     memcpy(vm->low + where, &value, sizeof value);
 }
 
-/* Identity maps of 4 GiB: 2 MiB pages below PML4 and for PAE; 4 MiB pages for 32-bit paging, where the page at
- * 12 MiB stands for page 0 and what lies from 1 GiB to 2 GiB is absent. */
+/* Identity maps of 4 GiB: 2 MiB pages below PML4 and for PAE; 4 MiB pages for 32-bit paging, where
+ * the page at 12 MiB stands for page 0 and what lies from 1 GiB to 2 GiB is absent. */
 static void lay_pages(struct vm *vm)
 {
     put64(vm, PML4, PDPT | PRESENT_WRITE_USER);
@@ -167,7 +182,8 @@ void vm_load(struct vm *vm, const char *guest)
 
 static struct kvm_segment segment(uint16_t selector, uint8_t type, enum vm_mode mode)
 {
-    struct kvm_segment s = {.selector = selector, .limit = 0xffffffff, .type = type, .present = 1, .s = 1, .g = 1};
+    struct kvm_segment s = {
+        .selector = selector, .limit = 0xffffffff, .type = type, .present = 1, .s = 1, .g = 1};
     s.l = mode == VM_LONG && type == 11;
     s.db = !s.l;
     return s;
@@ -180,7 +196,8 @@ static void set_mode(struct kvm_sregs *s, enum vm_mode mode)
     s->ds = s->es = s->fs = s->gs = s->ss = data;
     s->gdt.base = GDT;
     s->gdt.limit = 8 * GDT_ENTRIES - 1;
-    s->tr = (struct kvm_segment){.base = TSS, .limit = 0x67, .selector = TSS_SELECTOR, .type = 11, .present = 1};
+    s->tr = (struct kvm_segment){
+        .base = TSS, .limit = 0x67, .selector = TSS_SELECTOR, .type = 11, .present = 1};
     s->cr0 |= mode == VM_PROTECTED ? CR0_PE : CR0_PG_PE;
     s->cr3 = mode == VM_LONG ? PML4 : PAGES32;
     s->cr4 = mode == VM_LONG ? CR4_PAE : CR4_PSE;

@@ -1,7 +1,8 @@
 /*
  * One virtual machine of kvm-l2: its memory, processors and register state, over /dev/kvm alone.
- * Every call either works or ends the program with a line that names the step (die): a KVM that refuses is
- * a result, not a case to recover from. Knows the guests' memory map (guests.asm), not what they do.
+ * Every call either works or ends the program with a line that names the step (die): a KVM that
+ * refuses is a result, not a case to recover from. Knows the guests' memory map (guests.asm),
+ * not what they do.
  */
 #ifndef TOOLS_KVM_VM_H
 #define TOOLS_KVM_VM_H
@@ -10,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VM_MEMORY = 16 << 20, VM_HIGH = 64 << 20, VM_HIGH_SIZE = 64 << 20, VM_CPUS = 2, VM_START = 0x1000 };
+enum {
+    VM_MEMORY = 16 << 20,
+    VM_HIGH = 64 << 20,
+    VM_HIGH_SIZE = 64 << 20,
+    VM_CPUS = 2,
+    VM_START = 0x1000
+};
 enum vm_mode { VM_REAL, VM_PROTECTED, VM_PAGED, VM_LONG };
 
 struct vm {
@@ -23,7 +30,8 @@ struct vm {
 /* Prints what went wrong, with errno's text, and ends the program. */
 void die(const char *what) __attribute__((noreturn));
 
-/* A machine with 16 MiB of memory, tables and GDT laid out, `cpus` processors; irqchip: KVM's own APIC and PIC. */
+/* A machine with 16 MiB of memory, tables and GDT laid out, `cpus` processors; irqchip: KVM's
+ * own APIC and PIC. */
 void vm_open(struct vm *vm, int cpus, int irqchip);
 void vm_close(struct vm *vm);
 
