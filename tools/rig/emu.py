@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Boots a disk image in an emulator, headless, and always cleans up after itself.
 
-Owns: the emulator's configuration, its process, its run directory, the end of a run.
+Owns: the configuration, the process, the run directory, the end of a run. Which emulator: tools/rig/emulator.py.
 Knows nothing of Nidus or of tests. Leaves in the run directory:
   e9.txt     what the guest wrote to port 0xE9, byte for byte
   com1.txt   what the guest wrote to COM1
   bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
 
-Environment: EMU=bochs|qemu, BOCHS=another bochs, MEM=MiB, QEMU_CPU=a model for QEMU.
+Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU.
 """
-import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, signal, subprocess, sys, threading, time
+
+sys.dont_write_bytecode = True
+import emulator
 
 # Emulated instructions in a second of device time. Under a Nidus in Nidus one exit of KVM's guest costs more than the
 # 100,000 that lie between two ticks of Linux's timer by the first number, and nothing else would run.
@@ -43,7 +46,7 @@ boot: disk
 com1: enabled=1, {com1}
 port_e9_hack: enabled=1
 log: bochs.log
-panic: action=fatal
+panic: {panics}
 error: action=report
 info: action=ignore
 debug: action=ignore
@@ -64,10 +67,13 @@ stopping = threading.Event()        # set: every wait() of this process ends wit
 class E9Filter:
     """Cuts Bochs's own words off its standard output: what stands between is port 0xE9.
 
-    The debugger prints the first instruction ("(0) [0x0000fffffff0] ...") before the guest runs, and a line
-    "(0).[ticks] ..." after a shutdown. While the guest runs it prints nothing."""
+    It begins with a banner, a box of two lines of '='. The debugger of 2.7 then prints "Next at t=0" and the first
+    instruction ("(0) [0x0000fffffff0] ...") before the guest runs, that of 3.0 nothing; and a line "(0).[ticks] ..."
+    after a shutdown. While the guest runs it prints nothing."""
 
-    HEAD = re.compile(rb"^\(0\) \[0x[0-9a-f]+\] .*\n", re.M)
+    BANNER = re.compile(rb"^={60,}\n.*?^={60,}\n", re.M | re.S)
+    NEXT = b"Next at t=0\n"
+    FIRST = re.compile(NEXT + rb"\(0\) \[0x[0-9a-f]+\] .*\n")
     TAIL = re.compile(rb"\n?\(0\)\.\[\d+\] \[0x[0-9a-f]+\][^\n]*\n(<bochs:\d+> *\n?)?$")
 
     def __init__(self):
@@ -77,11 +83,15 @@ class E9Filter:
         if self.started:
             return data
         self.head += data
-        match = self.HEAD.search(self.head)
-        if not match:
+        banner = self.BANNER.search(self.head)
+        if not banner:
             return b""
+        rest = self.head[banner.end():]
+        first = self.FIRST.match(rest)
+        if not first and (rest.startswith(self.NEXT) or self.NEXT.startswith(rest)):
+            return b""          # it may still be the debugger's
         self.started = True
-        return self.head[match.end():]
+        return rest[first.end():] if first else rest
 
     @classmethod
     def trim(cls, data):
@@ -100,7 +110,10 @@ class Machine:
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, cpus
-        self.kind = kind or os.environ.get("EMU") or "bochs"
+        self.emulator = emulator.chosen(kind)
+        self.kind = self.emulator.kind
+        if self.kind == "bochs":
+            self.cpu = self.emulator.model(cpu)
         self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
         self.on_e9 = None
         os.makedirs(self.dir, exist_ok=True)
@@ -115,19 +128,19 @@ class Machine:
         com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
         size = os.path.getsize(self.disk) // 512
         with open(self.path("bochsrc"), "w") as f:
-            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu or "broadwell_ult", ips=self.ips, cpus=self.cpus,
-                                   mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
+            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
+                                   panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
                                    com1=com1, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
-        return [os.environ.get("BOCHS") or "bochs", "-q", "-f", "bochsrc", "-rc", "dbg"]
+        return [self.emulator.program, "-q", "-f", "bochsrc", "-rc", "dbg"]
 
     def qemu_command(self):
         serial = self.com1 or "file:com1.txt"
         accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
         if not os.environ.get("QEMU_CPU") and nested_kvm():
             accel, cpu = ["-accel", "kvm"], "host"
-        return ["qemu-system-x86_64", "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+        return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
@@ -136,7 +149,7 @@ class Machine:
         bochs = self.kind == "bochs"
         command = self.bochs_command() if bochs else self.qemu_command()
         needs = [OVMF] + ([VGABIOS] if bochs else [])
-        missing = [n for n in needs if not os.path.exists(n)] + ([] if shutil.which(command[0]) else [command[0]])
+        missing = [n for n in needs if not os.path.exists(n)]
         if missing:
             raise FileNotFoundError("missing: " + " ".join(missing) + " (tools/make/setup.sh installs them)")
         self.unlock()
@@ -264,7 +277,7 @@ def main():
     p.add_argument("--dir", default=None, help="run directory (default: DISK.run)")
     p.add_argument("--until", help="end when this text appears on port 0xE9 or COM1")
     p.add_argument("--limit", type=float, default=300, help="seconds of the emulator's processor time (default 300)")
-    p.add_argument("--cpu", help="the emulator's CPU model")
+    p.add_argument("--cpu", help="the emulator's CPU model, before MODEL=")
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
     p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
@@ -273,7 +286,11 @@ def main():
         p.error(f"{a.disk}: no such disk image")
     signal.signal(signal.SIGTERM, raise_on_term)
     signal.signal(signal.SIGHUP, raise_on_term)
-    m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+    try:
+        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+    except emulator.Unusable as e:
+        print(e, file=sys.stderr)
+        return NO_START
     code = NO_START
     try:
         m.start()

@@ -8,11 +8,15 @@ import fnmatch, re
 CAVEAT_NEEDS = ("sdm", "emulator")
 
 
-class Caveats:
-    """The permits of docs/CAVEATS.md: [(id, glob)], and which of them were used."""
+# The emulator's name and versions, or "every one" where the difference is Nidus's own; then what it does.
+OF_EMULATOR = re.compile(r"every one |((?:Bochs|QEMU) )(\d+\.\d+(?:, \d+\.\d+)*) ")
 
-    def __init__(self, path):
-        self.permits, self.errors, self.used = [], [], {}
+
+class Caveats:
+    """The permits of docs/CAVEATS.md for an emulator ("Bochs 3.0"; None: for all): [(id, glob)], and which were used."""
+
+    def __init__(self, path, running=None):
+        self.permits, self.errors, self.used, self.running = [], [], {}, running
         entry, fields = None, {}
         with open(path) as f:
             lines = f.read().splitlines() + ["## "]
@@ -36,10 +40,15 @@ class Caveats:
                 self.errors.append(f"CAVEATS {entry}: permits without a line '{need}: ...'")
         if not any(re.match(r'"[^"]+"', s) for s in fields.get("sdm", [])):
             self.errors.append(f'CAVEATS {entry}: sdm: wants a quoted title')
-        if not any(re.match(r"(Bochs|QEMU) \d", s) for s in fields.get("emulator", [])):
-            self.errors.append(f"CAVEATS {entry}: emulator: wants a name and version")
-        if not self.errors:
+        of = [OF_EMULATOR.match(s) for s in fields.get("emulator", [])]
+        if not all(of):
+            self.errors.append(f"CAVEATS {entry}: emulator: wants a name and versions, or 'every one'")
+        elif self.is_for(of) and not self.errors:
             self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
+
+    def is_for(self, matches):
+        versions = [m[1] + v if m[1] else None for m in matches for v in (m[2] or "").split(", ")]
+        return self.running is None or self.running in versions or None in versions
 
     def permit(self, key):
         """The id that permits a difference at "test.case", or None; it counts as used."""
