@@ -18,11 +18,11 @@ def transcript(*body, end=None, begin="BEGIN t"):
     return Transcript([begin, *body, f"END t {len(body) if end is None else end}"])
 
 
-def caveats(text=ENTRY, running=None):
+def caveats(text=ENTRY, running=None, model=None):
     with tempfile.NamedTemporaryFile("w", suffix=".md") as f:
         f.write(text)
         f.flush()
-        return Caveats(f.name, running)
+        return Caveats(f.name, running, model)
 
 
 def problems(bare, nidus, text=ENTRY):
@@ -98,6 +98,25 @@ def test_a_permit_is_for_the_versions_that_it_names():
 def test_a_permit_of_another_version_is_nobodys():
     c = caveats(ENTRY, "Bochs 3.0")
     assert judge(transcript("t.a1: 1"), transcript("t.a1: 2"), c)[0] and not c.used and c.unused(["t"]) == []
+
+
+def test_a_permit_is_for_the_models_that_it_names():
+    text = ENTRY + "models: new newer\n"
+    permits = lambda model, running="Bochs 2.7": len(caveats(text, running, model).permits)
+    assert permits("new") == permits("newer") == permits(None) == 2 and permits("old") == permits("ne") == permits("new", "Bochs 3.0") == 0
+    assert len(caveats(ENTRY, "Bochs 2.7", "old").permits) == 2
+
+
+def test_a_permit_may_be_for_some_bits_only():
+    text = ENTRY.replace("t.a*", "t.a*~10600")
+    ok = lambda bare, nidus: problems(transcript(*bare), transcript(*nidus), text) == []
+    assert ok(["t.a: q 781 [a0]=10202"], ["t.a: q 181 [a0]=2"]) and ok(["t.a: 1"], ["t.a: 1"])
+    for other in ("t.a: q 182", "t.a: q 181 x", "t.a: r 181", "FAIL t.a: q 181"):
+        assert not ok(["t.a: q 781"], [other]), other
+    assert not ok(["t.a: 1"], []) and not ok([], ["t.a: 1"]) and not ok(["t.b: 600"], ["t.b: 0"]) and not ok(["FAIL t.a: 1"], [])
+    c = caveats(text)
+    judge(transcript("t.a: 600"), transcript("t.a: 0"), c)
+    assert c.used == {("one", "t.a*~10600"): ["t.a"]}
 
 
 def test_example_in_a_fence_permits_nothing():

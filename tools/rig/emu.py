@@ -7,7 +7,8 @@ Knows nothing of Nidus or of tests. Leaves in the run directory:
   com1.txt   what the guest wrote to COM1
   bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
 
-Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU.
+Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
+JOBS=emulators at once where a tool needs several boots (2).
 """
 import argparse, concurrent.futures, ctypes, os, re, signal, subprocess, sys, threading, time
 
@@ -21,6 +22,7 @@ IPS, IPS_AT_DEPTH = 25000000, 400000000
 OVMF = "/usr/share/ovmf/OVMF.fd"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
 SECTORS_PER_CYLINDER = 16 * 63
+JOBS = int(os.environ.get("JOBS") or 2)
 
 # Exit codes: the README of the rig, in one place.
 ENDED = 0        # the marker was seen, or (without --until) the guest shut down
@@ -258,7 +260,7 @@ def raise_on_term(*_):
     raise KeyboardInterrupt
 
 
-def side_by_side(calls, at_once=2):
+def side_by_side(calls, at_once=JOBS):
     """Runs the calls in threads; an interrupt ends every emulator before it goes on upwards."""
     pool = concurrent.futures.ThreadPoolExecutor(at_once)
     try:

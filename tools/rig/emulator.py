@@ -47,6 +47,10 @@ class Emulator:
             raise Unusable(f"no model {wanted} in {self.name()}; it has: " + " ".join(self.models))
         return fits[0]
 
+    def short_model(self):
+        """MODEL= as docs/CAVEATS.md spells models; None of QEMU."""
+        return re.sub(r"^corei\d_", "", self.model()) if self.models else None
+
     def panics(self, model, cpus):
         """What the configuration says of panics."""
         if self.kind == "bochs" and float(self.version) >= 3 and model in WITH_CET:

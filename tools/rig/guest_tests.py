@@ -283,7 +283,7 @@ def main():
     p.add_argument("--verdicts", metavar="FILE", help="what each test's differences are, as JSON")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
     p.add_argument("--limit", metavar="SECONDS", help="when to call a test hung, in place of the manifest's word")
-    p.add_argument("-j", type=int, default=2, help="boots at once")
+    p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
     a = p.parse_args()
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     signal.signal(signal.SIGHUP, emu.raise_on_term)
@@ -297,7 +297,7 @@ def main():
         words = [t.options.get("nidus", ""), a.extra] + [f"profile={a.profile}"] * bool(a.profile)
         t.options["nidus"] = " ".join(w for w in words if w)
         t.options["limit"] = a.limit or t.limit()
-    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), emulator.chosen().name())
+    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), emulator.chosen().name(), emulator.chosen().short_model())
     boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:
         emu.side_by_side([b.run for b in boots], a.j)

@@ -13,10 +13,11 @@ OF_EMULATOR = re.compile(r"every one |((?:Bochs|QEMU) )(\d+\.\d+(?:, \d+\.\d+)*)
 
 
 class Caveats:
-    """The permits of docs/CAVEATS.md for an emulator ("Bochs 3.0"; None: for all): [(id, glob)], and which were used."""
+    """The permits of docs/CAVEATS.md for an emulator ("Bochs 3.0") as a model of it, None for all: [(id, glob)], and which
+    were used. A glob may end in ~BITS: they, in whatever number of the line, are all that may differ."""
 
-    def __init__(self, path, running=None):
-        self.permits, self.errors, self.used, self.running = [], [], {}, running
+    def __init__(self, path, running=None, model=None):
+        self.permits, self.errors, self.used, self.running, self.model = [], [], {}, running, model
         entry, fields = None, {}
         with open(path) as f:
             lines = f.read().splitlines() + ["## "]
@@ -28,7 +29,7 @@ class Caveats:
                 self.close(entry, fields)
                 entry, fields = line[3:].strip(), {}
             elif entry and not fenced:
-                match = re.match(r"(permits|sdm|emulator): *(.*)", line)
+                match = re.match(r"(permits|sdm|emulator|models): *(.*)", line)
                 if match:
                     fields.setdefault(match[1], []).append(match[2].strip())
 
@@ -43,17 +44,19 @@ class Caveats:
         of = [OF_EMULATOR.match(s) for s in fields.get("emulator", [])]
         if not all(of):
             self.errors.append(f"CAVEATS {entry}: emulator: wants a name and versions, or 'every one'")
-        elif self.is_for(of) and not self.errors:
+        elif self.is_for(of, " ".join(fields.get("models", [])).split()) and not self.errors:
             self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
 
-    def is_for(self, matches):
+    def is_for(self, matches, models):
         versions = [m[1] + v if m[1] else None for m in matches for v in (m[2] or "").split(", ")]
-        return self.running is None or self.running in versions or None in versions
+        version = self.running is None or self.running in versions or None in versions
+        return version and (self.model is None or not models or self.model in models)
 
-    def permit(self, key):
-        """The id that permits a difference at "test.case", or None; it counts as used."""
+    def permit(self, key, lines=()):
+        """The id that permits a difference of these lines at "test.case", or None; it counts as used."""
         for entry, glob in self.permits:
-            if fnmatch.fnmatchcase(key, glob):
+            name, _, bits = glob.partition("~")
+            if fnmatch.fnmatchcase(key, name) and (not bits or alike(lines, int(bits, 16))):
                 self.used.setdefault((entry, glob), []).append(key)
                 return entry
         return None
@@ -62,6 +65,12 @@ class Caveats:
         """Permits of tests that ran and that no difference needed."""
         return [f"{e}: permits {g}" for e, g in self.permits
                 if (e, g) not in self.used and any(fnmatch.fnmatchcase(p, g.split(".")[0]) for p in programs)]
+
+
+def alike(lines, bits):
+    """True of lines that are equal but for these bits of the hexadecimal numbers in them."""
+    numbers = lambda line: re.sub(r"\b[0-9a-f]+\b", lambda m: f"{int(m[0], 16) & ~bits:x}", line)
+    return None not in lines and len({numbers(l) for l in lines}) == 1
 
 
 # A triple fault, of a guest too, makes Bochs's debugger print a line of its own into port 0xE9's stream.
@@ -132,7 +141,7 @@ def judge(bare, nidus, caveats):
     for x, y in compare(bare, nidus):
         if (x or "").startswith("FAIL ") and y is None or (y or "").startswith("FAIL "):
             continue                                    # judged above
-        entry = caveats.permit(key(x if x is not None else y))
+        entry = caveats.permit(key(x if x is not None else y), (x, y))
         text = f"bare : {x if x is not None else '(nothing)'}\n      nidus: {y if y is not None else '(nothing)'}"
         (permitted if entry else problems).append(text + (f"  [{entry}]" if entry else ""))
     return problems, permitted
