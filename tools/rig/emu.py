@@ -69,31 +69,26 @@ stopping = threading.Event()        # set: every wait() of this process ends wit
 class E9Filter:
     """Cuts Bochs's own words off its standard output: what stands between is port 0xE9.
 
-    It begins with a banner, a box of two lines of '='. The debugger of 2.7 then prints "Next at t=0" and the first
-    instruction ("(0) [0x0000fffffff0] ...") before the guest runs, that of 3.0 nothing; and a line "(0).[ticks] ..."
-    after a shutdown. While the guest runs it prints nothing."""
+    It begins with a banner, a box of two lines of '='. Its debugger prints the first instruction ("(0) [0x0000fffffff0]
+    ...") before the guest runs, and a line "(0).[ticks] ..." after a shutdown. While the guest runs it prints nothing."""
 
     BANNER = re.compile(rb"^={60,}\n.*?^={60,}\n", re.M | re.S)
-    NEXT = b"Next at t=0\n"
-    FIRST = re.compile(NEXT + rb"\(0\) \[0x[0-9a-f]+\] .*\n")
+    FIRST = re.compile(rb"^\(0\) \[0x[0-9a-f]+\] .*\n", re.M)
     TAIL = re.compile(rb"\n?\(0\)\.\[\d+\] \[0x[0-9a-f]+\][^\n]*\n(<bochs:\d+> *\n?)?$")
 
-    def __init__(self):
+    def __init__(self, debugger):
         self.head, self.started = b"", False
+        self.last = self.FIRST if debugger else self.BANNER
 
     def feed(self, data):
         if self.started:
             return data
         self.head += data
-        banner = self.BANNER.search(self.head)
-        if not banner:
+        match = self.last.search(self.head)
+        if not match:
             return b""
-        rest = self.head[banner.end():]
-        first = self.FIRST.match(rest)
-        if not first and (rest.startswith(self.NEXT) or self.NEXT.startswith(rest)):
-            return b""          # it may still be the debugger's
         self.started = True
-        return rest[first.end():] if first else rest
+        return self.head[match.end():]
 
     @classmethod
     def trim(cls, data):
@@ -135,7 +130,7 @@ class Machine:
                                    com1=com1, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
-        return [self.emulator.program, "-q", "-f", "bochsrc", "-rc", "dbg"]
+        return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
 
     def qemu_command(self):
         serial = self.com1 or "file:com1.txt"
@@ -165,7 +160,7 @@ class Machine:
 
     def read_e9(self):
         """Bochs writes port 0xE9 to its standard output; it is kept as it comes, so that a run can be watched."""
-        keep = E9Filter()
+        keep = E9Filter(self.emulator.has_debugger(self.magic))
         with open(self.path("e9.txt"), "wb") as f:
             while True:
                 data = os.read(self.proc.stdout.fileno(), 65536)

@@ -51,6 +51,13 @@ class Emulator:
         """MODEL= as docs/CAVEATS.md spells models; None of QEMU."""
         return re.sub(r"^corei\d_", "", self.model()) if self.models else None
 
+    def debugger(self, wanted):
+        """The words that start it with its debugger: none for 2.7, which always has it. Without it 3.0 is quicker."""
+        return ["-debugger"] if wanted and float(self.version) >= 3 else []
+
+    def has_debugger(self, wanted):
+        return wanted or float(self.version) < 3
+
     def panics(self, model, cpus):
         """What the configuration says of panics."""
         if self.kind == "bochs" and float(self.version) >= 3 and model in WITH_CET:
