@@ -8,6 +8,7 @@ import contextlib, os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu, emulator
+import models
 from guest_tests import Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
@@ -230,6 +231,31 @@ def test_tests_of_a_profile():
     tests = [Test("t_a", {"alike": "broadwell"}), Test("t_b", {}), Test("t_c", {"alike": "x broadwell"})]
     names = lambda profile: [t.name for t in suitable(tests, 0, profile)]
     assert names("broadwell") == ["t_a", "t_c"] and names("") == ["t_a", "t_b", "t_c"] and names("x") == ["t_c"]
+
+
+class Ran:
+    def __init__(self, model, **cells):
+        self.model, self.cells = model, cells
+
+
+def test_the_table_of_models_keeps_what_was_not_run():
+    with tempfile.TemporaryDirectory() as d:
+        path, known = f"{d}/table.md", {"t_a", "t_b", "kvm"}
+        models.keep(path, Ran("tigerlake", t_a="equal", t_b="one, two", t_old="equal"), known | {"t_old"})
+        models.keep(path, Ran("skylake_x", t_a="differs", kvm="equal"), known)
+        rows = models.read_table(path)
+        assert rows == {"t_a": {"tigerlake": "equal", "skylake_x": "differs"}, "t_b": {"tigerlake": "one, two"}, "kvm": {"skylake_x": "equal"}}
+        models.keep(path, Ran("skylake_x", t_a="equal"), known)
+        assert models.read_table(path)["t_a"]["skylake_x"] == "equal"
+        with open(path) as f:
+            text = f.read()
+        assert "| test | skylake_x | tigerlake |" in text and "| kvm | equal | - |" in text
+        assert "| **sum: equal** | 2 | 1 |\n| **sum: permitted** | 0 | 1 |\n| **sum: differs** | 0 | 0 |\n" in text
+
+
+def test_a_cell_is_what_the_verdict_says():
+    assert [models.cell_of(v) for v in ({"problems": ["x"], "by": ["a"]}, {"problems": [], "by": ["a", "b"]}, {"problems": [], "by": []})] \
+        == ["differs", "a, b", "equal"]
 
 
 def boot(mode, depth, nidus="nested=off"):
