@@ -103,9 +103,11 @@ def test_a_permit_of_another_version_is_nobodys():
 
 def test_a_permit_is_for_the_models_that_it_names():
     text = ENTRY + "models: new newer\n"
-    permits = lambda model, running="Bochs 2.7": len(caveats(text, running, model).permits)
-    assert permits("new") == permits("newer") == permits(None) == 2 and permits("old") == permits("ne") == permits("new", "Bochs 3.0") == 0
-    assert len(caveats(ENTRY, "Bochs 2.7", "old").permits) == 2
+    good = lambda c, own=None: judge(transcript("t.a: 1"), transcript("t.a: 2"), c, own)[0] == []
+    assert all(good(caveats(text, "Bochs 2.7", m)) for m in ("new", "newer", None)) and good(caveats(ENTRY, "Bochs 2.7", "old"))
+    assert not any(good(caveats(text, r, m)) for r, m in (("Bochs 2.7", "old"), ("Bochs 2.7", "ne"), ("Bochs 3.0", "new")))
+    assert good(caveats(text, "Bochs 2.7", "old"), "new") and not good(caveats(text, "Bochs 2.7", "new"), "old")
+    assert caveats(text, "Bochs 2.7", "old").unused(["t"]) == [] and len(caveats(text, "Bochs 2.7", "new").unused(["t"])) == 2
 
 
 def test_a_permit_may_be_for_some_bits_only():

@@ -221,7 +221,7 @@ def report(tests, boots, caveats, bare_only):
         if bare_only:
             problems, permitted = bare.problems + ["FAIL " + x for x in bare.failures()], []
         else:
-            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats)
+            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats, t.options.get("cpu"))
         verdicts[t.name] = {"problems": problems, "by": sorted({p.rpartition("[")[2].rstrip("]") for p in permitted})}
         print(f"{'FAIL ' if problems else 'ok   '} {t.name}: {len(bare.lines)} lines"
               + (f", {len(permitted)} permitted" if permitted else ""))

@@ -17,7 +17,8 @@ class Caveats:
     were used. A glob may end in ~BITS: they, in whatever number of the line, are all that may differ."""
 
     def __init__(self, path, running=None, model=None):
-        self.permits, self.errors, self.used, self.running, self.model = [], [], {}, running, model
+        self.permits, self.errors, self.used, self.running = [], [], {}, running
+        self.model, self.models = model, {}         # models: entry -> those it is for, if not all
         entry, fields = None, {}
         with open(path) as f:
             lines = f.read().splitlines() + ["## "]
@@ -44,17 +45,22 @@ class Caveats:
         of = [OF_EMULATOR.match(s) for s in fields.get("emulator", [])]
         if not all(of):
             self.errors.append(f"CAVEATS {entry}: emulator: wants a name and versions, or 'every one'")
-        elif self.is_for(of, " ".join(fields.get("models", [])).split()) and not self.errors:
+        elif self.is_for(of) and not self.errors:
+            self.models[entry] = " ".join(fields.get("models", [])).split()
             self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
 
-    def is_for(self, matches, models):
+    def is_for(self, matches):
         versions = [m[1] + v if m[1] else None for m in matches for v in (m[2] or "").split(", ")]
-        version = self.running is None or self.running in versions or None in versions
-        return version and (self.model is None or not models or self.model in models)
+        return self.running is None or self.running in versions or None in versions
 
-    def permit(self, key, lines=()):
-        """The id that permits a difference of these lines at "test.case", or None; it counts as used."""
-        for entry, glob in self.permits:
+    def on(self, model):
+        """The permits that count on a model (None: on all)."""
+        return [(e, g) for e, g in self.permits if not model or not self.models[e] or model in self.models[e]]
+
+    def permit(self, key, lines=(), model=None):
+        """The id that permits a difference of these lines at "test.case", or None; it counts as used. A test that has a
+        model of its own says so."""
+        for entry, glob in self.on(model or self.model):
             name, _, bits = glob.partition("~")
             if fnmatch.fnmatchcase(key, name) and (not bits or alike(lines, int(bits, 16))):
                 self.used.setdefault((entry, glob), []).append(key)
@@ -63,7 +69,7 @@ class Caveats:
 
     def unused(self, programs):
         """Permits of tests that ran and that no difference needed."""
-        return [f"{e}: permits {g}" for e, g in self.permits
+        return [f"{e}: permits {g}" for e, g in self.on(self.model)
                 if (e, g) not in self.used and any(fnmatch.fnmatchcase(p, g.split(".")[0]) for p in programs)]
 
 
@@ -128,20 +134,20 @@ def compare(bare, nidus):
     return out
 
 
-def judge(bare, nidus, caveats):
+def judge(bare, nidus, caveats, model=None):
     """(problems, permitted): the verdict on one program that ran bare and under Nidus.
 
     A FAIL line of the bare run is the emulator's; only CAVEATS can excuse it. Under Nidus nothing can."""
     problems, permitted = [], []
     problems += ["bare: " + p for p in bare.problems] + ["nidus: " + p for p in nidus.problems]
     for text in bare.failures():
-        entry = caveats.permit(key(text))
+        entry = caveats.permit(key(text), model=model)
         (permitted if entry else problems).append(f"bare FAIL {text}" + (f"  [{entry}]" if entry else ""))
     problems += ["nidus FAIL " + text for text in nidus.failures()]
     for x, y in compare(bare, nidus):
         if (x or "").startswith("FAIL ") and y is None or (y or "").startswith("FAIL "):
             continue                                    # judged above
-        entry = caveats.permit(key(x if x is not None else y), (x, y))
+        entry = caveats.permit(key(x if x is not None else y), (x, y), model)
         text = f"bare : {x if x is not None else '(nothing)'}\n      nidus: {y if y is not None else '(nothing)'}"
         (permitted if entry else problems).append(text + (f"  [{entry}]" if entry else ""))
     return problems, permitted
