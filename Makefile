@@ -25,7 +25,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
 
@@ -241,6 +241,9 @@ bench-kvm: images payload
 xen: images payload
 	@tools/make/payload.sh xen
 	@tools/rig/xen_test.py
+# On the second emulator: MODELS="skylake_x ..." TESTS="t_vmx_io linux ..." pick some. docs/models.md is the table.
+models: images payload
+	@tools/rig/models.py --models "$(MODELS)" --tests "$(TESTS)"
 ends: images
 	@tools/rig/ends_test.py
 refusals: images

@@ -79,6 +79,7 @@ static void owned_bits(void)
     gt_line("1.0.ds: %u %u %u", (one.ecx & ECX_DTES64) != 0, (one.ecx & ECX_DS_CPL) != 0,
             (one.edx & EDX_DS) != 0);
     gt_line("7.0.ebx.pt: %u", (seven.ebx & LEAF7_EBX_PT) != 0);
+    /* CAVEAT(hypervisor-leaves-zero) */
     for (u32 leaf = 0x40000000; leaf < 0x40000010; leaf++) {
         struct gt_cpuid r = gt_cpuid(leaf, 0);
         gt_line("hv.%x: %08x %08x %08x %08x", leaf, r.eax, r.ebx, r.ecx, r.edx);

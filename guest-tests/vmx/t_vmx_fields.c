@@ -1,6 +1,7 @@
 /*
  * VMREAD and VMWRITE of all 65,536 encodings, and the round trip of every field. A hash per block
- * of 256 encodings covers outcome, error number and the value read back.
+ * of 256 encodings covers outcome, error number and the value read back. CAVEAT(newer-controls): L1
+ * has fewer fields than a newer processor.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -3,12 +3,13 @@
 
 A comparer that cannot see a difference would make every guest test worthless.
 """
-import os, sys, tempfile
+import contextlib, os, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
-import emu
-from guest_tests import Boot, Test, read_manifest, select
+import emu, emulator
+import models
+from guest_tests import Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
 ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
@@ -18,11 +19,11 @@ def transcript(*body, end=None, begin="BEGIN t"):
     return Transcript([begin, *body, f"END t {len(body) if end is None else end}"])
 
 
-def caveats(text=ENTRY):
+def caveats(text=ENTRY, running=None, model=None):
     with tempfile.NamedTemporaryFile("w", suffix=".md") as f:
         f.write(text)
         f.flush()
-        return Caveats(f.name)
+        return Caveats(f.name, running, model)
 
 
 def problems(bare, nidus, text=ENTRY):
@@ -82,6 +83,45 @@ def test_permits_need_their_lines():
     assert caveats(ENTRY.replace("Bochs 2.7", "it")).errors
 
 
+def test_a_permit_is_for_the_versions_that_it_names():
+    permits = lambda of, running: len(caveats(ENTRY.replace("Bochs 2.7", of), running).permits)
+    for of, yes, no in (("Bochs 2.7", ["Bochs 2.7"], ["Bochs 3.0", "QEMU 2.7", "Bochs 2.71"]),
+                        ("Bochs 2.7, 3.0", ["Bochs 2.7", "Bochs 3.0"], ["Bochs 2", "QEMU 3.0", "Bochs 3.1"]),
+                        ("every one", ["Bochs 2.7", "Bochs 3.0", "QEMU 7.2"], [])):
+        assert all(permits(of, r) == 2 for r in yes) and not any(permits(of, r) for r in no), of
+        assert permits(of, None) == 2
+    two = 'emulator: Bochs 2.7 one way\nemulator: QEMU 7.2 another'
+    assert len(caveats(ENTRY.replace("emulator: Bochs 2.7 shows it", two), "QEMU 7.2").permits) == 2
+    for wrong in ("Bochs 2.7,3.0", "Bochs 2.7, 3", "Bochs", "3.0", "everyone", "Bochs 2.7's"):
+        assert caveats(ENTRY.replace("Bochs 2.7", wrong)).errors, wrong
+
+
+def test_a_permit_of_another_version_is_nobodys():
+    c = caveats(ENTRY, "Bochs 3.0")
+    assert judge(transcript("t.a1: 1"), transcript("t.a1: 2"), c)[0] and not c.used and c.unused(["t"]) == []
+
+
+def test_a_permit_is_for_the_models_that_it_names():
+    text = ENTRY + "models: new newer\n"
+    good = lambda c, own=None: judge(transcript("t.a: 1"), transcript("t.a: 2"), c, own)[0] == []
+    assert all(good(caveats(text, "Bochs 2.7", m)) for m in ("new", "newer", None)) and good(caveats(ENTRY, "Bochs 2.7", "old"))
+    assert not any(good(caveats(text, r, m)) for r, m in (("Bochs 2.7", "old"), ("Bochs 2.7", "ne"), ("Bochs 3.0", "new")))
+    assert good(caveats(text, "Bochs 2.7", "old"), "new") and not good(caveats(text, "Bochs 2.7", "new"), "old")
+    assert caveats(text, "Bochs 2.7", "old").unused(["t"]) == [] and len(caveats(text, "Bochs 2.7", "new").unused(["t"])) == 2
+
+
+def test_a_permit_may_be_for_some_bits_only():
+    text = ENTRY.replace("t.a*", "t.a*~10600")
+    ok = lambda bare, nidus: problems(transcript(*bare), transcript(*nidus), text) == []
+    assert ok(["t.a: q 781 [a0]=10202"], ["t.a: q 181 [a0]=2"]) and ok(["t.a: 1"], ["t.a: 1"])
+    for other in ("t.a: q 182", "t.a: q 181 x", "t.a: r 181", "FAIL t.a: q 181"):
+        assert not ok(["t.a: q 781"], [other]), other
+    assert not ok(["t.a: 1"], []) and not ok([], ["t.a: 1"]) and not ok(["t.b: 600"], ["t.b: 0"]) and not ok(["FAIL t.a: 1"], [])
+    c = caveats(text)
+    judge(transcript("t.a: 600"), transcript("t.a: 0"), c)
+    assert c.used == {("one", "t.a*~10600"): ["t.a"]}
+
+
 def test_example_in_a_fence_permits_nothing():
     assert caveats("```\n" + ENTRY + "```\n").permits == []
 
@@ -94,14 +134,130 @@ def test_unused_permits_are_named():
 
 def test_e9_filter_keeps_every_byte():
     guest = b"BEGIN x\n" + bytes(range(256)) + b"\n====\nEND\n"
-    out = b"banner\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): mov eax, cr0   ; 0f20c0\n" + guest
+    out = b"=" * 72 + b"\nbanner\n" + b"=" * 72 + b"\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): mov eax, cr0   ; 0f20c0\n" + guest
     tail = b"(0).[679015948] [0x00001e1ea0bc] 0038:000000001e1ea0bc (unk. ctxt): out dx, al                ; ee\n"
     for step in (1, 7, 4096):
-        keep, got = emu.E9Filter(), b""
+        keep, got = emu.E9Filter(True), b""
         for i in range(0, len(out + tail), step):
             got += keep.feed((out + tail)[i:i + step])
         assert emu.E9Filter.trim(got) == guest, step
     assert emu.E9Filter.trim(guest) == guest
+
+
+def test_e9_filter_without_a_debugger():
+    box = b"=" * 72 + b"\n" + b" Bochs x86 Emulator 3.0\n" + b"=" * 72 + b"\n"
+    for guest in (b"BEGIN x\nEND x 0\n", b"Next\n(0) [0x1] y\n", b"N", b"\0", b"=" * 72 + b"\n"):
+        for step in (1, 7, 4096):
+            keep, got = emu.E9Filter(False), b""
+            for i in range(0, len(box + guest), step):
+                got += keep.feed((box + guest)[i:i + step])
+            assert got == guest, (guest, step)
+
+
+@contextlib.contextmanager
+def environment(**words):
+    """A Bochs of our own, a script that says what a real one does, and these words for the rig."""
+    with tempfile.TemporaryDirectory() as d:
+        for version in ("2.7", "3.0"):
+            with open(f"{d}/bochs-{version}", "w") as f:
+                f.write("#!/bin/sh\n" f"printf 'Supported CPU models:\\n\\npentium\\nbroadwell_ult\\ncorei7_skylake_x\\ntigerlake\\n"
+                        f"a_twin\\nb_twin\\n\\n0000i[SIM] quit\\n  Bochs x86 Emulator {version}\\n'\n")
+            os.chmod(f"{d}/bochs-{version}", 0o755)
+        saved = dict(os.environ)
+        for name in ("EMU", "BOCHS", "MODEL"):
+            os.environ.pop(name, None)
+        os.environ.update({k: v.replace("HERE", d) for k, v in words.items()})
+        try:
+            yield d
+        finally:
+            os.environ.clear()
+            os.environ.update(saved)
+
+
+def refusal(f):
+    """What a request that cannot be met says: one line."""
+    try:
+        f()
+    except emulator.Unusable as e:
+        assert "\n" not in str(e) and e.code != 0
+        return str(e)
+    assert False, "not refused"
+
+
+def test_models_and_versions():
+    with environment(BOCHS="HERE/bochs-2.7"):
+        e = emulator.chosen()
+        assert e.name() == "Bochs 2.7" and e.model() == "broadwell_ult" and e.model("skylake_x") == "corei7_skylake_x"
+        assert e.panics("tigerlake", 2) == "action=fatal" and e.has_debugger(False) and e.debugger(True) == []
+        for wrong in ("lake_x", "twin", "sapphire_rapids", "skylake"):
+            said = refusal(lambda: e.model(wrong))
+            assert wrong in said and "Bochs 2.7" in said and "corei7_skylake_x tigerlake" in said
+    with environment(BOCHS="HERE/bochs-3.0", MODEL="tigerlake"):
+        e = emulator.chosen()
+        assert e.name() == "Bochs 3.0" and e.model() == "tigerlake" and e.model("pentium") == "pentium"
+        assert [(e.has_debugger(w), e.debugger(w)) for w in (False, True)] == [(False, []), (True, ["-debugger"])]
+        assert e.panics("tigerlake", 2) == "action=fatal, cpu0=report, cpu1=report" and e.panics("broadwell_ult", 1) == "action=fatal"
+        with contextlib.redirect_stdout(None):
+            kept = suitable([Test("t_a", {"cpu": "skylake_x"}), Test("t_b", {"cpu": "tigerlake"}), Test("t_c", {})], 0, "")
+        assert [t.name for t in kept] == ["t_b", "t_c"]
+
+
+def test_a_machine_has_the_model_that_is_asked_for():
+    with environment(BOCHS="HERE/bochs-3.0", MODEL="tigerlake") as d:
+        with open(f"{d}/disk", "wb") as f:
+            f.write(bytes(516096))
+        for cpu, line in ((None, "model=tigerlake, count=1"), ("skylake_x", "model=corei7_skylake_x, count=1")):
+            m = emu.Machine(f"{d}/disk", f"{d}/run", cpu=cpu)
+            assert m.bochs_command()[0] == f"{d}/bochs-3.0"
+            with open(f"{d}/run/bochsrc") as f:
+                said = f.read()
+            assert line in said and ("cpu0=report" in said) == (cpu is None)
+
+
+def test_what_is_not_there_is_named():
+    with environment(BOCHS="HERE/none") as d:
+        assert f"{d}/none" in refusal(emulator.chosen)
+    with environment(BOCHS="/bin/true"):
+        assert "/bin/true" in refusal(emulator.chosen)
+    with environment(EMU="vmware"):
+        assert "vmware" in refusal(emulator.chosen)
+    with environment(BOCHS="3.0"):
+        saved, emulator.UNPACKED = emulator.UNPACKED, "/nowhere/bochs"
+        try:
+            assert "setup.sh bochs3" in refusal(emulator.chosen)
+        finally:
+            emulator.UNPACKED = saved
+
+
+def test_tests_of_a_profile():
+    tests = [Test("t_a", {"alike": "broadwell"}), Test("t_b", {}), Test("t_c", {"alike": "x broadwell"})]
+    names = lambda profile: [t.name for t in suitable(tests, 0, profile)]
+    assert names("broadwell") == ["t_a", "t_c"] and names("") == ["t_a", "t_b", "t_c"] and names("x") == ["t_c"]
+
+
+class Ran:
+    def __init__(self, model, **cells):
+        self.model, self.cells = model, cells
+
+
+def test_the_table_of_models_keeps_what_was_not_run():
+    with tempfile.TemporaryDirectory() as d:
+        path, known = f"{d}/table.md", {"t_a", "t_b", "kvm"}
+        models.keep(path, Ran("tigerlake", t_a="equal", t_b="one, two", t_old="equal"), known | {"t_old"})
+        models.keep(path, Ran("skylake_x", t_a="differs", kvm="equal"), known)
+        rows = models.read_table(path)
+        assert rows == {"t_a": {"tigerlake": "equal", "skylake_x": "differs"}, "t_b": {"tigerlake": "one, two"}, "kvm": {"skylake_x": "equal"}}
+        models.keep(path, Ran("skylake_x", t_a="equal"), known)
+        assert models.read_table(path)["t_a"]["skylake_x"] == "equal"
+        with open(path) as f:
+            text = f.read()
+        assert "| test | skylake_x | tigerlake |" in text and "| kvm | equal | - |" in text
+        assert "| **sum: equal** | 2 | 1 |\n| **sum: permitted** | 0 | 1 |\n| **sum: differs** | 0 | 0 |\n" in text
+
+
+def test_a_cell_is_what_the_verdict_says():
+    assert [models.cell_of(v) for v in ({"problems": ["x"], "by": ["a"]}, {"problems": [], "by": ["a", "b"]}, {"problems": [], "by": []})] \
+        == ["differs", "a, b", "equal"]
 
 
 def boot(mode, depth, nidus="nested=off"):

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Boots a disk image in an emulator, headless, and always cleans up after itself.
 
-Owns: the emulator's configuration, its process, its run directory, the end of a run.
+Owns: the configuration, the process, the run directory, the end of a run. Which emulator: tools/rig/emulator.py.
 Knows nothing of Nidus or of tests. Leaves in the run directory:
   e9.txt     what the guest wrote to port 0xE9, byte for byte
   com1.txt   what the guest wrote to COM1
   bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
 
-Environment: EMU=bochs|qemu, BOCHS=another bochs, MEM=MiB, QEMU_CPU=a model for QEMU.
+Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
+JOBS=emulators at once where a tool needs several boots (2).
 """
-import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, signal, subprocess, sys, threading, time
+
+sys.dont_write_bytecode = True
+import emulator
 
 # Emulated instructions in a second of device time. Under a Nidus in Nidus one exit of KVM's guest costs more than the
 # 100,000 that lie between two ticks of Linux's timer by the first number, and nothing else would run.
@@ -18,6 +22,7 @@ IPS, IPS_AT_DEPTH = 25000000, 400000000
 OVMF = "/usr/share/ovmf/OVMF.fd"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
 SECTORS_PER_CYLINDER = 16 * 63
+JOBS = int(os.environ.get("JOBS") or 2)
 
 # Exit codes: the README of the rig, in one place.
 ENDED = 0        # the marker was seen, or (without --until) the guest shut down
@@ -43,7 +48,7 @@ boot: disk
 com1: enabled=1, {com1}
 port_e9_hack: enabled=1
 log: bochs.log
-panic: action=fatal
+panic: {panics}
 error: action=report
 info: action=ignore
 debug: action=ignore
@@ -64,20 +69,22 @@ stopping = threading.Event()        # set: every wait() of this process ends wit
 class E9Filter:
     """Cuts Bochs's own words off its standard output: what stands between is port 0xE9.
 
-    The debugger prints the first instruction ("(0) [0x0000fffffff0] ...") before the guest runs, and a line
-    "(0).[ticks] ..." after a shutdown. While the guest runs it prints nothing."""
+    It begins with a banner, a box of two lines of '='. Its debugger prints the first instruction ("(0) [0x0000fffffff0]
+    ...") before the guest runs, and a line "(0).[ticks] ..." after a shutdown. While the guest runs it prints nothing."""
 
-    HEAD = re.compile(rb"^\(0\) \[0x[0-9a-f]+\] .*\n", re.M)
+    BANNER = re.compile(rb"^={60,}\n.*?^={60,}\n", re.M | re.S)
+    FIRST = re.compile(rb"^\(0\) \[0x[0-9a-f]+\] .*\n", re.M)
     TAIL = re.compile(rb"\n?\(0\)\.\[\d+\] \[0x[0-9a-f]+\][^\n]*\n(<bochs:\d+> *\n?)?$")
 
-    def __init__(self):
+    def __init__(self, debugger):
         self.head, self.started = b"", False
+        self.last = self.FIRST if debugger else self.BANNER
 
     def feed(self, data):
         if self.started:
             return data
         self.head += data
-        match = self.HEAD.search(self.head)
+        match = self.last.search(self.head)
         if not match:
             return b""
         self.started = True
@@ -100,7 +107,10 @@ class Machine:
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, cpus
-        self.kind = kind or os.environ.get("EMU") or "bochs"
+        self.emulator = emulator.chosen(kind)
+        self.kind = self.emulator.kind
+        if self.kind == "bochs":
+            self.cpu = self.emulator.model(cpu)
         self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
         self.on_e9 = None
         os.makedirs(self.dir, exist_ok=True)
@@ -115,19 +125,19 @@ class Machine:
         com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
         size = os.path.getsize(self.disk) // 512
         with open(self.path("bochsrc"), "w") as f:
-            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu or "broadwell_ult", ips=self.ips, cpus=self.cpus,
-                                   mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
+            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
+                                   panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
                                    com1=com1, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
-        return [os.environ.get("BOCHS") or "bochs", "-q", "-f", "bochsrc", "-rc", "dbg"]
+        return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
 
     def qemu_command(self):
         serial = self.com1 or "file:com1.txt"
         accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
         if not os.environ.get("QEMU_CPU") and nested_kvm():
             accel, cpu = ["-accel", "kvm"], "host"
-        return ["qemu-system-x86_64", "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+        return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
@@ -136,7 +146,7 @@ class Machine:
         bochs = self.kind == "bochs"
         command = self.bochs_command() if bochs else self.qemu_command()
         needs = [OVMF] + ([VGABIOS] if bochs else [])
-        missing = [n for n in needs if not os.path.exists(n)] + ([] if shutil.which(command[0]) else [command[0]])
+        missing = [n for n in needs if not os.path.exists(n)]
         if missing:
             raise FileNotFoundError("missing: " + " ".join(missing) + " (tools/make/setup.sh installs them)")
         self.unlock()
@@ -150,7 +160,7 @@ class Machine:
 
     def read_e9(self):
         """Bochs writes port 0xE9 to its standard output; it is kept as it comes, so that a run can be watched."""
-        keep = E9Filter()
+        keep = E9Filter(self.emulator.has_debugger(self.magic))
         with open(self.path("e9.txt"), "wb") as f:
             while True:
                 data = os.read(self.proc.stdout.fileno(), 65536)
@@ -245,7 +255,7 @@ def raise_on_term(*_):
     raise KeyboardInterrupt
 
 
-def side_by_side(calls, at_once=2):
+def side_by_side(calls, at_once=JOBS):
     """Runs the calls in threads; an interrupt ends every emulator before it goes on upwards."""
     pool = concurrent.futures.ThreadPoolExecutor(at_once)
     try:
@@ -264,7 +274,7 @@ def main():
     p.add_argument("--dir", default=None, help="run directory (default: DISK.run)")
     p.add_argument("--until", help="end when this text appears on port 0xE9 or COM1")
     p.add_argument("--limit", type=float, default=300, help="seconds of the emulator's processor time (default 300)")
-    p.add_argument("--cpu", help="the emulator's CPU model")
+    p.add_argument("--cpu", help="the emulator's CPU model, before MODEL=")
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
     p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
@@ -273,7 +283,11 @@ def main():
         p.error(f"{a.disk}: no such disk image")
     signal.signal(signal.SIGTERM, raise_on_term)
     signal.signal(signal.SIGHUP, raise_on_term)
-    m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+    try:
+        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+    except emulator.Unusable as e:
+        print(e, file=sys.stderr)
+        return NO_START
     code = NO_START
     try:
         m.start()

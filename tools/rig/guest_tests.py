@@ -6,22 +6,23 @@ what a test needs beyond the defaults; tools/rig/transcript.py says when two run
 
   guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid, 't_ept_*')
   guest_tests.py --depth N [TEST...]              under N + 1 of them, each but the first in the one before it
+  guest_tests.py --profile broadwell [TEST...]    those that are alike bare and in this profile (alike= in the manifest)
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
 """
-import argparse, fnmatch, glob, os, signal, subprocess, sys, time
+import argparse, fnmatch, glob, json, os, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu
+import emu, emulator
 from transcript import Caveats, Transcript, judge
 
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
-OWN_KEYS = ("alone", "long", "limit", "args", "depth")
+OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth")
 
 
 class Test:
@@ -206,6 +207,7 @@ def boots_of(tests, modes, out, depth):
 
 
 def report(tests, boots, caveats, bare_only):
+    """Prints the verdicts; returns (passed, failed, what each test's differences are permitted by or None)."""
     results = {"bare": {}, "nidus": {}}
     for b in boots:
         results[b.mode].update(b.results)
@@ -213,13 +215,14 @@ def report(tests, boots, caveats, bare_only):
             print(f"note  [{os.path.basename(b.dir)}] {n}")
     none = Transcript([])
     none.problems = ["never ran"]
-    passed = failed = 0
+    passed, failed, verdicts = 0, 0, {}
     for t in tests:
         bare = results["bare"].get(t.name, none)
         if bare_only:
             problems, permitted = bare.problems + ["FAIL " + x for x in bare.failures()], []
         else:
-            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats)
+            problems, permitted = judge(bare, results["nidus"].get(t.name, none), caveats, t.options.get("cpu"))
+        verdicts[t.name] = {"problems": problems, "by": sorted({p.rpartition("[")[2].rstrip("]") for p in permitted})}
         print(f"{'FAIL ' if problems else 'ok   '} {t.name}: {len(bare.lines)} lines"
               + (f", {len(permitted)} permitted" if permitted else ""))
         for p in problems[:20]:
@@ -239,7 +242,7 @@ def report(tests, boots, caveats, bare_only):
     if not bare_only:
         for u in caveats.unused([n for r in results["bare"].values() for n in r.names]):
             print(f"unused permit {u}")
-    return passed, failed
+    return passed, failed, verdicts
 
 
 def select(tests, wanted, long):
@@ -252,12 +255,19 @@ def select(tests, wanted, long):
             (not wanted or any(fnmatch.fnmatchcase(t.name, w) for w in wanted)))]
 
 
-def shallow(tests):
-    """Those that can run at depth; the others are named with their reason."""
+def suitable(tests, depth, profile):
+    """Those that can run so; the others are named with their reason, but for those that a profile makes differ."""
+    keep, model = [], os.environ.get("MODEL")
     for t in tests:
-        if t.not_at_depth():
-            print(f"skip  {t.name}: {t.not_at_depth()}")
-    return [t for t in tests if not t.not_at_depth()]
+        why = t.not_at_depth() if depth else None
+        own = t.options.get("cpu")
+        if model and own and emulator.chosen().model(own) != emulator.chosen().model():
+            why = f"it is about {own}"
+        if why:
+            print(f"skip  {t.name}: {why}")
+        elif not profile or profile in t.options.get("alike", "").split():
+            keep.append(t)
+    return keep
 
 
 def main():
@@ -269,9 +279,11 @@ def main():
     p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
                    help="more options for nidus.efi, for every test of this run (stress=restore)")
+    p.add_argument("--profile", help="nidus.efi's profile, and only the tests that are alike in it")
+    p.add_argument("--verdicts", metavar="FILE", help="what each test's differences are, as JSON")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
     p.add_argument("--limit", metavar="SECONDS", help="when to call a test hung, in place of the manifest's word")
-    p.add_argument("-j", type=int, default=2, help="boots at once")
+    p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
     a = p.parse_args()
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     signal.signal(signal.SIGHUP, emu.raise_on_term)
@@ -280,19 +292,22 @@ def main():
         tests = select(tests, a.tests, a.long)
     except ValueError as e:
         p.error(str(e))
-    if a.depth:
-        tests = shallow(tests)
+    tests = suitable(tests, a.depth, a.profile)
     for t in tests:
-        t.options["nidus"] = f"{t.options.get('nidus', '')} {a.extra}".strip()
+        words = [t.options.get("nidus", ""), a.extra] + [f"profile={a.profile}"] * bool(a.profile)
+        t.options["nidus"] = " ".join(w for w in words if w)
         t.options["limit"] = a.limit or t.limit()
-    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"))
+    caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), emulator.chosen().name(), emulator.chosen().short_model())
     boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:
         emu.side_by_side([b.run for b in boots], a.j)
     except KeyboardInterrupt:
         print("interrupted")
         return emu.INTERRUPTED
-    passed, failed = report(tests, boots, caveats, a.bare)
+    passed, failed, verdicts = report(tests, boots, caveats, a.bare)
+    if a.verdicts:
+        with open(a.verdicts, "w") as f:
+            json.dump(verdicts, f, indent=1)
     print("boots: " + ", ".join(f"{os.path.basename(b.dir)} {b.seconds:.0f} s" for b in boots))
     print(f"guest tests: {passed} passed, {failed} failed")
     return 1 if failed or not tests else 0

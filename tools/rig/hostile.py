@@ -205,7 +205,7 @@ def main():
     p.add_argument("--with", dest="extra", default="", help="more options for nidus.efi")
     p.add_argument("--limit", type=int, default=600, help="seconds of the emulator's time per boot")
     p.add_argument("--per-boot", type=int, default=25, metavar="N", help="seeds of one boot")
-    p.add_argument("-j", type=int, default=2, help="boots at once")
+    p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
     p.add_argument("--out", default=os.path.join(ROOT, "build/hostile"))
     a = p.parse_args()
     boots = Boots(a.out, f"{NIDUS} {a.extra}".strip(), a.limit, a.j)

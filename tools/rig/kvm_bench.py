@@ -108,7 +108,7 @@ def main():
     names = [n for n in sys.argv[1:] if n != "-"] or ([] if sys.argv[1:] else list(RUNS))
     boots = [RUNS[n]() for n in names]
     try:
-        emu.side_by_side([b.run for b in boots], int(os.environ.get("JOBS") or 2))
+        emu.side_by_side([b.run for b in boots])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     print_ticks()

@@ -167,7 +167,7 @@ def read_list():
 def main():
     p = argparse.ArgumentParser(description="run nidus.efi with bad input, compare its words and status")
     p.add_argument("boots", nargs="*")
-    p.add_argument("-j", type=int, default=2, help="boots at once")
+    p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
     a = p.parse_args()
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     boots = read_list()

@@ -39,9 +39,10 @@ stage guest tools/rig/guest_tests.py ${long:+--long}
 stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage ept01 tools/rig/ept01_test.py
 stage ends tools/rig/ends_test.py
-# In profile=host L1 is shown what the bare machine shows; these are alike in the default profile as well.
-stage broadwell tools/rig/guest_tests.py --with profile=broadwell --out build/guest-broadwell t_vmx_launch t_vmx_exits t_vmx_entry_msr \
-    t_vmx_again t_vmx_timer t_vmx_io t_vmx_state t_ept_perm ${long:+t_vmx_segments}
+stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
+# A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
+stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
+[ -z "$long" ] || stage models make -s --no-print-directory models
 stage paranoid tools/rig/guest_tests.py --with stress=paranoid --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
     t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_ept_event t_ept_vpid
 # t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at

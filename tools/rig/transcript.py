@@ -8,11 +8,17 @@ import fnmatch, re
 CAVEAT_NEEDS = ("sdm", "emulator")
 
 
-class Caveats:
-    """The permits of docs/CAVEATS.md: [(id, glob)], and which of them were used."""
+# The emulator's name and versions, or "every one" where the difference is Nidus's own; then what it does.
+OF_EMULATOR = re.compile(r"every one |((?:Bochs|QEMU) )(\d+\.\d+(?:, \d+\.\d+)*) ")
 
-    def __init__(self, path):
-        self.permits, self.errors, self.used = [], [], {}
+
+class Caveats:
+    """The permits of docs/CAVEATS.md for an emulator ("Bochs 3.0") as a model of it, None for all: [(id, glob)], and which
+    were used. A glob may end in ~BITS: they, in whatever number of the line, are all that may differ."""
+
+    def __init__(self, path, running=None, model=None):
+        self.permits, self.errors, self.used, self.running = [], [], {}, running
+        self.model, self.models = model, {}         # models: entry -> those it is for, if not all
         entry, fields = None, {}
         with open(path) as f:
             lines = f.read().splitlines() + ["## "]
@@ -24,7 +30,7 @@ class Caveats:
                 self.close(entry, fields)
                 entry, fields = line[3:].strip(), {}
             elif entry and not fenced:
-                match = re.match(r"(permits|sdm|emulator): *(.*)", line)
+                match = re.match(r"(permits|sdm|emulator|models): *(.*)", line)
                 if match:
                     fields.setdefault(match[1], []).append(match[2].strip())
 
@@ -36,23 +42,41 @@ class Caveats:
                 self.errors.append(f"CAVEATS {entry}: permits without a line '{need}: ...'")
         if not any(re.match(r'"[^"]+"', s) for s in fields.get("sdm", [])):
             self.errors.append(f'CAVEATS {entry}: sdm: wants a quoted title')
-        if not any(re.match(r"(Bochs|QEMU) \d", s) for s in fields.get("emulator", [])):
-            self.errors.append(f"CAVEATS {entry}: emulator: wants a name and version")
-        if not self.errors:
+        of = [OF_EMULATOR.match(s) for s in fields.get("emulator", [])]
+        if not all(of):
+            self.errors.append(f"CAVEATS {entry}: emulator: wants a name and versions, or 'every one'")
+        elif self.is_for(of) and not self.errors:
+            self.models[entry] = " ".join(fields.get("models", [])).split()
             self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
 
-    def permit(self, key):
-        """The id that permits a difference at "test.case", or None; it counts as used."""
-        for entry, glob in self.permits:
-            if fnmatch.fnmatchcase(key, glob):
+    def is_for(self, matches):
+        versions = [m[1] + v if m[1] else None for m in matches for v in (m[2] or "").split(", ")]
+        return self.running is None or self.running in versions or None in versions
+
+    def on(self, model):
+        """The permits that count on a model (None: on all)."""
+        return [(e, g) for e, g in self.permits if not model or not self.models[e] or model in self.models[e]]
+
+    def permit(self, key, lines=(), model=None):
+        """The id that permits a difference of these lines at "test.case", or None; it counts as used. A test that has a
+        model of its own says so."""
+        for entry, glob in self.on(model or self.model):
+            name, _, bits = glob.partition("~")
+            if fnmatch.fnmatchcase(key, name) and (not bits or alike(lines, int(bits, 16))):
                 self.used.setdefault((entry, glob), []).append(key)
                 return entry
         return None
 
     def unused(self, programs):
         """Permits of tests that ran and that no difference needed."""
-        return [f"{e}: permits {g}" for e, g in self.permits
+        return [f"{e}: permits {g}" for e, g in self.on(self.model)
                 if (e, g) not in self.used and any(fnmatch.fnmatchcase(p, g.split(".")[0]) for p in programs)]
+
+
+def alike(lines, bits):
+    """True of lines that are equal but for these bits of the hexadecimal numbers in them."""
+    numbers = lambda line: re.sub(r"\b[0-9a-f]+\b", lambda m: f"{int(m[0], 16) & ~bits:x}", line)
+    return None not in lines and len({numbers(l) for l in lines}) == 1
 
 
 # A triple fault, of a guest too, makes Bochs's debugger print a line of its own into port 0xE9's stream.
@@ -110,20 +134,20 @@ def compare(bare, nidus):
     return out
 
 
-def judge(bare, nidus, caveats):
+def judge(bare, nidus, caveats, model=None):
     """(problems, permitted): the verdict on one program that ran bare and under Nidus.
 
     A FAIL line of the bare run is the emulator's; only CAVEATS can excuse it. Under Nidus nothing can."""
     problems, permitted = [], []
     problems += ["bare: " + p for p in bare.problems] + ["nidus: " + p for p in nidus.problems]
     for text in bare.failures():
-        entry = caveats.permit(key(text))
+        entry = caveats.permit(key(text), model=model)
         (permitted if entry else problems).append(f"bare FAIL {text}" + (f"  [{entry}]" if entry else ""))
     problems += ["nidus FAIL " + text for text in nidus.failures()]
     for x, y in compare(bare, nidus):
         if (x or "").startswith("FAIL ") and y is None or (y or "").startswith("FAIL "):
             continue                                    # judged above
-        entry = caveats.permit(key(x if x is not None else y))
+        entry = caveats.permit(key(x if x is not None else y), (x, y), model)
         text = f"bare : {x if x is not None else '(nothing)'}\n      nidus: {y if y is not None else '(nothing)'}"
         (permitted if entry else problems).append(text + (f"  [{entry}]" if entry else ""))
     return problems, permitted

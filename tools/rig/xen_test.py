@@ -37,7 +37,7 @@ def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     boots = [boot("bare", []), boot("nidus", [r"\nidus.efi log=none"])]
     try:
-        emu.side_by_side([b.run for b in boots], int(os.environ.get("JOBS") or 2))
+        emu.side_by_side([b.run for b in boots])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     v = Verdicts()
