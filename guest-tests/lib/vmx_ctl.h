@@ -11,6 +11,7 @@
 #define PIN_NMI         (1u << 3)
 #define PIN_VIRTUAL_NMI (1u << 5)
 #define PIN_TIMER       (1u << 6)
+#define PIN_POSTED      (1u << 7)
 
 /* Primary processor-based. */
 #define PROC_INTR_WINDOW (1u << 2)
