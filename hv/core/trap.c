@@ -18,7 +18,9 @@ static void print_frame(const struct trap_frame *f)
              read_cr3(), read_cr4());
 }
 
-/* IRET unblocks NMIs; the flag holds one more, as the CPU's own latch would. */
+/* The handler only leaves a note. The CPU's latch holds one more NMI while the handler runs, and
+ * its IRET lets that in: `flag` remembers one event likewise. When the event hit between the loop's
+ * look at the flag and the VM entry, RIP moves back to before that look. */
 static void defer(struct trap_frame *frame, u16 *flag)
 {
     *flag = 1;

@@ -9,8 +9,8 @@ global trap_stubs:data
 
 section .text
 
-; Stub of one vector: a frame of struct trap_frame's tail. %1 vector, %2 1 if the CPU pushes an
-; error.
+; The stub of one vector. It builds the last members of struct trap_frame.
+; %1: the vector. %2: 1 when the CPU pushes an error code.
 %macro STUB 2
 align 16
 trap_%1:

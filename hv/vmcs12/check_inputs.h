@@ -1,6 +1,7 @@
 /*
- * Which rules a change of a field calls for, for code that includes fields.def: with the field
- * known at build time a comparison of old and new is all that is left. Others ask check_groups_of.
+ * Which groups of rules must be judged again when a field changes. For code that includes
+ * fields.def: it names the field at build time, so the look-up costs nothing there and only the
+ * comparison of the old value with the new one remains. Other code asks check_groups_of.
  */
 #ifndef HV_VMCS12_CHECK_INPUTS_H
 #define HV_VMCS12_CHECK_INPUTS_H

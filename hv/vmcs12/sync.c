@@ -50,7 +50,7 @@ static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *
            any(v02->guest_cr4, CR4_PAE) && !any(v02->guest_efer, EFER_LMA);
 }
 
-/* Of the fields that rules read most are what they were already. */
+/* Most fields that a rule reads have not changed. */
 #define PUT(name, value)                                             \
     do {                                                             \
         vmcs_type_##name to = (vmcs_type_##name)(value);             \

@@ -1,7 +1,7 @@
 /*
  * After L2 stopped: what L1 finds in vmcs12, and the state in which L1 goes on. Column TO12 of
- * fields.def says which fields come back; SYNTH rows have one line each in sync.def. The other
- * half of merge.h.
+ * fields.def says which fields come back. Each SYNTH row has one line in sync.def. merge.h goes
+ * the other way.
  */
 #ifndef HV_VMCS12_SYNC_H
 #define HV_VMCS12_SYNC_H

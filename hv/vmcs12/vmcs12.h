@@ -4,7 +4,7 @@
  *
  * struct vmcs_image is used for vmcs12 (the working copy of L1's page) and for vmcs02.
  * Bytes 0x000-0x3ff are VMCS revision 0x12 as silicon stores them; 0x400 on is the extension
- * area for fields that Broadwell lacks (DESIGN: ARCHITECTURE.md "The vmcs12 layout").
+ * area for fields that Broadwell lacks (ARCHITECTURE.md "The vmcs12 layout").
  * Members have the fields' names, so code reads v->guest_rip; access rights are packed in
  * 16 bits and read with ar_unpack(v->guest_cs_ar).
  */
