@@ -2,6 +2,9 @@
  * What a firmware left on in CR4 (pre_cr4.efi) is L1's and stays so, and L0's CR4 is its own: exits
  * are taken while L1 runs on a shadow stack, where every CALL of an L0 with CR4.CET would push upon
  * L1's. This is also the test on a CPU that has all that spec= can do, and does it.
+ *
+ * Right: CR4 reads as the firmware left it, and a CALL of L1 pushes upon its shadow stack once.
+ * SDM 3A 2.5 "Control Registers"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l1.h"

@@ -3,6 +3,10 @@
  * or which exception. A blob ends in UD2, so "#UD" at its full length means that it ran. VMX
  * instructions are tried outside VMX operation only; CR4.VMXE and VMXON stand on lines of their
  * own.
+ *
+ * Right: An instruction that CPUID does not show is #UD; a privileged one is #GP(0) outside ring
+ * 0; any other does its work. SDM 2A 3.3 "Instructions (A-L)", SDM 3A 6.15 "Exception and
+ * Interrupt Reference"
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"

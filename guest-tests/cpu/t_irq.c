@@ -2,6 +2,10 @@
  * Interrupts: the 8254 through the 8259, the local APIC's timer and IPIs. What is counted is
  * events, never time: each one-shot must arrive once, where IF, STI, MOV SS, TPR and priorities
  * let it. L1 owns all of this hardware; Nidus must not show.
+ *
+ * Right: An interrupt is taken at the first instruction boundary at which IF is 1, no STI or MOV
+ * SS blocks it and its class is above the processor priority. It is taken once. SDM 3A 6.3.1
+ * "External Interrupts"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "hv/arch/cpu.h"

@@ -2,6 +2,10 @@
  * The exiting instructions, and some that are not, in every mode of the processor. Registers
  * and flags, or the exception with its place, must be what the CPU gives: operand sizes, IP
  * wrapping, real-mode vectors, the way down from and up to long mode itself.
+ *
+ * Right: An instruction does in each mode what its operand and address size there say. A fault is
+ * delivered through the vector table or the IDT of the mode, with RIP at the instruction. SDM 3A
+ * 6.15 "Exception and Interrupt Reference"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_mode.h"

@@ -5,6 +5,9 @@
  * hypervisor may own (FEATURE_CONTROL, the VMX capabilities) stand on lines of their own, and so do
  * ("unlisted") those that Nidus lets nobody reach (hv/arch/msr_policy.def): under it they are #GP,
  * read or written, which is checked here.
+ *
+ * Right: RDMSR and WRMSR of an MSR that the processor lacks, and WRMSR of a reserved bit, are
+ * #GP(0) and change nothing. SDM 4 2.1 "Architectural MSRs"
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"

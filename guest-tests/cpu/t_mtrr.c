@@ -2,6 +2,10 @@
  * MTRRs as an operating system may set them: each setting is written, read back and printed, and
  * XCHG BX,BX marks the moment. To a plain run that is no operation; tools/rig/ept01_test.py stops
  * there, dumps memory and compares EPT01's memory types with the printed registers.
+ *
+ * Right: A setting reads back as written; a reserved type or bit is #GP(0). The memory type of an
+ * address is that of the range that covers it, by the rules of precedence. SDM 3A 11.11.4.1 "MTRR
+ * Precedences"
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"

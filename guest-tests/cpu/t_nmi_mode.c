@@ -2,6 +2,9 @@
  * NMIs in the modes that have another way of delivering them: the real-mode vector table, a
  * 32-bit IDT, a task gate, virtual-8086 mode. The 8254 fires one into a storm of CPUIDs, so
  * that under Nidus L0 holds most of them and has to inject them there.
+ *
+ * Right: Each NMI is delivered once, through vector 2 of the mode's table, and further ones are
+ * blocked until IRET. SDM 3A 6.7.1 "Handling Multiple NMIs"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_task.h"

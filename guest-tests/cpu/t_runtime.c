@@ -3,6 +3,9 @@
  * tables, SetVirtualAddressMap, then runtime services at their new addresses. Nidus's memory is
  * not a runtime type, so nothing of it may be remapped or called. The program cannot return: it
  * ends the emulator by its shutdown port, so it runs alone.
+ *
+ * Right: Each firmware call returns success, before and after the change of addresses, and CPUID
+ * answers as ever.
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"

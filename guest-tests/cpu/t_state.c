@@ -3,6 +3,9 @@
  * write, vector and x87 state, segment bases, descriptor-table registers, LDTR, SYSENTER and
  * SYSCALL MSRs, PAT, CR2, CR8 and debug registers. Each kind of exit is taken with random
  * values in all of them.
+ *
+ * Right: All of it reads back as it was loaded. SDM 3C 28.3 "Saving Guest State", SDM 3C 28.5
+ * "Loading Host State"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_hole.h"

@@ -2,6 +2,9 @@
  * Page tables with address bits at and above MAXPHYADDR, as CPUID tells it: a page fault with the
  * reserved bit, for every kind of access, in a leaf and in an entry above. Bits are counted from
  * MAXPHYADDR, as that is what a hypervisor may show smaller than the CPU's.
+ *
+ * Right: Each access is #PF with the RSVD bit in its error code. SDM 3A 4.7 "Page-Fault
+ * Exceptions"
  */
 #include "guest-tests/lib/gt.h"
 

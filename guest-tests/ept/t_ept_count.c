@@ -3,6 +3,10 @@
  * MiB is one exit per EPT12 leaf, two where dirty tracking turns a read into a later write;
  * touching again is free; an INVEPT with one changed leaf costs at most two. On the bare machine
  * nothing is counted and the lines are the same.
+ *
+ * Right: An access whose translation may be cached causes no exit; an INVEPT forgets what is
+ * cached and no more than L1 changed has to be filled again. SDM 3C 29.4.3 "Invalidating Cached
+ * Translation Information"
  */
 #include "guest-tests/lib/vmx_ept.h"
 

@@ -2,6 +2,10 @@
  * What an EPT12 entry may not hold: reserved memory types, reserved bits of every level,
  * address bits beyond the processor's; what it may: ignored bits. And accesses to L2's own
  * paging structures.
+ *
+ * Right: A reserved value is an EPT misconfiguration (exit reason 49), whatever the access, when
+ * the entry is present and the walk reaches it; an ignored bit changes nothing. SDM 3C 29.3.3.1
+ * "EPT Misconfigurations"
  */
 #include "guest-tests/lib/vmx_ept.h"
 

@@ -2,6 +2,11 @@
  * EPT12 under guests of every paging mode: PDPTEs of a PAE guest in the VMCS, loaded by MOV CR3 and
  * MOV CR0 through EPT12, saved at exits; real mode with interrupts through its vector table. And
  * L1s without EPT for their guests (shadow paging), where PDPTEs come from memory at every entry.
+ *
+ * Right: With EPT the PDPTE fields are loaded at the entry and saved at the exit, and MOV to CR3
+ * loads them through EPT12. Without EPT the entry loads them from memory at CR3, and a reserved
+ * bit fails it (exit reason 33). SDM 3C 27.3.1.6 "Checks on Guest Page-Directory-Pointer-Table
+ * Entries"
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"

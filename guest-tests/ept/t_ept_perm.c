@@ -2,6 +2,11 @@
  * What EPT12 permits: every combination of rights at every level and leaf size, against
  * every access; the exit that each refusal gives, and the accessed and dirty flags that
  * each access leaves.
+ *
+ * Right: An access that the entries of the walk do not all permit is an EPT violation (exit reason
+ * 48), whose qualification tells the access and the rights together. An access that is permitted
+ * sets the flags and no more. SDM 3C 29.3.3.2 "EPT Violations", SDM 3C 29.3.5 "Accessed and Dirty
+ * Flags for EPT"
  */
 #include "guest-tests/lib/vmx_ept.h"
 

@@ -1,6 +1,9 @@
 /*
  * More second-level tables and more EPTPs than a hypervisor below can keep: L2 must see its memory
  * all the same, again and again, and what L1 changes.
+ *
+ * Right: Each access finds what EPT12 maps there, however many contexts were used since. SDM 3C
+ * 29.3.2 "EPT Translation Mechanism"
  */
 #include "guest-tests/lib/vmx_ept.h"
 

@@ -1,6 +1,11 @@
 /*
  * Virtualization exceptions and VM functions: which EPT violations become #VE, what the information
  * area then holds, when an exit comes instead; EPTP switching by L2, legal and not.
+ *
+ * Right: A violation becomes #VE when the control is on, the last entry does not suppress it,
+ * CR0.PE is 1, no event is being delivered and the area is not busy; else it is an exit. SDM 3C
+ * 26.5.7.1 "Convertible EPT Violations". A switch takes a legal EPTP of the list; else VMFUNC is
+ * an exit. SDM 3C 26.5.6.3 "EPTP Switching"
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -3,6 +3,10 @@
  * faults on the guest's own page tables, A/D bits, EPTP checks, and unrestricted guests. L2's
  * physical memory is the arena at its own addresses, and, for guests without paging, the
  * window at 64 KiB.
+ *
+ * Right: An access that is not permitted is exit reason 48, a reserved value is 49, and an EPTP
+ * that is not legal is VMfail 7. SDM 3C 29.3.2 "EPT Translation Mechanism", SDM 3C 27.2.1.1 "VM-
+ * Execution Control Fields"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

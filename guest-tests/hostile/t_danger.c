@@ -3,6 +3,9 @@
  * microcode update, SMM monitor, performance counters, and what a guest must not reach. What L1 may
  * do works as on the bare CPU; what aims at Nidus's memory is contained. Lines about that memory
  * are the same bare, where there is none: they say that the program lives on.
+ *
+ * Right: A reserved bit or an MSR that is hidden is #GP(0); what L1 may write reads back. SDM 4
+ * 2.1 "Architectural MSRs"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/gt_hole.h"

@@ -3,6 +3,9 @@
  * a VMCS: a hypervisor below must not take that page for memory, nor write the APIC's registers as
  * if they were. What the CPU itself does there is the APIC's business, so bare only what is certain
  * is done; CAVEAT(apic-page-operand) tells the rest.
+ *
+ * Right: The page is the APIC's while IA32_APIC_BASE says so. SDM 3A 11.4.4 "Local APIC Status and
+ * Location"
  */
 #include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/vmx.h"

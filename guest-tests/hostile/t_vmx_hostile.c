@@ -3,6 +3,8 @@
  * nothing answers reads beyond RAM with all ones and drops writes, and so must Nidus; the bytes of
  * L0's region are the sink's, ordinary memory that never was L0's. After each case L1's VMX must
  * work as before.
+ *
+ * Right: The outcome is the one for all ones at that address. SDM 3C 31.3 "VMX Instructions"
  */
 #include "guest-tests/lib/gt_hole.h"
 #include "guest-tests/lib/vmx.h"

@@ -3,6 +3,9 @@
  * by one VMWRITE and nothing else, then its old one again. Every entry is judged by what the VMCS
  * holds then, however often it was judged before. The second entry with the bad value must be
  * refused like the first.
+ *
+ * Right: The bad entry fails as the rule says: VMfail 7 or 8, or an exit with reason 33. The good
+ * one behind it succeeds. SDM 3C 27.1 "Basic VM-Entry Checks"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

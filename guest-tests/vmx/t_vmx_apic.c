@@ -1,6 +1,11 @@
 /*
  * The TPR shadow, its threshold, the APIC-access page and TSC offsetting. No absolute time-stamp
  * value is printed, only what the offset makes of a difference.
+ *
+ * Right: L2 reads and writes VTPR for CR8; a value below the threshold exits with reason 43. SDM
+ * 3C 30.3 "Virtualizing CR8-Based TPR Accesses". An access to the APIC-access page exits with
+ * reason 44, RDTSC adds the offset. SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root
+ * Operation"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

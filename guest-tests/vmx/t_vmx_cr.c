@@ -1,6 +1,11 @@
 /*
  * Control registers in L2: masks, read shadows, CR3 targets, CLTS and LMSW, CR8, and the faults
  * that come before or instead of an exit. Each line shows which bits reached the register.
+ *
+ * Right: A bit that the mask owns reads from the shadow, and a MOV that would give it another
+ * value exits with reason 28; the other bits reach the register. A fault that does not depend on
+ * the VMCS comes first. SDM 3C 26.1.1 "Relative Priority of Faults and VM Exits", SDM 3C 26.1.3
+ * "Instructions That Cause VM Exits Conditionally"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

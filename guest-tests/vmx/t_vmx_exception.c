@@ -2,6 +2,9 @@
  * The exception bitmap, bit by bit, and the page-fault error-code mask and match in
  * every combination that decides; what each exception says in the exit, and what its
  * delivery in L2 pushes.
+ *
+ * Right: An exception exits when its bit is 1; #PF when bit 14 equals whether (error code AND
+ * mask) is the match. SDM 3C 25.6.3 "Exception Bitmap"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

@@ -2,6 +2,10 @@
  * Every instruction that can leave L2, with its control off and on, in the modes where it differs:
  * basic reason, qualification, length, instruction information, and that nothing else moved.
  * I/O is in t_vmx_io.c, MSRs in t_vmx_msr.c, control registers in t_vmx_cr.c.
+ *
+ * Right: An instruction exits always, or when its control is 1, and tells length and information
+ * where the SDM defines them; else it does its work. SDM 3C 26.1 "Instructions That Cause VM
+ * Exits", SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

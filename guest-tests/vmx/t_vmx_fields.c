@@ -2,6 +2,10 @@
  * VMREAD and VMWRITE of all 65,536 encodings, and the round trip of every field. A hash per block
  * of 256 encodings covers outcome, error number and the value read back. CAVEAT(newer-controls): L1
  * has fewer fields than a newer processor.
+ *
+ * Right: An encoding that no field has is VMfailValid 12, a VMWRITE of exit information without
+ * VMX_MISC[29] is 13, and a field reads back as far as it is wide. SDM 3C 25.11.2 "VMREAD,
+ * VMWRITE, and Encodings of VMCS Fields"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

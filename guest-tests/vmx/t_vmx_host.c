@@ -2,6 +2,10 @@
  * What a VM exit loads into L1 and what it leaves alone: control registers, segments with the
  * bases and limits the SDM fixes, descriptor tables, DR7, flags, EFER, PAT, SYSENTER, and the
  * general registers.
+ *
+ * Right: CR0, CR3, CR4, RIP, RSP and the MSRs with a control come from the VMCS; bits that no exit
+ * loads stay; segments, DR7 and RFLAGS take the values that the SDM fixes. SDM 3C 28.5 "Loading
+ * Host State"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

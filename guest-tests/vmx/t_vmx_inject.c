@@ -2,6 +2,10 @@
  * Event injection: every type with the vectors that matter, with and without an error code, into
  * every mode; software events with every instruction length; and all that the SDM forbids.
  * A delivered event shows as "at handler N" and what was pushed on L2's stack.
+ *
+ * Right: A legal event is delivered before the first instruction. The RIP that is pushed lies
+ * behind a software interrupt or exception, and at the instruction for the rest. Any other value
+ * fails the entry with VMfail 7. SDM 3C 27.2.1.3 "VM-Entry Control Fields"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

@@ -2,6 +2,10 @@
  * Every VMX instruction in every state of VMX operation, with every operand the SDM refuses: which
  * check comes first, which flags, which VM-instruction error. Entries that reach the checks on the
  * VMCS's contents are t_vmx_checks.c's and its neighbours'.
+ *
+ * Right: #UD outside VMX operation, then #GP(0) above ring 0, then the operand's fault, then
+ * VMfail with the number of the first rule that is broken. SDM 3C 31.3 "VMX Instructions", SDM 3C
+ * 31.4 "VM Instruction Error Numbers"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -1,6 +1,9 @@
 /*
  * I/O instructions: every form, unconditional exiting and the two bitmaps bit by bit at their
  * edges. Ports that are let through are 0x80 (a latch) and ports where nothing answers.
+ *
+ * Right: An access exits when one of its ports has its bit set, or when it wraps around port
+ * 0xffff; without bitmaps the unconditional control decides. SDM 3C 25.6.4 "I/O-Bitmap Addresses"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

@@ -2,6 +2,9 @@
  * VMX from a 32-bit L1 (legacy protected mode, PAE paging): the same instructions with 32-bit
  * operands and 16- and 32-bit addressing, segment limits, 64-bit fields in halves, and L2s with a
  * 32-bit host. One run of vmx_pm32.asm does a list of steps; named steps make lines.
+ *
+ * Right: Operands have 32 bits, and the upper half of a 64-bit field is reached by the high
+ * encoding alone. SDM 3C 31.3 "VMX Instructions"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

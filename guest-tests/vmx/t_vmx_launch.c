@@ -4,6 +4,9 @@
  *   c VMCLEAR, p VMPTRLD, w write a valid image, l VMLAUNCH, r VMRESUME, s VMPTRST, o VMXON, x
  *   VMXOFF, z zero the region and set its revision.
  * The line shows each operation's outcome: + ok, i VMfailInvalid, a number VMfailValid, e an exit.
+ *
+ * Right: VMLAUNCH wants a clear VMCS (else 4), VMRESUME a launched one (else 5), and either wants
+ * a current one (else VMfailInvalid). SDM 3C 31.4 "VM Instruction Error Numbers"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -2,6 +2,9 @@
  * RDMSR and WRMSR in L2: without bitmaps, and with the four bitmaps at the edges of their ranges,
  * one bit at a time. MSRs that are let through are ones that every CPU of the profiles has, or
  * unknown numbers whose answer the CPU itself gives.
+ *
+ * Right: An access exits without bitmaps, outside the two ranges, or when its bit is set (reasons
+ * 31 and 32); else it does what the MSR does. SDM 3C 25.6.9 "MSR-Bitmap Address"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

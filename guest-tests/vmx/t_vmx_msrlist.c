@@ -2,6 +2,9 @@
  * MSR-load and MSR-store lists of entry and exit: order, effect, and every entry that the SDM
  * refuses on entry (exit 34 with the entry's number, nothing before it undone). Refused entries of
  * the exit lists end in a VMX abort and have a program of their own.
+ *
+ * Right: Elements are loaded and stored in order. One that is refused on entry is exit reason 34
+ * with its number, counted from 1. SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

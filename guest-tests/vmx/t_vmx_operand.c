@@ -1,6 +1,10 @@
 /*
  * Memory operands of VMX instructions in L1: every addressing form, segment and fault. What is read
  * or written lies in the scratch page, whose changes every line shows.
+ *
+ * Right: The effective address is that of any instruction in the mode; a limit, a canonical form
+ * or a right that is broken is #GP(0), #SS(0) or #PF, and nothing is read or written. SDM 3C 31.3
+ * "VMX Instructions"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

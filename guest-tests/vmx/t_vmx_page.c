@@ -3,6 +3,9 @@
  * lacks refused, and L1's page in the layout of VMCS revision 0x12 whenever the VMCS is clear. The
  * numbers are typed from the published tables, not from Nidus. On a CPU with another revision,
  * as under profile=host, nothing is checked and the transcript is the same.
+ *
+ * Right: The capabilities are those of the published part, and a field without its control is
+ * VMfailValid 12. SDM 3D A "VMX Capability Reporting Facility"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -2,6 +2,9 @@
  * VM-entry checks on guest segment registers: for each register and each mode every bit of the
  * access rights flipped, limits against granularity, bases, selectors, unusable. Each accepted one
  * says what the exit saved.
+ *
+ * Right: A value that the SDM allows is entered and saved as loaded; any other is exit reason 33.
+ * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

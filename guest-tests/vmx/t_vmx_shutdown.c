@@ -2,6 +2,9 @@
  * What may end the machine, so in a boot of its own: the shutdown activity state, entered or
  * reached, left by the preemption timer or an NMI. The last case is expected to be the last thing a
  * bad emulator does.
+ *
+ * Right: In the shutdown state nothing is executed; the timer and an NMI exit all the same. SDM 3C
+ * 25.4.2 "Guest Non-Register State"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

@@ -3,6 +3,10 @@
  * pending debug exceptions, interrupt- and NMI-window exits, the TPR threshold, debug
  * registers across entry and exit. Shutdown and wait-for-SIPI end or block the machine:
  * programs of their own.
+ *
+ * Right: HLT ends with an event that is not blocked; STI and MOV SS block for one instruction; a
+ * window exit comes as soon as the event could be delivered. SDM 3C 27.7.5 "Interrupt-Window
+ * Exiting and Virtual-Interrupt Delivery", SDM 3C 25.4.2 "Guest Non-Register State"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

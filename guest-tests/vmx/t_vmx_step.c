@@ -2,6 +2,10 @@
  * Single step in L1 across every VMX instruction: where the #DB comes, what DR6 says, and
  * that an exit from L2 clears TF. Also hardware breakpoints on the instructions and on their
  * memory operands.
+ *
+ * Right: A completed instruction ends in #DB with DR6.BS; one that exits to L2 does not, and the
+ * exit clears TF. SDM 3B 18.3.1.4 "Single-Step Exception Condition", SDM 3C 28.5.3 "Loading Host
+ * RIP, RSP, RFLAGS, and SSP"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"

@@ -2,6 +2,9 @@
  * Task switches in a 32-bit L2: CALL, JMP, IRET and task gates always exit; the qualification
  * names selector and cause, and the faults that come before the exit stay faults. In IA-32e mode
  * they do not exist.
+ *
+ * Right: The exit has reason 9, and the switch has changed nothing. SDM 3C 26.4.2 "Treatment of
+ * Task Switches"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"

@@ -2,6 +2,10 @@
  * Faults while an event is being delivered: what the exit says about the fault and about the event
  * (IDT-vectoring information, error code, length), double and triple faults, and that an event that
  * was delivered leaves no trace there.
+ *
+ * Right: The exit tells the event in IDT-vectoring information, valid only when its delivery was
+ * under way; two contributory faults are a double fault, a third is exit reason 2. SDM 3C 28.2.4
+ * "Information for VM Exits During Event Delivery"
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_l2.h"
