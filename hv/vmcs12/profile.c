@@ -3,6 +3,7 @@
  * What makes a set of capabilities possible is vcaps_rules.c.
  */
 #include "hv/vmcs12/profile.h"
+#include "hv/arch/cpu.h"
 
 #include "hv/arch/names.h"
 #include "hv/vmcs12/vmcs12.h"
@@ -66,6 +67,15 @@ struct vmx_implemented profile_everything(void)
         .vmfunc = VMFUNC_EPTP_SWITCHING,
         .cr4 = ~0ull,
     };
+}
+
+/* CAVEAT(no-nested-pml) CAVEAT(cpuid-known) */
+struct vmx_implemented profile_implemented(void)
+{
+    struct vmx_implemented i = profile_everything();
+    i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
+    i.cr4 = CR4_KNOWN;
+    return i;
 }
 
 /* What must be 1 anywhere must be 1 here; what may not be 1 somewhere may not be 1 here.

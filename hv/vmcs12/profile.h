@@ -37,6 +37,8 @@ struct vmx_implemented {
 
 /* Everything that VMCS revision 0x12 has fields for. */
 struct vmx_implemented profile_everything(void);
+/* What Nidus lets L1 have of that (docs/features.md). */
+struct vmx_implemented profile_implemented(void);
 
 struct vcaps_refusal {
     const char *whose; /* "profile", "hardware" or "the two together"; NULL: not refused */

@@ -9,15 +9,6 @@
 #include "hv/vmcs12/profile.h"
 #include "hv/vmx/insn.h"
 
-/* CAVEAT(no-nested-pml) CAVEAT(cpuid-known) */
-static struct vmx_implemented implemented(void)
-{
-    struct vmx_implemented i = profile_everything();
-    i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
-    i.cr4 = CR4_KNOWN;
-    return i;
-}
-
 /* L0's side of vmcs02: the host area of vmcs01, no VMCS link, no MSR areas. */
 static void fill_base02(struct nested *n)
 {
@@ -55,7 +46,7 @@ static const struct tlb_policy tlb_policies[] = {
 const char *nested_reserve(struct cpu *cpu, u32 profile)
 {
     struct vm *vm = cpu->vm;
-    struct vmx_implemented impl = implemented();
+    struct vmx_implemented impl = profile_implemented();
     struct nested *n = cpu->nested = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
     if (!n || !take_pages(cpu, n) || !shadow01_reserve(cpu) || !ept02_init(cpu))
         return "not enough memory for nested VMX";

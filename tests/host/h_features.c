@@ -1,0 +1,135 @@
+/*
+ * docs/features.md against the code, on a processor that has everything: no bit of a capability
+ * word or of a CPUID leaf of the table is shown to L1 by accident, and none that is called hidden
+ * is shown.
+ */
+#include "hv/arch/cpuid_policy.h"
+#include "hv/vmcs12/profile.h"
+#include "tests/lib/image.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct word {
+    const char *name;
+    u32 shown;                       /* what L1 gets of it */
+    u32 called_shown, called_hidden; /* what the table says */
+};
+
+/* clang-format off */
+static struct word words[] = {
+    {.name = "pin"}, {.name = "cpu1"}, {.name = "cpu2"}, {.name = "cpu3"}, {.name = "exit"},
+    {.name = "entry"}, {.name = "exit2"}, {.name = "cr4"}, {.name = "1.ecx"}, {.name = "1.edx"},
+    {.name = "7.0.ebx"}, {.name = "7.0.ecx"}, {.name = "7.0.edx"}, {.name = "7.1.eax"},
+    {.name = "7.1.ebx"}, {.name = "7.1.ecx"}, {.name = "7.1.edx"}, {.name = "7.2.edx"},
+    {.name = "0xd.1.eax"}, {.name = "0xd.1.ecx"},
+};
+/* clang-format on */
+
+static void what_l1_gets(void)
+{
+    struct vmx_implemented impl = profile_implemented();
+    const struct cpuid ones = {~0u, ~0u, ~0u, ~0u};
+    struct cpuid one = cpuid_shown(1, 0, ones), seven = cpuid_shown(7, 0, ones);
+    struct cpuid seven1 = cpuid_shown(7, 1, ones), seven2 = cpuid_shown(7, 2, ones);
+    struct cpuid xsave = cpuid_shown(0xd, 1, ones);
+    struct vmx_caps s, hw = caps_all;
+    hw.cpu2 |= (u64)CPU2_ENABLE_VMFUNC << 32;
+    hw.vmfunc = ~0ull;
+    assert_null(vcaps_derive(PROFILE_HOST, &hw, &impl, &s).why);
+    const u64 shown[] = {
+        s.true_pin >> 32,   s.true_cpu1 >> 32, s.cpu2 >> 32, s.cpu3,     s.true_exit >> 32,
+        s.true_entry >> 32, s.exit2,           s.cr4_fixed1, one.ecx,    one.edx,
+        seven.ebx,          seven.ecx,         seven.edx,    seven1.eax, seven1.ebx,
+        seven1.ecx,         seven1.edx,        seven2.edx,   xsave.eax,  xsave.ecx,
+    };
+    assert_int_equal(ARRAY_LEN(shown), ARRAY_LEN(words));
+    for (u32 i = 0; i < ARRAY_LEN(words); i++)
+        words[i].shown = (u32)shown[i];
+}
+
+static struct word *find(const char *name, size_t n)
+{
+    for (u32 i = 0; i < ARRAY_LEN(words); i++)
+        if (strlen(words[i].name) == n && !strncmp(words[i].name, name, n))
+            return &words[i];
+    return NULL;
+}
+
+/* "3,5-7" as a set; *end is what stops it. */
+static u32 bits_of(const char *text, char **end)
+{
+    u32 set = 0;
+    for (*end = (char *)text;; (*end)++) {
+        unsigned long first = strtoul(*end, end, 10), last = first;
+        if (**end == '-')
+            last = strtoul(*end + 1, end, 10);
+        for (; first <= last && last < 32; first++)
+            set |= 1u << first;
+        if (**end != ',')
+            return set;
+    }
+}
+
+/* Every `WORD: BITS` of a row. */
+static void read_row(const char *row, bool shown)
+{
+    for (const char *at = strchr(row, '`'); at; at = strchr(at + 1, '`')) {
+        const char *colon = strchr(at, ':');
+        struct word *w = colon ? find(at + 1, (size_t)(colon - at - 1)) : NULL;
+        char *end;
+        if (!w)
+            continue;
+        *(shown ? &w->called_shown : &w->called_hidden) |= bits_of(colon + 2, &end);
+        assert_int_equal(*end, '`');
+    }
+}
+
+static void read_table(void)
+{
+    char row[2000];
+    u32 rows = 0;
+    FILE *f = fopen("docs/features.md", "r");
+    assert_non_null(f);
+    while (fgets(row, sizeof row, f)) {
+        bool shown = strstr(row, "| shown |") || strstr(row, "| passed |");
+        if (!shown && !strstr(row, "| hidden |"))
+            continue;
+        rows++;
+        read_row(row, shown);
+    }
+    fclose(f);
+    assert_true(rows > 30);
+}
+
+static void nothing_by_accident(void **state)
+{
+    (void)state;
+    bool bad = false;
+    what_l1_gets();
+    read_table();
+    for (u32 i = 0; i < ARRAY_LEN(words); i++) {
+        const struct word *w = &words[i];
+        u32 accident = w->shown & ~w->called_shown, missing = w->called_shown & ~w->shown;
+        u32 told_hidden = w->called_hidden & w->shown;
+        if (!(accident | missing | told_hidden))
+            continue;
+        bad = true;
+        printf("%s: shown and not in docs/features.md %08x, called shown and is not %08x, "
+               "called hidden and is not %08x\n",
+               w->name, accident, missing, told_hidden);
+    }
+    assert_false(bad);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_by_accident),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
