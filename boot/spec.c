@@ -27,7 +27,7 @@
  * Xeon Phi. */
 static const u8 no_l1tf[] = {0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x75,
                              0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c, 0x57, 0x85};
-/* Those of these models that MDS does not affect either: Goldmont and Tremont. */
+/* The models among these that MDS does not affect either: Goldmont and Tremont. */
 static const u8 no_mds[] = {0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c};
 
 static bool listed(const u8 *models, u32 n, const struct facts *f)

@@ -15,7 +15,7 @@ struct percpu {
     struct log *log;
     void (*dump)(struct percpu *); /* prints what is known of this CPU; panic calls it once */
     u16 nmi_pending;               /* the root-mode NMI handler sets it, the run loop clears it */
-    u16 mc_pending;                /* the same for #MC */
+    u16 mc_pending;                /* the root-mode #MC handler sets it, the run loop clears it */
     /* The part of `spec` that L0 does before an entry. enter.asm tests nmi_pending, mc_pending and
      * entry_spec as one 64-bit word. */
     u32 entry_spec;

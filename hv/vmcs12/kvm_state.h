@@ -5,7 +5,7 @@
  *
  *   0    flags u16, format u16 (0 = VMX), size u32 (of header and pages)
  *   8    vmxon_pa u64, vmcs12_pa u64, SMM flags u16, pad u16, VMX flags u32, deadline u64
- *   128  vmcs12, 4,096 bytes in KVM's layout, if size says so; then the shadow vmcs12, the same
+ *   128  vmcs12 and then the shadow vmcs12, 4,096 bytes each in KVM's layout, if size has room
  *   size magic "NIDT" u32, version u16, zero u16, length u32, then `length` bytes: the tail
  */
 #ifndef HV_VMCS12_KVM_STATE_H
