@@ -1,4 +1,5 @@
-; core_blob.asm: the core's image inside nidus.efi. boot/efi_memory.c copies it to reserved memory.
+; core_blob.asm: the core's image inside nidus.efi. boot/efi_memory.c copies the image to reserved
+; memory.
 bits 64
 global core_blob:data, core_blob_end:data
 

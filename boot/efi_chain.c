@@ -1,4 +1,5 @@
-/* Loads and starts the program of chain=; see efi_chain.h. Runs as L1 once Nidus is live. */
+/* Loads and starts the program of chain=. Contract in efi_chain.h. After a launch this code runs as
+ * L1. */
 #include "boot/efi_chain.h"
 
 #include <efi.h>
@@ -16,7 +17,7 @@ static u32 length(const u16 *s)
     return n;
 }
 
-/* Says "chain=PATH: what (status 0x...)"; the status is the caller's return value. */
+/* Prints "chain=PATH: what: status 0x...", and returns the status for the caller to return. */
 static EFI_STATUS fail(const u16 *path, const char *what, EFI_STATUS s)
 {
     struct line l;
@@ -31,7 +32,8 @@ static EFI_STATUS fail(const u16 *path, const char *what, EFI_STATUS s)
     return s;
 }
 
-/* nidus.efi's own folder with the last '\', or "" when the firmware does not tell. */
+/* Stores nidus.efi's own folder with its last '\', or "" when the firmware does not tell it. size:
+ * room in `folder`, in characters. */
 static void own_folder(EFI_LOADED_IMAGE *self, u16 *folder, u32 size)
 {
     u32 n = 0, end = 0;
@@ -41,20 +43,20 @@ static void own_folder(EFI_LOADED_IMAGE *self, u16 *folder, u32 size)
             DevicePathSubType(node) != MEDIA_FILEPATH_DP)
             continue;
         const CHAR16 *name = ((FILEPATH_DEVICE_PATH *)node)->PathName;
-        /* One node may hold the whole path, or each a part of it. */
+        /* One node may hold the whole path, or each node a part of the path. */
         if (n && folder[n - 1] != '\\' && *name != '\\' && n + 1 < size)
             folder[n++] = '\\';
         while (*name && n + 1 < size)
             folder[n++] = (u16)*name++;
     }
-    /* Cut behind the last separator: what follows is nidus.efi's own name. */
+    /* nidus.efi's own name follows the last separator and is cut off. */
     for (u32 i = 0; i < n; i++)
         if (folder[i] == '\\')
             end = i + 1;
     folder[end] = 0;
 }
 
-/* Whether the path names a file; LoadImage alone would not tell what is wrong. */
+/* Checks that the path names a file. LoadImage alone would not tell what is wrong. */
 static EFI_STATUS look_at(EFI_HANDLE device, const u16 *path)
 {
     static u64 info[OPTIONS_LINE_MAX / 2]; /* EFI_FILE_INFO and the name */
@@ -76,7 +78,7 @@ static EFI_STATUS look_at(EFI_HANDLE device, const u16 *path)
     return EFI_SUCCESS;
 }
 
-/* Loads the image; every failure has had its line. */
+/* Loads the image. On a failure it has printed a line. */
 static EFI_STATUS load(EFI_HANDLE image, EFI_HANDLE device, const u16 *path, EFI_HANDLE *child)
 {
     EFI_STATUS s = look_at(device, path);
@@ -87,7 +89,7 @@ static EFI_STATUS load(EFI_HANDLE image, EFI_HANDLE device, const u16 *path, EFI
     FreePool(where);
     if (!EFI_ERROR(s))
         return s;
-    if (s == EFI_SECURITY_VIOLATION) { /* loaded all the same, but must not be started */
+    if (s == EFI_SECURITY_VIOLATION) { /* the image is loaded, but must not be started */
         BS->UnloadImage(*child);
         return fail(path, "refused by Secure Boot", s);
     }
@@ -111,7 +113,7 @@ u64 chain_run(void *image, const u16 *command)
     s = BS->HandleProtocol(child, &LoadedImageProtocol, (VOID **)&loaded);
     if (EFI_ERROR(s))
         return fail(path, "its image is unknown", s);
-    /* The text is ours and stays: nidus.efi is not unloaded while the program runs. */
+    /* The program may use our text: nidus.efi is not unloaded while the program runs. */
     loaded->LoadOptions = (VOID *)command;
     loaded->LoadOptionsSize = (length(command) + 1) * sizeof *command;
     s = BS->StartImage(child, NULL, NULL);

@@ -1,14 +1,14 @@
-/* chain=: starting an EFI program from nidus.efi's own volume. */
+/* The option chain=, which starts an EFI program from nidus.efi's own volume. */
 #ifndef BOOT_EFI_CHAIN_H
 #define BOOT_EFI_CHAIN_H
 
 #include "hv/arch/types.h"
 
 /*
- * Starts the program that the command line names; the whole line becomes its load options, the
- * path included, as the shell does (Linux takes its command line from there). Returns when the
- * program does: its EFI_STATUS, or why it could not be started, said in a line on the console.
- * image is nidus.efi's own EFI_HANDLE.
+ * Starts the program that the command line names. The whole line, with the path, becomes the
+ * program's load options, as under the shell; Linux takes its command line from there. Returns the
+ * program's EFI_STATUS when the program returns. If the program cannot be started, prints the
+ * reason on the console and returns an error status. image: nidus.efi's own EFI_HANDLE.
  */
 u64 chain_run(void *image, const u16 *command);
 

@@ -1,10 +1,10 @@
-/* The firmware's text output, one line at a time; see efi_console.h. */
+/* The firmware's text output, one line at a time. Contract in efi_console.h. */
 #include "boot/efi_console.h"
 
 #include <efi.h>
 #include <efilib.h>
 
-/* Prints ASCII; the console takes UCS-2. */
+/* Prints ASCII text. The console takes UCS-2. */
 static void put(const char *text)
 {
     CHAR16 wide[64];

@@ -1,4 +1,5 @@
-/* What nidus.efi says: lines that begin with "nidus: " on the firmware's console. */
+/* What nidus.efi says: lines that begin with "nidus: " on the firmware's console. Both functions
+ * print one line. @pre boot services are running */
 #ifndef BOOT_EFI_CONSOLE_H
 #define BOOT_EFI_CONSOLE_H
 

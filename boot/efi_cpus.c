@@ -1,7 +1,7 @@
 /*
- * Counts processors; see efi_cpus.h. The MP services protocol counts those that are switched
- * off, too: a processor that is there can be woken, so it counts. The ACPI MADT is asked as
- * well, since a firmware may have no such protocol; the larger number holds.
+ * Counts processors. Contract in efi_cpus.h. The count of the MP services protocol contains
+ * processors that are switched off, because such a processor can be woken. A firmware may have no
+ * such protocol, so the ACPI MADT is asked, too. The larger number counts.
  */
 #include "boot/efi_cpus.h"
 
@@ -15,7 +15,8 @@ struct mp_services {
     EFI_STATUS(EFIAPI *get_number)(struct mp_services *self, UINTN *all, UINTN *enabled);
 };
 
-/* 0 when the firmware has no such protocol. */
+/* The number of processors that the MP services protocol tells, or 0 when the firmware has no such
+ * protocol. */
 static u32 count_by_mp_services(void)
 {
     EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
@@ -44,14 +45,15 @@ struct PACKED acpi_header {
     u8 rest[28];
 };
 
-/* 0 for every table but the MADT. */
+/* The number of processors in the ACPI table at this physical address, or 0 when it is no MADT. */
 static u32 count_in_table(u64 address)
 {
     const struct acpi_header *table = (const void *)(uintptr_t)address;
     return table ? madt_count_enabled((const u8 *)table, table->length) : 0;
 }
 
-/* The root table holds addresses of 4 (RSDT) or 8 bytes (XSDT), unaligned. */
+/* The largest number of processors in a table of the root table. The root table holds unaligned
+ * physical addresses of `width` bytes: 4 in an RSDT, 8 in an XSDT. */
 static u32 count_under_root(u64 address, u32 width)
 {
     const struct acpi_header *root = (const void *)(uintptr_t)address;
@@ -65,7 +67,7 @@ static u32 count_under_root(u64 address, u32 width)
     return best;
 }
 
-/* Both generations of the root pointer may be there; the larger count holds. */
+/* A firmware may have root pointers of ACPI 1 and of ACPI 2. The larger count holds. */
 static u32 count_by_acpi(void)
 {
     EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;

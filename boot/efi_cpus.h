@@ -1,4 +1,4 @@
-/* How many processors this machine has, as the firmware tells. */
+/* The number of processors of this machine, as the firmware tells it. */
 #ifndef BOOT_EFI_CPUS_H
 #define BOOT_EFI_CPUS_H
 
@@ -6,9 +6,10 @@
 
 struct cpus {
     u32 count;
-    char source[24]; /* who said so */
+    char source[24]; /* where the number comes from, in words */
 };
 
+/* @pre boot services are running */
 struct cpus cpus_count(void);
 
 #endif

@@ -1,11 +1,11 @@
-/* CPUID, CR4 and MSRs; see efi_facts.h. What to make of them is require.c's business. */
+/* Reads CPUID, CR4 and MSRs. Contract in efi_facts.h. require.c judges the facts. */
 #include "boot/efi_facts.h"
 
 struct cpuid {
     u32 eax, ebx, ecx, edx;
 };
 
-/* Subleaf 0; no leaf asked here has others that matter. */
+/* CPUID of a leaf's subleaf 0. No caller here needs another subleaf. */
 static struct cpuid cpuid(u32 leaf)
 {
     struct cpuid r;
@@ -27,14 +27,15 @@ static void wrmsr(u32 msr, u64 value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
-/* What is not recorded here does not exist on this processor. */
+/* Records a fact. A fact that is not recorded does not exist on this processor. */
 static void know(struct facts *f, enum fact n, u64 value)
 {
     f->value[n] = value;
     f->known |= 1u << n;
 }
 
-/* SDM 2A 3.3 "Instructions (A-L)", CPUID: the characters stand in EBX, EDX, ECX. */
+/* Reads the twelve characters of the vendor, which stand in EBX, EDX and ECX.
+ * SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
 static void read_vendor(struct facts *f)
 {
     struct cpuid r = cpuid(0);
@@ -62,7 +63,7 @@ void facts_read(struct facts *f)
         know(f, FACT_CPUID_80000001_EDX, cpuid(0x80000001).edx);
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     know(f, FACT_CR4, cr4);
-    /* In enum order: each MSR is read after what says that it exists. */
+    /* The order of the enum puts each MSR behind the facts that say whether the MSR exists. */
     for (u32 n = 0; n < FACT_COUNT; n++)
         if (facts_msr(f, n))
             know(f, n, rdmsr(facts_msr(f, n)));

@@ -1,20 +1,22 @@
-/* Reading the processor: the facts that require.c decides on, and the one MSR that boot/
- * writes. */
+/* The processor: reading the facts that require.c judges, and writing FEATURE_CONTROL, the one MSR
+ * that boot/ sets for good. */
 #ifndef BOOT_EFI_FACTS_H
 #define BOOT_EFI_FACTS_H
 
 #include "boot/require.h"
 
+/* Reads all facts about this processor into *f. */
 void facts_read(struct facts *f);
 
-/* What the hypervisor around us says of itself: true when it is Nidus. */
+/* facts_inside_nidus returns true when this code runs under Nidus. It then fills in *n: the version
+ * of that Nidus, and the number of Nidus instances below that one. */
 struct nidus_cpuid {
     u32 version, depth;
 };
 bool facts_inside_nidus(struct nidus_cpuid *n);
 
-/* Allows VMX outside SMX operation and locks FEATURE_CONTROL, unless it is locked.
- * @pre every other check has passed: this cannot be taken back before the next reset */
+/* Allows VMX outside SMX operation and locks FEATURE_CONTROL, unless the MSR is locked already. The
+ * lock cannot be undone before the next reset. @pre every other check has passed */
 void facts_allow_vmx(const struct facts *f);
 
 #endif

@@ -1,13 +1,13 @@
-/* The launch: FEATURE_CONTROL, the switch. FEATURE_CONTROL cannot be unwritten, so it comes
- * last before the core. */
+/* The launch: FEATURE_CONTROL, then the switch to the core. A write of FEATURE_CONTROL cannot be
+ * undone, so it is the last step before the switch. Contract in efi_launch.h. */
 #include "boot/efi_launch.h"
 
-/* handoff.asm. Returns an enum handoff_status. */
+/* In handoff.asm. Returns an enum handoff_status. */
 u64 handoff(struct handoff *h);
 
 static const char *refusal(const struct handoff *h, u64 status)
 {
-    static char why[HANDOFF_WHY_MAX]; /* outlives the region */
+    static char why[HANDOFF_WHY_MAX]; /* a copy, because the caller frees the region */
     switch (status) {
     case HANDOFF_NO_MEMORY:
         return "not enough memory in the reserved region";

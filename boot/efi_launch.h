@@ -1,4 +1,4 @@
-/* From the last check to life as L1. */
+/* The step from the last check to life as L1. */
 #ifndef BOOT_EFI_LAUNCH_H
 #define BOOT_EFI_LAUNCH_H
 
@@ -6,8 +6,9 @@
 #include "boot/efi_memory.h"
 
 /*
- * Allows VMX and hands over to the core. NULL: the caller is L1 now, and r->handoff out of its
- * sight. Else why not; then the region is free again and only FEATURE_CONTROL may have changed.
+ * Allows VMX and hands over to the core. Returns NULL when the caller is now L1, which can no
+ * longer see r->handoff. Otherwise returns the reason in words. The region is then free again, and
+ * nothing but FEATURE_CONTROL may have changed.
  * @pre every check on the processor has passed, and memory_prepare has filled *r
  */
 MUST_CHECK const char *nidus_launch(struct region *r, const struct facts *f);

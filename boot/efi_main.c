@@ -1,8 +1,7 @@
 /*
- * nidus.efi: reads the options, refuses what it cannot run on with one clear line, hands over
- * to the core, and goes on as L1. Nothing is changed before the last check has passed. Memory,
- * page tables and the switch itself are in efi_memory.c and handoff.asm. Read next:
- * handoff.asm.
+ * nidus.efi: reads the options, refuses an unsuitable machine with one clear line, hands over to
+ * the core, and goes on as L1. Nothing changes before the last check has passed. efi_memory.c
+ * prepares memory and page tables; handoff.asm makes the switch. Read next: handoff.asm.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -14,7 +13,7 @@
 #include "boot/efi_launch.h"
 #include "boot/efi_options.h"
 #include "boot/spec.h"
-/* One text, not a table of pointers: nothing here needs relocation. */
+/* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
     "  check                              say what Nidus needs and wants, and launch "
@@ -29,7 +28,7 @@ static const char help[] =
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  stress=remerge|restore|paranoid|flush|evict[,...]   for tests";
 
-/* The one line of a refusal; hands the status through. */
+/* Prints the one line of a refusal, and returns the status for the caller to return. */
 static EFI_STATUS refuse(const char *why, EFI_STATUS status)
 {
     struct line l;
@@ -40,7 +39,8 @@ static EFI_STATUS refuse(const char *why, EFI_STATUS status)
     return status;
 }
 
-/* Until every processor is brought under Nidus, others could write to L0's memory. */
+/* A processor that is not under Nidus could write to L0's memory, so more than one processor is too
+ * many, unless cpus=bsp accepts the risk. */
 static bool too_many(const struct cpus *cpus, const struct options *o)
 {
     return cpus->count > 1 && !o->bsp_only;
@@ -54,7 +54,8 @@ static void explain_cpus(const struct cpus *cpus, struct line *why)
     line_add(why, "), one is supported; cpus=bsp runs on this one alone");
 }
 
-/* The processor first: on one without VMX the count of processors does not matter. */
+/* True when Nidus can run; else *why gets the first reason. The processor's features come first,
+ * because without VMX the number of processors does not matter. */
 static bool can_run(const struct facts *f, const struct cpus *cpus, const struct options *o,
                     struct line *why)
 {
@@ -67,7 +68,7 @@ static bool can_run(const struct facts *f, const struct cpus *cpus, const struct
     return why->len == 0;
 }
 
-/* Prints "check: " and what, then the line, and clears it for the next. */
+/* Prints "check: ", the text `what` and the line, and clears the line for the next use. */
 static void say_check(const char *what, struct line *l)
 {
     struct line out;
@@ -86,7 +87,8 @@ static void add_speculation(const struct facts *f, const struct options *o, stru
     spec_describe(&p, l);
 }
 
-/* Tries the memory that a launch would take, and gives it back. */
+/* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
+ * not enough. */
 static const char *check_memory(void)
 {
     static struct boot_info info;
@@ -97,7 +99,8 @@ static const char *check_memory(void)
     return why;
 }
 
-/* check: everything, found or missing, then the verdict that a launch would meet. */
+/* The option check: prints a line about each requirement, found or missing, and then the verdict
+ * that a launch would meet. */
 static EFI_STATUS report(const struct facts *f, const struct cpus *cpus, const struct options *o)
 {
     struct line l;
@@ -127,7 +130,7 @@ static EFI_STATUS report(const struct facts *f, const struct cpus *cpus, const s
     return EFI_SUCCESS;
 }
 
-/* What the user should know before the switch: the options in force, and who can reach L0. */
+/* Tells the user before the switch which options are in force and who can reach L0's memory. */
 static void say_terms(const struct facts *f, const struct options *o, const struct cpus *cpus)
 {
     struct line l;
@@ -148,7 +151,7 @@ static void say_terms(const struct facts *f, const struct options *o, const stru
     console_say_line(&l);
 }
 
-/* By CPUID, so that the line also proves that L0 answers. */
+/* Version and depth come from CPUID, so the line also proves that L0 answers. */
 static void say_launched(const struct region *r)
 {
     struct nidus_cpuid n = {0};
@@ -182,7 +185,7 @@ static struct boot_info info_of(const struct facts *f, const struct options *o)
     };
 }
 
-/* The way to life as L1: NULL, or why not. */
+/* Prepares memory and launches. Returns NULL when this code runs as L1, or why it does not. */
 static const char *start(const struct facts *f, const struct cpus *cpus, const struct options *o)
 {
     static struct boot_info info;

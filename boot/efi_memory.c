@@ -1,6 +1,6 @@
 /*
- * Lays out L0's region: the core's image, the page of the hand-off, its stacks, L0's page tables
- * (tables.c), and what is left as the core's pool.
+ * Lays out L0's region: the core's image, the pages of struct handoff, L0's stacks and L0's page
+ * tables (tables.c). The rest is the core's pool. Contract in efi_memory.h.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -15,7 +15,7 @@ u64 handoff(struct handoff *h);
 
 /* ---- the region -------------------------------------------------------------------------- */
 
-/* Allocates 2 MiB more than asked for and gives the unaligned ends back. */
+/* Allocates 2 MiB more than the region needs and gives the unaligned ends back. */
 static bool reserve(struct region *r)
 {
     EFI_PHYSICAL_ADDRESS at;
@@ -62,7 +62,8 @@ static bool is_ram(UINT32 type)
            type == EfiACPIReclaimMemory || type == EfiACPIMemoryNVS;
 }
 
-/* Adds a range in order and joins it with its neighbours. False when there are too many. */
+/* Adds a range of RAM at its place in the order, and joins the range with its neighbours. Returns
+ * false when there are too many ranges. */
 static bool add_range(struct boot_info *info, u64 base, u64 size)
 {
     struct boot_range *range = info->range;
@@ -89,7 +90,8 @@ static bool add_range(struct boot_info *info, u64 base, u64 size)
     return true;
 }
 
-/* The region is of a reserved type by now, yet it is RAM. */
+/* Collects the ranges of RAM from the memory map. The map calls the region reserved by now, so the
+ * region is added by itself. Returns NULL, or why it failed. */
 static const char *collect_ranges(struct boot_info *info)
 {
     UINTN count, key, size;
@@ -111,7 +113,8 @@ static const char *collect_ranges(struct boot_info *info)
 #define AR_UNUSABLE        0x10000u
 #define SEG_LIMIT_GRANULAR 0x8000u
 
-/* A selector outside the table is of a segment whose descriptor is gone: it cannot be told. */
+/* Fills in *s from the descriptor of the selector. If the selector is outside the GDT, the
+ * segment's descriptor is gone, and the segment becomes unusable. */
 static void parse_descriptor(struct segment *s, const struct handoff_dtr *gdtr, u16 selector,
                              bool is_system)
 {
@@ -130,15 +133,17 @@ static void parse_descriptor(struct segment *s, const struct handoff_dtr *gdtr, 
         s->base |= d[1] << 32;
 }
 
-/* A program that loaded TR and went away may have left its selector over other bytes; VM entry
- * takes a busy TSS only. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
+/* True when VM entry accepts the segment as TR: a busy TSS with a canonical base. A program that
+ * loaded TR and ended may have left other bytes at the place of its descriptor.
+ * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static bool is_busy_tss(const struct segment *s)
 {
     u64 top = s->base >> 47;
     return (s->ar & 0x9f) == 0x8b && (top == 0 || top == 0x1ffff);
 }
 
-/* The firmware runs on one GDT, at an address that it maps; LDTs it has none. */
+/* Captures the segment registers. The firmware has one GDT, at an address that it maps, and no
+ * LDT. */
 static void capture_segments(struct handoff *h)
 {
     u16 sel[SEG_COUNT];

@@ -1,6 +1,7 @@
 /*
- * Reads the load options and the configuration; see efi_options.h. Everything opened here is
- * closed and everything allocated is freed: after a refusal the memory map is as it was.
+ * Reads the load options and the configuration. Contract in efi_options.h. This code closes
+ * everything that it opens and frees everything that it allocates, so after a refusal the memory
+ * map is as it was.
  */
 #include "boot/efi_options.h"
 
@@ -10,9 +11,10 @@
 #include "boot/efi_console.h"
 
 #define CONFIG_PATH "\\EFI\\nidus\\nidus.cfg"
-enum { CONFIG_MAX = 65536 }; /* bytes; sixteen lines of the greatest length */
+enum { CONFIG_MAX = 65536 }; /* in bytes */
 
-/* The shell leaves a protocol on our handle when it started us: then the name leads. */
+/* Reads the command line. When the shell has started us, our handle has a protocol of the shell's,
+ * and the command line begins with our name. */
 static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct options *o,
                          struct line *why)
 {
@@ -24,7 +26,8 @@ static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct option
     return options_read_command(o, t, by_shell ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD, why);
 }
 
-/* Not a refusal: firmware marks the boot entries that it makes itself. */
+/* Prints a line when the load options are no text. This is no reason to refuse: firmware puts marks
+ * of its own into the boot entries that it makes. */
 static void say_if_binary(EFI_LOADED_IMAGE *self)
 {
     struct line l;
@@ -37,7 +40,7 @@ static void say_if_binary(EFI_LOADED_IMAGE *self)
     console_say_line(&l);
 }
 
-/* Replaces *why by "\EFI\nidus\nidus.cfg: what"; returns false for the caller to return. */
+/* Replaces *why by "\EFI\nidus\nidus.cfg: what", and returns false for the caller to return. */
 static bool complain(struct line *why, const char *what)
 {
     line_clear(why);
@@ -46,7 +49,7 @@ static bool complain(struct line *why, const char *what)
     return false;
 }
 
-/* A FAT directory opens and even reads like a file. */
+/* A FAT directory can be opened and read like a file, so only its information tells. */
 static bool is_directory(EFI_FILE_HANDLE file)
 {
     static u64 info[64]; /* EFI_FILE_INFO and a name */
@@ -56,7 +59,8 @@ static bool is_directory(EFI_FILE_HANDLE file)
            (((EFI_FILE_INFO *)info)->Attribute & EFI_FILE_DIRECTORY);
 }
 
-/* A fault within the limit is worth more than the news that the file is too long. */
+/* If a file is too long and also has a fault within the limit, the fault is what the user should
+ * learn. */
 static bool parse_config(struct options *o, const u8 *bytes, UINTN size, struct line *why)
 {
     struct line reason;
@@ -67,7 +71,7 @@ static bool parse_config(struct options *o, const u8 *bytes, UINTN size, struct 
     return !too_big || complain(why, "longer than 65536 bytes");
 }
 
-/* One byte more than the limit is asked for, so that a longer file shows. */
+/* This asks for one byte more than the limit, so that a file beyond the limit is noticed. */
 static bool read_config_file(EFI_FILE_HANDLE file, struct options *o, struct line *why)
 {
     VOID *bytes;
@@ -82,7 +86,8 @@ static bool read_config_file(EFI_FILE_HANDLE file, struct options *o, struct lin
     return good;
 }
 
-/* No configuration is no fault: a volume without it, or an image that came from no volume. */
+/* A missing configuration is no fault. The volume may not have the file, and the image may have
+ * come from no volume. */
 static bool read_config(EFI_LOADED_IMAGE *self, struct options *o, struct line *why)
 {
     EFI_FILE_IO_INTERFACE *volume;
@@ -101,8 +106,8 @@ static bool read_config(EFI_LOADED_IMAGE *self, struct options *o, struct line *
     return good;
 }
 
-/* The command line is read twice: first for its faults and for help, which need no file, and
- * after the file again, since it wins. */
+/* The command line is read twice. The first time shows its faults and `help`, for which no file is
+ * needed. The second time comes after the file, because the command line wins. */
 bool options_gather(void *image, struct options *o, struct line *why)
 {
     EFI_LOADED_IMAGE *self;

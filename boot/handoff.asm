@@ -1,8 +1,8 @@
 ; handoff.asm: from the firmware's context to the core's, and back as L1.
 ;
-; This code's own pages and the page of struct handoff are mapped at the same address by the
-; firmware and by L0's page tables, so the switch of CR3 happens under its feet. Interrupts are
-; off from the capture to L1's first instruction.
+; The firmware's page tables and L0's page tables map the pages of this code and of struct handoff
+; at the same address, so this code goes on running when CR3 changes. Interrupts are off from the
+; capture to L1's first instruction.
 bits 64
 default rel
 %include "offsets.inc"
@@ -12,12 +12,11 @@ global handoff:function, handoff_end
 section .text
 align 64
 ; u64 handoff(struct handoff *h);
-; In:  rdi = h, with l0_* and seg filled in. Out: rax = enum handoff_status; 0: the caller is now
-; L1.
-; Clobbers what the ABI lets it. On return CR0, CR3, CR4, DR7 and EFER are the caller's. A shadow
-; stack
-; of the caller's is not used while CR4.CET is 0, and every CALL here has its RET, so SSP is the
-; caller's too.
+; In: rdi = h, with l0_*, seg and info filled in. Out: rax = enum handoff_status; 0 means that the
+; caller is now L1.
+; Clobbers what the ABI allows. On return CR0, CR3, CR4, DR7 and EFER have the caller's values. The
+; caller may have a shadow stack. It is not used while CR4.CET is 0, and each CALL here has its RET,
+; so SSP also has the caller's value.
 handoff:
         push    rbx
         push    rbp
@@ -25,11 +24,11 @@ handoff:
         push    r13
         push    r14
         push    r15
-        pushfq                                          ; the caller's IF comes back by POPFQ
+        pushfq                                          ; POPFQ restores the caller's IF
         cli
         cld
 
-        ; 1. Capture: what the switch below changes, and what only this side can name.
+        ; 1. Capture the registers that the switch below changes, and the address where L1 starts.
         sgdt    [rdi + HANDOFF_gdtr]
         sidt    [rdi + HANDOFF_idtr]
         lea     rax, [.resume]
@@ -52,9 +51,9 @@ handoff:
         mov     [rdi + HANDOFF_efer], eax
         mov     [rdi + HANDOFF_efer + 4], edx
 
-        ; 2. Switch: NX and write protection on, no breakpoints, L0's tables. CR4 keeps what long
-        ; mode
-        ; stands on: no global or tagged translations, no shadow stack, no keys while L0 runs.
+        ; 2. Switch: turn NX and write protection on and breakpoints off, and load L0's tables. CR4
+        ; keeps only the bits that long mode needs. So while L0 runs there are no global or tagged
+        ; translations, no shadow stack and no protection keys.
         or      eax, EFER_NXE_BIT
         wrmsr
         mov     eax, DR7_RESET_BITS
@@ -69,12 +68,13 @@ handoff:
         mov     cr3, rax
         mov     rsp, [rdi + HANDOFF_l0_stack]
 
-        ; 3. The core. It comes back only when it could not launch.
+        ; 3. Call the core. The core returns only when it could not launch.
         mov     rbx, rdi
         call    [rdi + HANDOFF_l0_entry]
 
-        ; 4. A refusal: everything as it was. CR4 in two steps: SMEP must not meet the firmware's
-        ; pages, and PCIDE may be set only while CR3 names PCID 0.
+        ; 4. The core has refused: restore everything. CR4 changes in two steps. The first turns
+        ; SMEP off before the firmware's pages come back. The second may set PCIDE, for which CR3
+        ; must name PCID 0.
         mov     r8, rax
         mov     rax, cr4
         and     eax, CR4_SWITCH_BITS

@@ -1,6 +1,6 @@
 /*
- * Builds lines of text; see line.h. Pure: the host tests link it as it is. No format strings:
- * the few kinds of pieces are functions, and nothing that a user wrote is ever a format.
+ * Builds lines of text. Contract in line.h. Pure: the host tests link this file as it is. There are
+ * no format strings. Each kind of piece has a function, so no text of a user's is ever a format.
  */
 #include "boot/line.h"
 
@@ -30,7 +30,7 @@ void line_add_decimal(struct line *l, u64 v)
 {
     char digits[20];
     u32 n = 0;
-    do { /* from the last digit; 0 has one */
+    do { /* from the last digit on; the number 0 has one digit */
         digits[n++] = (char)('0' + v % 10);
         v /= 10;
     } while (v);
@@ -40,7 +40,7 @@ void line_add_decimal(struct line *l, u64 v)
 
 void line_add_hex(struct line *l, u64 v)
 {
-    int shift = 60; /* from the first digit that is not 0 */
+    int shift = 60; /* the place of the first digit that is not 0 */
     while (shift && !(v >> shift))
         shift -= 4;
     line_add(l, "0x");

@@ -1,5 +1,5 @@
-/* Walks the MADT's entries; see madt.h. ACPI 5.2.12 "Multiple APIC Description Table (MADT)".
- */
+/* Walks the MADT's entries. Contract in madt.h.
+ * ACPI 5.2.12 "Multiple APIC Description Table (MADT)" */
 #include "boot/madt.h"
 
 enum {
@@ -13,8 +13,8 @@ enum {
     FLAG_ENABLED = 1,
 };
 
-/* A processor with an id above 254 has an x2APIC entry instead: none is counted twice. "Online
- * capable" ones do not count: they are not there yet. */
+/* A processor with an id above 254 has only an x2APIC entry, so no processor is counted twice.
+ * Entries with only the flag "online capable" do not count: their processors are not there yet. */
 static bool is_enabled_processor(const u8 *entry, u32 length)
 {
     if (entry[0] == LOCAL_APIC && length >= LOCAL_APIC_SIZE)
@@ -32,7 +32,8 @@ u32 madt_count_enabled(const u8 *table, u32 size)
         return 0;
     for (u32 at = HEADER_SIZE; size - at >= 2;) {
         u32 length = table[at + 1];
-        /* A length of 0 would never end, and one beyond the table would read behind it. */
+        /* With a length of 0 the loop would never end. A length beyond the table would make it read
+         * behind the table. */
         if (length < 2 || length > size - at)
             break;
         count += is_enabled_processor(table + at, length);

@@ -4,8 +4,8 @@
 
 #include "hv/arch/types.h"
 
-/* The processors that the table calls enabled; 0 when it is no MADT. No entry is read beyond
- * size, whatever the lengths in the table say. */
+/* The number of processors that the table calls enabled, or 0 when the table is no MADT. size: in
+ * bytes. Nothing beyond size is read, whatever the lengths in the table say. */
 u32 madt_count_enabled(const u8 *table, u32 size);
 
 #endif

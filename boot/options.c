@@ -1,6 +1,7 @@
 /*
- * The option parser; see options.h. One table holds every key, its values and where the value
- * goes; the command line and the configuration differ only in how words are cut. Pure.
+ * The option parser. Contract in options.h. One table has every key, its values and the member of
+ * struct options for the value. The command line and the configuration differ only in how they are
+ * cut into words. Pure.
  */
 #include "boot/options.h"
 
@@ -9,9 +10,9 @@
 
 enum kind { KIND_CHOICE, KIND_SET, KIND_FLAG, KIND_CHAIN };
 
-/* KIND_CHOICE stores the value's place in the row, KIND_SET one bit for each value named.
- * Character arrays, not pointers: nidus.efi is position independent and this needs no fix-up.
- */
+/* KIND_CHOICE stores the value's place in the row. KIND_SET stores one bit for each value named.
+ * The texts are character arrays, because nidus.efi is position independent and pointers would need
+ * relocations. */
 struct key {
     char name[8];
     u8 kind;
@@ -41,7 +42,7 @@ static const struct key keys[] = {
 };
 /* clang-format on */
 
-/* Where the row's value is; every member but chain is a u32. */
+/* The member for the row's value. Every member apart from chain is a u32. */
 static u32 *member(struct options *o, const struct key *k)
 {
     return (u32 *)((char *)o + k->offset);
@@ -60,7 +61,7 @@ void options_default(struct options *o)
     o->chain[0] = 0;
 }
 
-/* A row ends at its first empty value: the array behind is zero. */
+/* The number of a row's values. The row ends at its first empty value. */
 static u32 value_count(const struct key *k)
 {
     u32 n = 0;
@@ -69,7 +70,7 @@ static u32 value_count(const struct key *k)
     return n;
 }
 
-/* The place of the value among the key's, or their count. */
+/* The place of the value w in the row, or value_count(k) when the row does not have it. */
 static u32 find_value(const struct key *k, struct word w)
 {
     u32 n = 0;
@@ -78,7 +79,7 @@ static u32 find_value(const struct key *k, struct word w)
     return n;
 }
 
-/* Says which values the key takes; returns false for the caller to return. */
+/* Says which values the key takes, and returns false for the caller to return. */
 static bool bad_value(const struct key *k, struct word value, struct line *why)
 {
     line_add(why, k->name);
@@ -92,7 +93,7 @@ static bool bad_value(const struct key *k, struct word value, struct line *why)
     return false;
 }
 
-/* One bad name refuses the list, and an empty one is bad: "a," may be a slip. */
+/* One bad name makes the whole list bad. An empty name is bad, because "a," may be a slip. */
 static bool set_list(struct options *o, const struct key *k, struct word list, struct line *why)
 {
     u32 set = 0;
@@ -109,7 +110,7 @@ static bool set_list(struct options *o, const struct key *k, struct word list, s
     return true;
 }
 
-/* Says what and the word in quotes; returns false for the caller to return. */
+/* Says `what` and the word in quotes, and returns false for the caller to return. */
 static bool bad_word(struct word w, const char *what, struct line *why)
 {
     line_add(why, what);
@@ -119,7 +120,8 @@ static bool bad_word(struct word w, const char *what, struct line *why)
     return false;
 }
 
-/* Finds the key that the word begins with; *value is what stands behind '='. */
+/* Finds the key at the beginning of the word, or returns NULL. *value becomes the text behind '='.
+ * */
 static const struct key *find_key(struct word w, struct word *value, bool *has_value)
 {
     u32 n = 0;
@@ -133,8 +135,8 @@ static const struct key *find_key(struct word w, struct word *value, bool *has_v
     return NULL;
 }
 
-/* One word without its quotes. chain= with '=' never comes here: it is no word but a whole
- * line. */
+/* Sets one option from a word without its quotes. chain= with its '=' does not come here, because
+ * it takes the whole rest of the line. */
 static bool set_option(struct options *o, struct word w, struct line *why)
 {
     struct word value;
@@ -165,9 +167,9 @@ static bool is_chain(struct word w)
 }
 
 /*
- * chain= takes the rest of the line, exactly as written: it becomes the program's command line.
- * opened: its quote stands before the key, and goes before the path. Nothing behind the key
- * takes back an earlier chain=.
+ * chain= takes the rest of the line exactly as written. It becomes the program's command line.
+ * opened: the quote stood before the key, and this puts it before the path. chain= with nothing
+ * behind it takes back an earlier chain=.
  */
 static bool set_chain(struct options *o, struct word rest, bool opened, struct line *why)
 {
@@ -188,11 +190,12 @@ static bool set_chain(struct options *o, struct word rest, bool opened, struct l
     return true;
 }
 
-/* One command line or one line of a configuration; shorter than OPTIONS_LINE_MAX. */
+/* Reads the words of one command line or of one line of a configuration.
+ * @pre the line is shorter than OPTIONS_LINE_MAX */
 static bool read_words(struct options *o, struct word rest, struct line *why)
 {
     for (rest = word_trim(rest); rest.len;) {
-        /* Both "chain=\a b.efi" and chain="\a b.efi" are natural to type. */
+        /* People type "chain=\a b.efi" and chain="\a b.efi". */
         bool opened = *rest.text == '"', closed;
         struct word unquoted = {rest.text + opened, rest.len - opened};
         if (is_chain(unquoted))
@@ -210,7 +213,8 @@ static bool read_words(struct options *o, struct word rest, struct line *why)
     return true;
 }
 
-/* In either case: FAT does not tell, and shells show names in capitals. */
+/* True when the word ends in ".efi", in capitals or not: FAT makes no difference, and shells show
+ * names in capitals. */
 static bool ends_in_efi(struct word w)
 {
     static const char suffix[] = ".efi";
@@ -223,7 +227,7 @@ static bool ends_in_efi(struct word w)
     return true;
 }
 
-/* The line without the program's own name, if that leads; options.h says when it does. */
+/* The line without the program's own name. options.h says when the line begins with the name. */
 static struct word drop_name(struct word rest, enum options_name name)
 {
     bool closed, has_value;
@@ -239,8 +243,8 @@ static struct word drop_name(struct word rest, enum options_name name)
     return (struct word){rest.text + n, rest.len - n};
 }
 
-/* Reads characters into line[OPTIONS_LINE_MAX] until `end` or the end of the text; *out is what
- * was read. False: not text, or too long. */
+/* Reads characters into line[OPTIONS_LINE_MAX] until `end` or the end of the text. *out becomes the
+ * characters read. Returns false when the bytes are no text or the line is too long. */
 static bool read_until(struct text *t, int end, u16 *line, struct word *out, struct line *why)
 {
     u32 n = 0;
@@ -272,13 +276,14 @@ bool options_read_command(struct options *o, struct text t, enum options_name na
     u16 line[OPTIONS_LINE_MAX];
     struct word rest;
     line_clear(why);
-    /* A boot entry made from a file may hold line ends: they part words here. */
+    /* A boot entry that was made from a file may have line ends. They separate words here. */
     if (!read_until(&t, TEXT_END, line, &rest, why))
         return false;
     return read_words(o, drop_name(rest, name), why);
 }
 
-/* One line of a configuration holds one option; a line of spaces, or behind '#', holds none. */
+/* One line of a configuration has one option. A line of spaces, or one that begins with '#', has
+ * none. */
 static bool read_config_line(struct options *o, struct word w, struct line *why)
 {
     bool closed;

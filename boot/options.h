@@ -1,7 +1,8 @@
 /*
- * The options of nidus.efi: key=value words, from the command line (the shell's or a boot
- * entry's) and from nidus.cfg, one per line. No firmware here: bytes in, a struct out, and for
- * what cannot be understood one sentence that names it. docs/OPTIONS.md is the user's view.
+ * The options of nidus.efi. They are key=value words from the command line, which is the shell's
+ * or a boot entry's, and from nidus.cfg, with one option per line. Pure: bytes go in and a struct
+ * comes out. When an option cannot be understood, one sentence names it. docs/OPTIONS.md is for
+ * users.
  */
 #ifndef BOOT_OPTIONS_H
 #define BOOT_OPTIONS_H
@@ -10,10 +11,10 @@
 #include "boot/line.h"
 #include "boot/text.h"
 
-/* The longest line, command line or path, in characters, the terminating zero included. */
+/* The longest line, command line or path, in characters, with the terminating zero. */
 #define OPTIONS_LINE_MAX 4096
 
-/* The values that a key may take are numbered in boot_info.h's order. */
+/* The numbers of values are those of hv/core/boot_info.h. A switch is 1 for on. */
 struct options {
     u32 log;     /* enum boot_log */
     u32 verbose; /* 0..2 */
@@ -24,27 +25,29 @@ struct options {
     u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
     u32 bsp_only;
     u32 check, help;
-    u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty: none */
+    u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
 
-/* Whether the program's own name leads the command line. The shell puts it there; a boot entry
- * does not; other loaders may, so there a first word that ends in ".efi" and is no option is
- * it. */
+/* Whether the program's own name is the first word of the command line. The shell puts the name
+ * there. A boot entry does not, and other loaders may: if the name may lead, then a first word that
+ * ends in ".efi" and is no option is the name. */
 enum options_name { OPTIONS_NAME_LEADS, OPTIONS_NAME_MAY_LEAD };
 
+/* Gives every option its default. */
 void options_default(struct options *o);
 
 /*
- * Changes what the source names and leaves the rest alone; a later word wins. False: *why says
- * what is wrong (with the line's number for a configuration), and *o is partly changed.
+ * Read a source and change the options that it names. Of two words for one option the later wins.
+ * Return false when a word cannot be understood. *why then says what is wrong, for a configuration
+ * with the number of the line, and *o is partly changed.
  * @pre t is not TEXT_BINARY
  */
 MUST_CHECK bool options_read_command(struct options *o, struct text t, enum options_name name,
                                      struct line *why);
 MUST_CHECK bool options_read_config(struct options *o, struct text t, struct line *why);
 
-/* Adds "log=none verbose=0 ..." : every option with its value, chain=, check and help left out.
- */
+/* Adds "log=none verbose=0 ..." to the line: every option with its value, but not chain=, check and
+ * help. */
 void options_describe(const struct options *o, struct line *l);
 
 #endif

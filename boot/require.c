@@ -1,15 +1,15 @@
 /*
- * The table of what Nidus needs and wants, and the words about it; see require.h. The rows
- * stand in the order in which a reader would ask: each is only worth a line when those above
- * are met, so the first that is missing is the reason to give.
+ * The table of what Nidus needs and wants, and the words about it. Contract in require.h. A row
+ * matters only when the rows above it are met. So the first needed row that is not met is the
+ * reason to give.
  */
 #include "boot/require.h"
 
 enum need { NEEDED, WANTED };
 enum test { IS_SET, IS_CLEAR, IS_INTEL, IS_VMX_ALLOWED };
 
-/* Character arrays, not pointers: nidus.efi is position independent and this needs no fix-up.
- */
+/* The name is a character array, because nidus.efi is position independent and a pointer would need
+ * a relocation. */
 struct row {
     u8 need, test, fact, bit;
     char name[40];
@@ -115,7 +115,8 @@ static bool is_intel(const struct facts *f)
     return true;
 }
 
-/* Only processors by Intel are asked: elsewhere these numbers mean other things, or fault. */
+/* Only a processor by Intel is asked for these MSRs. On another one the numbers mean something
+ * else, or RDMSR faults. */
 u32 facts_msr(const struct facts *f, enum fact n)
 {
     bool exists = is_intel(f) && is_set(f, FACT_CPUID_1_ECX, 5);
@@ -147,7 +148,7 @@ bool require_is_met(const struct facts *f, u32 n)
     switch (r->test) {
     case IS_INTEL:
         return is_intel(f);
-    case IS_VMX_ALLOWED: /* an MSR that is not locked can be written before launch */
+    case IS_VMX_ALLOWED: /* the launch can set the bit when the MSR is not locked */
         return FACT_IS_KNOWN(f, r->fact) && (set || !(f->value[r->fact] & FEATURE_CONTROL_LOCK));
     case IS_CLEAR:
         return !set;
@@ -164,7 +165,7 @@ u32 require_first_missing(const struct facts *f)
     return n;
 }
 
-/* "CR4", or "IA32_VMX_BASIC (MSR 0x480)". */
+/* Adds the fact's register: "CR4", or "IA32_VMX_BASIC (MSR 0x480)". */
 static void add_source(struct line *l, enum fact n)
 {
     line_add(l, sources[n].name);
@@ -175,7 +176,7 @@ static void add_source(struct line *l, enum fact n)
     line_add_char(l, ')');
 }
 
-/* Twelve characters; an emulator may put anything there. */
+/* Adds the vendor's twelve characters, which may be anything on an emulator. */
 static void add_vendor(const struct facts *f, struct line *l)
 {
     line_add(l, "CPUID.0 says \"");

@@ -1,13 +1,13 @@
 /*
- * What Nidus asks of a processor: one table, from which the refusal line and the report of
- * `check` come. Pure: the facts are brought in a struct; efi_facts.c reads them.
+ * What Nidus asks of a processor: one table, from which the refusal line and the report of `check`
+ * come. Pure: the caller brings the facts in a struct; efi_facts.c reads them.
  */
 #ifndef BOOT_REQUIRE_H
 #define BOOT_REQUIRE_H
 
 #include "boot/line.h"
 
-/* Where a fact is read from. */
+/* The facts, named after the register that each is read from. */
 enum fact {
     FACT_CPUID_1_EAX,
     FACT_CPUID_1_ECX,
@@ -31,7 +31,7 @@ enum fact {
 
 struct facts {
     char vendor[13]; /* CPUID.0, twelve characters */
-    u32 known;       /* bit n: fact n exists on this processor; value[n] is 0 where not */
+    u32 known;       /* bit n is 1 when fact n exists on this processor; else value[n] is 0 */
     u64 value[FACT_COUNT];
 };
 
@@ -41,24 +41,29 @@ struct facts {
 #define FACT_IS_KNOWN(f, n)  (((f)->known >> (n)&1) != 0)
 
 /*
- * The MSR behind a fact, or 0 when it is no MSR or this processor does not have it, judged by
- * the facts known so far: reading the facts in enum order never meets an MSR that is not there.
+ * The number of the MSR behind a fact. 0 when the fact is no MSR, or when this processor lacks the
+ * MSR by the facts known so far. So code that reads the facts in enum order never reads an MSR that
+ * does not exist.
  */
 u32 facts_msr(const struct facts *f, enum fact n);
 
+/* The number of rows in the table. */
 u32 require_count(void);
 
-/* True when row n of the table is met; require_is_needed tells whether Nidus can do without. */
+/* require_is_met is true when this processor meets row n of the table. require_is_needed is true
+ * when Nidus cannot run without row n. @pre n < require_count() */
 bool require_is_met(const struct facts *f, u32 n);
 bool require_is_needed(u32 n);
 
-/* The first needed row that is not met, or require_count(). */
+/* The first needed row that this processor does not meet, or require_count(). */
 u32 require_first_missing(const struct facts *f);
 
-/* Adds "no EPT: IA32_VMX_PROCBASED_CTLS2 (MSR 0x48b) bit 33 is 0": why row n is not met. */
+/* Adds to the line why row n is not met: "no EPT: IA32_VMX_PROCBASED_CTLS2 (MSR 0x48b) bit 33
+ * is 0". */
 void require_explain(const struct facts *f, u32 n, struct line *l);
 
-/* Adds "found   needed EPT: IA32_VMX_PROCBASED_CTLS2 (MSR 0x48b) = 0x..., bit 33". */
+/* Adds to the line whether row n is met, and by which value: "found   needed EPT:
+ * IA32_VMX_PROCBASED_CTLS2 (MSR 0x48b) = 0x..., bit 33". */
 void require_report(const struct facts *f, u32 n, struct line *l);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * See spec.h. A processor says in IA32_ARCH_CAPABILITIES what it is not affected by; one without
- * that register says nothing, and then its family and model do. CAVEAT(speculation). SDM 2A 3.3
- * "Instructions (A-L)" (CPUID, leaf 7).
+ * The plan against attacks by speculation. Contract in spec.h. IA32_ARCH_CAPABILITIES tells which
+ * attacks do not affect a processor. For a processor without this MSR, family and model tell it.
+ * CAVEAT(speculation) SDM 2A 3.3 "Instructions (A-L)" (CPUID, leaf 7)
  */
 #include "boot/spec.h"
 
@@ -23,11 +23,11 @@
 #define RFDS_NO            (1ull << 27)
 #define RFDS_CLEAR         (1ull << 28)
 
-/* Models of family 6 that keep no data of others in the L1 data cache for a terminal fault: Atoms
- * from Silvermont on, and Xeon Phi. */
+/* The models of family 6 on which an L1 terminal fault leaks no data: Atoms from Silvermont on, and
+ * Xeon Phi. */
 static const u8 no_l1tf[] = {0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x75,
                              0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c, 0x57, 0x85};
-/* Those of them that leave nothing in their buffers for MDS either: Goldmont and Tremont. */
+/* The models among these that MDS does not affect either: Goldmont and Tremont. */
 static const u8 no_mds[] = {0x5c, 0x5f, 0x7a, 0x86, 0x96, 0x9c};
 
 static bool listed(const u8 *models, u32 n, const struct facts *f)
@@ -47,8 +47,8 @@ static bool needs_l1d(const struct facts *f)
     return !(caps & (RDCL_NO | SKIP_L1DFL_VMENTRY)) && !listed(no_l1tf, ARRAY_LEN(no_l1tf), f);
 }
 
-/* MDS, TAA, stale data of MMIO, register-file data: VERW is the answer to each. What IA32_TSX_CTRL
- * has turned off, L1 can turn on again. */
+/* VERW is the measure against MDS, TAA, stale data of MMIO, and register-file data sampling. TSX
+ * counts as on when IA32_TSX_CTRL exists, because L1 can turn TSX on again there. */
 static bool needs_verw(const struct facts *f)
 {
     u64 caps = f->value[FACT_ARCH_CAPABILITIES];
@@ -60,10 +60,13 @@ static bool needs_verw(const struct facts *f)
     return mds || taa || mmio || rfds;
 }
 
-/* Predictors are shared by L1 and L2 on every processor, both in VMX non-root operation, and L1's
- * IA32_SPEC_CTRL must not govern L0; stuffing the return stack is never needed, as no RET behind an
- * exit takes what a guest left there (hv/vmx/enter.asm). A flush of the L1 data cache clears the
- * buffers as VERW does; VERW without MD_CLEAR does no harm, which `full` is for. */
+/* Why each measure is needed:
+ *  IBPB  L1 and L2 both run in VMX non-root operation and share predictors on every processor.
+ *  CTRL  L1's IA32_SPEC_CTRL must not govern L0.
+ *  RSB   Filling the return stack is never needed: no RET behind an exit uses an entry that a guest
+ *        left there (hv/vmx/enter.asm).
+ *  VERW  A flush of the L1 data cache clears the buffers, too, so VERW is not needed with L1D. VERW
+ *        without MD_CLEAR does no harm, so `full` takes it on every processor. */
 struct spec_plan spec_plan(const struct facts *f, u32 option)
 {
     u64 edx = f->value[FACT_CPUID_7_EDX];

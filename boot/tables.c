@@ -1,4 +1,4 @@
-/* L0's page tables; see tables.h. */
+/* L0's page tables. Contract in tables.h. */
 #include "boot/tables.h"
 
 u64 region_take(struct region *r, u64 bytes)
@@ -12,7 +12,8 @@ u64 region_take(struct region *r, u64 bytes)
     return at;
 }
 
-/* The entry for va at the given level (1: 4 KiB), with the tables above it made as needed. */
+/* The entry for va at the given level; level 1 maps 4 KiB. Makes the tables above the entry as
+ * needed. Returns NULL when the region is used up. */
 static u64 *entry_at(struct region *r, u64 cr3, u64 va, u32 level)
 {
     u64 *table = (u64 *)cr3;
@@ -35,7 +36,8 @@ static u64 level_size(u32 level)
     return SIZE_4K << (9 * (level - 1));
 }
 
-/* Maps [pa, pa + size) at va in the largest pages that alignment allows. False: out of memory. */
+/* Maps [pa, pa + size) at va in the largest pages that the alignment and top_level allow. Returns
+ * false when the region is used up. */
 static bool map(struct region *r, u64 cr3, u64 va, u64 pa, u64 size, u64 flags, u32 top_level)
 {
     while (size) {
@@ -53,8 +55,9 @@ static bool map(struct region *r, u64 cr3, u64 va, u64 pa, u64 size, u64 flags, 
     return true;
 }
 
-/* What the physmap leaves out, from low to high: the core's image, whose text must have no second,
- * writable address, and the guard below each stack. */
+/* Number n of the ranges that the physmap leaves out, from low to high. The first is the core's
+ * image, because its text must have no second, writable address. The others are the guard pages
+ * below the stacks. */
 static struct boot_range left_out(const struct boot_info *info, u32 n)
 {
     if (n == 0)
@@ -92,7 +95,7 @@ static bool map_core(struct region *r, const struct boot_info *info, const struc
                PTE_NO_EXEC | PTE_WRITABLE, 1);
 }
 
-/* The code of handoff.asm, and the page of struct handoff. */
+/* Maps the code of handoff.asm and the pages of struct handoff at their physical address. */
 static bool map_handoff(struct region *r, u64 cr3, struct shared_code code)
 {
     u64 data = (u64)r->handoff, size = ALIGN_UP(sizeof *r->handoff, SIZE_4K);

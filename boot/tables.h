@@ -1,9 +1,9 @@
 /*
- * L0's page tables, and the region that they lie in. L0 maps three things: the core at its fixed
- * address with each section's own rights; RAM at PHYSMAP_VA, never executable, without the
- * core's image and without the page below each stack; and the pages of the hand-off at their
- * physical address. Nothing is a user page. Pure: memory is plain memory, so the host tests
- * build tables and walk them.
+ * L0's page tables, and the region that they lie in. L0 maps three things. The core is at its fixed
+ * address, and each section has its own rights. RAM is at PHYSMAP_VA and never executable; the
+ * core's image and the page below each stack are left out there. The pages of the hand-off are at
+ * their physical address. No page is a user page. Pure: page tables are plain memory, so the host
+ * tests build tables and walk them.
  */
 #ifndef BOOT_TABLES_H
 #define BOOT_TABLES_H
@@ -22,23 +22,26 @@
 #define PTE_NO_EXEC  (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull
 
-/* What the region holds, and how much of it is used so far. */
+/* L0's region. base: its physical address; size: in bytes; next: the address of the first free
+ * page. */
 struct region {
     u64 base, size, next;
-    struct handoff *handoff; /* a page of the region, mapped alike on both sides */
+    struct handoff *handoff; /* in pages of the region that both sides map at the same address */
 };
 
-/* Zeroed pages of the region, or 0 when it is used up. */
+/* Takes `bytes`, rounded up to pages, from the region. Returns the physical address of the zeroed
+ * pages, or 0 when the region is used up. */
 u64 region_take(struct region *r, u64 bytes);
 
-/* Code that both sides map alike, whole pages. */
+/* The pages of code that both sides map at the same address: physical addresses of whole pages. */
 struct shared_code {
     u64 base, end;
 };
 
-/* Builds the tables at info->cr3_hpa, an empty page. `top` is the level of the largest leaf: 3 with
- * 1 GiB pages, else 2. False: the region is used up. @pre info tells core, stacks and ranges;
- * memory is mapped at its physical address */
+/* Builds L0's page tables. The root is the empty page at info->cr3_hpa. top: the level of the
+ * largest leaf, 3 on a processor with 1 GiB pages, else 2. Returns false when the region is used
+ * up. @pre info has core, stacks and ranges; the caller's memory is mapped at its physical address
+ * */
 MUST_CHECK bool tables_build(struct region *r, const struct boot_info *info,
                              const struct core_header *c, struct shared_code code, u32 top);
 

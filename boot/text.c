@@ -1,7 +1,8 @@
-/* Decodes UTF-8 and UCS-2; see text.h. Pure: the host tests link it as it is. */
+/* Decodes UTF-8 and UCS-2. Contract in text.h. Pure: the host tests link this file as it is. */
 #include "boot/text.h"
 
-/* Control characters but the blanks, surrogates and non-characters are no text. */
+/* Control characters apart from TAB, CR and LF are no text. Surrogates and non-characters are no
+ * text either. */
 static bool is_text(u32 c)
 {
     if (c < 0x20)
@@ -9,7 +10,8 @@ static bool is_text(u32 c)
     return c != 0x7f && !(c >= 0xd800 && c <= 0xdfff) && c < 0xfffe;
 }
 
-/* Length of the UTF-8 sequence that begins with this byte; 0: none that fits one UCS-2 unit. */
+/* The length of the UTF-8 sequence that begins with this byte, or 0 when no sequence for one UCS-2
+ * unit begins so. */
 static u32 utf8_length(u8 first)
 {
     if (first < 0x80)
@@ -19,7 +21,7 @@ static u32 utf8_length(u8 first)
     return (first & 0xf0) == 0xe0 ? 3 : 0;
 }
 
-/* The shortest form only: an overlong '/' must not pass for one. */
+/* Only the shortest form of a character is accepted: an overlong '/' must not pass as '/'. */
 static int utf8_next(struct text *t)
 {
     static const u8 first_bits[4] = {0, 0x7f, 0x1f, 0x0f};
@@ -39,7 +41,7 @@ static int utf8_next(struct text *t)
     return (int)c;
 }
 
-/* Little-endian, as UEFI has it; half a character at the end is bad. */
+/* UCS-2 is little-endian, as in UEFI. Half a character at the end is bad. */
 static int ucs2_next(struct text *t)
 {
     if (t->size - t->at < 2)
@@ -68,8 +70,9 @@ struct text text_of_file(const u8 *bytes, u32 size)
     return (struct text){bytes, size, marked ? 3 : 0, TEXT_UTF8};
 }
 
-/* True when all of it is text that begins with a printable ASCII character (or is empty). The
- * first character tells UCS-2 from ASCII: two ASCII bytes make a character far from ASCII. */
+/* True when all bytes are text, and the text is empty or begins with a printable ASCII character.
+ * The first character tells UCS-2 from ASCII: two ASCII bytes, read as UCS-2, are no ASCII
+ * character. */
 static bool reads_as(struct text t)
 {
     int c = text_next(&t);
@@ -80,7 +83,8 @@ static bool reads_as(struct text t)
     return c == TEXT_END;
 }
 
-/* Up to the first zero character; size as it is when there is none. */
+/* The number of bytes before the first zero character, or size when there is no zero character.
+ * unit: bytes of a character. */
 static u32 size_before_zero(const u8 *bytes, u32 size, u32 unit)
 {
     for (u32 i = 0; i + unit <= size; i += unit)

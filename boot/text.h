@@ -1,6 +1,6 @@
 /*
- * Bytes to characters: load options and nidus.cfg come as UTF-8 (ASCII) or UCS-2, or are no
- * text at all. Characters are UCS-2 code units, as UEFI has them. Pure.
+ * Turns bytes into characters. Load options and nidus.cfg are UTF-8 (ASCII) or UCS-2, or no text at
+ * all. A character is a UCS-2 code unit, as in UEFI. Pure.
  */
 #ifndef BOOT_TEXT_H
 #define BOOT_TEXT_H
@@ -16,20 +16,22 @@ struct text {
     enum text_form form;
 };
 
-/* A file: UCS-2 behind the bytes FF FE, else UTF-8, with or without its own mark. */
+/* The text of a file. It is UCS-2 when the file begins with the bytes FF FE. Else it is UTF-8, with
+ * or without a byte-order mark. size: in bytes. */
 struct text text_of_file(const u8 *bytes, u32 size);
 
 /*
- * Load options: UCS-2, else UTF-8, or TEXT_BINARY: a boot entry's data can be anything (the
- * firmware marks entries of its own with a GUID). Text begins with a printable ASCII character,
- * holds no control characters but TAB, CR and LF, and may end in zeroes, which are cut off.
+ * The text of load options: UCS-2 if the bytes are UCS-2 text, else UTF-8 if they are UTF-8 text,
+ * else TEXT_BINARY. A boot entry's data can be anything; firmware marks its own ones with a GUID.
+ * Text begins with a printable ASCII character and has no control characters apart from TAB, CR and
+ * LF. It may end in zeroes, which are cut off. size: in bytes.
  */
 struct text text_of_load_options(const u8 *bytes, u32 size);
 
 /*
- * The next character, or TEXT_END, or TEXT_BAD: a control character (but TAB, CR, LF), a
- * broken sequence, a surrogate or a character that one UCS-2 unit does not hold. After
- * TEXT_BAD, t->at is where the offending bytes begin.
+ * The next character, or TEXT_END, or TEXT_BAD. Bad are a control character (apart from TAB, CR and
+ * LF), a broken sequence, a surrogate, and a character that needs more than one UCS-2 unit. After
+ * TEXT_BAD, t->at is the offset of the bad bytes.
  */
 int text_next(struct text *t);
 

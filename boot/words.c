@@ -1,7 +1,8 @@
-/* Words, quotes and paths; see words.h. Pure: the host tests link it as it is. */
+/* Words, quotes and paths. Contract in words.h. Pure: the host tests link this file as it is. */
 #include "boot/words.h"
 
-/* Line ends count: CR stays behind in a CR LF file. */
+/* Line ends count as spaces: in a file with CR LF, the CR is still there when LF has been cut off.
+ * */
 static bool is_space(u16 c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -10,7 +11,7 @@ static bool is_space(u16 c)
 bool word_is(struct word w, const char *name)
 {
     for (u32 i = 0; i < w.len; i++)
-        if (w.text[i] != (u8)name[i]) /* also where name ends: no character is 0 */
+        if (w.text[i] != (u8)name[i]) /* true at the end of name, as no character of w is 0 */
             return false;
     return !name[w.len];
 }
@@ -42,7 +43,7 @@ bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 si
     while (command[w.len])
         w.len++;
     w.len = word_length(w, &closed);
-    /* A path from the root takes no folder before it; the quote may stand first. */
+    /* A path from the root gets no folder before it. A quote may stand before the path. */
     u16 first = w.len && *w.text == '"' ? w.text[1] : *w.text;
     for (; first != '\\' && first != '/' && *folder; n++) {
         if (n + 1 >= size)

@@ -1,6 +1,6 @@
 /*
- * Cutting lines into words, and the path out of a program's command line. A word ends at a
- * space or a tab; quotes join what spaces would part. Pure.
+ * Cuts lines into words, and takes the path out of a program's command line. A word ends at a
+ * space, a tab or a line end outside quotes. Pure.
  */
 #ifndef BOOT_WORDS_H
 #define BOOT_WORDS_H
@@ -13,17 +13,20 @@ struct word {
     u32 len;
 };
 
+/* True when the word is `name`, letter by letter. */
 bool word_is(struct word w, const char *name);
-struct word word_trim(struct word w); /* without spaces before and behind */
 
-/* Length of the first word of a line that does not begin with a space, quotes included;
- * *closed tells whether every quote in it has its end. */
+/* The word without the spaces before and behind it. */
+struct word word_trim(struct word w);
+
+/* The length of the first word of a line, with its quotes, in characters. *closed becomes true when
+ * every quote in the word is closed. @pre the line does not begin with a space */
 u32 word_length(struct word line, bool *closed);
 
 /*
- * The path of the program that a command line starts: the first word, quotes removed, '/'
- * turned into '\', zero-terminated. A relative path is put behind folder, which is empty or
- * ends in '\'. False when the result does not fit in size characters.
+ * Stores the path of the program that a command line starts. It is the first word without quotes,
+ * with '\' for '/', and ends in a zero. A relative path is put behind folder, which is empty or
+ * ends in '\'. size: room in `path`, in characters. Returns false when the path does not fit.
  */
 MUST_CHECK bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 size);
 

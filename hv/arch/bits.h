@@ -1,4 +1,4 @@
-/* Bits, fields and addresses: small pure helpers that everything may use. */
+/* Bits, fields and addresses: small pure helpers that every folder may use. */
 #ifndef HV_ARCH_BITS_H
 #define HV_ARCH_BITS_H
 
@@ -30,7 +30,8 @@ static inline bool is_aligned(u64 v, u64 size)
     return (v & (size - 1)) == 0;
 }
 
-/* True when bits 63:width-1 of the linear address all equal (width is 48 or 57). */
+/* True when bits 63:width-1 of the linear address are all equal. width: 48 or 57.
+ * SDM 1 3.3.7.1 "Canonical Addressing" */
 static inline bool is_canonical(u64 gla, unsigned width)
 {
     u64 top = gla >> (width - 1);

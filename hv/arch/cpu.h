@@ -5,8 +5,8 @@
 
 #include "hv/arch/bits.h"
 
-/* A VMCS pointer that points to no VMCS: what VMPTRST stores then, and a link pointer that is not
- * used. SDM 3C 31.3 "VMX Instructions" */
+/* The pointer that points to no VMCS. VMPTRST stores it while no VMCS is current, and a link
+ * pointer that is not used holds it. SDM 3C 31.3 "VMX Instructions" */
 #define NO_VMCS (~0ull)
 
 /* SDM 3A 2.5 "Control Registers" */
@@ -21,7 +21,8 @@
 #define CR0_NW BIT(29)
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
-/* What neither a VM entry nor a VM exit loads: ET, NW, CD, bits 15:6, 17 and 28:19.
+/* The bits of CR0 that neither a VM entry nor a VM exit loads: ET, NW, CD, bits 15:6, 17 and
+ * 28:19.
  * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs",
  * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
 #define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
@@ -49,8 +50,8 @@
 #define CR4_PKE        BIT(22)
 #define CR4_CET        BIT(23)
 #define CR4_PKS        BIT(24)
-/* What guests may set: the bits that Nidus has rules for. The rest is what CPUID does not show
- * (hv/arch/cpuid_policy.def). */
+/* The bits that guests may set: those that Nidus has rules for. CPUID does not show the features
+ * behind the other bits (hv/arch/cpuid_policy.def). */
 #define CR4_KNOWN \
     (0xfffull | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
 

@@ -39,11 +39,12 @@
 #define CPUIDX_EDX_PAGE_1G BIT(26)
 #define CPUIDX_EDX_RDTSCP  BIT(27)
 
-/* Nidus's own leaves. The signature "NidusNidus" is in EBX, ECX and EDX. Two levels of Nidus know
- * of each other by it. */
+/* Nidus's own leaves. EBX, ECX and EDX hold the signature "NidusNidus". A Nidus that runs inside
+ * another one finds the outer one by this signature. */
 #define LEAF_NIDUS         0x40000000u /* the last leaf, and the signature */
 #define LEAF_NIDUS_VERSION 0x40000001u /* version, depth */
-/* by subleaf: how often L1 exited for a reason, bit 31: L2 */
+/* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
+ * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
 #define LEAF_NIDUS_END   0x40000100u
 #define NIDUS_EBX        0x7564694eu

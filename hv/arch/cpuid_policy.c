@@ -1,4 +1,4 @@
-/* The table of CPUID and what the masks alone cannot say: the numbers. Contract in
+/* The table of CPUID, and the numbers in CPUID's answers, which a mask cannot limit. Contract in
  * cpuid_policy.h. */
 #include "hv/arch/cpuid_policy.h"
 
@@ -35,7 +35,8 @@ u32 cpuid_asked(u32 leaf, u32 basic, u32 extended)
     return last;
 }
 
-/* Highest leaves and subleaves, and widths: no wider than what the rules here know. */
+/* EAX of the leaves that tell a highest leaf, a highest subleaf or an address width: no number is
+ * larger than what the rules here know. */
 static u32 limited_eax(u32 leaf, u32 sub, u32 eax)
 {
     switch (leaf) {

@@ -2,8 +2,8 @@
 #include "hv/arch/event.h"
 #include "hv/arch/cpu.h"
 
-/* What exit information and entry information have in common; bits 30:12 are
- * reserved in the latter. */
+/* The bits that exit information and entry information share. Bits 30:12 are reserved in entry
+ * information. */
 #define INFO_KEPT (INTR_VALID | INTR_ERROR_VALID | 0x7ffu)
 
 static const struct event none = {0, 0, 0};
@@ -19,8 +19,8 @@ bool event_external(u32 info)
            INTR_TYPE(info) != INTR_SW_EXCEPTION;
 }
 
-/* In real mode no error code is pushed, and an entry must not ask for one: a CPU may say that there
- * is one. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
+/* Real mode pushes no error code, and a VM entry into real mode must not ask for one. A CPU may
+ * report an error code all the same, so this drops it. SDM 3C 27.2.1.3 "VM-Entry Control Fields" */
 static struct event to_deliver(u32 info, u32 error, u32 len, u64 cr0)
 {
     struct event ev = {.info = info & INFO_KEPT};
@@ -46,7 +46,8 @@ struct event event_caught(const struct vmexit *x, u64 cr0)
     return to_deliver(x->intr_info, x->intr_error, x->insn_len, cr0);
 }
 
-/* A fault, which a double fault is not counted as. */
+/* True when the exit is by a hardware exception for which NMI unblocking is reported: any but a
+ * double fault, for which the bit is undefined. */
 static bool tells_of_iret(u32 intr_info)
 {
     return INTR_TYPE(intr_info) == INTR_HW_EXCEPTION && INTR_VECTOR(intr_info) != VEC_DF;
@@ -146,7 +147,7 @@ enum nmi_plan nmi_plan(const struct nmi_facts *f)
     bool exits = f->in_l2 && any(f->pin12, PIN_NMI_EXITING);
     bool virtual_nmis = exits && any(f->pin12, PIN_VIRTUAL_NMIS);
     bool blocked = any(f->interruptibility, BLOCKING_BY_NMI);
-    /* One instruction, or one delivery, then it is open. */
+    /* The window opens after one instruction or one delivery of an event. */
     bool soon = f->event_planned || f->debug_pending ||
                 any(f->interruptibility, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
 
@@ -155,8 +156,8 @@ enum nmi_plan nmi_plan(const struct nmi_facts *f)
     if (!exits)
         return blocked || soon ? NMI_WINDOW : NMI_INJECT;
 
-    /* Under virtual NMIs the flag is L2's virtual blocking and stops no real NMI; a window
-     * would wait for it, so then the exit overtakes what is planned. */
+    /* Under virtual NMIs the flag is L2's virtual blocking, which stops no real NMI. A window would
+     * wait for the flag, so the exit to L1 comes at once and overtakes a planned event. */
     if (blocked)
         return virtual_nmis ? NMI_REFLECT : NMI_HOLD;
     return soon ? NMI_WINDOW : NMI_REFLECT;

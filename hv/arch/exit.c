@@ -1,4 +1,4 @@
-/* What kind of cause an exit has. SDM 3C 26.1 "Instructions That Cause VM Exits" */
+/* Whether an instruction causes an exit. Contract in exit.h. */
 #include "hv/arch/exit.h"
 
 bool exit_by_instruction(u32 basic_reason)

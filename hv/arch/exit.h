@@ -1,7 +1,7 @@
 /*
- * The facts of one VM exit, read once (struct vmexit), the exit-reason and error numbers,
- * and decoders of qualifications. Plain values: the pure folders and the hardware folder
- * both speak in these.
+ * The facts of one VM exit, which L0 reads once (struct vmexit); the numbers of exit reasons and
+ * of VM-instruction errors; decoders of qualifications. All are plain values, which the pure
+ * folders and hv/vmx share.
  */
 #ifndef HV_ARCH_EXIT_H
 #define HV_ARCH_EXIT_H
@@ -12,16 +12,16 @@
 enum exit_reason {
 #define EXIT(num, name, text) EXIT_REASON_##name = (num),
 #include "hv/arch/vmx_exit.def"
-    /* numbers that tables have a row for; those without a name are to come */
+    /* Tables have this many rows. The numbers without a name have no meaning yet. */
     EXIT_REASON_COUNT = 128
 };
 /* clang-format off */
 #define EXIT_REASON_BASIC(r)   ((u32)(r) & 0xffffu)
 #define EXIT_REASON_ENTRY_FAIL 0x80000000u
 
-/* True when the guest's instruction causes the exit, as opposed to an event, an access to
- * memory or a VM entry: where nobody wants such an exit, the guest's processor does not have
- * the instruction. */
+/* True when an instruction of the guest causes exits of this basic reason, as opposed to an event,
+ * an access to memory or a VM entry. If no level asked for such an exit, the guest's processor does
+ * not have the instruction. SDM 3C 26.1 "Instructions That Cause VM Exits" */
 bool exit_by_instruction(u32 basic_reason);
 
 enum vmx_insn {
@@ -38,11 +38,12 @@ enum vmx_error {
 #include "hv/arch/vmx_error.def"
 };
 
-/* What one exit tells, from the VM-exit information fields of the VMCS that was current.
- * A member is valid only when the reason makes it so; exit_snapshot reads those that the
- * reason's mask names. SDM 3C 25.9 "VM-Exit Information Fields" */
+/* The VM-exit information fields of the VMCS that was current. The exit reason decides which
+ * members the processor defines. exit_snapshot (hv/vmx/vmx.h) reads the groups of members that the
+ * reason's row names; a member that was not read holds nothing useful. SDM 3C 25.9 "VM-Exit
+ * Information Fields" */
 struct vmexit {
-    u32 reason; /* whole field, entry-failure bit 31 included */
+    u32 reason; /* the whole field; bit 31 tells a failed VM entry */
     u32 intr_info;
     u32 intr_error;
     u32 idt_info; /* IDT-vectoring information */

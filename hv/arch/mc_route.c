@@ -6,14 +6,15 @@ enum mc_dest mc_route(const struct mc_facts *f)
 {
     u64 cr4 = f->in_l2 ? f->cr4_l2 : f->cr4_l1;
 
-    /* L1's VMLAUNCH met the event: the entry has not completed, so L1 sees what the CPU
-     * would show for it. An entry that merely resumes L2 after an exit that L0 handled is
-     * not L1's: for L1 the event happened while L2 ran. */
+    /* L1's VMLAUNCH or VMRESUME met the event before the entry was complete, so L1 sees the failed
+     * entry that the CPU would show. An entry by which L0 resumes L2 after an exit of L0's own is
+     * not L1's entry: to L1 the event happened while L2 ran. */
     if (f->where == MC_IN_ENTRY && f->in_l2 && f->entry_of_l1)
         return MC_FAIL_ENTRY;
 
-    /* CR4.MCE is looked at before any exception exists: without it bit 18 of the exception
-     * bitmap has nothing to catch. SDM 3C 27.9 "Machine-Check Events During VM Entry" */
+    /* The CPU looks at CR4.MCE before it raises an exception. With CR4.MCE clear there is no #MC
+     * that bit 18 of the exception bitmap could catch.
+     * SDM 3C 27.9 "Machine-Check Events During VM Entry" */
     if (!any(cr4, CR4_MCE))
         return MC_SHUTDOWN;
     if (!f->in_l2)

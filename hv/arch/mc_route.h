@@ -1,17 +1,17 @@
 /*
- * Where a machine check goes. L1 owns the machine, so L0 never handles one for itself: it
- * hands it to the level that the processor was running, by the rules of the CPU. A pure
- * decision; the effects (injection, reflection) are the caller's.
+ * Where a machine check goes. L1 owns the machine, so L0 handles no machine check for itself. L0
+ * gives the event to the level that the processor was running, by the rules of the CPU. The
+ * decision is pure; the caller injects or reflects.
  */
 #ifndef HV_ARCH_MC_ROUTE_H
 #define HV_ARCH_MC_ROUTE_H
 
 #include "hv/arch/types.h"
 
-/* Where the CPU reported it. */
+/* Where the CPU reported the machine check. */
 enum mc_where {
     MC_IN_ROOT,  /* #MC taken through L0's own IDT: the handler only set a flag */
-    MC_IN_ENTRY, /* exit reason 41: the event hit a VM entry done by L0 */
+    MC_IN_ENTRY, /* exit reason 41: the event met a VM entry by L0 */
 };
 
 enum mc_dest {
@@ -30,8 +30,9 @@ struct mc_facts {
     u32 exception_bitmap12; /* vmcs12's, meaningful when in_l2 */
 };
 
-/* SDM 3C 27.9 "Machine-Check Events During VM Entry" gives the three outcomes of an event
- * that meets a VM entry; SDM 3C 26.2 "Other Causes of VM Exits" the exception bitmap. */
+/* The level that gets the machine check, and how.
+ * SDM 3C 27.9 "Machine-Check Events During VM Entry" for an event that meets a VM entry,
+ * SDM 3C 26.2 "Other Causes of VM Exits" for the exception bitmap. */
 enum mc_dest mc_route(const struct mc_facts *f);
 
 #endif

@@ -8,7 +8,7 @@ static const struct msr_row rows[] = {
 #undef MSR
 };
 
-/* Halving keeps an access that exits within a few steps, though the table is long. */
+/* A binary search: an access that exits needs only a few steps through the long table. */
 const struct msr_row *msr_policy_row(u32 msr)
 {
     u32 low = 0, high = ARRAY_LEN(rows);

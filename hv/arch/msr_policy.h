@@ -1,12 +1,13 @@
 /*
- * Which RDMSR and WRMSR of a guest does what: the allow-list of msr_policy.def as data, and the
- * MSR bitmap that follows from it. What L0 does for a rule is hv/vmx/msr_l1.c.
+ * What each RDMSR and WRMSR of a guest does: the allow-list of msr_policy.def as data, and the MSR
+ * bitmap that follows from the list. hv/vmx/msr_l1.c has the functions behind each rule.
  */
 #ifndef HV_ARCH_MSR_POLICY_H
 #define HV_ARCH_MSR_POLICY_H
 
 #include "hv/arch/bits.h"
 
+/* msr_policy.def explains the actions. */
 enum msr_action { MSR_PASS, MSR_JUDGE, MSR_EMULATE, MSR_HIDE };
 
 enum msr_rule {
@@ -21,7 +22,7 @@ enum msr_rule {
     MSR_RULE_mtrr,
     MSR_RULE_perf_caps,
     MSR_RULE_perf_global,
-    MSR_RULE_pmu, /* nothing but the action, where counters can be kept still in root */
+    MSR_RULE_pmu, /* as plain, on processors where L0 can stop the counters in root mode */
     MSR_RULE_vmcs,
     MSR_RULE_vmx,
     MSR_RULE_xss,
@@ -35,11 +36,11 @@ struct msr_row {
     u8 rule;        /* enum msr_rule */
 };
 
-/* The row of an MSR, or NULL: then the access is #GP(0). */
+/* The row of an MSR, or NULL when the table has none: the access then causes #GP(0). */
 const struct msr_row *msr_policy_row(u32 msr);
 
-/* Makes one page of MSR bitmaps: an access passes when its row says PASS and its rule is not in
- * `hidden`, a set of BIT(enum msr_rule). SDM 3C 25.6.9 "MSR-Bitmap Address" */
+/* Fills one page of MSR bitmaps. An access passes without an exit when its row says PASS and its
+ * rule is not in `hidden`, a set of BIT(enum msr_rule). SDM 3C 25.6.9 "MSR-Bitmap Address" */
 void msr_policy_bitmap(u8 bitmap[PAGE_SIZE], u32 hidden);
 
 #endif

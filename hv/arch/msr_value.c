@@ -12,7 +12,8 @@ static u64 ones(u32 count)
     return count ? ~0ull >> (64 - count) : 0;
 }
 
-/* A bit for each counter; from version 5 on the fixed ones may have gaps.
+/* One bit for each counter is legal. From version 5 on, the numbers of fixed counters may have
+ * gaps.
  * SDM 3B 20.2.2 "Architectural Performance Monitoring Version 2" */
 static u64 perf_global_bits(const struct msr_cpuid *c)
 {

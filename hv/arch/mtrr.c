@@ -1,5 +1,5 @@
-/* Memory types by the MTRRs. Contract in mtrr.h. Read next: hv/ept/ept.h, which combines the
- * type with that of a guest's EPT. */
+/* Memory types by the MTRRs. Contract in mtrr.h. Read next: hv/vmx/ept_l1.c, which builds EPT01 by
+ * these types. */
 #include "hv/arch/mtrr.h"
 #include "hv/arch/msr.h"
 #include "hv/arch/paging.h"
@@ -56,8 +56,8 @@ static u64 fixed_size(u64 hpa)
     return hpa < 0xc0000 ? 0x4000 : PAGE_SIZE;
 }
 
-/* Two matching ranges of different type: UC wins, WT over WB; every other pair is undefined
- * in the architecture, and UC is the choice that never breaks a device.
+/* The type of memory that two ranges match. UC wins over every type, and WT wins over WB. The
+ * architecture leaves every other pair undefined; this chooses UC, which never breaks a device.
  * SDM 3A 11.11.4.1 "MTRR Precedences" */
 static u8 overlap(u8 a, u8 b)
 {
@@ -98,8 +98,9 @@ u8 mtrr_type(const struct mtrr_state *s, u64 hpa)
     return is_type(s, type) ? type : MT_UC;
 }
 
-/* The largest block at hpa, up to size (a power of two to which hpa is aligned), that no
- * range's edge cuts: a mask bit below the block's size lets the range match a part of it. */
+/* The size of the largest block at hpa, up to size, that no range's edge cuts. size is a power of
+ * two to which hpa is aligned. A range with a mask bit below the block's size can match a part of
+ * the block. */
 static u64 uncut_block(const struct mtrr_state *s, u64 hpa, u64 size)
 {
     if (!any(s->def_type, MTRR_DEF_TYPE_EN))
@@ -141,7 +142,8 @@ static bool in_variable(const struct mtrr_state *s, u32 msr)
     return msr - MSR_IA32_MTRR_PHYSBASE0 < 2 * mtrr_variable_count(s);
 }
 
-/* The index of a fixed-range register, or MTRR_FIXED_COUNT. The numbers have gaps. */
+/* The index of a fixed-range register, or MTRR_FIXED_COUNT when msr is none. The MSR numbers have
+ * gaps. */
 static u32 fixed_index(u32 msr)
 {
     if (msr == MSR_IA32_MTRR_FIX64K_00000)
@@ -177,7 +179,8 @@ static bool fixed_legal(const struct mtrr_state *s, u64 value)
     return true;
 }
 
-/* PHYSBASE reserves bits 11:8, PHYSMASK bits 10:0, both all above MAXPHYADDR.
+/* PHYSBASE reserves bits 11:8, PHYSMASK reserves bits 10:0, and both reserve all address bits at
+ * and above MAXPHYADDR.
  * SDM 3A 11.11.2.3 "Variable Range MTRRs" */
 static bool variable_legal(const struct mtrr_state *s, u32 msr, u64 value)
 {

@@ -25,20 +25,22 @@ struct mtrr_state {
 /* The number of variable ranges in use, never above MTRR_VARIABLE_MAX. */
 u32 mtrr_variable_count(const struct mtrr_state *s);
 
-/* The memory type (enum memtype: UC, WC, WT, WP, WB) of the 4 KiB page around hpa. */
+/* The memory type (enum memtype: UC, WC, WT, WP or WB) of the 4 KiB page around hpa, a physical
+ * address of the machine. SDM 3A 11.11.4.1 "MTRR Precedences" */
 u8 mtrr_type(const struct mtrr_state *s, u64 hpa);
 
-/* True, with the type, when every page of the block has the same type. The block is aligned
- * to its size, a power of two from 4 KiB up. May be false for a uniform block when the masks
- * are so fragmented that the answer would take long; a 4 KiB block is always uniform. */
+/* True when every page of the block at hpa has one memory type. size: in bytes, a power of two of
+ * at least 4 KiB; hpa is aligned to size. *type becomes the type of the first page, whatever the
+ * answer. The answer may be false for a uniform block when the masks are so fragmented that a true
+ * answer would take long. A 4 KiB block is always uniform. */
 bool mtrr_uniform(const struct mtrr_state *s, u64 hpa, u64 size, u8 *type) MUST_CHECK;
 
-/* The place in s of the register that the MSR number names, or NULL when this processor has
- * no such MTRR (so RDMSR and WRMSR give #GP). IA32_MTRRCAP is found too; it is read-only. */
+/* The member of *s that holds the MSR, or NULL when this processor has no such MTRR: RDMSR and
+ * WRMSR then cause #GP(0). The read-only IA32_MTRRCAP is found, too. */
 u64 *mtrr_reg(struct mtrr_state *s, u32 msr);
 
-/* False when WRMSR of the value to the MSR causes #GP(0): no such MTRR, read-only, a reserved
- * bit or a memory type that is not one. */
+/* False when WRMSR of the value causes #GP(0): this processor has no such MTRR, the MTRR is
+ * read-only, or the value has a reserved bit or an undefined memory type. */
 bool mtrr_write_legal(const struct mtrr_state *s, u32 msr, u64 value) MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* Names given as text, by people: the two tables of names (layouts, profiles) compare them here. */
+/* Comparison of names that a person typed. The tables of layouts and of profiles use it. */
 #ifndef HV_ARCH_NAMES_H
 #define HV_ARCH_NAMES_H
 

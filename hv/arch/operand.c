@@ -1,4 +1,4 @@
-/* Operand decode and segmentation: see operand.h. Paging is pagewalk.c's. */
+/* Decoding of operands, and segmentation. Contract in operand.h. pagewalk.c does the paging. */
 #include "hv/arch/operand.h"
 #include "hv/arch/vmx_ctl.h"
 
@@ -69,7 +69,8 @@ struct operand_address operand_linear(const struct insn_operand *op, const struc
     return (struct operand_address){.ok = true, .gla = (seg->base + op->offset) & 0xffffffffu};
 }
 
-/* Some byte of the access is one of those that the breakpoint watches; LEN aligns its address. */
+/* True when the access touches a byte that the breakpoint watches. rw_len: R/W in bits 1:0, LEN in
+ * bits 3:2. The processor ignores the low address bits in DRn that LEN covers. */
 static bool met(u64 dr, unsigned rw_len, u64 gla, unsigned size, bool write)
 {
     static const u8 length[4] = {1, 2, 8, 4};

@@ -1,11 +1,11 @@
 /*
- * The four walks (none, 32-bit, PAE, 4-level) are one loop over levels whose entry size and
- * index width differ. Rights gathered on the way are judged once, at the leaf.
- * Not here: 5-level paging (no profile has it; CR4.LA57 is refused by CR4's fixed bits).
+ * The walks of 32-bit, PAE and 4-level paging are one loop over levels. Only entry size and index
+ * width differ. The loop gathers rights on the way and judges them once, at the leaf.
+ * 5-level paging is not here: CPUID hides LA57 from L1, so no guest can set CR4.LA57.
  */
 #include "hv/arch/pagewalk.h"
 
-/* What the levels passed so far allow, and what an error code must say. */
+/* The accesses that all levels walked so far allow. */
 struct rights {
     bool user, write, fetch;
 };
@@ -24,8 +24,8 @@ static bool is_user_access(const struct walker *w)
     return w->p->cpl == 3 && !any(w->access, WALK_SYSTEM);
 }
 
-/* SDM 3A 4.7 "Page-Fault Exceptions": W/R, U/S come from the access; I/D only where NX or SMEP is
- * in use. */
+/* A #PF. why: P, RSVD and PK of the error code. W/R and U/S follow from the access. I/D is set only
+ * while NX or SMEP is in use. SDM 3A 4.7 "Page-Fault Exceptions" */
 static struct walk_result fault(const struct walker *w, u32 why)
 {
     u32 code = why | (u32)(w->access & PF_W);
@@ -36,7 +36,7 @@ static struct walk_result fault(const struct walker *w, u32 why)
     return (struct walk_result){.ok = false, .error_code = code};
 }
 
-/* The reserved bits of a present entry at a level. level 1 is the page table. */
+/* The reserved bits of a present entry at a level. Level 1 is the page table. */
 static u64 reserved_bits(const struct walker *w, unsigned level, bool leaf)
 {
     bool large = leaf && level > 1;
@@ -110,7 +110,8 @@ static u64 leaf_base(const struct walker *w, unsigned level, u64 entry)
     return (entry & 0xffc00000u) | (bits(entry, 20, 13) << 32);
 }
 
-/* False: the entry changed under us. The same for walk_once. */
+/* Judges the access at the leaf and sets the leaf's flags. Returns false when the entry changed
+ * since the walk read it; *out is then not set. */
 static bool at_leaf(const struct walker *w, unsigned level, struct rights r, u64 at, u64 entry,
                     struct walk_result *out)
 {
@@ -129,6 +130,8 @@ static bool at_leaf(const struct walker *w, unsigned level, struct rights r, u64
     return true;
 }
 
+/* Walks from `table` of `level` down to the leaf. Returns false when an entry changed during the
+ * walk; *out is then not set. */
 static bool walk_once(const struct walker *w, u64 table, unsigned level, struct walk_result *out)
 {
     struct rights r = {.user = true, .write = true, .fetch = true};
@@ -154,9 +157,9 @@ static bool walk_once(const struct walker *w, u64 table, unsigned level, struct 
     }
 }
 
-/* Somebody who changes an entry between each look and the mark on it (another processor, a device)
- * shall not hold L0. The page fault is a spurious one, for which software runs the instruction
- * again. CAVEAT(walk-tries) */
+/* Another processor or a device may change an entry between every read and the store of its flags.
+ * It must not keep L0 in this loop for ever. After WALK_TRIES walks the guest gets a spurious page
+ * fault, on which software executes the instruction again. CAVEAT(walk-tries) */
 static struct walk_result descend(const struct walker *w, u64 table, unsigned level)
 {
     struct walk_result out;

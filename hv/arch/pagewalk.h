@@ -1,7 +1,7 @@
 /*
- * Linear-address translation in every paging mode, as the processor does it for a data
- * access: rights, reserved bits, accessed and dirty flags. Pure: memory is reached through
- * the caller's functions, so the host tests walk tables that are plain arrays.
+ * Translation of a guest's linear addresses in every paging mode, as the processor does it for a
+ * data access: rights, reserved bits, accessed and dirty flags. Pure: the caller's functions reach
+ * memory, so the host tests walk tables that are plain arrays.
  *
  * SDM 3A 4.6 "Access Rights", SDM 3A 4.7 "Page-Fault Exceptions",
  * SDM 3A 4.8 "Accessed and Dirty Flags"
@@ -23,32 +23,34 @@ struct paging_state {
     u8 maxphyaddr;
 };
 
-/* How memory at a guest-physical address is reached. `size` is 4 or 8 bytes, and gpa a multiple of
- * it: no entry crosses a cache line, so a locked access is never split. set_flags makes the entry
- * `old` into `new` if it still is `old` and says whether it did. */
+/* The caller's access to paging-structure entries. gpa: the entry's guest-physical address. size: 4
+ * or 8 bytes; gpa is a multiple of size, so no entry crosses a cache line and no locked access is
+ * split. read returns the entry. set_flags stores `new` if the entry still is `old`, and returns
+ * whether it stored. */
 struct walk_memory {
     void *ctx;
     u64 (*read)(void *ctx, u64 gpa, unsigned size);
     bool (*set_flags)(void *ctx, u64 gpa, unsigned size, u64 old, u64 new);
 };
 
-/* How often a walk begins anew because an entry changed under it; also EPT12's
- * (hv/nested/ept02/ept12.c). */
+/* How many times a walk is tried when another processor or a device changes an entry under the
+ * walk. Walks of EPT12 (hv/nested/ept02/ept12.c) have the same limit. */
 #define WALK_TRIES 16u
 
-/* The access: PF_W and PF_I as in the page-fault error code; WALK_SYSTEM for the processor's
- * own access to a system structure (descriptor table, TSS), which is supervisor whatever
- * the CPL and never excused by RFLAGS.AC. */
+/* An access is a set of PF_W and PF_I, as in the page-fault error code, and WALK_SYSTEM.
+ * WALK_SYSTEM is the processor's own access to a descriptor table or TSS. Such an access is a
+ * supervisor access at every CPL, and SMAP applies to it even when RFLAGS.AC is 1. */
 #define WALK_SYSTEM BIT(32)
 
 struct walk_result {
     bool ok;
-    u64 gpa; /* when ok, and what all levels together allow: */
-    bool user, write, fetch;
-    u32 error_code; /* of the #PF, when not ok */
+    u64 gpa;                 /* guest-physical address, when ok */
+    bool user, write, fetch; /* the accesses that all levels together allow, when ok */
+    u32 error_code;          /* of the #PF, when not ok */
 };
 
-/* Translate one linear address (canonical already checked by the caller) for an access. */
+/* Translates the linear address gla for an access. @pre gla is canonical in 64-bit mode. An entry
+ * that changes under each of WALK_TRIES walks gives a #PF (CAVEAT(walk-tries)). */
 struct walk_result pagewalk(const struct paging_state *p, const struct walk_memory *m, u64 gla,
                             u64 access);
 

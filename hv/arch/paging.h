@@ -18,15 +18,17 @@
 #define PTE_ADDR 0x000ffffffffff000ull
 
 /* PAE paging. SDM 3A 4.4.1 "PDPTE Registers" */
-#define CR3_PDPT       0xffffffe0u /* where CR3 points */
-#define PDPTE_RESERVED 0x1e6ull    /* and the bits at and above MAXPHYADDR */
+#define CR3_PDPT       0xffffffe0u /* the bits of CR3 that hold the address of the PDPTEs */
+#define PDPTE_RESERVED 0x1e6ull    /* the bits at and above MAXPHYADDR are reserved, too */
 
-/* The bits that no physical address has. */
+/* The bits that no physical address has: those at and above MAXPHYADDR. */
 static inline u64 phys_reserved(unsigned maxphyaddr)
 {
     return ~0ull << maxphyaddr;
 }
 
+/* True when the PDPTE is present and has a reserved bit set. phys_reserved: what the function of
+ * that name returns. */
 static inline bool pdpte_reserved_set(u64 pdpte, u64 phys_reserved)
 {
     return any(pdpte, PTE_P) && any(pdpte, PDPTE_RESERVED | phys_reserved);

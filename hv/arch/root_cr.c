@@ -1,4 +1,4 @@
-/* SDM 3A 2.5 "Control Registers", SDM 3D A.8 "VMX-Fixed Bits in CR4" */
+/* CR0 and CR4 of root mode. Contract in root_cr.h. */
 #include "hv/arch/root_cr.h"
 #include "hv/arch/cpuid_bits.h"
 
@@ -8,8 +8,8 @@ u64 root_cr0(u64 now, u64 fixed0, u64 fixed1)
     return (want & fixed1) | fixed0;
 }
 
-/* OSXSAVE is for XSETBV in L1's name, PKE for reading L1's PKRU. L0 has no user pages, so SMEP,
- * SMAP and UMIP cost nothing and PKE guards nothing. */
+/* L0 needs OSXSAVE to execute XSETBV in L1's name, and PKE to read L1's PKRU. L0 has no user pages,
+ * so SMEP, SMAP and UMIP cost nothing, and PKE restricts no access of L0's. */
 u64 root_cr4(u64 now, const struct root_cpuid *c, u64 fixed0, u64 fixed1)
 {
     u64 want = (now & CR4_LA57) | CR4_PAE | CR4_VMXE;

@@ -4,14 +4,14 @@
 
 #include "hv/arch/types.h"
 
-/* In the order of instruction encodings, of the VMCS's fields (SDM 3D B "Field Encoding in VMCS")
- * and of the selectors in a TSS. */
+/* The order is that of instruction encodings, of the VMCS's fields (SDM 3D B "Field Encoding in
+ * VMCS") and of the selectors in a TSS. */
 /* clang-format off */
 enum seg_number {
     SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS,
     SEG_LDTR, SEG_TR,
     SEG_COUNT,
-    SEG_OPERANDS = SEG_LDTR, /* how many of them instructions can name */
+    SEG_OPERANDS = SEG_LDTR, /* the number of segments that an operand can name */
 };
 /* clang-format on */
 

@@ -1,7 +1,7 @@
 /*
  * The types that everything shares: fixed-width integers and the three physical address
- * spaces. An address of one space never converts to another by accident: each is a struct
- * of one member, so mixing them does not compile. Read next: bits.h.
+ * spaces. Each address type is a struct of one member, so code that mixes two address spaces
+ * does not compile. Read next: bits.h.
  */
 #ifndef HV_ARCH_TYPES_H
 #define HV_ARCH_TYPES_H

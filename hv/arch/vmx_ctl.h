@@ -140,7 +140,7 @@ enum activity_state {
 };
 /* clang-format on */
 
-/* Pending debug exceptions, the same section. */
+/* Pending debug exceptions. SDM 3C 25.4.2 "Guest Non-Register State" */
 #define PENDING_DBG_BP_ENABLED BIT(12)
 #define PENDING_DBG_BS         BIT(14)
 #define PENDING_DBG_RTM        BIT(16)

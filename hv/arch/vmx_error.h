@@ -4,8 +4,8 @@
 
 #include "hv/arch/exit.h"
 
-/* True when VMfailValid with this number is an outcome of the instruction (one INSN_* bit).
- * For assertions: a VMfail that is not in the table is our bug, not the guest's fault.
+/* True when the instruction (one INSN_* bit) may end in VMfailValid with this number. Assertions
+ * ask this: a VMfail that is not in the table is our bug, not the guest's fault.
  * SDM 3C 31.4 "VM Instruction Error Numbers" */
 bool vmx_error_allowed(enum vmx_insn insn, u32 err);
 

@@ -1,6 +1,7 @@
 /*
- * What boot/ tells the core, fixed-width integers only. boot/ fills it in pages that both
- * sides map alike; the core copies what it keeps. Physical addresses are hpa.
+ * What boot/ tells the core, in fixed-width integers only. boot/ fills in the structs in pages that
+ * both sides map at the same address; the core copies what it keeps. Members whose name ends in
+ * _hpa are physical addresses of the machine; sizes are in bytes.
  */
 #ifndef HV_CORE_BOOT_INFO_H
 #define HV_CORE_BOOT_INFO_H
@@ -26,18 +27,18 @@ enum boot_profile {
 #define STRESS_FLUSH    (1u << 3)
 #define STRESS_EVICT    (1u << 4)
 
-/* What is done against attacks by speculation; boot/spec.h decides. */
-#define SPEC_L1D  (1u << 0) /* before each entry: the L1 data cache is flushed */
-#define SPEC_VERW (1u << 1) /* before each entry: the processor's buffers are */
-#define SPEC_IBPB (1u << 2) /* between L2 and L1: a barrier for indirect branches */
-#define SPEC_RSB  (1u << 3) /* behind each exit: the return stack is filled */
-#define SPEC_CTRL (1u << 4) /* IA32_SPEC_CTRL: L0 has a value of its own */
+/* What L0 does against attacks by speculation; boot/spec.h decides. */
+#define SPEC_L1D  (1u << 0) /* L0 flushes the L1 data cache before each entry */
+#define SPEC_VERW (1u << 1) /* L0 clears the processor's buffers by VERW before each entry */
+#define SPEC_IBPB (1u << 2) /* L0 executes a barrier for indirect branches between L2 and L1 */
+#define SPEC_RSB  (1u << 3) /* L0 fills the return stack after each exit */
+#define SPEC_CTRL (1u << 4) /* L0 has a value of its own in IA32_SPEC_CTRL */
 #define SPEC_ALL  31u
 
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
-/* L0's stacks lie in one piece: those of the exceptions, one page each, then the one it runs on.
- * Below each is a page that no address of L0's maps, so what overflows faults. */
+/* L0's stacks lie in one piece: one page for each exception stack, then the stack that L0 runs on.
+ * Below each stack is a page that L0 maps nowhere, so an overflow faults. */
 #define BOOT_IST_STACKS 4
 #define BOOT_IST_STRIDE (2 * PAGE_SIZE)
 
@@ -58,7 +59,7 @@ struct boot_info {
     u32 verbose;                 /* 0..2 */
     u32 nested;                  /* 0: L1 sees no VMX */
     u32 profile;                 /* enum boot_profile */
-    u32 shadow;                  /* VMCS shadowing used for L1 when the CPU has it */
+    u32 shadow;                  /* 1: use VMCS shadowing for L1 when the CPU has it */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
     u32 spec;                    /* SPEC_* */
@@ -67,7 +68,8 @@ struct boot_info {
     struct boot_range range[BOOT_MAX_RANGES];
 };
 
-/* The head of the core's image, laid out by linker.ld; offsets count from base_va. */
+/* The head of the core's image, which linker.ld lays out. The ends are offsets from base_va in
+ * bytes. */
 #define CORE_MAGIC 0x65726f43756469ull
 struct core_header {
     u64 magic, base_va, entry_va;
@@ -83,10 +85,10 @@ struct PACKED handoff_dtr {
 #define HANDOFF_WHY_MAX 96
 
 /*
- * One processor's context at the moment it is taken over, and the way to the core. It lives in
- * pages of L0's region that both sides map at their physical address. boot/ fills in l0_*, seg
- * and info; handoff.asm the rest, with interrupts off; MSRs that the switch leaves alone are
- * read by the core itself.
+ * One processor's context at the moment when L0 takes it over, and the way to the core. The struct
+ * lives in pages of L0's region that both sides map at their physical address. boot/ fills in l0_*,
+ * seg and info. handoff.asm fills in the rest, with interrupts off. The core itself reads the MSRs
+ * that the switch leaves alone.
  */
 struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
@@ -94,11 +96,11 @@ struct handoff {
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
     struct segment seg[SEG_COUNT];
-    char why[HANDOFF_WHY_MAX]; /* with HANDOFF_REFUSED: the reason in words */
+    char why[HANDOFF_WHY_MAX]; /* the core's reason for HANDOFF_REFUSED, in words */
     struct boot_info info;
 };
 
-/* What hv_entry returns when it could not launch; 0 is what L1 sees after a launch. */
+/* What hv_entry returns when it could not launch. HANDOFF_OK is what L1 sees after a launch. */
 enum handoff_status {
     HANDOFF_OK = 0,
     HANDOFF_NO_MEMORY = 1,

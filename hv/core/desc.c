@@ -1,5 +1,4 @@
-/* Builds and loads L0's descriptor tables. SDM 3A 3.4.5 "Segment Descriptors",
- * SDM 3A 6.14.1 "64-Bit Mode IDT". */
+/* Builds and loads L0's descriptor tables. Contract in desc.h. */
 #include "hv/core/desc.h"
 #include "hv/core/privileged.h"
 #include "hv/arch/cpu.h"

@@ -1,5 +1,5 @@
-/* L0's descriptor tables: GDT, TSS with a stack for every kind of exception, IDT. One set per
- * processor, in struct cpu. */
+/* L0's descriptor tables: a GDT, a TSS with a stack for every kind of exception, and an IDT. Each
+ * processor has one set, in struct cpu. */
 #ifndef HV_CORE_DESC_H
 #define HV_CORE_DESC_H
 
@@ -11,7 +11,7 @@
 #define SEL_DATA 0x10
 #define SEL_TSS  0x18
 
-#define IST_OTHER 1 /* our bugs, and instructions that may fault */
+#define IST_OTHER 1 /* for our bugs, and for instructions that may fault */
 #define IST_NMI   2
 #define IST_DF    3
 #define IST_MC    4
@@ -37,14 +37,17 @@ struct desc {
     struct gate idt[TRAP_COUNT] __attribute__((aligned(16)));
 };
 
-/* Fills *d; `stacks` is IST_COUNT times BOOT_IST_STRIDE, gs_base the struct percpu. */
+/* Fills in *d. stacks: the start of IST_COUNT areas of BOOT_IST_STRIDE bytes each. gs_base: the
+ * address of the processor's struct percpu. Both are linear addresses of L0.
+ * SDM 3A 3.4.5 "Segment Descriptors", SDM 3A 6.14.1 "64-Bit Mode IDT" */
 void desc_init(struct desc *d, u8 *stacks, u64 gs_base);
 
-/* Loads GDT, TR, IDT, segment registers and GS base on this CPU. Once per bring-up. */
+/* Loads GDT, TR, IDT, segment registers and GS base on this CPU. Called once per bring-up: LTR
+ * marks the TSS busy. */
 void desc_load(struct desc *d);
 
-/* Takes this processor into the shutdown state, by a fault that finds no IDT: the
- * platform resets. */
+/* Puts this processor into the shutdown state by a fault that finds no IDT. The platform then
+ * resets. */
 void cpu_shut_down(void) NORETURN;
 
 #endif

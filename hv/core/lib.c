@@ -1,4 +1,4 @@
-/* The three functions that the compiler may call on its own, and that the pure folders may use. */
+/* The three functions to which the compiler may add calls, and which the pure folders may use. */
 #include "hv/core/lib.h"
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)

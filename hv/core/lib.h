@@ -1,4 +1,4 @@
-/* memcpy, memset, memcmp: as the C standard says. */
+/* memcpy, memset and memcmp, as the C standard defines them. */
 #ifndef HV_CORE_LIB_H
 #define HV_CORE_LIB_H
 

@@ -1,5 +1,5 @@
-/* The log's formatter and its two kinds of port. Owns no state: struct log is the caller's, found
- * through GS. */
+/* The log's formatter and its two kinds of port. This file has no state of its own: GS leads to the
+ * struct log. Contract in log.h. */
 #include "hv/core/log.h"
 #include "hv/core/privileged.h"
 #include "hv/core/percpu.h"
@@ -15,9 +15,9 @@
 #define UART_LSR        5
 #define LSR_THR_EMPTY   0x20
 #define LCR_8N1         3
-#define UART_PATIENCE   100000u /* a port that never gets ready is not there */
+#define UART_PATIENCE   100000u /* reads of the status before the port counts as missing */
 #define FIRST_TOLD      8u
-#define FIRST_EXPLAINED 256u /* an L1 in the making is refused often */
+#define FIRST_EXPLAINED 256u /* more than FIRST_TOLD: while L1 is developed, entries fail often */
 
 void log_init(struct log *log, u32 kind, u32 verbose)
 {
@@ -31,7 +31,7 @@ void log_init(struct log *log, u32 kind, u32 verbose)
     log->verbose = verbose;
 }
 
-/* A UART that L1 switched off or stopped is waited for once, not for every character. */
+/* L1 may switch the UART off or stop it. L0 waits for such a UART once, not for every character. */
 static bool is_ready(struct log *log)
 {
     u32 patience = log->stuck ? 1 : UART_PATIENCE;
@@ -67,7 +67,7 @@ static void put_number(struct log *log, u64 v, u32 base, u32 width, char pad)
         put(log, digits[--n]);
 }
 
-/* One conversion, after its '%'. Returns the format behind it. */
+/* Prints one conversion. f: the format behind the '%'. Returns the format behind the conversion. */
 static const char *put_conversion(struct log *log, const char *f, va_list *args)
 {
     char pad = *f == '0' ? '0' : ' ';
@@ -102,7 +102,7 @@ static void begin(struct log *log)
 {
     if (log->serial) {
         log->lcr = inb((u16)(log->port + UART_LCR));
-        outb((u16)(log->port + UART_LCR), LCR_8N1); /* the divisor latch may have been open */
+        outb((u16)(log->port + UART_LCR), LCR_8N1); /* this closes the divisor latch, too */
     }
     put_string(log, "nidus: ");
 }

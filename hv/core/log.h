@@ -1,20 +1,21 @@
 /*
- * The log: one line at a time to port 0xE9 or a serial port, and the end of the road for our own
- * bugs. The port's line control is saved and restored around each line, as it may be L1's console.
+ * The log, which writes one line at a time to port 0xE9 or to a serial port, and the panic that
+ * ends a processor after a bug of ours. The serial port may be L1's console, so L0 saves the port's
+ * line control before each line and restores it after.
  */
 #ifndef HV_CORE_LOG_H
 #define HV_CORE_LOG_H
 
 #include "hv/arch/bits.h"
 
-/* Lines that a guest can cause, by kind; each kind is told sparsely (hv/arch/rare.h), whatever
- * number of them the guest causes. LOG_EXPLAIN is told in full at verbose=2. */
+/* The kinds of lines that a guest can cause. However often a guest causes one, L0 writes only a few
+ * lines of each kind (hv/arch/rare.h). At verbose=2 every line of LOG_EXPLAIN is written. */
 enum log_kind {
     LOG_EXPLAIN, /* what L1 did wrong, at verbose=1 */
-    LOG_BUG,     /* the CPU refused what our rules passed */
+    LOG_BUG,     /* the CPU refused a VM entry that our rules passed */
     LOG_ABORT,   /* VMX aborts */
     LOG_EPT01,   /* EPT01 does not hold all of memory */
-    LOG_MSR,     /* an MSR that is in no list of ours */
+    LOG_MSR,     /* an MSR that has no row in hv/arch/msr_policy.def */
     LOG_EXIT,    /* an exit that nobody asked for */
     LOG_KINDS
 };
@@ -28,26 +29,28 @@ struct log {
     u64 count[LOG_KINDS];
 };
 
-/* Where `kind` (enum boot_log) sends lines. */
+/* Fills in *log for the port that `kind` (enum boot_log) names. verbose: 0 to 2. */
 void log_init(struct log *log, u32 kind, u32 verbose);
 
-/* Prints "nidus: ", the text, and a line end. Knows %s %c %% and %u %d %x with
- * widths, '0' and l. */
+/* Prints "nidus: ", the text and a line end. The format may have %s, %c, %%, and %u, %d and %x with
+ * '0', a width and l. %d prints its argument as unsigned. The log is the one that GS leads to. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The same for what a guest can cause: counted by kind, and not always told. */
+/* Like log_line, for a line that a guest can cause. L0 counts each kind and leaves most lines out.
+ * */
 void log_rare(enum log_kind kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* log_begin for such a line, which log_end ends. False: this one is not told. */
+/* Like log_begin, for a line that a guest can cause. Returns false when this line is left out; the
+ * caller then calls neither log_part nor log_end. */
 bool log_rare_begin(enum log_kind kind) MUST_CHECK;
 
-/* One line in parts. */
+/* One line in parts: log_begin, any number of log_part, log_end. */
 void log_begin(void);
 void log_part(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_end(void);
 
-/* A bug of ours: the text, everything known about this CPU, and a stop of this CPU.
- * Never for what a guest did. */
+/* Ends this CPU after a bug of ours: prints the text and everything known about the CPU, then stops
+ * it. No act of a guest may lead here. */
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2))) NORETURN;
 void cpu_stop(void) NORETURN;
 

@@ -1,4 +1,4 @@
-/* The page allocator of bring-up: it only counts upward. */
+/* The page allocator of bring-up. It only counts upward. Contract in mem.h. */
 #include "hv/core/mem.h"
 #include "hv/core/lib.h"
 

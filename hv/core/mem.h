@@ -1,5 +1,5 @@
-/* L0's own memory: pages handed out during bring-up and never given back. Whatever needs pages
- * later takes a bounded pool of them here, once. */
+/* L0's own memory. Pages are handed out during bring-up and never given back. Code that needs pages
+ * later takes a bounded pool of pages during bring-up. */
 #ifndef HV_CORE_MEM_H
 #define HV_CORE_MEM_H
 
@@ -10,7 +10,7 @@ struct mem {
     u64 next, end;  /* the free pages, hpa */
 };
 
-/* `count` zeroed, contiguous pages, or NULL when the region is used up. */
+/* The address of `count` zeroed, contiguous pages, or NULL when the region has not as many left. */
 void *mem_pages(struct mem *mem, u64 count) MUST_CHECK;
 
 static inline void *mem_va(const struct mem *mem, hpa_t hpa)

@@ -1,13 +1,15 @@
 /*
- * The instructions of root mode that C cannot say, VMX apart (hv/vmx/insn.h). Those that may
- * fault on a value from a guest have an entry in .ex_table and return false instead.
+ * The instructions of root mode that C cannot express; hv/vmx/insn.h has those of VMX. An
+ * instruction that may fault on a guest's value has an entry in .ex_table. Its function returns
+ * false when the instruction faults.
  */
 #ifndef HV_CORE_PRIVILEGED_H
 #define HV_CORE_PRIVILEGED_H
 
 #include "hv/arch/cpuid_policy.h"
 
-/* Registers the instruction at label 1 to go on at label 2 when it faults. */
+/* Registers the instruction at label 1 in .ex_table. When it faults, execution goes on at label 2
+ * (trap_handle). */
 #define EX_TABLE ".pushsection .ex_table,\"a\"\n .balign 8\n .quad 1b, 2b\n .popsection\n"
 
 /* What GS holds: percpu.h. */
@@ -28,7 +30,8 @@ static inline struct cpuid cpuid(u32 leaf, u32 sub)
     return r;
 }
 
-/* The same, from and to registers in encoding order; CPUID clears the upper halves itself. */
+/* CPUID for a guest. leaf is the guest's RAX; gpr, in encoding order, gives the subleaf in RCX and
+ * takes the result. CPUID itself clears the upper halves of the registers. */
 static inline void cpuid_gpr(u64 gpr[4], u64 leaf)
 {
     __asm__ volatile("cpuid"
@@ -48,7 +51,7 @@ static inline void wrmsr(u32 msr, u64 v)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 
-/* False when the CPU answered #GP; *v is then unchanged. */
+/* False when RDMSR causes #GP; *v is then unchanged. */
 static inline MUST_CHECK bool rdmsr_safe(u32 msr, u64 *v)
 {
     u32 lo, hi;
@@ -62,6 +65,7 @@ static inline MUST_CHECK bool rdmsr_safe(u32 msr, u64 *v)
     return true;
 }
 
+/* False when WRMSR causes #GP; the MSR is then unchanged. */
 static inline MUST_CHECK bool wrmsr_safe(u32 msr, u64 v)
 {
     u8 ok = 0;
@@ -72,6 +76,7 @@ static inline MUST_CHECK bool wrmsr_safe(u32 msr, u64 v)
     return ok;
 }
 
+/* False when XSETBV causes #GP; the register is then unchanged. */
 static inline MUST_CHECK bool xsetbv_safe(u32 index, u64 v)
 {
     u8 ok = 0;
@@ -101,8 +106,9 @@ static inline u8 inb(u16 port)
     return v;
 }
 
-/* All ones when i < n, else 0, with no branch that a processor could predict: a guest's index,
- * ANDed with it after the check, stays in its table in speculation too. */
+/* All ones when i < n, else 0, without a branch that the processor could predict. Code ANDs a
+ * guest's index with this mask after the check, so the index stays inside its table even in
+ * speculation. */
 static inline u64 index_mask(u64 i, u64 n)
 {
     u64 mask;
@@ -110,7 +116,7 @@ static inline u64 index_mask(u64 i, u64 n)
     return mask;
 }
 
-/* @pre CR4.PKE is 1. The register is the guest's: nothing of L0's goes by it. */
+/* The guest's PKRU. L0 has no user pages, so PKRU restricts no access of L0's. @pre CR4.PKE is 1 */
 static inline u32 read_pkru(void)
 {
     u32 v;

@@ -1,4 +1,4 @@
-/* Exceptions in root mode. */
+/* Exceptions in root mode. Contract in trap.h. */
 #include "hv/core/trap.h"
 #include "hv/core/privileged.h"
 #include "hv/core/log.h"

@@ -1,5 +1,5 @@
-; traps.asm: the entries of L0's IDT. Every vector has a stack of its own (IST), because an exit
-; arrives with RSP at struct regs, which must not be pushed upon.
+; traps.asm: the entries of L0's IDT. Every vector switches to an exception stack (IST), because an
+; exit arrives with RSP at struct regs, and a push would overwrite what lies below struct regs.
 bits 64
 default rel
 %include "offsets.inc"
@@ -31,7 +31,8 @@ trap_%1:
   %assign v v + 1
 %endrep
 
-; Completes struct trap_frame, calls trap_handle(frame), and goes where the frame now says.
+; Completes struct trap_frame, calls trap_handle(frame), and returns to the address that the frame
+; then holds.
 trap_common:
         push    rax
         push    rcx

@@ -14,7 +14,7 @@ static u64 smallest(u64 a, u64 b, u64 c)
     return ab < c ? ab : c;
 }
 
-/* Write goes while the page is clean in EPT12: the first write must come to L0. */
+/* While the page is clean in EPT12, EPT02 forbids writes: the first write must exit to L0. */
 static u8 permissions(const struct compose_env *env, const struct ept12_leaf *leaf12,
                       const struct ept01_leaf *leaf01)
 {
@@ -43,10 +43,11 @@ struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
     leaf02.entry = hpa | perm | type_bits(leaf12);
     if (size > PAGE_SIZE)
         leaf02.entry |= EPT_PS;
-    /* Set beforehand what the processor would set: EPT12 already has it. */
+    /* EPT12 has these flags already, so the processor need not set them in EPT02. */
     if (env->ad)
         leaf02.entry |= EPT_A | (perm & EPT_W ? EPT_D : 0);
-    /* A #VE may be delivered only where the violation is surely L1's: with EPT12's rights. */
+    /* The CPU may deliver a #VE only for a violation that EPT12 itself causes. Where EPT02 has
+     * fewer rights than EPT12, a violation may be L0's. */
     if (leaf12->suppress_ve || perm != leaf12->perm)
         leaf02.entry |= EPT_SUPPRESS_VE;
     return leaf02;

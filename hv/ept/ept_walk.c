@@ -1,6 +1,6 @@
 /*
- * The walk of an EPT12. Contract in ept.h. A misconfigured entry ends the walk where it stands;
- * permissions count only when the whole translation was found. Read next: ept_compose.c.
+ * The walk of an EPT12. Contract in ept.h. The walk ends at a misconfigured entry. Permissions
+ * count only after the walk has found the whole translation. Read next: ept_compose.c.
  */
 #include "hv/ept/ept.h"
 #include "hv/arch/msr.h"
@@ -9,7 +9,7 @@
 #define ADVANCED   (BIT(9) | BIT(10) | BIT(11))
 #define PERM_SHIFT 3 /* bits 5:3 of the qualification are the entries' bits 2:0 */
 
-/* Levels count down: 4 is a PML4 entry, 1 a PTE. An entry of level n maps 2^(12 + 9(n-1)). */
+/* Levels count down: 4 is a PML4 entry, 1 a PTE. An entry of level n maps 2^(12 + 9(n-1)) bytes. */
 static unsigned level_shift(unsigned level)
 {
     return PAGE_SHIFT + 9 * (level - 1);
@@ -63,8 +63,8 @@ static bool misconfigured(const struct ept_env *env, u64 entry, unsigned level)
     return is_leaf(entry, level) && !memtype_legal(entry);
 }
 
-/* With A/D flags on, "processor accesses to guest paging-structure entries are treated as
- * writes", and a violation then tells both read and write.
+/* While A/D flags are on, "processor accesses to guest paging-structure entries are treated as
+ * writes", and the qualification of a violation by one tells both read and write.
  * SDM 3C 29.3.3.2 "EPT Violations" */
 static u64 access_of(const struct ept_env *env, u64 qual)
 {
@@ -89,7 +89,7 @@ static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, 
     w->suppress_ve = any(entry, EPT_SUPPRESS_VE);
 }
 
-/* Accessed in every entry used, dirty in the leaf of a write.
+/* Sets the accessed flag in every entry used, and the dirty flag in the leaf of a write.
  * SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
 static void mark_used(struct ept_walk *w, bool write)
 {

@@ -52,7 +52,8 @@ void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const
     }
 }
 
-/* The slot of a word: its own, a free one, or that of the word which was opened first. */
+/* The slot for a word: the one that it has, else a free one, else the slot of the word that was
+ * opened first, which this closes. */
 static u32 slot_of(struct msr_open *open, u64 *out, u16 word)
 {
     for (u32 i = 0; i < open->count; i++)

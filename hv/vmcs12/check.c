@@ -1,7 +1,7 @@
 /*
- * The whole judgement: all rules over one image, the set of broken ones and the one reported;
- * and the processor's facts, worked out once. The rules are in check_*.c, their texts in
- * rules.c.
+ * The whole judgement: all rules over one image, the set of broken rules and the rule that is
+ * reported. This file also derives the facts of a processor. The rules are in check_*.c, their
+ * texts in rules.c. Contract in check.h.
  */
 #include "hv/vmcs12/check_break.h"
 

@@ -1,10 +1,12 @@
 /*
- * The rules of VM entry as predicates over a VMCS image: which of rules.def are broken, and
- * what the processor does about it. Pure: the image, the facts of the processor and the few
- * bytes of memory that rules speak of are handed in; nothing is read, nothing changed.
+ * The rules of VM entry as predicates over a VMCS image: which rules of rules.def are broken, and
+ * what the processor does then. Pure: the caller hands in the image, the facts of the processor and
+ * the few bytes of memory that rules speak of. The checks read nothing else and change nothing.
  *
- * The same code judges vmcs12 against what L1 was shown and vmcs02 against the hardware:
- * only struct check_cpu differs. SDM 3C 27.2 "Checks on VMX Controls and Host-State Area",
+ * The same code judges vmcs12 against what L1 was shown and vmcs02 against the hardware. Only
+ * struct check_cpu differs: hv/nested/state/bringup.c makes the one for vmcs12, and
+ * hv/nested/explain/judge.c the one for vmcs02.
+ * SDM 3C 27.2 "Checks on VMX Controls and Host-State Area",
  * SDM 3C 27.3 "Checking and Loading Guest State", SDM 3C 27.4 "Loading MSRs".
  */
 #ifndef HV_VMCS12_CHECK_H
@@ -13,7 +15,7 @@
 #include "hv/vmcs12/vcaps.h"
 #include "hv/vmcs12/vmcs12.h"
 
-/* Rule ids, in the order of rules.def: also the order of reporting. */
+/* Rule ids in the order of rules.def, which is also the order of reporting. */
 enum rule_id {
 #define SECTION(name, number, title)
 #define RULE(id, stage, section, text) R_##id,
@@ -22,6 +24,7 @@ enum rule_id {
     R_NONE = R_COUNT
 };
 
+/* What a broken rule does; rules.def explains the stages. */
 enum rule_stage {
     STAGE_CONTROLS,
     STAGE_HOST,
@@ -56,39 +59,39 @@ enum rule_id rule_set_first(const struct rule_set *set);
 /* What follows from a set of broken rules. */
 enum verdict_outcome {
     VERDICT_OK,          /* the entry goes on */
-    VERDICT_VMFAIL,      /* VMfailValid: number is the VM-instruction error */
-    VERDICT_FAILED_ENTRY /* exit to L1: number is the whole exit-reason field, bit 31 set */
+    VERDICT_VMFAIL,      /* VMfailValid; number is the VM-instruction error */
+    VERDICT_FAILED_ENTRY /* an exit to L1; number is the whole exit-reason field, bit 31 set */
 };
 struct verdict {
     enum verdict_outcome outcome;
     u32 number;
     u64 qualification;
-    enum rule_id rule; /* the one reported, or R_NONE */
+    enum rule_id rule; /* the rule that is reported, or R_NONE */
 };
 
-/* The verdict that reports this rule; R_NONE gives VERDICT_OK. The qualification of an MSR-list
- * rule is the number of the entry, which the caller fills in. */
+/* The verdict that reports this rule; R_NONE gives VERDICT_OK. For a rule of an MSR area the caller
+ * fills in the qualification: the number of the entry, from 1. */
 struct verdict check_verdict(enum rule_id rule) MUST_CHECK;
 
-/* The facts of CPUID that rules depend on, and what the caller knows of MSRs. */
+/* The facts of CPUID that rules depend on, and the reserved bits of some MSRs. */
 struct check_cpuid {
     u8 maxphyaddr;
     u8 linear_width;          /* 48 or 57 */
     bool rtm;                 /* pending debug exceptions have bit 16 */
     bool sgx;                 /* the interruptibility state has bit 4 */
     bool nmi_needs_no_sti;    /* the model refuses an NMI under blocking by STI */
-    u64 efer_reserved;        /* bits that WRMSR would refuse in IA32_EFER, */
-    u64 debugctl_reserved;    /* in IA32_DEBUGCTL, */
-    u64 perf_global_reserved; /* in IA32_PERF_GLOBAL_CTRL */
+    u64 efer_reserved;        /* the bits that WRMSR refuses in IA32_EFER */
+    u64 debugctl_reserved;    /* the bits that WRMSR refuses in IA32_DEBUGCTL */
+    u64 perf_global_reserved; /* the bits that WRMSR refuses in IA32_PERF_GLOBAL_CTRL */
 };
 
-/* A processor as the rules see it: derived once per profile by check_cpu_init. */
+/* A processor as the rules see it. check_cpu_init derives it once from capabilities and CPUID. */
 struct check_cpu {
     struct ctl_range pin, cpu1, cpu2, exit, entry;
     u64 cr0_must_be_1, cr0_may_be_1, cr4_must_be_1, cr4_may_be_1;
     u64 misc, ept_vpid, vmfunc;
     u64 phys_reserved;                /* bits at and above MAXPHYADDR */
-    u64 linear_bias, linear_reserved; /* noncanonical: (x + bias) & reserved is not 0 */
+    u64 linear_bias, linear_reserved; /* (x + bias) & reserved is 0 for a canonical address x */
     u64 eptp_reserved;
     u64 efer_reserved, debugctl_reserved, perf_global_reserved;
     u64 pending_dbg_reserved;
@@ -100,22 +103,25 @@ struct check_cpu {
 void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps,
                     const struct check_cpuid *cpuid);
 
-/* One entry: the processor, the state it is in, and the memory that check_needs asked for. */
+/* What one entry is judged by, beside the image: the processor, its state, and the memory that
+ * check_needs asked for. Addresses are gpa1 for vmcs12 and hpa for vmcs02. */
 struct check_env {
     const struct check_cpu *cpu;
     bool in_ia32e_mode; /* IA32_EFER.LMA when VMLAUNCH or VMRESUME executes */
     u64 current_vmptr;
-    bool vtpr_valid, pdpte_valid, link_valid; /* false: not read, its rules are not judged */
+    bool vtpr_valid, pdpte_valid, link_valid; /* false: the caller did not read this memory, and
+                                                 the rules about it are not judged */
     u8 vtpr;                                  /* byte 0x80 of the virtual-APIC page */
-    u64 pdpte[4];                             /* at guest CR3, without EPT */
+    u64 pdpte[4];                             /* the four entries at guest CR3, without EPT */
     u32 link_header;                          /* first 4 bytes at the VMCS link pointer */
 };
 
-/* The rules grouped by what they read, so that a caller who knows which fields changed can skip
- * the rest: a group's verdict follows from the fields that check_groups_of names, and for
- *  CHECK_TPR, CHECK_PDPTES, CHECK_LINK  also from memory, when check_needs names the group
- *  CHECK_LINK                           also from the current-VMCS pointer
- *  CHECK_HOST_SIZE                      also from IA32_EFER.LMA */
+/* The rules, grouped by the fields that they read. A caller who knows which fields changed can skip
+ * the other groups. The verdict of a group follows from the fields for which check_groups_of names
+ * the group. In addition these verdicts follow from
+ *  CHECK_TPR, CHECK_PDPTES, CHECK_LINK  memory, when check_needs names the group
+ *  CHECK_LINK                           the current-VMCS pointer
+ *  CHECK_HOST_SIZE                      IA32_EFER.LMA */
 enum check_group {
     CHECK_CTL_WORDS = 1u << 0,
     CHECK_CTL_PAGES = 1u << 1,
@@ -142,16 +148,16 @@ enum check_group {
     CHECK_ALL = CHECK_CONTROLS | CHECK_HOST | CHECK_GUEST,
 };
 
-/* What to read into struct check_env for this image: the groups that want memory, under the
- * names of what they want. An address that its own rules refuse is never asked for, so the
- * caller may read what is named here unconditionally. */
+/* What the caller must read into struct check_env for this image: a set of enum check_need. Each
+ * need has the value of the group that wants the memory. check_needs asks for no address that
+ * breaks its own rules, so the caller may read whatever check_needs names. */
 enum check_need { NEED_VTPR = CHECK_TPR, NEED_PDPTES = CHECK_PDPTES, NEED_LINK = CHECK_LINK };
 u32 check_needs(const struct vmcs_image *vmcs12, const struct check_cpu *cpu);
 
 /* The groups (a set of enum check_group) that read the field. */
 u32 check_groups_of(enum vmcs_field field);
 
-/* Add the broken rules of these groups to the set. */
+/* Each adds the broken rules of the groups that are in `groups` and in its own part to the set. */
 void check_controls(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                     struct rule_set *broken);
 void check_host(const struct vmcs_image *v, const struct check_env *env, u32 groups,
@@ -159,19 +165,20 @@ void check_host(const struct vmcs_image *v, const struct check_env *env, u32 gro
 void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                  struct rule_set *broken);
 
-/* Judge one entry by the rules of these groups (CHECK_ALL: by all). *broken becomes the set of
- * broken rules; the verdict reports the first of them. */
+/* Judges one entry by the rules of `groups`; CHECK_ALL stands for all rules. *broken becomes the
+ * set of broken rules. The verdict reports the first of them, or VERDICT_OK. */
 struct verdict check_entry(const struct vmcs_image *vmcs12, const struct check_env *env, u32 groups,
                            struct rule_set *broken) MUST_CHECK;
 
-/* The rules of an EPTP alone, for INVEPT and EPTP switching: true when a VM entry would take it.
+/* True when a VM entry would accept this EPTP. INVEPT and EPTP switching ask this.
  * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
 bool check_eptp(u64 eptp, const struct check_cpu *cpu) MUST_CHECK;
 
-/* The MSR areas. The caller reads each entry once, asks here, then does the access as L1's own
- * RDMSR or WRMSR at CPL 0; if that would fault the rule is R_msr_access. A broken rule is exit
- * reason 34 for VM entry and a VMX abort for the two VM-exit areas:
- * SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs". */
+/* The MSR areas. check_msr_entry returns the rule that the entry breaks, or R_NONE. The caller
+ * reads each entry once, calls check_msr_entry, and then makes the access like an RDMSR or WRMSR of
+ * L1's at CPL 0. If this access would fault, the broken rule is R_msr_access. A broken rule means
+ * exit reason 34 for the VM-entry area, and a VMX abort for the two VM-exit areas. SDM 3C 27.4
+ * "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs" */
 enum msr_area { MSR_AREA_ENTRY_LOAD, MSR_AREA_EXIT_LOAD, MSR_AREA_EXIT_STORE };
 struct msr_entry {
     u32 index, reserved;
@@ -179,7 +186,8 @@ struct msr_entry {
 };
 enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area);
 
-/* Texts of a rule: its id as in rules.def, its sentence, and the section that states it. */
+/* Texts about a rule: its id as in rules.def, its sentence, and the SDM section that states it.
+ * @pre rule < R_COUNT */
 const char *rule_name(enum rule_id rule);
 const char *rule_text(enum rule_id rule);
 const char *rule_section_number(enum rule_id rule);

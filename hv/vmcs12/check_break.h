@@ -1,8 +1,8 @@
 /*
- * How the check files say that a rule is broken. Only for check_*.c.
+ * How the check files say that a rule is broken. Only check_*.c includes this header.
  *
  * Every rule is one call: breaks(set, predicate, rule). The predicate is true when the rule is
- * broken, which is the rare case: the store is kept out of line, and a passing rule costs a
+ * broken. This is the rare case, so the store is kept out of line, and a rule that holds costs a
  * test and a branch not taken.
  */
 #ifndef HV_VMCS12_CHECK_BREAK_H
@@ -19,7 +19,8 @@ static inline void breaks(struct rule_set *set, bool broken, enum rule_id rule)
         set->word[rule / 64] |= BIT(rule % 64);
 }
 
-/* An address of a structure aligned to 2^n bytes: low holds the bits that alignment wants 0. */
+/* The two rules of an address of L1's: it is aligned, and it does not exceed the physical-address
+ * width. low: the address bits that the alignment wants to be 0. */
 static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu, u64 addr, u64 low,
                                enum rule_id align, enum rule_id width)
 {
@@ -29,13 +30,15 @@ static inline void breaks_addr(struct rule_set *set, const struct check_cpu *cpu
     }
 }
 
-/* Not 0 when the linear address is not canonical. Results can be ORed: one rule often speaks
- * of several addresses. */
+/* Not 0 when the linear address is not canonical. One rule often speaks of several addresses; their
+ * results can be ORed. */
 static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
 {
     return (gla + cpu->linear_bias) & cpu->linear_reserved;
 }
 
+/* Each adds the broken rules of its file to the set; check_state judges those of `groups`. Only an
+ * event whose valid bit is 1 may be given to check_event. */
 void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
                     struct rule_set *broken);
 void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken);

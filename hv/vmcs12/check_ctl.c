@@ -1,6 +1,6 @@
 /*
- * The rules of the VM-execution, VM-exit and VM-entry control fields; event injection is in
- * check_event.c. One statement per rule, in the order of rules.def within each group.
+ * The rules of the VM-execution, VM-exit and VM-entry control fields. check_event.c has those of
+ * event injection. Each rule is one statement. Within a group the rules are in rules.def order.
  * SDM 3C 27.2.1 "Checks on VMX Controls"
  */
 #include "hv/vmcs12/check_break.h"
@@ -22,7 +22,7 @@ static void reserved_bits(const struct vmcs_image *v, const struct check_cpu *cp
     breaks(set, v->cr3_target_count > VMX_MISC_CR3_TARGETS(cpu->misc), R_cr3_target_count);
 }
 
-/* Controls that presuppose the APIC's TPR shadow or virtual-interrupt delivery. */
+/* The rules of controls that need "use TPR shadow" or virtual-interrupt delivery. */
 static void apic_controls(const struct vmcs_image *v, u32 cpu2, struct rule_set *set)
 {
     if (!any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW)) {
@@ -40,8 +40,8 @@ static void apic_controls(const struct vmcs_image *v, u32 cpu2, struct rule_set 
     }
 }
 
-/* Rules that read nothing but the control words. "Entry to SMM" and "deactivate dual-monitor
- * treatment" presuppose SMM, where no code of L1 runs. */
+/* The rules that read nothing but the control words. "Entry to SMM" and "deactivate dual-monitor
+ * treatment" may be 1 only for an entry made in SMM, where no code of L1 runs. */
 static void control_words(const struct vmcs_image *v, const struct check_cpu *cpu, u32 cpu2,
                           struct rule_set *set)
 {
@@ -94,7 +94,7 @@ static void vm_functions(const struct vmcs_image *v, const struct check_cpu *cpu
     breaks_addr(set, cpu, v->eptp_list_addr, PAGE_SIZE - 1, R_eptp_list_align, R_eptp_list_width);
 }
 
-/* Addresses behind primary controls. */
+/* The rules of addresses that a primary control puts in use. */
 static void primary_pages(const struct vmcs_image *v, const struct check_cpu *cpu,
                           struct rule_set *set)
 {
@@ -110,7 +110,7 @@ static void primary_pages(const struct vmcs_image *v, const struct check_cpu *cp
                     R_virtual_apic_width);
 }
 
-/* Addresses and values behind secondary controls. */
+/* The rules of addresses and values that a secondary control puts in use. */
 static void secondary_pages(const struct vmcs_image *v, const struct check_cpu *cpu, u32 cpu2,
                             struct rule_set *set)
 {
@@ -148,7 +148,7 @@ static void control_pages(const struct vmcs_image *v, const struct check_cpu *cp
     }
 }
 
-/* L1 can change VTPR in memory at any time: this group is judged at every entry. */
+/* L1 can change VTPR in memory at any time, so this group is judged at every entry. */
 static void tpr_threshold(const struct vmcs_image *v, const struct check_env *env, u32 cpu2,
                           struct rule_set *set)
 {
@@ -159,8 +159,8 @@ static void tpr_threshold(const struct vmcs_image *v, const struct check_env *en
         breaks(set, (v->tpr_threshold & 0xf) > env->vtpr >> 4, R_tpr_threshold_vtpr);
 }
 
-/* An MSR area of count entries of 16 bytes. An address whose own high bits are clear cannot
- * make the sum wrap: the count adds less than 2^36. */
+/* The rules of an MSR area of `count` entries of 16 bytes. The count adds less than 2^36 bytes, so
+ * the sum cannot wrap when the address itself is within the physical-address width. */
 static void msr_area(const struct check_cpu *cpu, u64 addr, u32 count, struct rule_set *set,
                      enum rule_id align, enum rule_id width)
 {

@@ -1,12 +1,13 @@
 /*
- * The rules of an injected event's own fields. What the guest's state demands of the event is
- * in check_state.c. SDM 3C 27.2.1.3 "VM-Entry Control Fields"
+ * The rules of an injected event's own fields. check_state.c has the rules that connect the event
+ * with the guest's state. SDM 3C 27.2.1.3 "VM-Entry Control Fields"
  */
 #include "hv/vmcs12/check_break.h"
 
 #define INTR_RESERVED 0x7ffff000u
 
-/* Hardware exceptions that push an error code. A processor without #CP never defines 21 so. */
+/* The hardware exceptions that push an error code. #CP (21) is not among them: L1 is shown no CET,
+ * and a processor without CET has no #CP. */
 #define ERROR_CODE_VECTORS                                                               \
     (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
      BIT(VEC_AC))
@@ -21,8 +22,8 @@ static void vector(u32 info, const struct check_cpu *cpu, struct rule_set *set)
     breaks(set, type == INTR_OTHER_EVENT && cpu->has_mtf && vec != 0, R_event_other_vector);
 }
 
-/* An error code is due in protected mode only. Without "unrestricted guest" the guest must be
- * in protected mode, so CR0.PE then counts as set whatever the field holds. */
+/* An event has an error code only in protected mode. Without "unrestricted guest" the guest must be
+ * in protected mode, so CR0.PE then counts as set, whatever the field holds. */
 static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu,
                        struct rule_set *set)
 {

@@ -1,6 +1,7 @@
 /*
  * The rules of the guest's control registers, debug registers and MSRs, descriptor tables, RIP
- * and RFLAGS. Segments are in check_segments.c, everything else of the guest in check_state.c.
+ * and RFLAGS. check_segments.c has the rules of segments, check_state.c those of all other guest
+ * state.
  * SDM 3C 27.3.1 "Checks on the Guest State Area"
  */
 #include "hv/vmcs12/check_break.h"
@@ -65,9 +66,9 @@ static void tables(const struct vmcs_image *v, const struct check_cpu *cpu, stru
     breaks(set, (v->guest_gdtr_limit | v->guest_idtr_limit) >> 16, R_table_limit);
 }
 
-/* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP". RIP need not be canonical: the first
- * bit above the linear-address width may differ from the last one within, as after a fall off
- * the end of the lower half. */
+/* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP". RIP need not be canonical. The bits above
+ * the linear-address width must be equal, but they may differ from the highest bit within the
+ * width. RIP is in this state after execution has run off the end of the lower half. */
 static void rip_rflags(const struct vmcs_image *v, const struct check_cpu *cpu,
                        struct rule_set *set)
 {

@@ -1,11 +1,11 @@
 /*
- * The rules of the host-state area, and those that tie it to the mode that L1 is in.
+ * The rules of the host-state area, and the rules that connect this area with L1's mode.
  * SDM 3C 27.2 "Checks on VMX Controls and Host-State Area"
  */
 #include "hv/vmcs12/check_break.h"
 
-/* SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP". VM exit does not load CD and
- * NW, so they are not checked. */
+/* SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP". A VM exit does not load CR0.CD
+ * and CR0.NW, so these bits are not checked. */
 static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set)
 {
     u64 cr0 = v->host_cr0, cr4 = v->host_cr4;

@@ -14,15 +14,15 @@ static const u32 check_readers[F_COUNT] = {
 #include "hv/vmcs12/check_inputs.def"
 };
 
-/* Bits of a field that no rule reads although others of it are: only the flags of arithmetic, which
- * differ at every exit. */
+/* The bits that no rule reads of a field that some rule reads. Only RFLAGS has such bits here: the
+ * status flags, which differ at every exit. */
 static inline u64 check_unread(enum vmcs_field field)
 {
     return field == F_guest_rflags ? RFLAGS_STATUS : 0;
 }
 
-/* The groups (a set of enum check_group) to judge anew when the field goes from one value, as
- * stored in an image, to the other. */
+/* The groups (a set of enum check_group) to judge anew when the field changes from `from` to `to`.
+ * Both are values as an image stores them. */
 static inline u32 check_changed(enum vmcs_field field, u64 from, u64 to)
 {
     return any(from ^ to, ~check_unread(field)) ? check_readers[field] : 0;

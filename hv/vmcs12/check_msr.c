@@ -1,18 +1,18 @@
 /*
- * The rules of one entry of an MSR area. The access itself, and whether it faults, is the
- * caller's. SDM 3C 27.4 "Loading MSRs"
+ * The rules of one entry of an MSR area. The caller makes the access and finds out whether the
+ * access faults. SDM 3C 27.4 "Loading MSRs"
  */
 #include "hv/vmcs12/check_break.h"
 
-/* MSRs that no MSR list of this model may name: the microcode update trigger and signature.
+/* The MSRs that an MSR area must not name on this model: microcode update trigger and signature.
  * CAVEAT(msr-list-signature) */
 static bool model_specific(u32 index)
 {
     return index == MSR_IA32_BIOS_UPDT_TRIG || index == MSR_IA32_BIOS_SIGN_ID;
 }
 
-/* MSRs that are for SMM alone. IA32_SMM_MONITOR_CTL can be read outside it; IA32_SMBASE cannot.
- */
+/* The MSRs that are for SMM alone. Outside SMM IA32_SMM_MONITOR_CTL can be read, and IA32_SMBASE
+ * cannot. */
 static bool smm_only(u32 index, enum msr_area area)
 {
     return index == MSR_IA32_SMBASE ||

@@ -1,12 +1,12 @@
 /*
- * The rules of the guest's segment registers. Reserved bits of access rights are not judged:
- * the image does not hold them. CAVEAT(ar-packing)
+ * The rules of the guest's segment registers. The reserved bits of access rights are not judged,
+ * because the image does not hold these bits. CAVEAT(ar-packing)
  * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers"
  */
 #include "hv/vmcs12/check_break.h"
 
-#define TYPE_ACCESSED 1u /* bits of a code or data type */
-#define TYPE_WRITABLE 2u /* readable, for code */
+#define TYPE_ACCESSED 1u /* these three are bits of a code or data type */
+#define TYPE_WRITABLE 2u /* in a code type: readable */
 #define TYPE_CODE     8u
 #define CS_TYPE_DATA  3u
 
@@ -15,8 +15,8 @@ static unsigned rpl(u16 selector)
     return selector & 3u;
 }
 
-/* What the limit demands of G: the low 12 bits all ones if it is 1, the high 12 all zeros if it
- * is 0. */
+/* If G is 1, the low 12 bits of the limit are all ones. If G is 0, the high 12 bits are all zeros.
+ * */
 static void granularity(u32 ar, u32 limit, struct rule_set *set, enum rule_id small,
                         enum rule_id large)
 {
@@ -52,7 +52,7 @@ static void cs(const struct vmcs_image *v, bool unrestricted, struct rule_set *s
     code_or_data(ar, v->guest_cs_limit, set);
 }
 
-/* SS's DPL is the CPL, so it is judged whether SS is usable or not. */
+/* The DPL of SS is the CPL, so this DPL is judged even if SS is unusable. */
 static void ss(const struct vmcs_image *v, bool unrestricted, struct rule_set *set)
 {
     u32 ar = ar_rights(v->guest_ss_ar), cs_type = ar_rights(v->guest_cs_ar) & AR_TYPE;
@@ -69,7 +69,7 @@ static void ss(const struct vmcs_image *v, bool unrestricted, struct rule_set *s
     code_or_data(ar, v->guest_ss_limit, set);
 }
 
-/* DS, ES, FS, GS */
+/* The rules of DS, ES, FS and GS. */
 static inline void data(u16 packed_ar, u16 selector, u32 limit, bool unrestricted,
                         struct rule_set *set)
 {

@@ -1,21 +1,22 @@
 /*
  * The rules of the guest's non-register state (activity, interruptibility, pending debug
- * exceptions, VMCS link pointer) and of its PDPTEs, and which memory these rules want read.
+ * exceptions, VMCS link pointer) and of its PDPTEs. check_needs tells which memory rules need.
  * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State"
  */
 #include "hv/vmcs12/check_break.h"
 
 #define BLOCKING_STI_MOV_SS (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)
 
-/* IA32_VMX_MISC[8:6] tell of HLT, shutdown and wait-for-SIPI, in the order of their numbers. */
+/* Bits 8:6 of IA32_VMX_MISC tell whether HLT, shutdown and wait-for-SIPI are supported, in the
+ * order of the states' numbers. */
 static bool activity_supported(u32 activity, const struct check_cpu *cpu)
 {
     return activity == ACTIVITY_ACTIVE ||
            (activity <= ACTIVITY_WAIT_SIPI && any(cpu->misc, BIT(5 + activity)));
 }
 
-/* Whether an event reaches a processor in this activity state: HLT lets through external
- * interrupts, NMIs, #DB, #MC and a pending MTF exit; shutdown only NMIs and #MC. */
+/* True when the event reaches a processor in this activity state. HLT lets external interrupts,
+ * NMIs, #DB, #MC and a pending MTF exit through. Shutdown lets only NMIs and #MC through. */
 static bool event_wakes(u32 info, u32 activity)
 {
     u32 type = INTR_TYPE(info), vec = INTR_VECTOR(info);
@@ -35,7 +36,7 @@ static bool event_wakes(u32 info, u32 activity)
     }
 }
 
-/* Rules of blocking that hold while an event is injected. */
+/* The rules of blocking that apply when the entry injects an event. */
 static void blocking_by_event(const struct vmcs_image *v, const struct check_cpu *cpu,
                               struct rule_set *set)
 {
@@ -117,7 +118,8 @@ static bool uses_pae_paging(const struct vmcs_image *v)
            !any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST);
 }
 
-/* With EPT the four fields are judged; without, the four entries at CR3.
+/* With EPT the rules speak of the four PDPTE fields. Without EPT they speak of the four entries in
+ * memory at CR3.
  * SDM 3C 27.3.1.6 "Checks on Guest Page-Directory-Pointer-Table Entries" */
 static void pdptes(const struct vmcs_image *v, const struct check_env *env, struct rule_set *set)
 {
@@ -153,7 +155,7 @@ u32 check_needs(const struct vmcs_image *v, const struct check_cpu *cpu)
     return needs;
 }
 
-/* The groups of this file. */
+/* Judges the groups of this file. */
 void check_state(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                  struct rule_set *broken)
 {

@@ -8,6 +8,7 @@ bool event_exits_to_l1(const struct vmcs_image *v12, u8 vector, u32 error)
 
     if (vector != VEC_PF)
         return bit;
-    /* With the bit clear the sense is inverted: an exit when mask and match disagree. */
+    /* With the bit set, a #PF exits when mask and match agree. With the bit clear, it exits when
+     * they disagree. */
     return ((error & v12->pf_error_code_mask) == v12->pf_error_code_match) == bit;
 }

@@ -1,6 +1,6 @@
 /*
- * KVM's nested-state blob. Every length is checked before the bytes behind it are read; the
- * rules are those that KVM applies when a state is set. Layouts are layout.c.
+ * KVM's nested-state blob. The code checks every length before it reads the bytes. The rules are
+ * those that KVM applies when a state is set. layout.c has the layouts. Contract in kvm_state.h.
  */
 #include "hv/vmcs12/kvm_state.h"
 
@@ -12,7 +12,7 @@ enum {
 };
 /* clang-format on */
 
-/* Little-endian, as the machine is. */
+/* Blobs are little-endian, as is the machine that runs this. */
 static u64 get(const u8 *p, unsigned bytes)
 {
     u64 v = 0;
@@ -25,14 +25,15 @@ static void put(u8 *p, u64 v, unsigned bytes)
     __builtin_memcpy(p, &v, bytes);
 }
 
-/* MAXPHYADDR is at most 52; the reader of a blob knows no machine's own. */
+/* The code that reads a blob knows no machine, so it takes the largest MAXPHYADDR, which is 52. */
 static bool page_address(u64 pa)
 {
     return is_aligned(pa, PAGE_SIZE) && fits_phys(pa, 52);
 }
 
-/* What KVM_SET_NESTED_STATE answers with EINVAL, in the order in which a reader would look. SMM
- * suspends VMX operation, so guest mode is on one side of it or the other. */
+/* Returns why KVM_SET_NESTED_STATE would answer EINVAL, or NULL. The tests go through the header in
+ * the order in which a person would read it. SMM suspends VMX operation, so guest mode is either
+ * inside or outside SMM. */
 static const char *header_wrong(const struct kvm_state *s, bool has_vmcs12)
 {
     if (any(s->flags, KVM_EVMCS))
@@ -63,8 +64,8 @@ static const char *header_wrong(const struct kvm_state *s, bool has_vmcs12)
     return NULL;
 }
 
-/* KVM ignores what lies behind its `size`; we do not: bytes that nobody accounts for are a
- * damaged file. */
+/* KVM ignores the bytes behind its `size`. We refuse them unless they are our tail, because bytes
+ * that nothing accounts for mean a damaged file. */
 static const char *parse_tail(const u8 *tail, size_t length, struct kvm_state *s)
 {
     if (length == 0)
@@ -83,7 +84,7 @@ static const char *parse_tail(const u8 *tail, size_t length, struct kvm_state *s
     return NULL;
 }
 
-/* The shadow page matters, and then must be there, while L2 runs with VMCS shadowing. */
+/* True when L2 runs with VMCS shadowing: the blob must then have the shadow page. */
 static bool wants_shadow(const struct kvm_state *s)
 {
     return any(s->flags, KVM_GUEST_MODE) && any(s->vmcs12.cpu1_ctl, CPU1_SECONDARY) &&
@@ -109,7 +110,7 @@ static const char *parse_pages(const u8 *blob, struct kvm_state *s)
     return NULL;
 }
 
-/* The size field decides what is there, never the length of the file: a longer file has a tail. */
+/* The size field decides which pages the blob has. A longer blob has a tail. */
 const char *kvm_state_parse(const u8 *blob, size_t length, struct kvm_state *s)
 {
     __builtin_memset(s, 0, sizeof *s);
@@ -161,7 +162,7 @@ static void produce_tail(const struct kvm_state *s, u8 *tail)
     __builtin_memcpy(tail + KVM_TAIL_HEADER, s->tail, s->tail_length);
 }
 
-/* Every byte of header and pages is written, so no memory of ours leaks into a file. */
+/* This writes every byte of header and pages, so no memory of ours leaks into a file. */
 enum vmcs_field kvm_state_produce(const struct kvm_state *s, u8 *blob)
 {
     __builtin_memset(blob, 0, KVM_STATE_HEADER);

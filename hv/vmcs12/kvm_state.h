@@ -1,10 +1,11 @@
 /*
- * The nested state of one processor as KVM_GET_NESTED_STATE gives it and KVM_SET_NESTED_STATE
- * takes it, with a tail of our own behind it. Bytes to values and back; pure.
+ * The nested state of one processor in the form that KVM_GET_NESTED_STATE gives and
+ * KVM_SET_NESTED_STATE takes, with a tail of our own behind this form. The functions turn bytes
+ * into values and back; they are pure.
  *
  *   0    flags u16, format u16 (0 = VMX), size u32 (of header and pages)
  *   8    vmxon_pa u64, vmcs12_pa u64, SMM flags u16, pad u16, VMX flags u32, deadline u64
- *   128  vmcs12, 4,096 bytes in KVM's layout, if size says so; then the shadow vmcs12, the same
+ *   128  vmcs12 and then the shadow vmcs12, 4,096 bytes each in KVM's layout, if size has room
  *   size magic "NIDT" u32, version u16, zero u16, length u32, then `length` bytes: the tail
  */
 #ifndef HV_VMCS12_KVM_STATE_H
@@ -41,15 +42,17 @@ struct kvm_state {
     struct vmcs_image vmcs12, shadow12;
 };
 
-/* Read a blob of `length` bytes. Returns NULL, or what is wrong with it: what KVM would refuse,
- * what is cut short, what we cannot hold (an enlightened VMCS). *s is then not to be used. */
+/* Reads a blob of `length` bytes into *s. Returns NULL, or what is wrong with the blob: KVM would
+ * refuse it, it is cut short, or it has an enlightened VMCS, for which we have no place. When the
+ * result is not NULL, the caller must not use *s. s->tail points into the blob. */
 const char *kvm_state_parse(const u8 *blob, size_t length, struct kvm_state *s) MUST_CHECK;
 
-/* The bytes that kvm_state_produce will write. */
+/* The number of bytes that kvm_state_produce will write. */
 size_t kvm_state_length(const struct kvm_state *s);
 
-/* Write the blob; `blob` holds kvm_state_length(s) bytes. Returns F_COUNT, or the field in use
- * that KVM's layout has no place for; the blob is then not to be used. */
+/* Writes the blob. @pre `blob` has room for kvm_state_length(s) bytes. Returns F_COUNT, or the
+ * first field in use for which KVM's layout has no place. In this case the caller must not use the
+ * blob. */
 enum vmcs_field kvm_state_produce(const struct kvm_state *s, u8 *blob) MUST_CHECK;
 
 #endif

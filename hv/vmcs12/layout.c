@@ -1,16 +1,17 @@
 /*
- * The four layouts: their tables, the assertions that freeze them, and translation. Offsets
- * come from layouts.def; nothing else in the tree may state one.
+ * The four layouts: their tables, the assertions that freeze them, and translation. Offsets come
+ * from layouts.def; no other file of the tree may contain one. Contract in layout.h.
  */
 #include "hv/vmcs12/layout.h"
 
 #include "hv/arch/names.h"
 
 /* ---- the frozen hash ------------------------------------------------------------------
- * The sum over all fields of a mix of encoding and place, with revision, size and hidden state:
- * one number per (revision, offsets). It is asserted, so a field that moves, or goes, without
- * a new revision does not compile. ADDED() places count for nothing here: adding is free.
- * When one of these fails, do not correct the number: the change needs a new revision. */
+ * Each layout has one number. It is a sum of a mix of encoding and offset over all fields, and of
+ * revision, size and the place of the launch state. An assertion compares the number with a
+ * constant. So a field that moves, or goes, without a new revision does not compile. Places with
+ * ADDED() do not count, so a field may be added. When one of these assertions fails, do not correct
+ * the number: the change needs a new revision. */
 #define MIX(what, where)                                                                \
     (((u64)(what)*0x9e3779b97f4a7c15ull ^ ((u64)(where) + 1) * 0xc2b2ae3d27d4eb4full) * \
          0x165667b19e3779f9ull >>                                                       \
@@ -43,7 +44,7 @@ enum frozen {
 #define LAYOUT(name, broadwell, ext, kvm) +MIX_PLACE(name, kvm)
 #include "hv/vmcs12/layouts.def"
                     == 0x3f68d2fc553072fe,
-    /* the formula: one slot in each quarter of each block pins all of its terms */
+    /* One slot in each quarter of each block is enough to fix all terms of the formula. */
     COMPUTED_IS_FROZEN = MIX_HEADER(REVISION_COMPUTED, SIZE_COMPUTED, LAUNCH_COMPUTED) +
                              MIX_COMPUTED(0x0000) + MIX_COMPUTED(0x0402) + MIX_COMPUTED(0x0804) +
                              MIX_COMPUTED(0x0c3e) + MIX_COMPUTED(0x4000) + MIX_COMPUTED(0x4402) +
@@ -59,9 +60,9 @@ _Static_assert(KVM_IS_FROZEN, "kvm: a field moved or went without a new revision
 _Static_assert(COMPUTED_IS_FROZEN, "computed: the formula changed without a new revision");
 
 /* ---- no overlap, inside the size ------------------------------------------------------
- * Each byte that a field owns is a case label of one switch: two owners do not compile. The
- * functions are never called and leave no code. A field without a place is given bytes of
- * its own beyond the page. */
+ * Each byte that a field owns is a case label of one switch, so a byte with two owners does not
+ * compile. Nothing calls the functions, and they leave no code. A field without a place gets bytes
+ * of its own beyond the page. */
 #define BYTES_W16 2
 #define BYTES_W32 4
 #define BYTES_W64 8
@@ -77,15 +78,15 @@ _Static_assert(COMPUTED_IS_FROZEN, "computed: the formula changed without a new 
 #define OWN_W64(at)        OWN_8(at)
 #define OWN_WNW(at)        OWN_8(at)
 #define OWN_HEADER(launch) OWN_8(0) OWN_4((u32)(launch))
-/* Where silicon keeps what no VMREAD reaches (caching pointer, dirty bits, core, pending debug
- * exceptions, RFLAGS, parent pointer): no field of ours may be added there. */
+/* The bytes where silicon keeps state that no VMREAD reaches: caching pointer, dirty bits, core,
+ * pending debug exceptions, RFLAGS, parent pointer. No field may be added in these bytes. */
 #define OWN_HIDDEN OWN_8(0x008) OWN_4(0x010) OWN_2(0x014) OWN_8(0x0e0) OWN_8(0x0e8) OWN_8(0x188)
 
 enum field_bytes {
 #define FIELD(enc, width, area, name, gate, to02, to12) BYTES_##name = BYTES_##width,
 #include "hv/vmcs12/fields.def"
 #undef BYTES_WAR
-/* KVM and the computed layout keep access rights as VMREAD gives them */
+/* KVM and the computed layout keep the 32 bits of access rights that VMREAD gives. */
 #define BYTES_WAR                                       4
 #define FIELD(enc, width, area, name, gate, to02, to12) KVM_BYTES_##name = BYTES_##width,
 #include "hv/vmcs12/fields.def"
@@ -138,7 +139,8 @@ __attribute__((unused)) static bool overlap_computed(u32 byte)
 }
 #undef OWN_WAR
 
-/* Revision 0x12 ends at 0x400, where the extension area begins; a field is in one of the two. */
+/* Revision 0x12 ends at 0x400, where the extension area begins. A field is in exactly one of the
+ * two. */
 #define LAYOUT(name, broadwell, ext, kvm)                                                        \
     _Static_assert(((broadwell) == LAYOUT_NONE) != ((ext) == LAYOUT_NONE), #name ": one place"); \
     _Static_assert((broadwell) == LAYOUT_NONE || (broadwell) + BYTES_##name <= VMCS12_SIZE,      \
@@ -175,8 +177,9 @@ static const u16 offsets[LAYOUT_COUNT][F_COUNT] = {
     },
 };
 
-/* Launch state: 0 clear, 1 launched in all of them. KVM's places are those of its struct's header;
- * Broadwell's is known from later parts (medium confidence). */
+/* In every layout the launch state is 0 for clear and 1 for launched. KVM's offset comes from the
+ * header of its struct. Broadwell's offset is known from later processors only, with medium
+ * confidence. */
 static const struct layout_info infos[LAYOUT_COUNT] = {
     [LAYOUT_BROADWELL] = {"broadwell", REVISION_BROADWELL, VMCS12_SIZE, LAUNCH_BROADWELL},
     [LAYOUT_EXTENDED]  = {"extended", REVISION_EXTENDED, SIZE_EXTENDED, LAUNCH_BROADWELL},
@@ -211,8 +214,8 @@ u16 layout_offset(enum vmcs_layout l, enum vmcs_field f)
     return offsets[l][f];
 }
 
-/* Silicon of revision 0x12 packs access rights in two bytes; KVM keeps the 32 bits of VMREAD, and
- * the computed layout has a slot of that size for every 32-bit encoding. */
+/* True when the layout packs access rights in two bytes, as silicon of revision 0x12 does. KVM and
+ * the computed layout keep the 32 bits that VMREAD gives. */
 static bool packs_rights(enum vmcs_layout l)
 {
     return l == LAYOUT_BROADWELL || l == LAYOUT_EXTENDED;
@@ -225,7 +228,7 @@ unsigned layout_width(enum vmcs_layout l, enum vmcs_field f)
     return width == WAR && packs_rights(l) ? 2 : bytes[width];
 }
 
-/* Bytes in memory are little-endian, as is the machine that runs this. */
+/* The bytes of a page are little-endian, as is the machine that runs this. */
 u64 layout_get(enum vmcs_layout l, const u8 *page, enum vmcs_field f)
 {
     u64 value = 0;
@@ -243,8 +246,8 @@ void layout_set(enum vmcs_layout l, u8 *page, enum vmcs_field f, u64 value)
     __builtin_memcpy(page + offsets[l][f], &value, layout_width(l, f));
 }
 
-/* Only what has a name crosses: unowned bytes mean nothing outside the layout that they were
- * found in. The live page is not read this way but whole (vmcs12_load_page). */
+/* Only fields with a name are translated. Bytes that no field owns mean nothing in another layout.
+ * L1's live page is not read this way: vmcs12_load_page reads all its bytes. */
 void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v)
 {
     __builtin_memset(v, 0, sizeof *v);
@@ -257,8 +260,8 @@ void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v)
             vmcs12_set(v, f, layout_get(l, page, f));
 }
 
-/* Zero is "not in use": every field of a fresh VMCS may be zero, and every layout's missing
- * fields read as zero. So a zero field needs no place. */
+/* A field that is zero is not in use and needs no place: layout_decode gives zero for a field that
+ * the layout does not have. */
 enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8 *page)
 {
     u32 revision = (v->revision & VMCS_SHADOW_INDICATOR) | infos[l].revision;
@@ -276,8 +279,8 @@ enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8
     return F_COUNT;
 }
 
-/* The bits that the capabilities let a control word have; all ones for any other field. A word
- * that the controls in the image leave inactive is a number, not a setting. */
+/* The bits that the capabilities allow in this control word; all ones for any other field. While
+ * the secondary controls are not activated, their word may have any value. */
 static u64 allowed(const struct vmcs_image *v, const struct vmx_caps *caps, enum vmcs_field f)
 {
     switch (f) {
@@ -298,8 +301,8 @@ static u64 allowed(const struct vmcs_image *v, const struct vmx_caps *caps, enum
     }
 }
 
-/* A field that the target's L1 could not even read must not travel: its value would come back
- * if the VMCS moved on to a processor that has it. */
+/* A field that L1 cannot read on the new processor must not be in use. If the VMCS moved on to a
+ * third processor that has the field, the old value would reappear. */
 enum vmcs_field layout_misfit(const struct vmcs_image *v, const struct vmx_caps *caps)
 {
     for (enum vmcs_field f = 0; f < F_COUNT; f++) {

@@ -1,7 +1,7 @@
 /*
- * Layouts: where each field of a VMCS stands in memory, for four byte formats, and images
- * turned from one into another. The live page of L1 is always LAYOUT_BROADWELL; the others
- * are for the tool, for translation and for saved state. Pure.
+ * Layouts: where each field of a VMCS stands in memory in four byte formats, and translation
+ * between a page in one of these formats and an image. L1's live page is always LAYOUT_BROADWELL.
+ * The tool, translation and saved state use the other layouts. Pure.
  */
 #ifndef HV_VMCS12_LAYOUT_H
 #define HV_VMCS12_LAYOUT_H
@@ -10,23 +10,25 @@
 
 enum vmcs_layout {
     LAYOUT_BROADWELL, /* revision 0x12, 1,024 bytes */
-    LAYOUT_EXTENDED,  /* the same plus the extension area, 4,096 bytes */
+    LAYOUT_EXTENDED,  /* LAYOUT_BROADWELL and the extension area, 4,096 bytes */
     LAYOUT_KVM,       /* KVM's struct vmcs12 */
     LAYOUT_COMPUTED,  /* offset = formula over the encoding */
     LAYOUT_COUNT
 };
 
-/* Revision identifiers. The two of Nidus's own are "Ni", the layout's number, its version. */
+/* Revision identifiers. Two are Nidus's own: "Ni" in ASCII, then the layout's number, then its
+ * version, one byte each. */
 #define REVISION_BROADWELL VMCS12_REVISION
 #define REVISION_KVM       0x11e57ed0u
 #define REVISION_COMPUTED  0x4e690101u
 #define REVISION_EXTENDED  0x4e690201u
 
 /*
- * The computed layout. An encoding's width picks a block: 16-bit fields at 0x100, 32-bit ones
- * at 0x200, natural-width ones at 0x400, 64-bit ones at 0x800; a block is as long as its
- * offset. The type picks a quarter of the block, the index a slot in the quarter, so there is
- * room for 32 fields of a kind (64 of a 64-bit kind). Bytes 0-0xff are the header.
+ * The computed layout. The width in an encoding picks a block: 16-bit fields are at 0x100, 32-bit
+ * fields at 0x200, natural-width fields at 0x400, 64-bit fields at 0x800. A block is as long as its
+ * offset. The type picks a quarter of the block, and the index picks a slot in the quarter. So
+ * there is room for 32 fields of a width and type, and for 64 of the 64-bit width. Bytes 0 to 0xff
+ * are the header.
  */
 #define COMPUTED_BLOCK(enc) \
     (((enc) >> 13 & 3) == 0 ? 0u : ((enc) >> 13 & 3) == 2 ? 1u : ((enc) >> 13 & 3) == 3 ? 2u : 3u)
@@ -38,35 +40,42 @@ enum vmcs_layout {
 struct layout_info {
     char name[12];
     u32 revision;
-    u32 size;            /* bytes that belong to the layout */
-    u16 launch_state_at; /* hidden state; revision and abort indicator are at 0 and 4 everywhere */
+    u32 size;            /* the number of bytes that belong to the layout */
+    u16 launch_state_at; /* offset of the launch state, which no VMREAD reaches. In every layout the
+                            revision is at 0 and the abort indicator at 4 */
 };
 
+/* The facts about a layout. @pre l < LAYOUT_COUNT */
 const struct layout_info *layout_info(enum vmcs_layout l);
 
-/* By name or by revision (bit 31 ignored); LAYOUT_COUNT when there is none. */
+/* The layout of this name or of this revision, or LAYOUT_COUNT when there is none. Bit 31 of
+ * `revision` is ignored. */
 enum vmcs_layout layout_find(const char *name);
 enum vmcs_layout layout_of_revision(u32 revision);
 
-/* The field's place, or LAYOUT_NONE; and the bytes that it takes there. */
+/* The field's offset in the page in bytes, or LAYOUT_NONE; and the number of bytes that the field
+ * takes there. */
 u16 layout_offset(enum vmcs_layout l, enum vmcs_field f);
 unsigned layout_width(enum vmcs_layout l, enum vmcs_field f);
 
-/* One field of a page of layout_info(l)->size bytes. @pre the layout has a place for it */
+/* Read and write one field in a page of layout_info(l)->size bytes.
+ * @pre the layout has a place for the field */
 u64 layout_get(enum vmcs_layout l, const u8 *page, enum vmcs_field f);
 void layout_set(enum vmcs_layout l, u8 *page, enum vmcs_field f, u64 value);
 
-/* Page to image: every field that the layout has, launch state, abort indicator and the shadow
- * bit; the rest of the image is zero and its revision VMCS12_REVISION. */
+/* Turns a page into an image. The image gets every field that the layout has, the launch state, the
+ * abort indicator and the shadow bit. Its revision becomes VMCS12_REVISION, and all other bytes
+ * become zero. */
 void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v);
 
-/* Image to page: writes the whole page, unowned bytes zero. Returns F_COUNT, or the
- * first field with a value in use (not 0) for which the layout has no place; the page is
- * then not to be used. */
+/* Turns an image into a page. This writes the whole page; bytes that no field owns become zero.
+ * Returns F_COUNT, or the first field that is not 0 and for which the layout has no place. In this
+ * case the caller must not use the page. */
 enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8 *page) MUST_CHECK;
 
-/* The first field in use that these capabilities do not show, or control word with a bit that
- * they do not allow; F_COUNT when such a processor can hold the image. */
+/* The first field that a processor with these capabilities cannot hold: a field that is not 0 and
+ * that the capabilities do not show, or a control word with a bit that they do not allow. F_COUNT
+ * when the processor can hold the whole image. */
 enum vmcs_field layout_misfit(const struct vmcs_image *v, const struct vmx_caps *caps) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * vmcs12 + L0's own + what L1 leaves alone -> vmcs02. Contract in merge.h; the value of each
- * merged field in merge.def. Read next: sync.c, the way back.
+ * Makes vmcs02 of vmcs12, L0's own image and the registers of L1 that a VM entry leaves alone.
+ * Contract in merge.h; merge.def has the value of each merged field. Read next: sync.c, the way
+ * back.
  */
 #include "hv/vmcs12/merge.h"
 #include "hv/arch/cpu.h"
@@ -30,16 +31,16 @@ _Static_assert((int)MERGED_COUNT == (int)ROWS_TO_MERGE, "merge.def misses a row"
 /* clang-format on */
 #include "hv/vmcs12/merge.def"
 
-/* What merge itself relies on: the values that it computes must be loaded, L2's own must be
- * saved, and L0 is 64-bit. */
+/* The controls that merge itself relies on: an entry loads the values that merge computes, and an
+ * exit saves L2's values and returns to L0 in 64-bit mode. */
 #define ENTRY_OURS (ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 #define EXIT_OURS                                                                           \
     (EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDR_SPACE_SIZE | EXIT_SAVE_PAT | EXIT_LOAD_PAT | \
      EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 
-/* vmcs12's own secondary controls that vmcs02 must not have: L0 answers L2's VMREAD and VMWRITE
- * from L1's shadow VMCS, keeps L1's page-modification log and delivers its #VE, which the CPU
- * would raise for EPT02's own gaps. VPID is L0's choice. */
+/* The secondary controls that vmcs02 does not take from vmcs12. L0 answers L2's VMREAD and VMWRITE
+ * from L1's shadow VMCS. L0 delivers L1's #VE, because the CPU would raise a #VE for gaps that only
+ * EPT02 has. L1 is shown no page-modification log. L0 chooses the VPID. */
 #define CPU2_NOT_TAKEN \
     (CPU2_VMCS_SHADOWING | CPU2_ENABLE_PML | CPU2_ENABLE_VPID | CPU2_EPT_VIOLATION_VE)
 
@@ -74,8 +75,8 @@ static u32 cpu1_02(const struct merge_env *env)
 {
     u32 own = env->l0.cpu1, word = env->v12->cpu1_ctl;
 
-    /* Without a bitmap everything exits: L0 loses nothing, and turning one on would drop
-     * L1's intercepts. */
+    /* While vmcs12 uses no bitmap, every access exits, so L0 needs no bitmap either. A bitmap would
+     * take intercepts away from L1. */
     own &= ~(u32)CPU1_USE_MSR_BITMAPS;
     if (any(word, CPU1_UNCOND_IO_EXITING) && !any(word, CPU1_USE_IO_BITMAPS))
         own &= ~(u32)CPU1_USE_IO_BITMAPS;
@@ -97,8 +98,8 @@ static struct words control_words(const struct merge_env *env)
     w.pin = within(v12->pin_ctl, vcaps_pin(env->hw));
     w.cpu1 = within(cpu1_02(env), vcaps_cpu1(env->hw));
     w.cpu2 = within(cpu2_02(env), vcaps_cpu2(env->hw));
-    /* An exit from L2 goes to L0, so of vmcs12's exit controls only the one that shapes the
-     * exit information crosses; the timer's rest is saved for L0's sake too. */
+    /* An exit of L2 goes to L0, so only that exit control of vmcs12 crosses which shapes the exit
+     * information. L0 itself needs the remaining value of the preemption timer. */
     w.exit = (v12->exit_ctl & EXIT_ACK_INTR_ON_EXIT) | env->l0.exit | EXIT_OURS;
     if (any(w.pin, PIN_PREEMPTION_TIMER))
         w.exit |= EXIT_SAVE_PREEMPTION_TIMER;
@@ -108,9 +109,9 @@ static struct words control_words(const struct merge_env *env)
     return w;
 }
 
-/* Where no memory is behind the virtual-APIC page, whatever is written to it must be
- * gone: with the highest threshold each write of a TPR below it exits, to L0. SDM 3C
- * 30.1.2 "TPR Virtualization" */
+/* When there is no memory behind L1's virtual-APIC page, a write to it must be lost. With the
+ * highest threshold each write of a lower TPR exits to L0, which discards it.
+ * SDM 3C 30.1.2 "TPR Virtualization" */
 static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
 {
     if (!any(cpu1, CPU1_USE_TPR_SHADOW))
@@ -118,14 +119,15 @@ static u32 tpr_threshold02(const struct merge_env *env, u32 cpu1)
     return env->addr.virtual_apic_nowhere ? TPR_THRESHOLD_MAX : env->v12->tpr_threshold;
 }
 
-/* The value that the CPU would put in CR0 for L1. */
+/* The value that a CPU would load into CR0 at L1's VM entry. */
 static u64 l1_set_cr0(const struct merge_env *env)
 {
     return pick(CR0_NEVER_LOADED, env->l1.cr0, env->v12->guest_cr0);
 }
 
-/* Without "load IA32_EFER": LMA follows "IA-32e mode guest", LME too when paging is on; the
- * rest is L1's. The same section as above. */
+/* IA32_EFER of L2 after an entry without "load IA32_EFER". LMA is the setting of "IA-32e mode
+ * guest", and so is LME when paging is on. All other bits are L1's. SDM 3C 27.3.2.1 "Loading Guest
+ * Control Registers, Debug Registers, and MSRs" */
 static u64 kept_efer(const struct merge_env *env)
 {
     const struct vmcs_image *v12 = env->v12;
@@ -135,9 +137,10 @@ static u64 kept_efer(const struct merge_env *env)
     return pick(changed, mode, env->l1.efer);
 }
 
-/* While STI, MOV SS or HLT holds a trap back, VM entry wants BS to follow TF and BTF. L1's field
- * agrees with the BTF of VMCS12, which is not what L2 runs with when the entry leaves IA32_DEBUGCTL
- * alone. CAVEAT(pending-bs-btf-left) SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+/* While STI, MOV SS or HLT holds a trap back, a VM entry demands that BS agrees with TF and BTF.
+ * The BS in vmcs12 agrees with the BTF in vmcs12. If the entry does not load IA32_DEBUGCTL, L2 runs
+ * with L1's BTF instead, so vmcs02 needs a BS that agrees with L1's BTF.
+ * CAVEAT(pending-bs-btf-left) SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static u64 pending_debug(const struct merge_env *env)
 {
     const struct vmcs_image *v12 = env->v12;

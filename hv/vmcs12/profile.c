@@ -1,6 +1,6 @@
 /*
- * The profiles' tables and the derivation of the capabilities shown to L1.
- * What makes a set of capabilities possible is vcaps_rules.c.
+ * The profiles' tables and the derivation of the capabilities shown to L1. vcaps_rules.c says which
+ * sets of capabilities are possible. Contract in profile.h.
  */
 #include "hv/vmcs12/profile.h"
 #include "hv/arch/cpu.h"
@@ -8,9 +8,10 @@
 #include "hv/arch/names.h"
 #include "hv/vmcs12/vmcs12.h"
 
-/* The MSRs that the three Broadwells share. The i7-5600U's are all measured; for the two Xeons
- * CR0/CR4 fixed bits, VMCS_ENUM and VMFUNC were not found and are the i7's: one core design,
- * the same CR4 features, and no Xeon-only field with an index above 21. */
+/* The MSRs that the three Broadwells share. All values of the i7-5600U are measured. For the two
+ * Xeons no source has the fixed bits of CR0 and CR4, VMCS_ENUM and VMFUNC, so they have the i7's.
+ * The three have one core design and the same CR4 features, and no field that only the Xeons have
+ * has an index above 21. */
 #define BROADWELL_COMMON                                                                       \
     .basic = 0x00da040000000012, .cpu1 = 0xfff9fffe0401e172, .exit = 0x007fffff00036dff,       \
     .entry = 0x0000ffff000011ff, .misc = 0x300481e5, .cr0_fixed0 = 0x80000021,                 \
@@ -51,14 +52,14 @@ const struct vmx_caps *profile_caps(enum vmx_profile p)
     (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
 #define MISC_CR3_COUNT (0x1ffull << 16)
 
-/* Controls whose fields live only in the extension area are not here, whatever the hardware has:
- * L1's page has no bytes for them. */
+/* Controls whose fields are only in the extension area are not here, even if the hardware has them:
+ * L1's page has no bytes for these fields. */
 struct vmx_implemented profile_everything(void)
 {
     return (struct vmx_implemented){
         .pin = 0xffu,
         .cpu1 = ~(u32)CPU1_TERTIARY,
-        /* from bit 19 on: fields only in the extension area */
+        /* The fields of the controls from bit 19 on are only in the extension area. */
         .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING,
         .exit = 0x007fffffu,
         .entry = 0x0000ffffu,
@@ -78,8 +79,9 @@ struct vmx_implemented profile_implemented(void)
     return i;
 }
 
-/* What must be 1 anywhere must be 1 here; what may not be 1 somewhere may not be 1 here.
- * Bits that must be 1 are shown whether or not they have a name. */
+/* A control that must be 1 in a or in b must be 1 in the result. A control may be 1 in the result
+ * only when it may be 1 in both and is implemented. Bits that must be 1 are kept even if
+ * `implemented` lacks them. */
 static u64 narrow(u64 a, u64 b, u32 implemented)
 {
     u32 must = (u32)a | (u32)b;
@@ -87,10 +89,10 @@ static u64 narrow(u64 a, u64 b, u32 implemented)
     return (u64)may << 32 | must;
 }
 
-/* Controls that L0 obeys without the processor's help: the profile alone has them or not. */
+/* The controls that L0 obeys without the processor's help. The profile alone decides about them. */
 #define CPU2_IN_SOFTWARE ((u64)CPU2_VMCS_SHADOWING << 32)
 
-/* A default-1 control is implemented whether or not a TRUE word lets L1 clear it. */
+/* Every default-1 control counts as implemented, even if a TRUE word lets L1 clear it. */
 #define DEFAULT1(word) ((u32)(word))
 
 static void narrow_controls(const struct vmx_caps *a, const struct vmx_caps *b,
@@ -116,15 +118,16 @@ static void narrow_controls(const struct vmx_caps *a, const struct vmx_caps *b,
     s->true_entry = narrow(a->true_entry, b->true_entry, impl->entry | DEFAULT1(s->entry));
 }
 
-/* The smaller of two numbers that stand in the same bits of two words. */
+/* The smaller of the two numbers that a and b have in the bits of mask. */
 static u64 smaller(u64 a, u64 b, u64 mask)
 {
     return (a & mask) < (b & mask) ? a & mask : b & mask;
 }
 
-/* Bits 15, 28 and 63:32 speak of SMM, which L0 does not own, and bit 29 of VMWRITE, which L0
- * does in software: they are the profile's. So is the longest MSR list. The timer rate is
- * the hardware's, for only it counts. SDM 3D A.6 "Miscellaneous Data" */
+/* The profile decides about bits 15, 28 and 63:32, which speak of SMM, because L0 does not own SMM.
+ * The profile also decides about bit 29, because L0 executes VMWRITE in software, and about the
+ * longest MSR list. The timer rate is the hardware's, because the hardware counts.
+ * SDM 3D A.6 "Miscellaneous Data" */
 static u64 narrow_misc(u64 profile, u64 hw, u64 impl)
 {
     u64 from_both = MISC_ACTIVITIES | VMX_MISC_PT_IN_VMX | VMX_MISC_ZERO_LEN_INJECT;
@@ -134,8 +137,8 @@ static u64 narrow_misc(u64 profile, u64 hw, u64 impl)
            (profile & hw & VMX_MISC_SAVES_LMA) | smaller(profile & impl, hw, MISC_CR3_COUNT);
 }
 
-/* INS/OUTS information and error codes with any vector are the hardware's doing; the rest of
- * IA32_VMX_BASIC is the layout's or emulated. CAVEAT(vmcs-revision) */
+/* Only the hardware can give INS/OUTS information and take error codes with any vector. The layout
+ * gives revision and size. L0 emulates the rest of IA32_VMX_BASIC. CAVEAT(vmcs-revision) */
 static u64 narrow_basic(u64 profile, u64 hw)
 {
     u64 from_both = VMX_BASIC_INS_OUTS | VMX_BASIC_ANY_ERRCODE;
@@ -176,8 +179,8 @@ struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
     shown->cr4_fixed1 = hw->cr4_fixed1 & impl->cr4; /* as CPUID shows the processor's features */
     narrow_controls(from, hw, impl, shown);
     vcaps_close(shown);
-    /* Broadwell reports 0x2a although it has the preemption timer (index 23): a fact, kept.
-     * CAVEAT(vmcs-enum) */
+    /* Broadwell has a field with index 23, the preemption timer, but reports 0x2a, which is index
+     * 21. Its profile keeps this value. CAVEAT(vmcs-enum) */
     if (p == PROFILE_HOST)
         shown->vmcs_enum = highest_index(shown);
     why = vcaps_impossible(shown);

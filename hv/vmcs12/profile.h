@@ -1,6 +1,6 @@
 /*
- * Profiles: the processors whose capabilities L1 can be shown, and the derivation of what it
- * is shown from a profile, the hardware and what Nidus implements. Pure.
+ * Profiles: the processors whose capabilities L1 can be shown. vcaps_derive computes what L1 is
+ * shown from a profile, the hardware and what Nidus implements. Pure.
  */
 #ifndef HV_VMCS12_PROFILE_H
 #define HV_VMCS12_PROFILE_H
@@ -11,22 +11,23 @@ enum vmx_profile {
     PROFILE_BROADWELL, /* Core i7-5600U, all MSRs measured: the default */
     PROFILE_E5_2683_V4,
     PROFILE_D_1540,
-    PROFILE_HOST, /* the CPU's own, for differential runs */
+    PROFILE_HOST, /* the capabilities of the CPU itself, for differential runs */
     PROFILE_COUNT
 };
 
-/* The word that `profile=` takes. */
+/* The word that `profile=` takes for p, or "" when p is no profile. */
 const char *profile_name(enum vmx_profile p);
 
-/* The profile of that name, or PROFILE_COUNT. */
+/* The profile of this name, or PROFILE_COUNT when there is none. */
 enum vmx_profile profile_find(const char *name);
 
-/* The profile's MSRs as tests/data/broadwell_vmx_msrs.csv has them; NULL for PROFILE_HOST. */
+/* The profile's capability MSRs, or NULL for PROFILE_HOST. tests/data/broadwell_vmx_msrs.csv has
+ * the same values. */
 const struct vmx_caps *profile_caps(enum vmx_profile p);
 
-/* What Nidus implements: the bits that L1 may be shown. Clear a bit to hide a feature; what
- * depends on it goes with it. Control words hold one bit per control; reserved bits that must
- * be 1 need not be named. */
+/* What Nidus implements: the bits that L1 may be shown. A clear bit hides a feature, and
+ * vcaps_derive then hides all that depends on this feature. A control word has one bit per control.
+ * Reserved bits that must be 1 need not be set. */
 struct vmx_implemented {
     u32 pin, cpu1, cpu2, exit, entry;
     u64 misc;     /* activity states, CR3-target count, PT, zero-length injection */
@@ -35,7 +36,7 @@ struct vmx_implemented {
     u64 cr4; /* bits that may be 1 in CR4, VMXE at least */
 };
 
-/* Everything that VMCS revision 0x12 has fields for. */
+/* All features for which VMCS revision 0x12 has fields. */
 struct vmx_implemented profile_everything(void);
 /* What Nidus lets L1 have of that (docs/features.md). */
 struct vmx_implemented profile_implemented(void);
@@ -45,8 +46,10 @@ struct vcaps_refusal {
     const char *why;
 };
 
-/* The capabilities to show L1. Not intersected: revision and region size (the layout's), the
- * preemption-timer rate (the hardware's). On refusal *shown is not to be used. */
+/* Computes the capabilities to show L1 into *shown: the intersection of profile, hardware (hw) and
+ * impl. Revision and region size are the layout's instead, and the preemption-timer rate is the
+ * hardware's. When `why` of the result is not NULL, the caller must not use *shown.
+ * SDM 3D A "VMX Capability Reporting Facility" */
 struct vcaps_refusal vcaps_derive(enum vmx_profile p, const struct vmx_caps *hw,
                                   const struct vmx_implemented *impl,
                                   struct vmx_caps *shown) MUST_CHECK;

@@ -1,7 +1,7 @@
 /*
- * Exit routing. One switch in the order of SDM 3D C "VMX Basic Exit Reasons"; the cases that
- * need more than a control bit have a function above it. Contract in route.h. Read next:
- * event.c for exceptions, then hv/nested for what is done about the answer.
+ * Exit routing. One switch in the order of SDM 3D C "VMX Basic Exit Reasons". A case that needs
+ * more than a control bit has a function above the switch. Contract in route.h. Read next: event.c
+ * for exceptions, then hv/nested/crossing/l2exit.c, which acts on the route.
  */
 #include "hv/vmcs12/route.h"
 #include "hv/arch/cpu.h"
@@ -13,7 +13,8 @@ static enum route l1_if(bool wants)
     return wants ? ROUTE_L1 : ROUTE_L0;
 }
 
-/* A bit of the primary or secondary word; the secondary counts only when it is activated. */
+/* Whether vmcs12 has this primary, or secondary, control on. The secondary controls count only when
+ * they are activated. */
 static bool cpu1(const struct route_env *e, u32 bit)
 {
     return any(e->v12->cpu1_ctl, bit);
@@ -24,7 +25,8 @@ static bool cpu2(const struct route_env *e, u32 bit)
     return any(vmcs12_cpu2(e->v12), bit);
 }
 
-/* NMIs by the pin control, exceptions by the bitmap. SDM 3C 26.2 "Other Causes of VM Exits" */
+/* The pin-based controls decide about NMIs, the exception bitmap about exceptions.
+ * SDM 3C 26.2 "Other Causes of VM Exits" */
 static enum route exception_or_nmi(const struct route_env *e)
 {
     u32 info = e->x->intr_info;
@@ -34,7 +36,8 @@ static enum route exception_or_nmi(const struct route_env *e)
     return l1_if(event_exits_to_l1(e->v12, INTR_VECTOR(info), e->x->intr_error));
 }
 
-/* "LMSW never clears bit 0 of CR0 (PE)": setting it counts only while the shadow shows 0. */
+/* "LMSW never clears bit 0 of CR0 (PE)". So a masked PE makes LMSW exit only when the source sets
+ * PE and the shadow shows 0. */
 static bool lmsw_exits(const struct route_env *e)
 {
     u64 mask = e->v12->cr0_guest_host_mask, shadow = e->v12->cr0_read_shadow;
@@ -52,7 +55,7 @@ static bool cr3_load_exits(const struct route_env *e)
     if (!cpu1(e, CPU1_CR3_LOAD_EXITING))
         return false;
     switch (v->cr3_target_count) {
-    default: /* more than four: no profile allows it, so the entry was refused */
+    default: /* no profile allows more than four, so such an entry was refused */
         return true;
     case 4:
         if (e->operand == v->cr3_target_value3)
@@ -73,7 +76,7 @@ static bool cr3_load_exits(const struct route_env *e)
     }
 }
 
-/* A masked bit that the source would change, as L2 sees it through the shadow. */
+/* MOV to CR0 or CR4 exits when the source differs from the read shadow in a bit that L1 masks. */
 static bool mov_to_cr_exits(const struct route_env *e)
 {
     const struct vmcs_image *v = e->v12;
@@ -116,8 +119,8 @@ static bool io_exits(const struct route_env *e)
     return cpu1(e, CPU1_USE_IO_BITMAPS) ? e->bitmap_hit : cpu1(e, CPU1_UNCOND_IO_EXITING);
 }
 
-/* A function that vmcs12 enables is L0's to emulate (EPTP switching); VMFUNC with any other
- * is an exit that L1 gets. SDM 3C 26.5.6.2 "General Operation of the VMFUNC Instruction" */
+/* L0 emulates the function that vmcs12 enables, which is EPTP switching. VMFUNC with any other
+ * function is an exit to L1. SDM 3C 26.5.6.2 "General Operation of the VMFUNC Instruction" */
 static bool vmfunc_exits(const struct route_env *e)
 {
     u64 function = (u32)e->operand;
@@ -142,7 +145,7 @@ bool route_needs_bitmap(const struct route_env *e)
 
 enum route route_exit(const struct route_env *e)
 {
-    /* vmcs02 was refused although our rules passed vmcs12: never L2's doing. */
+    /* The processor refused vmcs02 although our rules had passed vmcs12. L2 did not cause this. */
     if (any(e->x->reason, EXIT_REASON_ENTRY_FAIL))
         return ROUTE_L0_FIRST;
 
@@ -155,7 +158,7 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_INIT:
     case EXIT_REASON_SIPI:
         return ROUTE_L1;
-    case EXIT_REASON_IO_SMI: /* under the dual-monitor treatment only, which L0 never enters */
+    case EXIT_REASON_IO_SMI: /* exists only in the dual-monitor treatment, which L0 never enters */
     case EXIT_REASON_OTHER_SMI:
         return ROUTE_UNEXPECTED;
     case EXIT_REASON_INTERRUPT_WINDOW:
@@ -176,7 +179,7 @@ enum route route_exit(const struct route_env *e)
         return l1_if(cpu1(e, CPU1_RDPMC_EXITING));
     case EXIT_REASON_RDTSC:
         return l1_if(cpu1(e, CPU1_RDTSC_EXITING));
-    case EXIT_REASON_RSM: /* in SMM only; elsewhere it is #UD */
+    case EXIT_REASON_RSM: /* outside SMM RSM causes #UD */
         return ROUTE_UNEXPECTED;
     case EXIT_REASON_VMCALL:
     case EXIT_REASON_VMCLEAR:
@@ -185,7 +188,7 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_VMPTRST:
         return ROUTE_L1;
     case EXIT_REASON_VMREAD:
-    case EXIT_REASON_VMWRITE: /* L0 answers from L1's shadow VMCS what its bitmaps permit */
+    case EXIT_REASON_VMWRITE: /* L0 answers from the shadow VMCS when L1's bitmaps permit */
         return l1_if(!cpu2(e, CPU2_VMCS_SHADOWING) || e->bitmap_hit);
     case EXIT_REASON_VMRESUME:
     case EXIT_REASON_VMXOFF:
@@ -206,7 +209,7 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_MWAIT:
         return l1_if(cpu1(e, CPU1_MWAIT_EXITING));
     case EXIT_REASON_MONITOR_TRAP_FLAG:
-        /* also without the control, when L1 injected a pending MTF exit (type 7) */
+        /* L1 can inject a pending MTF exit (type 7), so this exit needs no control. */
         return ROUTE_L1;
     case EXIT_REASON_MONITOR:
         return l1_if(cpu1(e, CPU1_MONITOR_EXITING));
@@ -224,7 +227,7 @@ enum route route_exit(const struct route_env *e)
     case EXIT_REASON_LDTR_TR_ACCESS:
         return l1_if(cpu2(e, CPU2_DESCRIPTOR_TABLE_EXITING));
     case EXIT_REASON_EPT_VIOLATION:
-    case EXIT_REASON_EPT_MISCONFIG: /* the walk of EPT12 tells whose; without EPT12 never L1's */
+    case EXIT_REASON_EPT_MISCONFIG: /* with EPT12 the walk decides; without EPT12 L0's */
         return cpu2(e, CPU2_ENABLE_EPT) ? ROUTE_L0_FIRST : ROUTE_L0;
     case EXIT_REASON_INVEPT:
         return ROUTE_L1;
@@ -250,7 +253,7 @@ enum route route_exit(const struct route_env *e)
         return l1_if(cpu2(e, CPU2_ENCLS_EXITING));
     case EXIT_REASON_RDSEED:
         return l1_if(cpu2(e, CPU2_RDSEED_EXITING));
-    case EXIT_REASON_PML_FULL: /* vmcs02 logs for L1 only once L0 keeps L1's log itself */
+    case EXIT_REASON_PML_FULL: /* L1 is shown no page-modification log, and vmcs02 has none */
         return ROUTE_L0;
     case EXIT_REASON_XSAVES:
     case EXIT_REASON_XRSTORS:
@@ -264,12 +267,12 @@ enum route route_exit(const struct route_env *e)
         return l1_if(cpu1(e, CPU1_RDTSC_EXITING) && cpu2(e, CPU2_USER_WAIT_PAUSE));
     case EXIT_REASON_ENCLV:
         return l1_if(cpu2(e, CPU2_ENCLV_EXITING));
-    case EXIT_REASON_LOADIWKEY: /* tertiary and later controls: vmcs02 never has them on */
+    case EXIT_REASON_LOADIWKEY: /* vmcs02 never has the controls of these five on */
     case EXIT_REASON_ENQCMD_PASID:
     case EXIT_REASON_ENQCMDS_PASID:
     case EXIT_REASON_BUS_LOCK:
     case EXIT_REASON_INSTRUCTION_TIMEOUT:
-    case EXIT_REASON_SEAMCALL: /* unconditional where the CPU has them, which L1 is not told */
+    case EXIT_REASON_SEAMCALL: /* unconditional exits of instructions that L1 is not shown */
     case EXIT_REASON_TDCALL:
         return ROUTE_UNEXPECTED;
     }

@@ -1,6 +1,6 @@
 /*
- * The texts of rules.def. Names and sentences are packed in structs of character arrays with
- * 16-bit offsets, so that the tables hold no pointers and need no relocation.
+ * The texts of rules.def. Names and sentences stand in structs of character arrays, and 16-bit
+ * offsets lead to them. So the tables hold no pointers and need no relocation.
  */
 #include "hv/vmcs12/check.h"
 

@@ -1,6 +1,6 @@
 /*
- * After L2: vmcs12's guest area and exit information, then the host state that L1 resumes with.
- * Contract in sync.h; the value of each computed field of vmcs12 in sync.def.
+ * An exit of L2 to L1: vmcs12's guest area and exit information, then the host state in which L1
+ * goes on. Contract in sync.h; sync.def has the value of each computed field of vmcs12.
  */
 #include "hv/vmcs12/sync.h"
 #include "hv/arch/cpu.h"
@@ -43,7 +43,8 @@ static u32 entry_ctl_after(const struct sync_env *env, const struct vmcs_image *
     return (v12->entry_ctl & ~(u32)ENTRY_IA32E_MODE_GUEST) | lma;
 }
 
-/* Saved while EPT12 is on and L2 uses PAE paging; undefined otherwise, so left alone. */
+/* True when an exit saves the PDPTEs: EPT12 is on and L2 uses PAE paging. Otherwise the saved
+ * values are undefined, and this code leaves the fields as they are. */
 static bool saves_pdptes(const struct vmcs_image *v12, const struct vmcs_image *v02)
 {
     return any(vmcs12_cpu2(v12), CPU2_ENABLE_EPT) && any(v02->guest_cr0, CR0_PG) &&
@@ -66,7 +67,8 @@ u32 sync_exit12(const struct sync_env *env, struct vmcs_image *v12)
     const struct vmexit *x = env->x;
     u32 changed = 0;
 
-    /* No value in sync.def reads a field that an earlier line writes, its own apart. */
+    /* A value in sync.def may read its own field of vmcs12, but no field that an earlier line of
+     * sync.def writes. */
 #define SYNTHED(name, value) PUT(name, value)
 #include "hv/vmcs12/sync.def"
 
@@ -115,8 +117,8 @@ static enum vmx_abort host_abort(const struct host_env *env)
     return ABORT_NONE;
 }
 
-/* What an exit does not load stays as it was while L2 ran (env->left). Read before v01 is
- * written, for after a failed entry left and v01 are one image. */
+/* The bits of CR0 that an exit does not load keep the values that they had while L2 ran
+ * (env->left). The code reads env->left before it writes v01, because the two may be one image. */
 static void load_control_registers(const struct host_env *env, struct vmcs_image *v01)
 {
     const struct vmcs_image *v12 = env->v12;
@@ -153,8 +155,8 @@ static void load_msrs(const struct host_env *env, struct vmcs_image *v01)
     v01->guest_sysenter_eip = v12->host_sysenter_eip;
 }
 
-/* A data segment with a null selector is unusable, the rest of it undefined; DPL is 0 as the
- * next entry wants of SS. */
+/* A data segment with a null selector is unusable, and its other access rights are undefined. DPL
+ * is 0 here, because the next entry demands this of SS. */
 static u16 data_ar(u16 selector)
 {
     return ar_pack(selector ? (u32)HOST_DATA_AR : (u32)AR_UNUSABLE);
@@ -192,9 +194,10 @@ static void load_segments(const struct vmcs_image *v12, struct vmcs_image *v01)
     v01->guest_idtr_limit = 0xffff;
 }
 
-/* An NMI exit blocks NMIs; a failed entry leaves the blocking as before; other exits leave it as
- * it was in L2, where under virtual NMIs the flag meant something else and real NMIs were
- * never blocked. SDM 3C 28.5.5 "Updating Non-Register State" */
+/* An exit by an NMI blocks NMIs. A failed entry leaves the blocking as it was before the entry. Any
+ * other exit leaves the blocking as it was in L2. Under virtual NMIs the flag in L2's state tells
+ * of virtual blocking, and real NMIs were not blocked. SDM 3C 28.5.5 "Updating Non-Register State"
+ * */
 static u32 nmi_blocking(const struct host_env *env)
 {
     u32 blocked = env->left->guest_interruptibility & BLOCKING_BY_NMI;

@@ -1,11 +1,13 @@
 /*
- * What follows from capability MSRs: which fields exist, which control settings are allowed.
- * Deriving the capabilities shown to L1 is profile.c, what makes a set possible vcaps_rules.c.
+ * What follows from capability MSRs: which fields exist and which control settings are allowed.
+ * profile.c derives the capabilities that L1 is shown. vcaps_rules.c says which sets are possible.
+ * Contract in vcaps.h.
  */
 #include "hv/vmcs12/vcaps.h"
 
-/* A gate is open when either word has any of its mask's bits. Capability words are numbered
- * by their place in struct vmx_caps, which is all u64. Control MSRs keep "may be 1" in 63:32. */
+/* A gate is open when one of its two words has a bit of the mask for this word. A word's number is
+ * its place in struct vmx_caps, whose members are all u64. The MSR of a control word has "may be 1"
+ * in bits 63:32. */
 struct gate_row {
     u64 mask, or_mask;
     u8 word, or_word;
@@ -18,7 +20,7 @@ struct gate_row {
     {.word = WORD(w), .mask = (u64)(b) << 32, .or_word = WORD(w2), .or_mask = (u64)(b2) << 32}
 /* clang-format on */
 
-/* IA32_VMX_PROCBASED_CTLS3 has one bit per control, 1 where it may be set.
+/* IA32_VMX_PROCBASED_CTLS3 has one bit per control, which is 1 when the control may be 1.
  * SDM 3D A.3.4 "Tertiary Processor-Based VM-Execution Controls" */
 #define CPU3_HLAT       BIT(1)
 #define CPU3_IPI_VIRT   BIT(4)
@@ -30,8 +32,9 @@ struct gate_row {
 #define EXIT_CLEAR_UINV          (1u << 27)
 #define CPU2_INSTRUCTION_TIMEOUT (1u << 31)
 
-/* Rows in enum order. No row: no capability MSR announces the field (SEAM's own fields; the
- * extended instruction information, which CPUID alone tells of), so it is never shown. */
+/* Rows in enum order. A gate without a row is never open, because no capability MSR announces its
+ * fields: SEAM's own fields, and the extended instruction information, of which only CPUID tells.
+ * */
 /* clang-format off */
 static const struct gate_row gates[GATE_COUNT] = {
     [GATE_APIC_ACCESSES]         = MAY(cpu2, CPU2_VIRTUALIZE_APIC_ACCESSES),

@@ -1,7 +1,7 @@
 /*
- * VMX capabilities as values: the IA32_VMX_* MSRs of a processor, real or shown to L1, and
- * what follows from them. Pure. The MSR words are the SDM's (SDM 3D A "VMX Capability
- * Reporting Facility"); predicates and gates read these instead of MSRs.
+ * VMX capabilities as values: the IA32_VMX_* MSRs of a processor, real or shown to L1, and what
+ * follows from them. Pure. Each word has the layout of its MSR. Predicates and gates read these
+ * words instead of MSRs. SDM 3D A "VMX Capability Reporting Facility"
  */
 #ifndef HV_VMCS12_VCAPS_H
 #define HV_VMCS12_VCAPS_H
@@ -10,7 +10,8 @@
 #include "hv/arch/types.h"
 #include "hv/arch/vmx_ctl.h"
 
-/* The capability MSRs 0x480 on, in MSR order; a word the processor lacks is 0. */
+/* The capability MSRs from 0x480 on, in MSR order. The word of an MSR that the processor lacks is
+ * 0. */
 struct vmx_caps {
     u64 basic, pin, cpu1, exit, entry, misc;
     u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
@@ -19,7 +20,7 @@ struct vmx_caps {
     u64 vmfunc, cpu3, exit2;
 };
 
-/* What makes a VMCS field exist (column GATE of fields.def). */
+/* The capability that makes a VMCS field exist (column GATE of fields.def). */
 /* clang-format off */
 enum vmcs_gate {
     GATE_ALWAYS, GATE_APIC_ACCESSES, GATE_APIC_TIMER_VIRT, GATE_BNDCFGS, GATE_ENCLS, GATE_ENCLV,
@@ -36,13 +37,13 @@ enum vmcs_gate {
 /* clang-format on */
 
 /* True when a processor with these capabilities has the fields behind the gate.
- * SDM 3C 25.4 "Guest-State Area" and the sections of each control field name the feature
- * ("this field exists only on processors that support the 1-setting of ..."). */
+ * SDM 3C 25.4 "Guest-State Area" and the sections about control fields name the capability for each
+ * field: "this field exists only on processors that support the 1-setting of ...". */
 bool vcaps_gate(const struct vmx_caps *caps, enum vmcs_gate gate);
 
-/* The settings a control word may take: a bit of allowed0 must be 1, a bit not in allowed1
- * must be 0. When IA32_VMX_BASIC[55] is set the TRUE MSR decides. SDM 3D A.2 "Reserved
- * Controls and Default Settings" */
+/* The settings that a control word may have. A bit of must_be_1 must be 1; a bit that is not in
+ * may_be_1 must be 0. When bit 55 of IA32_VMX_BASIC is set, the TRUE MSR decides.
+ * SDM 3D A.2 "Reserved Controls and Default Settings" */
 struct ctl_range {
     u32 must_be_1, may_be_1;
 };
@@ -52,15 +53,19 @@ struct ctl_range vcaps_cpu2(const struct vmx_caps *caps);
 struct ctl_range vcaps_exit(const struct vmx_caps *caps);
 struct ctl_range vcaps_entry(const struct vmx_caps *caps);
 
-/* RDMSR of IA32_VMX_BASIC + n: the word, or false when such a processor lacks the MSR (#GP). */
+/* RDMSR of a capability MSR. Stores the word in *value, or returns false when a processor with
+ * these capabilities lacks the MSR, so that RDMSR causes #GP. msr: the MSR's number. SDM 3D A "VMX
+ * Capability Reporting Facility" */
 bool vcaps_msr(const struct vmx_caps *caps, u32 msr, u64 *value) MUST_CHECK;
 
-/* Why no processor could report these capabilities, or NULL: a control that needs one that is
- * missing, a bit that must be both 0 and 1, TRUE words that contradict the plain ones. */
+/* The reason why no processor could report these capabilities, or NULL when one could. Reasons are
+ * a control whose prerequisite is missing, a bit that must be both 0 and 1, and TRUE words that
+ * contradict the plain words. */
 const char *vcaps_impossible(const struct vmx_caps *caps);
 
-/* Withdraw every control whose prerequisite is missing, until none is left. For sets that
- * were narrowed; what must be 1 stays, and vcaps_impossible then tells. */
+/* Takes away every control whose prerequisite is missing, until no such control is left. The caller
+ * has narrowed the set before. A control that must be 1 keeps its must-be-1 bit, and
+ * vcaps_impossible then reports a contradiction. */
 void vcaps_close(struct vmx_caps *caps);
 
 #endif

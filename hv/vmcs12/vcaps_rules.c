@@ -1,17 +1,18 @@
 /*
- * Which sets of capabilities hang together: the dependencies that VM entry enforces between
- * controls, read as statements about processors. A control that could never be set to 1 in
- * a valid VMCS is not a capability.
+ * Which sets of capabilities are possible. VM entry demands of some controls that another control
+ * is 1, too. On a processor without the other control, no valid VMCS could have the first one set.
+ * So no processor reports such a control. Contract in vcaps.h.
  */
 #include "hv/vmcs12/vcaps.h"
 
 #define WORD(w) ((u8)(offsetof(struct vmx_caps, w) / sizeof(u64)))
 
-/* A control (bits of a word that holds "may be 1" in 63:32) and its prerequisite. */
+/* A control and its prerequisite. Each is a bit of a control word, whose MSR has "may be 1" in bits
+ * 63:32. */
 struct dependency {
     u8 word, needs_word;
     u32 bit, needs_bit;
-    const char text[64]; /* in place: a pointer would need a relocation */
+    const char text[64]; /* an array, because a pointer would need a relocation */
 };
 
 /* clang-format off */
@@ -63,17 +64,18 @@ static bool may(const struct vmx_caps *caps, unsigned w, u32 bit)
     return any(word(caps, w), (u64)bit << 32);
 }
 
-/* Broken: the control may be 1, what it needs may not. */
+/* True when the control may be 1 but its prerequisite may not. */
 static bool broken(const struct vmx_caps *caps, const struct dependency *d)
 {
     return may(caps, d->word, d->bit) && !may(caps, d->needs_word, d->needs_bit);
 }
 
-/* The four words that come plain and TRUE. */
+/* A control word that has two MSRs, the plain one and the TRUE one. default1: the controls of the
+ * default-1 class, which must be 1 in every plain word.
+ * SDM 3D A.2 "Reserved Controls and Default Settings" */
 struct twin {
     u8 plain, true_word;
-    u32 default1; /* reserved or historic: 1 in every plain word.
-                      SDM 3D A.2 "Reserved Controls and Default Settings" */
+    u32 default1;
 };
 static const struct twin twins[] = {
     {WORD(pin), WORD(true_pin), 0x00000016},
@@ -82,7 +84,7 @@ static const struct twin twins[] = {
     {WORD(entry), WORD(true_entry), 0x000011ff},
 };
 
-/* The TRUE words exist only with IA32_VMX_BASIC[55] and follow the plain ones. */
+/* Takes the 1-setting of some controls away from word w, and from its TRUE word if there is one. */
 static void withdraw(struct vmx_caps *caps, unsigned w, u32 bits_gone)
 {
     u64 keep = ~((u64)bits_gone << 32);
@@ -92,11 +94,12 @@ static void withdraw(struct vmx_caps *caps, unsigned w, u32 bits_gone)
             words_of(caps)[twins[i].true_word] &= keep;
 }
 
-/* EPT and VPID share a capability MSR, a half each. */
+/* EPT and VPID share one capability MSR. Each has one half. */
 #define EPT_CAPS  0x00000000ffffffffull
 #define VPID_CAPS 0xffffffff00000000ull
 
-/* Words that exist only by leave of a control. SDM 3D A "VMX Capability Reporting Facility" */
+/* Clears the words, or parts of words, that exist only when some control may be 1.
+ * SDM 3D A "VMX Capability Reporting Facility" */
 static void close_words(struct vmx_caps *c)
 {
     if (!may(c, WORD(cpu1), CPU1_SECONDARY))
@@ -117,11 +120,11 @@ static void close_words(struct vmx_caps *c)
 
 void vcaps_close(struct vmx_caps *caps)
 {
-    bool again = true; /* what needed a withdrawn control falls in the next round */
+    bool again = true; /* the next round withdraws what needed a control that this one withdrew */
     while (again) {
         again = false;
         close_words(caps);
-        if (caps->vmfunc == 0) /* a control that enables nothing */
+        if (caps->vmfunc == 0) /* there is no VM function that the control could enable */
             withdraw(caps, WORD(cpu2), CPU2_ENABLE_VMFUNC);
         for (unsigned i = 0; i < ARRAY_LEN(deps); i++) {
             if (!broken(caps, &deps[i]))
@@ -132,8 +135,8 @@ void vcaps_close(struct vmx_caps *caps)
     }
 }
 
-/* "TRUE" differs from "plain" in one way only: controls of the default-1 class that software
- * may clear report so. SDM 3D A.2 "Reserved Controls and Default Settings" */
+/* A TRUE word differs from its plain word in one way only: it reports which controls of the
+ * default-1 class software may clear. SDM 3D A.2 "Reserved Controls and Default Settings" */
 static const char *twin_impossible(const struct vmx_caps *c, const struct twin *t)
 {
     u64 plain = word(c, t->plain);
@@ -189,7 +192,7 @@ const char *vcaps_impossible(const struct vmx_caps *caps)
     return words_impossible(caps);
 }
 
-/* Which control announces which MSR: SDM 3D A "VMX Capability Reporting Facility". */
+/* Each case asks for the control that announces the MSR. */
 bool vcaps_msr(const struct vmx_caps *c, u32 msr, u64 *value)
 {
     bool there;

@@ -1,12 +1,12 @@
 /*
- * Access to a VMCS image by field and by encoding: what VMREAD and VMWRITE mean for bytes.
- * Every table here is an inclusion of fields.def or layouts.def. Which capability makes a
- * field exist is vcaps.c; other layouts are layout.c.
+ * Access to a VMCS image by field and by encoding: what VMREAD and VMWRITE do to the bytes. Every
+ * table here includes fields.def or layouts.def. vcaps.c says which capability makes a field exist.
+ * layout.c has the other layouts. Contract in vmcs12.h.
  */
 #include "hv/vmcs12/vmcs12.h"
 
-/* An encoding is index (9:1), area (11:10) and width (14:13); bit 0 asks for the high half of
- * a 64-bit field. A row that contradicts its own encoding does not compile.
+/* An encoding has the index in bits 9:1, the area in bits 11:10 and the width in bits 14:13. Bit 0
+ * asks for the high half of a 64-bit field. A row that contradicts its encoding does not compile.
  * SDM 3C 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
 enum { CODE_W16 = 0, CODE_W64 = 1, CODE_W32 = 2, CODE_WAR = 2, CODE_WNW = 3 };
 enum { TYPE_CTL = 0, TYPE_RO = 1, TYPE_GUEST = 2, TYPE_HOST = 3 };
@@ -24,11 +24,12 @@ static const struct vmcs_field_desc descs[F_COUNT] = {
 };
 /* clang-format on */
 
-/* Run-time lookup: the bits that tell encodings apart, squeezed into 11, index a byte table.
- * Unowned slots say field 0; the comparison with the row's own encoding rejects those and every
- * encoding with a bit outside the squeezed ones. A collision of two fields would be an overridden
- * initializer, which does not compile. Whatever L1 names, the slot lies in the table and what it
- * holds is a field, before any comparison: speculation has nowhere else to go. */
+/* Lookup of an encoding at run time. 11 bits tell all encodings apart, and they index a table of
+ * bytes. A slot that no field owns holds field 0. The comparison with the encoding of the field in
+ * the slot rejects such a slot, and every encoding with a bit outside the 11. If two fields had one
+ * slot, the second initializer would override the first, which does not compile. Whatever encoding
+ * L1 names, its slot lies in the table and holds a field. So speculation before the comparison
+ * reads nothing else. */
 #define FIND_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
 static const u8 find_table[0x800] = {
 #define FIELD(enc, width, area, name, gate, to02, to12) [FIND_SLOT(enc)] = F_##name,
@@ -36,13 +37,13 @@ static const u8 find_table[0x800] = {
 };
 _Static_assert(F_COUNT <= 0xff, "field ids no longer fit find_table");
 
-/* The encodings alone, packed: lookup touches this and find_table, and no whole row. */
+/* The encodings without the rest of the rows. A lookup touches only this table and find_table. */
 static const u16 encodings[F_COUNT] = {
 #define FIELD(enc, width, area, name, gate, to02, to12) [F_##name] = (enc),
 #include "hv/vmcs12/fields.def"
 };
 
-/* All names in one string, found by offset: a table of pointers would need relocations. */
+/* All names in one struct of character arrays, found by offset. Pointers would need relocations. */
 static const struct {
 #define FIELD(enc, width, area, name, gate, to02, to12) char s_##name[sizeof(#name)];
 #include "hv/vmcs12/fields.def"
@@ -80,7 +81,8 @@ const char *vmcs12_name(enum vmcs_field f)
 static const u64 width_mask[] = {
     [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
 
-/* Eight bytes can be read at any field: the last ends well before the page does. */
+/* Eight bytes at a field's offset are always inside the image, because the last field ends well
+ * before the image does. */
 static u64 load(const struct vmcs_image *v, u16 offset)
 {
     u64 raw;
@@ -104,7 +106,7 @@ void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value)
     __builtin_memcpy(&v->bytes[d->offset], &raw, sizeof raw);
 }
 
-/* The field that L1 may name with this encoding, or F_COUNT. */
+/* The field that L1 may name with this encoding, or F_COUNT when there is none. */
 static enum vmcs_field find_shown(const struct vmx_caps *caps, u64 encoding)
 {
     enum vmcs_field f = vmcs12_find(encoding);

@@ -16,7 +16,7 @@
 #include "hv/vmcs12/vcaps.h"
 
 #define VMCS12_REVISION 0x12u
-#define VMCS12_SIZE     1024u /* what IA32_VMX_BASIC tells L1; the bytes of L1's page we touch */
+#define VMCS12_SIZE     1024u /* the size that IA32_VMX_BASIC tells L1; L0 touches no more */
 
 enum field_width { W16, W32, W64, WNW, WAR };
 enum field_area { AREA_CTL, AREA_RO, AREA_GUEST, AREA_HOST };
@@ -30,7 +30,7 @@ enum vmcs_field {
     F_COUNT
 };
 
-/* Encodings as VMREAD and VMWRITE take them. SDM 3D B "Field Encoding in VMCS" */
+/* Encodings for VMREAD and VMWRITE. SDM 3D B "Field Encoding in VMCS" */
 enum vmcs_encoding {
 #define FIELD(enc, width, area, name, gate, to02, to12) ENC_##name = (enc),
 #include "hv/vmcs12/fields.def"
@@ -58,7 +58,7 @@ struct vmcs_image {
         };
         struct PACKED {
             u8 pad_launch_state[0xd8];
-            u32 launch_state; /* enum launch_state; hidden: no VMREAD reaches it */
+            u32 launch_state; /* enum launch_state; hidden state that no VMREAD reaches */
         };
 #define LAYOUT(name, broadwell, ext, kvm)            \
     struct PACKED {                                  \
@@ -73,8 +73,8 @@ enum launch_state { LAUNCH_CLEAR = 0, LAUNCH_LAUNCHED = 1 };
 
 #define VMCS_SHADOW_INDICATOR 0x80000000u
 
-/* Broadwell packs the 17 architectural bits of a segment's access rights in 16. Bits 8-11 are
- * reserved (zero), so the unusable bit (16) is kept in bit 8. CAVEAT(ar-packing) */
+/* Broadwell packs bits 16:0 of a segment's access rights in 16 bits. Bits 11:8 are reserved and
+ * zero, so bit 8 can hold the unusable bit, which is bit 16. CAVEAT(ar-packing) */
 static inline u16 ar_pack(u32 ar)
 {
     return (u16)((ar & 0xf0ffu) | ((ar >> 8) & 0x100u));
@@ -85,7 +85,7 @@ static inline u32 ar_unpack(u16 packed)
     return (packed & 0xf0ffu) | ((packed & 0x100u) << 8);
 }
 
-/* The two halves of ar_unpack, for code that looks at thousands of them a second. */
+/* The two halves of ar_unpack, for code that looks at access rights thousands of times a second. */
 static inline u32 ar_rights(u16 packed)
 {
     return packed & 0xf0ffu;
@@ -96,7 +96,7 @@ static inline bool ar_usable(u16 packed)
     return (packed & 0x100u) == 0;
 }
 
-/* The secondary controls count as 0 unless activated.
+/* The secondary controls of the image. They count as 0 unless they are activated.
  * SDM 3C 25.6.2 "Processor-Based VM-Execution Controls" */
 static inline u32 vmcs12_cpu2(const struct vmcs_image *v)
 {
@@ -113,34 +113,36 @@ struct vmcs_field_desc {
     u8 to12;    /* enum field_to12 */
 };
 
-/* The row of a field id. */
+/* The row of a field in fields.def. @pre f < F_COUNT */
 const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f);
 
-/* The field that an encoding names, whole or (64-bit fields only) by its high half; F_COUNT for
- * an encoding that names none, any bit of 63:16 included. */
+/* The field that an encoding names. The encoding may name the high half of a 64-bit field. F_COUNT
+ * when the encoding names no field, as with any of bits 63:16 set.
+ * SDM 3C 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
 enum vmcs_field vmcs12_find(u64 encoding);
 
-/* The field's name as in fields.def, NUL-terminated. */
+/* The field's name as in fields.def, or "" when f is no field. */
 const char *vmcs12_name(enum vmcs_field f);
 
-/* The field's value, access rights unpacked, whatever the capabilities say. */
+/* The field's value, with access rights unpacked. The capabilities do not matter.
+ * @pre f < F_COUNT, here and below */
 u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f);
 
-/* Store a value, truncated to the field's width, access rights packed. */
+/* Stores a value. The value is cut to the field's width, and access rights are packed. */
 void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
 
-/* VMREAD and VMWRITE by encoding against the capabilities shown to L1, high halves and width rules
- * included. Return 0, or the VM-instruction error (12, 13); on error nothing changes. SDM 3C 31.3
- * "VMX Instructions" (VMREAD, VMWRITE). The caller cuts operands to 32 bits outside 64-bit mode.
- * Such an L1 reaches the upper half of a 64-bit field by the high encoding alone, and its VMWRITE
- * of a wider field clears bits 63:32. */
+/* VMREAD and VMWRITE by encoding, on a processor with these capabilities (those shown to L1).
+ * Return 0, or VM-instruction error 12 or 13; on an error nothing changes. Outside 64-bit mode the
+ * caller cuts operands to 32 bits. An L1 in such a mode reaches the upper half of a 64-bit field by
+ * the high encoding only, and its VMWRITE of a field wider than 32 bits clears bits 63:32. SDM 3C
+ * 31.3 "VMX Instructions" (VMREAD, VMWRITE) */
 u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,
                 u64 *value) MUST_CHECK;
 u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,
                  u64 value) MUST_CHECK;
 
-/* The bytes of L1's page that a VMPTRLD reads and that a VMCLEAR writes: VMCS12_SIZE of them,
- * unowned bytes included, and no other. The extension area of a loaded image is zero. */
+/* Copy the bytes of L1's page that a VMPTRLD reads, or that a VMCLEAR writes: exactly VMCS12_SIZE
+ * bytes, and among them those that no field owns. The extension area of a loaded image is zero. */
 void vmcs12_load_page(struct vmcs_image *v, const u8 *page);
 void vmcs12_store_page(const struct vmcs_image *v, u8 *page);
 
