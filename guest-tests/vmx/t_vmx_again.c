@@ -86,7 +86,9 @@ static void run(unsigned i)
     enter(rows[i].name, "good");
 }
 
-/* L2 leaves with another RIP and other flags of arithmetic; L1 then spoils a reserved flag. */
+/* L2 leaves with another RIP and other flags of arithmetic; L1 then spoils a reserved flag.
+ * RFLAGS with a reserved bit is exit reason 33, and the entry with the old value succeeds. SDM
+ * 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP" */
 static void left_by_l2(void)
 {
     l2_world(L2_64);
@@ -100,7 +102,8 @@ static void left_by_l2(void)
     enter("left", "flags back");
 }
 
-/* Two VMCSs in turn, one good and one bad: what was found of one says nothing of the other. */
+/* Two VMCSs in turn, one good and one bad: what was found of one says nothing of the other. The
+ * entry of A succeeds, and the entry of B is refused. SDM 3C 27.1 "Basic VM-Entry Checks" */
 static void other_vmcs(unsigned i)
 {
     l2_world(L2_64);

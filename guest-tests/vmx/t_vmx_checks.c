@@ -11,7 +11,8 @@
 #define NONCANONICAL   0x800000000000
 #define WIDE           (1ul << 40)
 
-/* SDM 3C 27.2.1 "Checks on VMX Controls": what other files do not have already. */
+/* SDM 3C 27.2.1 "Checks on VMX Controls": what other files do not have already. A broken rule is
+ * VMfail 7, and a field whose control is off is not checked. */
 static const struct l2_case controls[] = {
     C64("nmi off virtual nmi on", CLEAR(PIN_CTL, PIN_NMI), OR(PIN_CTL, PIN_VIRTUAL_NMI)),
     C64("virtual nmi", OR(PIN_CTL, PIN_VIRTUAL_NMI)),
@@ -52,8 +53,8 @@ static const struct l2_case controls[] = {
     C64("host before guest", SET(HOST_CR0, 0), SET(GUEST_RFLAGS, 0)),
 };
 
-/* SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP" and the two
- * sections behind it. */
+/* SDM 3C 27.2.2 "Checks on Host Control Registers, MSRs, and SSP" and the two sections behind
+ * it. A broken rule is VMfail 8, and a field whose control is off is not checked. */
 /* clang-format off */
 static const struct l2_case host[] = {
     C64("cr0 pe", CLEAR(HOST_CR0, CR0_PE)), C64("cr0 pg", CLEAR(HOST_CR0, CR0_PG)),
@@ -90,7 +91,8 @@ static const struct l2_case host[] = {
     C64("rsp noncanonical", SET(HOST_RSP, NONCANONICAL)),
 };
 
-/* SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs". */
+/* SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs". A broken rule
+ * is exit reason 33 with qualification 0. */
 static const struct l2_case registers[] = {
     C64("cr0 pe", CLEAR(GUEST_CR0, CR0_PE)), C64("cr0 pg", CLEAR(GUEST_CR0, CR0_PG)),
     C32("cr0 pg", CLEAR(GUEST_CR0, CR0_PG)),
@@ -127,7 +129,9 @@ static const struct l2_case registers[] = {
 };
 
 /* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP" to 27.3.1.6 "Checks on Guest
- * Page-Directory-Pointer-Table Entries". */
+ * Page-Directory-Pointer-Table Entries". A broken rule is exit reason 33. The qualification is 2
+ * for a PDPTE, 4 for the link pointer, and else 0. SDM 3C 27.8 "VM-Entry Failures During or
+ * After Loading Guest State" */
 static const struct l2_case rest[] = {
     /* CAVEAT(bochs-rip-canonical), CAVEAT(bochs-debugctl) above, CAVEAT(bochs-pending-bs),
      * CAVEAT(bochs-failed-entry-info) below */
@@ -183,7 +187,8 @@ static const struct l2_case rest[] = {
 };
 /* clang-format on */
 
-/* Where the CPU has VMCS shadowing. */
+/* Where the CPU has VMCS shadowing. The link pointer must name a shadow VMCS: an ordinary one is
+ * exit reason 33 with qualification 4. SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static const struct l2_case shadowing[] = {
     C64("link shadow wanted", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_B)), PROC2(PROC2_SHADOW)),
     C64("link shadow", SET(VMCS_LINK_PTR, ARENA_AT(PG_VMCS_C)), PROC2(PROC2_SHADOW)),

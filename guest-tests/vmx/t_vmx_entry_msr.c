@@ -65,7 +65,8 @@ static void say(const char *name, const struct held *h)
              read_back(), h->own);
 }
 
-/* The next entry of the same VMCS, then one of another VMCS that never had a list. */
+/* The next entry of the same VMCS, then one of another VMCS that never had a list. The refused
+ * entry is exit reason 34 and names element 2. SDM 3C 27.4 "Loading MSRs" */
 static void stale(const struct held *h)
 {
     begin(h);

@@ -144,8 +144,8 @@ static void run(unsigned number, const char *script)
     gt_line("script_%u: %s =%s", number, script, text);
 }
 
-/* Bytes behind the size that IA32_VMX_BASIC reports belong to nobody: they stay.
- * The count of changed ones is printed. */
+/* Bytes behind the size that IA32_VMX_BASIC reports belong to nobody: they stay. The count of
+ * changed ones is printed. SDM 3D A.1 "Basic VMX Information" */
 static void page_bytes(void)
 {
     unsigned size = gt_rdmsr(MSR_VMX_BASIC) >> 32 & 0x1fff, changed = 0;

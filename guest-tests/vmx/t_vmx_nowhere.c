@@ -12,13 +12,16 @@
 #define LAPIC      0xfee00000ul
 #define OPERAND(V) PHYS(PG_SCRATCH, 0, V)
 
+/* What is read there is not the revision, so VMXON is VMfailInvalid. SDM 3C 31.3 "VMX
+ * Instructions" */
 static const struct l1_case vmxon[] = {
     L1C("vmxon hole", L1_64, "\xf3\x0f\xc7\x30", OPERAND(HOLE)),
     L1C("vmxon high", L1_64, "\xf3\x0f\xc7\x30", OPERAND(HIGH)),
     L1C("vmxon lapic", L1_64, "\xf3\x0f\xc7\x30", OPERAND(LAPIC)),
 };
 
-/* With a VMCS current, so that refusals have numbers. */
+/* With a VMCS current, so that refusals have numbers. VMPTRLD of such a region is error 11.
+ * VMCLEAR succeeds, as the address is legal. SDM 3C 31.4 "VM Instruction Error Numbers" */
 static const struct l1_case pointers[] = {
     L1C("vmptrld hole", L1_64, "\x0f\xc7\x30", OPERAND(HOLE)),
     L1C("vmptrld high", L1_64, "\x0f\xc7\x30", OPERAND(HIGH)),
@@ -37,6 +40,9 @@ static const struct l1_case pointers[] = {
                                                                     \
     CASE(NAME " hole", L2_64, CODE, SET(FIELD, HOLE), __VA_ARGS__), \
         CASE(NAME " high", L2_64, CODE, SET(FIELD, HIGH), __VA_ARGS__)
+/* A bitmap that reads as ones makes its access exit. An MSR-load element of ones is exit reason
+ * 34, a link to nowhere is exit reason 33 with qualification 4. SDM 3C 27.4 "Loading MSRs", SDM
+ * 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static const struct l2_case fields[] = {
     BOTH("io bitmap a", "\xe6\x80", IO_BITMAP_A, CLEAR(PROC_CTL, PROC_UNCOND_IO),
          OR(PROC_CTL, PROC_IO_BITMAPS)),

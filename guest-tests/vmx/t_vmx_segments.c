@@ -43,6 +43,9 @@ static void rights(enum l2_mode mode, unsigned seg)
     }
 }
 
+/* A usable segment whose limit has a 0 in bits 11:0 must have G 0, one with a 1 in bits 31:20
+ * must have G 1. In virtual-8086 mode the limit of each of the six segments is 0xffff. SDM 3C
+ * 27.3.1.2 "Checks on Guest Segment Registers" */
 static void limits(enum l2_mode mode, unsigned seg)
 {
     static const u32 limit[] = {0,        0x66,       0x67,       0xfff,     0x1000,
@@ -60,6 +63,9 @@ static void limits(enum l2_mode mode, unsigned seg)
     }
 }
 
+/* The bases of FS, GS, TR and usable LDTR must be canonical. Those of CS, and of usable SS, DS
+ * and ES, have bits 63:32 clear. In virtual-8086 mode the base of each of the six segments is
+ * its selector times 16. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void bases(enum l2_mode mode, unsigned seg)
 {
     static const u64 base[] = {0,
@@ -83,6 +89,9 @@ static void bases(enum l2_mode mode, unsigned seg)
     }
 }
 
+/* TR has TI 0. In virtual-8086 mode a selector must fit its base. In other modes SS has the RPL
+ * of CS, and the RPL of usable ES, DS, FS and GS is not above their DPL. SDM 3C 27.3.1.2 "Checks
+ * on Guest Segment Registers" */
 static void selectors(enum l2_mode mode, unsigned seg)
 {
     static const u16 sel[] = {0,    1,    2,    3,    4,      7,      8,      0xb,
@@ -96,7 +105,8 @@ static void selectors(enum l2_mode mode, unsigned seg)
     }
 }
 
-/* LDTR starts unusable: make it a real one first. */
+/* LDTR starts unusable: make it a real one first. A usable LDTR has type 2, S 0, P 1, TI 0 and a
+ * canonical base. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void ldtr(enum l2_mode mode)
 {
     static const u32 ar[] = {0x82, 0x02, 0x92, 0x80, 0x8b, 0x8082, 0x10082, 0x2082};
@@ -114,7 +124,9 @@ static void ldtr(enum l2_mode mode)
     }
 }
 
-/* CPL is SS.DPL: combinations of CS and SS privilege, conforming or not. */
+/* CPL is SS.DPL: combinations of CS and SS privilege, conforming or not. Each RPL follows its
+ * DPL here. SS must have the RPL of CS, so only equal privileges are entered, and in
+ * virtual-8086 mode none is. SDM 3C 27.3.1.2 "Checks on Guest Segment Registers" */
 static void privilege(enum l2_mode mode)
 {
     for (u64 type = 9; type < 16; type += 2) {
