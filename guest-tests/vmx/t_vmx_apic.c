@@ -21,6 +21,10 @@
 #define WRITE           "\x89\x03" /* mov [rbx], eax */
 #define AT(OFFSET)      REG(RBX, APIC_AT(OFFSET))
 
+/* A MOV of CR8 reads and writes bits 7:4 of VTPR, and a write below the threshold exits with
+ * reason 43. An entry with VTPR below the threshold is VMfail 7, but with the APIC-access page
+ * it is entered and exits with 43. A MOV that exits by its own control leaves VTPR alone. SDM 3C
+ * 30.3 "Virtualizing CR8-Based TPR Accesses", SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
 static const struct l2_case shadow[] = {
     CASE("read 0", L2_64, MOV_RBX_CR8, SHADOW, VTPR(0)),
     CASE("read 9", L2_64, MOV_RBX_CR8, SHADOW, VTPR(0x9f)),
@@ -42,6 +46,9 @@ static const struct l2_case shadow[] = {
     CASE("cr8 store exiting wins", L2_64, MOV_RBX_CR8, SHADOW, OR(PROC_CTL, PROC_CR8_STORE)),
 };
 
+/* An access exits with reason 44 and tells its offset and kind. With the TPR shadow an access of
+ * at most 32 bits at offset 0x80 goes to the virtual-APIC page instead. SDM 3C 30.1 "Virtual
+ * APIC State" */
 static const struct l2_case access[] = {
     CASE("read id", L2_64, READ, ACCESS, AT(0x20)),
     CASE("read tpr", L2_64, READ, ACCESS, AT(0x80)),
@@ -109,6 +116,8 @@ static void tsc(const char *name, u32 controls, u64 offset, const char *code, si
                                      : "wrong");
 }
 
+/* Each way to read the TSC adds the offset while TSC offsetting is 1, and nothing while it is 0.
+ * SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root Operation" */
 static void offsets(void)
 {
     static const u64 offset[] = {1ul << 50, 1ul << 63, ~0ul << 44, 0x123456789abcdef0};

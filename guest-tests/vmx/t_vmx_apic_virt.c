@@ -34,6 +34,9 @@ enum {
 #define BIT_OF(BANK)         VAPIC((BANK) + VECTOR / 32 * 16, 1u << VECTOR % 32)
 #define IF_ON                OR(GUEST_RFLAGS, FLAG_IF)
 
+/* A read of a register that the SDM lists for reads comes from the virtual-APIC page. A write of
+ * one that it lists for writes goes there and, but for VTPR, exits with reason 56. Any other
+ * access to the page exits with reason 44. SDM 3C 30.1 "Virtual APIC State" */
 static const struct l2_case registers[] = {
     CASE("read id", L2_64, READ, SHADOW, REGISTERS, AT(0x20), VAPIC(0x20, 0x12345678)),
     CASE("read version", L2_64, READ, SHADOW, REGISTERS, AT(0x30), VAPIC(0x30, 0x50014)),
@@ -58,6 +61,10 @@ static const struct l2_case registers[] = {
     CASE("x2apic with access page", L2_64, "", SHADOW, PROC2(PROC2_X2APIC | PROC2_APIC_ACCESS)),
 };
 
+/* A requested vector of a class above VPPR's goes through L2's IDT without an exit once IF is 1.
+ * Until then it stays requested. Without external-interrupt exiting the entry is VMfail 7. SDM
+ * 3C 30.2 "Evaluation and Delivery of Virtual Interrupts", SDM 3C 27.2.1.1 "VM-Execution Control
+ * Fields" */
 static const struct l2_case delivery[] = {
     CASE("needs external exiting", L2_64, "", SHADOW, DELIVERY, CLEAR(PIN_CTL, PIN_EXT_INT)),
     CASE("nothing requested", L2_64, "\x90", SHADOW, DELIVERY, IF_ON),

@@ -51,6 +51,9 @@ static void matrix(enum l2_mode mode)
     }
 }
 
+/* A software event with a length above 15 is VMfail 7. So is length 0 where IA32_VMX_MISC does
+ * not allow it. Other events have no length, and the field is ignored. SDM 3C 27.2.1.3 "VM-Entry
+ * Control Fields" */
 static void lengths(enum l2_mode mode)
 {
     static const u32 events[] = {INTR_SOFT_INT | 0x80, INTR_PRIV_SOFT | 1,   INTR_SOFT_EXC | 3,
@@ -63,6 +66,9 @@ static void lengths(enum l2_mode mode)
     }
 }
 
+/* A reserved bit, an error code for an event that has none, and a reserved bit of the error code
+ * are VMfail 7. Where the valid bit is 0 nothing is checked and nothing injected. SDM 3C
+ * 27.2.1.3 "VM-Entry Control Fields" */
 static void illegal(void)
 {
     static const u32 errors[] = {0, 1, 0x7fff, 0x8000, 0xffff, 0x10000, 0x80000000};
@@ -79,7 +85,9 @@ static void illegal(void)
 }
 
 /* Injection against what the guest state says: IF, blocking, activity.
- * CAVEAT(bochs-nmi-sti-qualification) */
+ * CAVEAT(bochs-nmi-sti-qualification). An event that the state forbids is exit reason 33, and
+ * any other is delivered. SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP", SDM 3C
+ * 27.3.1.5 "Checks on Guest Non-Register State" */
 static void against_state(void)
 {
     static const u32 events[] = {INTR_EXTERNAL | 0x40, INTR_NMI | 2,       INTR_HARD_EXC | 6,

@@ -78,6 +78,9 @@ struct event_case {
     struct l2_case c;
 };
 
+/* With external-interrupt exiting an interrupt is exit reason 1, and stays pending unless the
+ * exit acknowledges it. Without, L2 takes it once IF is 1. SDM 3C 26.2 "Other Causes of VM
+ * Exits" */
 static const struct event_case cases[] = {
     {NOTHING, CASE("none", L2_64, "", IF_ON)},
     {SELF, CASE("pending, if 1", L2_64, LOOP, IF_ON, BOUND)},
@@ -116,6 +119,8 @@ static const struct event_case cases[] = {
 #define LAPIC_PAGE PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, LAPIC | 0x1f)
 #define SEND       REG(RBX, L2_AT(P_SPARE) + LAPIC_ICR), REG(RAX, ICR_NMI)
 #define MOV        "\x89\x03\x90\x90\x90"
+/* With NMI exiting an NMI is exit reason 0. Without, L2 takes vector 2. A blocked NMI waits. SDM
+ * 3C 26.2 "Other Causes of VM Exits" */
 static const struct l2_case nmis[] = {
     CASE("nmi exits", L2_64, MOV, LAPIC_PAGE, SEND),
     CASE("nmi not exiting", L2_64, MOV, LAPIC_PAGE, SEND, CLEAR(PIN_CTL, PIN_NMI)),
@@ -128,7 +133,8 @@ static const struct l2_case nmis[] = {
          SEND),
 };
 
-/* In L1: an NMI arrives, stays blocked until IRET, and a second one waits for that. */
+/* In L1: an NMI arrives, stays blocked until IRET, and a second one waits for that. SDM 3A 6.7.1
+ * "Handling Multiple NMIs" */
 static void nmi_in_l1(const char *when)
 {
     struct l1_frame f;

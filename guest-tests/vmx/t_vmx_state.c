@@ -22,6 +22,8 @@
 #define SHORT         SET(PREEMPTION_TIMER, 20000)
 #define PENDING(BITS) SET(GUEST_PENDING_DEBUG, BITS)
 
+/* In HLT an external interrupt, an NMI, #DB or #MC may be injected. Any other injected event is
+ * exit reason 33. The timer exits from HLT. SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static const struct l2_case activity[] = {
     CASE("hlt timer", L2_64, "", HLT, SHORT),
     CASE("hlt exiting off", L2_64, "\xf4", CLEAR(PROC_CTL, PROC_HLT), SHORT),
@@ -39,6 +41,9 @@ static const struct l2_case activity[] = {
     CASE("hlt timer 0", L2_64, "", HLT, SET(PREEMPTION_TIMER, 0)),
 };
 
+/* The interrupt window exits with reason 7 when IF is 1 and neither STI nor MOV SS blocks. The
+ * NMI window exits with reason 8 when neither an NMI nor MOV SS blocks. SDM 3C 26.2 "Other
+ * Causes of VM Exits", SDM 3C 27.7.5 "Interrupt-Window Exiting and Virtual-Interrupt Delivery" */
 static const struct l2_case windows[] = {
     CASE("intr window open", L2_64, "\x90", INTR_WINDOW, IF_ON),
     CASE("intr window if 0", L2_64, "\x90", INTR_WINDOW),
@@ -69,6 +74,8 @@ static const struct l2_case windows[] = {
     CASE("nmi window behind nmi", L2_64, "\x90\x90", NMI_WINDOW, INJECT(INTR_NMI | 2)),
 };
 
+/* The exit saves the blocking of STI or MOV SS only right behind it. NMI blocking is saved until
+ * an IRET ends it. SDM 3C 28.3.4 "Saving Non-Register State" */
 static const struct l2_case blocking[] = {
     CASE("sti then exit", L2_64, "\xfb", OR(PROC_CTL, 0)),
     CASE("sti, one more", L2_64, "\xfb\x90"),
@@ -93,6 +100,10 @@ static const struct l2_case blocking[] = {
     CASE("hlt behind sti", L2_64, "\xfb\xf4"),
 };
 
+/* Without an injected event, a pending single step or enabled breakpoint is #DB before the next
+ * instruction, unless MOV SS blocks it. An exit that comes before the #DB saves it as pending.
+ * With its control MOV DR exits with reason 29. SDM 3C 27.7.3 "Delivery of Pending Debug
+ * Exceptions after VM Entry", SDM 3C 26.1.3 "Instructions That Cause VM Exits Conditionally" */
 static const struct l2_case debug[] = {
     CASE("tf", L2_64, "\x90\x90", TF_ON),
     CASE("tf exit first", L2_64, "\x0f\xa2", TF_ON),

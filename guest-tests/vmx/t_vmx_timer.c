@@ -19,6 +19,7 @@ struct timed {
     u64 least; /* instructions of L2 */
     struct l2_case c;
 };
+/* The exit saves what is left of the timer. SDM 3C 26.5.1 "VMX-Preemption Timer" */
 static const struct timed saved[] = {
     {0, CASE("nothing", L2_64, "", SAVE)},
     {2000, CASE("1000 turns", L2_64, COUNT_DOWN, SAVE, REG(RCX, 1000))},
@@ -26,6 +27,9 @@ static const struct timed saved[] = {
     {2000, CASE("1000 turns", L2_32, COUNT_DOWN, SAVE, REG(RCX, 1000))},
 };
 
+/* An expired timer is exit reason 52 and is saved as 0. Without the control, and where the entry
+ * is refused, the field keeps its value. SDM 3C 26.5.1 "VMX-Preemption Timer", SDM 3C 27.8
+ * "VM-Entry Failures During or After Loading Guest State" */
 static const struct l2_case others[] = {
     CASE("expires", L2_64, COUNT_DOWN, SAVE, SET(PREEMPTION_TIMER, 500), REG(RCX, 1000)),
     CASE("not saved", L2_64, COUNT_DOWN, SET(PREEMPTION_TIMER, START), REG(RCX, 1000),
