@@ -270,6 +270,7 @@ static void move_to(void *page, u64 address)
     map_in_use = page;
 }
 
+/* The access follows the page that the field names now. SDM 3C 25.6.9 "MSR-Bitmap Address" */
 static void moved(void)
 {
     u8 *other = arena(PG_MAP_2), *first = arena(PG_MAP);
@@ -291,6 +292,8 @@ static void moved(void)
     say("%s.%s.%x", "moved", A_READ, MSR_SYSENTER_CS);
 }
 
+/* Without MSR bitmaps every RDMSR and WRMSR exits. SDM 3C 26.1.3 "Instructions That Cause VM
+ * Exits Conditionally" */
 static void turned_off(void)
 {
     start(false, false);
@@ -304,7 +307,8 @@ static void turned_off(void)
     say("%s.%s.%x", "off", A_READ, MSR_SYSENTER_CS);
 }
 
-/* Two VMCSs in turn, with opposite maps. */
+/* Two VMCSs in turn, with opposite maps. Each VMCS follows its own map. SDM 3C 25.6.9
+ * "MSR-Bitmap Address" */
 static void in_turn(void)
 {
     start(false, false);
@@ -328,7 +332,8 @@ static void in_turn(void)
     say("%s.%s.%x", "in turn", A_READ, MSR_SYSENTER_CS);
 }
 
-/* An exit stores MSRs over the map: SYSENTER_EIP's upper half is the bits from 0x160 on. */
+/* An exit stores MSRs over the map: SYSENTER_EIP's upper half is the bits from 0x160 on. The
+ * next entry follows what the exit stored. SDM 3C 28.4 "Saving MSRs" */
 static void stored_over(void)
 {
     start(false, false);

@@ -58,6 +58,9 @@ static const struct l2_case cr0[] = {
     CASE("v86 before exit", L2_V86, MOV_CR0_RAX, MASK0(~0ul, 0)),
 };
 
+/* CLTS exits when TS is 1 in mask and shadow. LMSW exits when it would set PE, or change MP, EM
+ * or TS, against the shadow of a masked bit. SDM 3C 26.1.3 "Instructions That Cause VM Exits
+ * Conditionally" */
 static const struct l2_case task_switched[] = {
     CASE("clts free", L2_64, CLTS, OR(GUEST_CR0, CR0_TS)),
     CASE("clts mask and shadow", L2_64, CLTS, OR(GUEST_CR0, CR0_TS), MASK0(CR0_TS, CR0_TS)),
@@ -75,6 +78,9 @@ static const struct l2_case task_switched[] = {
     CASE("lmsw v86", L2_V86, LMSW_AX, MASK0(0xf, 0), TO(0xf)),
 };
 
+/* A masked bit that differs from its shadow exits with reason 28. Else a reserved bit, or a bit
+ * that VMX fixes, is #GP(0). SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root
+ * Operation" */
 static const struct l2_case cr4[] = {
     CASE("read mask some", L2_64, MOV_RBX_CR4, MASK4(CR4_VMXE, 0)),
     CASE("write hidden vmxe", L2_64, MOV_CR4_RAX, MASK4(CR4_VMXE, 0), TO(CR4_PAE | 4)),
@@ -92,6 +98,10 @@ static const struct l2_case cr4[] = {
     CASE("ring 3", L2_64_R3, MOV_CR4_RAX, MASK4(~0ul, 0)),
 };
 
+/* With CR3-load exiting a MOV exits unless its value is one of the counted targets. Without it a
+ * reserved bit is #GP(0). More targets than the processor has is VMfail 7. SDM 3C 26.1.3
+ * "Instructions That Cause VM Exits Conditionally", SDM 3C 27.2.1.1 "VM-Execution Control
+ * Fields" */
 static const struct l2_case cr3[] = {
     CASE("read free", L2_64, MOV_RBX_CR3),
     CASE("read exits", L2_64, MOV_RBX_CR3, OR(PROC_CTL, PROC_CR3_STORE)),
@@ -123,6 +133,9 @@ static const struct l2_case cr3[] = {
     CASE("read ring 3", L2_64_R3, MOV_RBX_CR3, OR(PROC_CTL, PROC_CR3_STORE)),
 };
 
+/* With its control a MOV of CR8 exits with reason 28, also where a reserved bit would be #GP(0).
+ * A fault of the ring comes first. CR1 and CR7 are #UD. SDM 3C 26.1.1 "Relative Priority of
+ * Faults and VM Exits" */
 static const struct l2_case cr8[] = {
     CASE("read exits", L2_64, MOV_RBX_CR8, OR(PROC_CTL, PROC_CR8_STORE)),
     CASE("write exits", L2_64, MOV_CR8_RAX, OR(PROC_CTL, PROC_CR8_LOAD), TO(5)),
@@ -135,7 +148,10 @@ static const struct l2_case cr8[] = {
     CASE("cr7 is undefined", L2_64, "\x0f\x22\xf8"),
 };
 
-/* One bit at a time: guest, shadow and written value chosen so that a wrong merge shows. */
+/* One bit at a time: guest, shadow and written value chosen so that a wrong merge shows. A
+ * masked bit reads as its shadow, any other bit as it was written. A masked bit that is written
+ * unlike its shadow exits. SDM 3C 26.3 "Changes to Instruction Behavior in VMX Non-Root
+ * Operation" */
 static void sweep(const char *name, const char *code, int reg, u64 free_bits)
 {
     char text[32];

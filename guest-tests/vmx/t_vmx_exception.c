@@ -19,7 +19,9 @@ struct raiser {
 #define R(NAME, MODE, VECTOR, CODE, ...) {NAME, CODE, sizeof(CODE) - 1, MODE, VECTOR, {__VA_ARGS__}}
 /* clang-format on */
 
-/* One cause per exception that ring-0 or ring-3 code can raise at will. */
+/* One cause per exception that ring-0 or ring-3 code can raise at will. Where the bitmap has
+ * only its bit, the exception is exit reason 0. Where only its bit is missing, the exception is
+ * delivered in L2. SDM 3C 25.6.3 "Exception Bitmap" */
 static const struct raiser raisers[] = {
     R("de", L2_64, 0, "\xf7\xf1", REG(RCX, 0)),
     R("db tf", L2_64, 1, "\x90\x90", OR(GUEST_RFLAGS, FLAG_TF)),
@@ -59,7 +61,9 @@ static void raise(const struct raiser *r, const char *how, u32 bitmap)
     l2_report(name);
 }
 
-/* Error codes of a page fault: present, write, user, reserved, fetch. */
+/* Error codes of a page fault: present, write, user, reserved, fetch. The exit has that error
+ * code, and the address as its qualification. SDM 3A 4.7 "Page-Fault Exceptions", SDM 3C 28.2.1
+ * "Basic VM-Exit Information" */
 static const struct l2_case page_faults[] = {
     CASE("read absent", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_ABSENT))),
     CASE("write absent", L2_64, "\x89\x00", REG(RAX, L2_AT(P_ABSENT))),
@@ -121,7 +125,8 @@ static void mask_and_match(void)
     }
 }
 
-/* After the exit CR2 is as before: an intercepted page fault does not write it. */
+/* After the exit CR2 is as before: an intercepted page fault does not write it. A delivered page
+ * fault writes it. SDM 3C 28.1 "Architectural State Before a VM Exit" */
 static void cr2_untouched(void)
 {
     static const struct l2_case fault = CASE("pf", L2_64, "\x8b\x00", REG(RAX, L2_AT(P_ABSENT)));

@@ -14,6 +14,8 @@
 #define ABS64 "\x25\x00\x10\x01\x00"
 #define ABS32 "\x00\x10\x01\x00" /* disp32, behind a ModRM with r/m 5 */
 
+/* CPUID, INVD and XSETBV exit whatever the controls are. #UD comes first, and so does #GP(0) of
+ * INVD above ring 0. RSM is #UD outside SMM. SDM 3C 26.1 "Instructions That Cause VM Exits" */
 static const struct l2_case always[] = {
     CASE("cpuid", L2_64, "\x0f\xa2"),
     CASE("cpuid", L2_64_R3, "\x0f\xa2"),
@@ -38,6 +40,8 @@ static const struct l2_case always[] = {
     CASE("rsm", L2_64, "\x0f\xaa"),
 };
 
+/* Each exits before its operand is read. In virtual-8086 and compatibility mode all but VMCALL
+ * are #UD instead. SDM 3C 31.3 "VMX Instructions" */
 static const struct l2_case vmx_insns[] = {
     CASE("vmcall", L2_64, "\x0f\x01\xc1"),
     CASE("vmcall", L2_64_R3, "\x0f\x01\xc1"),
@@ -83,6 +87,10 @@ static const struct l2_case vmx_insns[] = {
     CASE("vmwrite mem", L2_64_R3, "\x4c\x0f\x79\x04" ABS64),
 };
 
+/* With its control 1 the instruction exits. With it 0 it does its work, or is #UD where the
+ * control enables it. A timer of 0 exits before the first instruction and behind an injected
+ * event. SDM 3C 26.1.3 "Instructions That Cause VM Exits Conditionally", SDM 3C 26.5.1
+ * "VMX-Preemption Timer" */
 static const struct l2_case simple[] = {
     CASE("hlt exits", L2_64, "\xf4"),
     CASE("hlt exits", L2_64_R3, "\xf4"),
@@ -142,6 +150,9 @@ static const struct l2_case simple[] = {
 };
 
 #define DT PROC2(PROC2_DESC_TABLE)
+/* With the control 1, accesses to GDTR and IDTR exit with reason 46, those to LDTR and TR with
+ * reason 47. With it 0 they do their work. SDM 3C 26.1.3 "Instructions That Cause VM Exits
+ * Conditionally" */
 static const struct l2_case tables[] = {
     CASE("sgdt", L2_64, "\x0f\x01\x04" ABS64, DT),
     CASE("sidt", L2_64, "\x0f\x01\x0c" ABS64, DT),
@@ -169,7 +180,9 @@ static const struct l2_case tables[] = {
     CASE("smsw never exits", L2_64, "\x0f\x01\xe0", DT),
 };
 
-/* Bochs counts PAUSEs in its own time: only that an exit comes, and that ring 3 never gives one. */
+/* Bochs counts PAUSEs in its own time: only that an exit comes, and that ring 3 never gives one.
+ * PAUSE exiting comes before PAUSE-loop exiting. SDM 3C 26.1.3 "Instructions That Cause VM Exits
+ * Conditionally" */
 static const struct l2_case ple[] = {
     CASE("loop", L2_64, "\xf3\x90\xeb\xfc", PROC2(PROC2_PLE), SET(PLE_GAP, 1000),
          SET(PLE_WINDOW, 100)),

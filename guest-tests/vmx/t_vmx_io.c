@@ -15,6 +15,9 @@
 #define BIT_B(N) PHYS(PG_IO_B, ((N) - 0x8000) / 64 * 8, 1ul << ((N) % 64))
 /* clang-format on */
 
+/* Each form exits with reason 30 and tells size, direction, string, REP, operand and port. A
+ * fault of the permission to do I/O comes first. SDM 3C 28.2.1 "Basic VM-Exit Information", SDM
+ * 3C 26.1.1 "Relative Priority of Faults and VM Exits" */
 static const struct l2_case forms[] = {
     CASE("in al imm", L2_64, "\xe4\x71"),
     CASE("in ax imm", L2_64, "\x66\xe5\x71"),
