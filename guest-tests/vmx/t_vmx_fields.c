@@ -71,7 +71,8 @@ static void block(u32 first)
     gt_line("block_%04x: readable %u writable %u hash %lx", first, readable, writable, hash);
 }
 
-/* Bits 63:32 of the encoding operand, which select nothing. */
+/* Bits 63:32 of the encoding operand, which select nothing. A read or write with one of them set
+ * is VMfailValid 12. SDM 3C 31.4 "VM Instruction Error Numbers" */
 static void wide_encodings(void)
 {
     for (unsigned bit = 32; bit < 64; bit++) {
@@ -102,7 +103,9 @@ static void round_trip(int i)
             back[2], back[3], back[4], high, vmx_get(enc));
 }
 
-/* Each field gets its own value; only then are all read: one that aliases another shows. */
+/* Each field gets its own value; only then are all read: one that aliases another shows. Each
+ * holds what was written to it, as far as it is wide. SDM 3C 25.11.2 "VMREAD, VMWRITE, and
+ * Encodings of VMCS Fields" */
 static void distinct(void)
 {
     unsigned wrong = 0;

@@ -80,6 +80,8 @@ static const struct l1_case privileged[] = {
 
 #define OPERAND(V)          PHYS(PG_SCRATCH, 0, V)
 #define REVISION_AT_FREE(V) PHYS(PG_FREE, 0, V)
+/* A region that is misaligned, too wide or of another revision is VMfailInvalid. SDM 3C 31.3
+ * "VMX Instructions" */
 static const struct l1_case vmxon_operands[] = {
     L1C("misaligned 1", L1_64, VMXON, OPERAND(ARENA_AT(PG_VMXON) + 1)),
     L1C("misaligned 800", L1_64, VMXON, OPERAND(ARENA_AT(PG_VMXON) + 0x800)),
@@ -104,6 +106,9 @@ static const struct l1_case vmxon_operands[] = {
         L1C(NAME " misaligned vmxon", L1_64, CODE, OPERAND(ARENA_AT(PG_VMXON) + 8)),    \
         L1C(NAME " vmxon region", L1_64, CODE, OPERAND(ARENA_AT(PG_VMXON)))
 
+/* A bad address is error 2 of VMCLEAR and 9 of VMPTRLD, the VMXON region 3 and 10, another
+ * revision 11, no such field 12, and VMXON again 15. Without a current VMCS each of these
+ * failures is VMfailInvalid. SDM 3C 31.4 "VM Instruction Error Numbers" */
 static const struct l1_case operands[] = {
     L1C("vmxon again", L1_64, VMXON, OPERAND(ARENA_AT(PG_VMXON))),
     L1C("vmxon again misaligned", L1_64, VMXON, OPERAND(ARENA_AT(PG_VMXON) + 1)),
@@ -136,7 +141,9 @@ static const struct l1_case operands[] = {
         REG(RBX, 0x123456789)),
 };
 
-/* Only where no VMLAUNCH can succeed: the current VMCS's pin-based controls are zero. */
+/* Only where no VMLAUNCH can succeed: the current VMCS's pin-based controls are zero. Without a
+ * current VMCS it is VMfailInvalid. Behind MOV SS it is error 26, else 7 for VMLAUNCH and 5 for
+ * VMRESUME. SDM 3C 27.1 "Basic VM-Entry Checks", SDM 3C 31.4 "VM Instruction Error Numbers" */
 static const struct l1_case entries[] = {
     L1C("vmlaunch", L1_64, VMLAUNCH),
     L1C("vmresume", L1_64, VMRESUME),
@@ -147,12 +154,15 @@ static const struct l1_case entries[] = {
 };
 
 static const struct l2_case launched = CASE("vmcall", L2_64, "");
+/* VMLAUNCH of a launched VMCS is error 4, and 26 behind MOV SS. SDM 3C 31.4 "VM Instruction
+ * Error Numbers" */
 static const struct l1_case launch_state[] = {
     L1C("vmlaunch", L1_64, VMLAUNCH),
     L1C("vmlaunch behind mov ss", L1_64, "\x8c\xd2\x8e\xd2" VMLAUNCH),
 };
 
-/* CAVEAT(bochs-invept-type) */
+/* CAVEAT(bochs-invept-type). A type that the processor lacks, or a bad descriptor, is error 28.
+ * VMFUNC is #UD in root operation. SDM 3C 31.4 "VM Instruction Error Numbers" */
 static const struct l1_case nested_paging[] = {
     BOTH("invept", INVEPT),
     BOTH("invvpid", INVVPID),
@@ -207,7 +217,8 @@ static void inside(const char *state)
     RUN(state, entries);
 }
 
-/* CAVEAT(bochs-vmcall-root): with a clear VMCS current the emulator itself would end. */
+/* CAVEAT(bochs-vmcall-root): with a clear VMCS current the emulator itself would end. VMCALL is
+ * error 1, or VMfailInvalid without a current VMCS. SDM 3C 31.3 "VMCALL—Call to VM Monitor" */
 static void vmcall_in_root(const char *state)
 {
     static const struct l1_case vmcall = L1C("vmcall", L1_64, VMCALL);

@@ -194,6 +194,8 @@ static void operands(void)
     run();
 }
 
+/* An entry from outside IA-32e mode fails when the host or the guest is to be 64-bit. SDM 3C
+ * 27.2.4 "Checks Related to Address-Space Size" */
 static void launch(enum l2_mode mode, const char *code, size_t len, bool illegal)
 {
     image(mode, code, len);

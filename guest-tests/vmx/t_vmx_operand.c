@@ -76,6 +76,8 @@ static const struct l1_case forms[] = {
         L1C(NAME " last noncanonical", L1_64, CODE, REG(RAX, 0xffff7fffffffffff), __VA_ARGS__),   \
         L1C(NAME " high half", L1_64, CODE, REG(RAX, 0xffff800000000000), __VA_ARGS__)
 
+/* A page that forbids the access is #PF. A non-canonical address is #GP(0), through SS #SS(0).
+ * SDM 3A 6.15 "Exception and Interrupt Reference" */
 static const struct l1_case faults[] = {
     FAULTS("vmptrst", "\x0f\xc7\x38", VMCS_B),
     FAULTS("vmptrld", "\x0f\xc7\x30", VMCS_B),
@@ -96,8 +98,9 @@ static const struct l1_case field_faults[] = {
     FAULTS("vmwrite", "\x0f\x79\x08", REG(RCX, V_VMCS_LINK_PTR)),
 };
 
-/* Register operands of VMREAD and VMWRITE: each register, and that 32-bit operands
- * do not exist here. */
+/* Register operands of VMREAD and VMWRITE: each register, and that 32-bit operands do not exist
+ * here. VMREAD extends a narrow field with zeros, and VMWRITE ignores the bits above it. SDM 3C
+ * 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
 static const struct l1_case registers[] = {
     L1C("vmwrite rbx then vmread rdx", L1_64, "\x0f\x79\xcb\x0f\x78\xca",
         REG(RCX, V_GUEST_GDTR_BASE)),

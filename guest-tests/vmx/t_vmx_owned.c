@@ -33,6 +33,8 @@ static void change(const char *state, const char *name, unsigned number, u64 on,
     gt_line("%s.%s: %s changes %lx", state, name, l1_result(), now ^ old);
 }
 
+/* In VMX operation clearing VMXE is #GP(0) and no bit changes. Outside, the other bits decide.
+ * SDM 3C 24.8 "Restrictions on VMX Operation" */
 static void cr4_writes(const char *state)
 {
     u64 cr3 = gt_read_cr3();
@@ -48,6 +50,8 @@ static void cr4_writes(const char *state)
     gt_write_cr3(cr3);
 }
 
+/* In VMX operation clearing NE is #GP(0) and no bit changes. Outside, the other bits decide. SDM
+ * 3C 24.8 "Restrictions on VMX Operation" */
 static void cr0_writes(const char *state)
 {
     change(state, "ne off, pg off", 0, 0, CR0_NE | CR0_PG);
@@ -56,6 +60,8 @@ static void cr0_writes(const char *state)
     change(state, "ne off, bit 32", 0, 1ul << 32, CR0_NE);
 }
 
+/* XSETBV is #GP(0) above ring 0. In ring 0 it does its work. SDM 1 13.3 "Enabling the XSAVE
+ * Feature Set and XSAVE-Enabled Features" */
 static const struct l1_case ring3[] = {
     L1C("xsetbv", L1_64_R3, XSETBV, REG(RCX, 0), REG(RAX, 3), REG(RDX, 0)),
     L1C("xsetbv", L1_COMPAT_R3, XSETBV, REG(RCX, 0), REG(RAX, 3), REG(RDX, 0)),

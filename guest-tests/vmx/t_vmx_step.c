@@ -73,7 +73,9 @@ static void single_step(const struct step *s)
     show("tf_rf", s);
 }
 
-/* #DB is a fault on fetch breakpoints and a trap on data ones. */
+/* #DB is a fault on fetch breakpoints and a trap on data ones. SDM 3B 18.3.1.1
+ * "Instruction-Breakpoint Exception Condition", SDM 3B 18.3.1.2 "Data Breakpoint Exception
+ * Condition" */
 static void breakpoints(const struct step *s)
 {
     struct l1_frame f;
