@@ -107,7 +107,8 @@ static void show(const char *name, const struct l1_state *own)
     gt_line("host.%s: %s rsp %lx", l2_one_word(name), text, l2_seen_gpr[RSP]);
 }
 
-/* NMI blocking, MOV-SS blocking and pending debug traps of L2 do not follow into L1. */
+/* NMI blocking, MOV-SS blocking and pending debug traps of L2 do not follow into L1. SDM 3C
+ * 28.5.5 "Updating Non-Register State" */
 static void blocking(void)
 {
     static const struct l2_case behind_mov_ss =

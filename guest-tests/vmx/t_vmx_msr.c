@@ -98,6 +98,8 @@ static const struct l2_case cases[] = {
     SET(GUEST_DR7, 0x402), SET(CR3_TARGET0, L2_AT(P_CODE) + (OFFSET))
 /* clang-format on */
 #define RF (1ul << 16)
+/* The bit in the map is 0, so the access does its work in L2 and does not exit. A trap or fault
+ * comes where it does for any instruction. SDM 3C 25.6.9 "MSR-Bitmap Address" */
 static const struct l2_case first[] = {
     FIRST("rdmsr", L2_64, RDMSR, MSR(MSR_SYSENTER_CS), SET(GUEST_SYSENTER_CS, 0x77)),
     FIRST("wrmsr", L2_64, WRMSR, MSR(MSR_FS_BASE)),

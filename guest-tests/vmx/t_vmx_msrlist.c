@@ -19,6 +19,9 @@
 #define ONE(MSR_, VALUE)     COUNT(1), LOAD(0, MSR_, VALUE)
 #define NONCANONICAL         0x800000000000
 
+/* The qualification of exit reason 34 is the number of the first element that is refused. An
+ * element behind the count is not read. A bad guest state is reason 33 and comes first. SDM 3C
+ * 27.4 "Loading MSRs" */
 static const struct l2_case refused[] = {
     CASE("fs base", L2_64, "", ONE(MSR_FS_BASE, 0)),
     CASE("gs base", L2_64, "", ONE(MSR_GS_BASE, 0)),
@@ -45,6 +48,8 @@ static const struct l2_case refused[] = {
     CASE("guest state comes first", L2_64, "", ONE(MSR_FS_BASE, 0), SET(GUEST_RFLAGS, 0)),
 };
 
+/* The last element of an MSR decides, also against a field of the VMCS. SDM 3C 27.4 "Loading
+ * MSRs" */
 static const struct l2_case accepted[] = {
     CASE("kernel gs base", L2_64, "", ONE(MSR_KERNEL_GS_BASE, 0x123456789)),
     CASE("sysenter esp beats the field", L2_64, "", ONE(MSR_SYSENTER_ESP, 0x555),
@@ -58,6 +63,9 @@ static const struct l2_case accepted[] = {
     CASE("zero entries at a bad place", L2_64, "", COUNT(0), LOAD(0, MSR_FS_BASE, 0)),
 };
 
+/* A list that is not 16-byte aligned, or ends beyond the physical width, is VMfail 7. The
+ * address of an empty list is not checked. SDM 3C 27.2.1.2 "VM-Exit Control Fields", SDM 3C
+ * 27.2.1.3 "VM-Entry Control Fields" */
 static const struct l2_case addresses[] = {
     CASE("entry list unaligned", L2_64, "", ONE(MSR_STAR, 0), OR(ENTRY_MSR_LOAD_ADDR, 8)),
     CASE("entry list width", L2_64, "", ONE(MSR_STAR, 0), OR(ENTRY_MSR_LOAD_ADDR, 1ul << 40)),
@@ -79,6 +87,9 @@ static const struct l2_case addresses[] = {
 #define BACK(I, MSR_, VALUE) ENTRY(PG_EXIT_LOAD, I, MSR_, VALUE)
 #define STORES(N)            SET(EXIT_MSR_STORE_COUNT, N)
 #define BACKS(N)             SET(EXIT_MSR_LOAD_COUNT, N)
+/* The exit stores L2's values, then loads L1's. A refused entry loads and does not store. SDM 3C
+ * 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs", SDM 3C 27.8 "VM-Entry Failures During or After
+ * Loading Guest State" */
 static const struct l2_case on_exit[] = {
     CASE("store kernel gs base", L2_64, "", ONE(MSR_KERNEL_GS_BASE, 0xabc), STORES(1),
          STORE(0, MSR_KERNEL_GS_BASE)),

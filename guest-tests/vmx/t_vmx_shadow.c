@@ -20,8 +20,10 @@
 #define AT(PAGE, OFFSET) REG(RAX, L2_AT(PAGE) + (OFFSET))
 #define HIGH(V)          (0xdead00000000ul | (V))
 
-/* SDM 3C 26.1.3 "Instructions That Cause VM Exits Conditionally" and the operation of
- * VMREAD and VMWRITE */
+/* SDM 3C 26.1.3 "Instructions That Cause VM Exits Conditionally" and the operation of VMREAD and
+ * VMWRITE. An access exits when shadowing is off, when the encoding has a bit from 15 up, or
+ * when its bit in the bitmap is 1. Else it goes to the shadow VMCS, and without one is
+ * VMfailInvalid. */
 static const struct l2_case who[] = {
     CASE("read", L2_64, READ, FIELD(GUEST_TR_BASE)),
     CASE("write", L2_64, WRITE, FIELD(GUEST_TR_BASE)),
@@ -80,7 +82,9 @@ static const struct l2_case who[] = {
     CASE("write", L2_16, WRITE, FIELD(GUEST_TR_BASE)),
 };
 
-/* What an access does to values of each width, and the failures with numbers. */
+/* What an access does to values of each width, and the failures with numbers. A value is cut or
+ * extended with zeros to the width, and no such field is VMfailValid 12. SDM 3C 25.11.2 "VMREAD,
+ * VMWRITE, and Encodings of VMCS Fields", SDM 3C 31.4 "VM Instruction Error Numbers" */
 static const struct l2_case values[] = {
     CASE("read 16", L2_64, READ, FIELD(GUEST_TR_SEL)),
     CASE("read 32", L2_64, READ, FIELD(GUEST_TR_LIMIT)),
@@ -119,6 +123,8 @@ static const struct l2_case values[] = {
 };
 
 #define DIES SET(EXCEPTION_BITMAP, 0) /* the fault is delivered in L2 */
+/* An operand that L2 may not access is L2's fault, and the exception bitmap decides who gets it.
+ * SDM 3C 25.6.3 "Exception Bitmap" */
 static const struct l2_case memory[] = {
     CASE("read", L2_64, READ_MEM, FIELD(GUEST_TR_BASE), AT(P_DATA, 0x100)),
     CASE("write", L2_64, WRITE_MEM, FIELD(GUEST_TR_BASE), AT(P_DATA, 0x100),
@@ -191,7 +197,9 @@ static const struct l2_case memory[] = {
     CASE("read", L2_16, "\x0f\x78\x0f", FIELD(GUEST_TR_BASE), REG(RBX, 0x1100)),
 };
 
-/* How the instruction ends: RF, TF, blocking, and nothing left over. */
+/* How the instruction ends: RF, TF, blocking, and nothing left over. A completed access ends the
+ * blocking and is one step. An access that faults is none. SDM 3B 18.3.1.4 "Single-Step
+ * Exception Condition" */
 static const struct l2_case steps[] = {
     CASE("step read", L2_64, READ, FIELD(GUEST_TR_BASE), OR(GUEST_RFLAGS, FLAG_TF)),
     CASE("step write", L2_64, WRITE, FIELD(GUEST_TR_BASE), OR(GUEST_RFLAGS, FLAG_TF)),
@@ -277,7 +285,9 @@ static void sweep_256(u32 first)
             writable, l2_seen[VI_INSN_ERROR], hash, of_l1);
 }
 
-/* Accessed and dirty flags of L2's own tables, from the top. */
+/* Accessed and dirty flags of L2's own tables, from the top. A walk sets the accessed flag at
+ * each level, and a write the dirty flag of the last. PDPTEs of PAE paging have neither. SDM 3A
+ * 4.8 "Accessed and Dirty Flags" */
 static void own_flags(enum l2_mode mode, bool write, const char *name)
 {
     static const u8 level[3][4] = {{0, 1, 2, 3}, {2, 3}, {5, 6}};

@@ -32,6 +32,10 @@ struct shape {
 #define OWN32        (0x400000ul + HELD)
 #define OWN_PAE      (0x200000ul + HELD)
 
+/* A right that EPT12 lacks is exit reason 48, a bad entry is 49, and a page fault by L2's own
+ * tables comes before both. Accessed and dirty flags are set only where EPTP enables them. SDM
+ * 3C 29.3.3.1 "EPT Misconfigurations", SDM 3C 29.3.3.2 "EPT Violations", SDM 3C 29.3.5 "Accessed
+ * and Dirty Flags for EPT" */
 static const struct shape shapes[] = {
     {"read", L2_64, PG_DATA, false, DATA, LEAF(E_RWX)},
     {"write", L2_64, PG_DATA, true, DATA, LEAF(E_RWX)},
