@@ -4,6 +4,7 @@
  * left to boots of their own, and a preemption timer bounds every entry.
  */
 #include "guest-tests/lib/vmx.h"
+#include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 #include "guest-tests/lib/vmx_random.h"
@@ -269,6 +270,10 @@ void vmx_random(u64 seed, u64 first, u64 count)
     count = vmx_option("count", count);
     vmx_begin();
     if (vmx_on()) {
+        /* A processor may keep what an earlier program's EPT tables held at the same EPTP.
+         * SDM 3C 29.4.3.4 "Guidelines for Use of the INVEPT Instruction" */
+        if (ept_usable())
+            (void)ept_invept(INVEPT_ALL, 0);
         l2_init();
         gt_line("seed: %lu first %lu count %lu", seed, first, count);
         for (u64 number = first; number < first + count; number++)
