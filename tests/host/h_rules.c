@@ -57,7 +57,8 @@ static const struct msr_row msr_rows[] = {
 /* How often each rule was the verdict, and was the subject of a row that passes. */
 static unsigned verdicts[R_COUNT], passes[R_COUNT];
 
-/* A row about the reserved bits of a control word is meant to leave the allowed settings. */
+/* A row that breaks the reserved bits of a control word is about processors that do not allow the
+ * setting, and every other row is about those that do. */
 static bool about_control_word(enum rule_id rule)
 {
     return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl || rule == R_exit_ctl ||
@@ -123,7 +124,7 @@ static bool run_row(const struct row *row, enum valid_cpu cpu, unsigned *failure
 
     valid_build(&t, row->base, cpu);
     row->change(&t);
-    if (!valid_controls(&t) && !(row->breaks && about_control_word(row->rule)))
+    if (valid_controls(&t) == (row->breaks && about_control_word(row->rule)))
         return false;
     verdict = valid_judge(&t, &broken);
     if (row->breaks)

@@ -4,9 +4,8 @@
 
 static enum vmx_profile profile_of(enum valid_cpu cpu)
 {
-    static const u8 map[CPU_COUNT] = {PROFILE_BROADWELL, PROFILE_E5_2683_V4, PROFILE_D_1540,
-                                      PROFILE_HOST};
-    return (enum vmx_profile)map[cpu];
+    static const u8 map[] = {PROFILE_BROADWELL, PROFILE_E5_2683_V4, PROFILE_D_1540};
+    return valid_is_host(cpu) ? PROFILE_HOST : (enum vmx_profile)map[cpu];
 }
 
 /* L1's registers, and hpas that look like no address of vmcs12. */

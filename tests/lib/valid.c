@@ -27,6 +27,20 @@ static const struct vmx_caps bochs_caps = {
     .vmfunc = 1,
 };
 
+/* The MSRs in which neither of tests/data/newer_vmx_msrs.csv differs from the other. */
+#define NEWER_COMMON                                                                    \
+    .basic = 0x00da040000000004, .pin = 0x0000007f00000016, .cpu1 = 0xfff9fffe0401e172, \
+    .exit = 0x01ffffff00036dff, .entry = 0x0003ffff000011ff, .misc = 0x7004c1e7,        \
+    .cr0_fixed0 = 0x80000021, .cr0_fixed1 = 0xffffffff, .cr4_fixed0 = 0x2000,           \
+    .cr4_fixed1 = 0x3727ff, .vmcs_enum = 0x2e, .true_pin = 0x0000007f00000016,          \
+    .true_cpu1 = 0xfff9fffe04006172, .true_exit = 0x01ffffff00036dfb,                   \
+    .true_entry = 0x0003ffff000011fb, .vmfunc = 1
+
+static const struct vmx_caps skylake = {NEWER_COMMON, .cpu2 = 0x001ffcff00000000,
+                                        .ept_vpid = 0x00000f0106334141};
+static const struct vmx_caps coffee_lake = {NEWER_COMMON, .cpu2 = 0x005fbcff00000000,
+                                            .ept_vpid = 0x00000f0106734141};
+
 const char *valid_base_name(enum valid_base base)
 {
     static const char *const names[] = {"long", "plain",   "compat", "pae", "pae-plain",
@@ -36,11 +50,12 @@ const char *valid_base_name(enum valid_base base)
 
 const char *valid_cpu_name(enum valid_cpu cpu)
 {
-    static const char *const names[] = {"i7-5600U", "E5-2683v4", "D-1540", "bochs"};
+    static const char *const names[] = {"i7-5600U", "E5-2683v4", "D-1540",
+                                        "bochs",    "i7-6700K",  "Coffee Lake"};
     return names[cpu];
 }
 
-static const struct vmx_caps *caps_of(enum valid_cpu cpu)
+const struct vmx_caps *valid_caps(enum valid_cpu cpu)
 {
     switch (cpu) {
     case CPU_I7_5600U:
@@ -49,6 +64,10 @@ static const struct vmx_caps *caps_of(enum valid_cpu cpu)
         return profile_caps(PROFILE_E5_2683_V4);
     case CPU_D_1540:
         return profile_caps(PROFILE_D_1540);
+    case CPU_I7_6700K:
+        return &skylake;
+    case CPU_COFFEE_LAKE:
+        return &coffee_lake;
     default:
         return &bochs_caps;
     }
@@ -56,7 +75,8 @@ static const struct vmx_caps *caps_of(enum valid_cpu cpu)
 
 static struct check_cpuid cpuid_of(enum valid_cpu cpu)
 {
-    static const u8 widths[CPU_COUNT] = {39, 46, 46, 40};
+    /* The source of Coffee Lake's MSRs has not its width, so it has the i7-6700K's. */
+    static const u8 widths[CPU_COUNT] = {39, 46, 46, 40, 39, 39};
 
     return (struct check_cpuid){
         .maxphyaddr = widths[cpu],
@@ -171,7 +191,7 @@ static void build_guest(struct vmcs_image *v, enum valid_base base)
 void valid_build(struct valid *t, enum valid_base base, enum valid_cpu cpu)
 {
     memset(t, 0, sizeof(*t));
-    t->caps = *caps_of(cpu);
+    t->caps = *valid_caps(cpu);
     t->cpuid = cpuid_of(cpu);
     t->v.revision = VMCS12_REVISION;
     build_controls(&t->v, base, &t->caps);

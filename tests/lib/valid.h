@@ -21,9 +21,19 @@ enum valid_base {
     BASE_COUNT
 };
 
-/* Whose capabilities: the profiles that Nidus has, and those of the emulator's broadwell_ult.
- */
-enum valid_cpu { CPU_I7_5600U, CPU_E5_2683_V4, CPU_D_1540, CPU_BOCHS, CPU_COUNT };
+/* Whose capabilities: the profiles that Nidus has, then those that only profile=host can show: the
+ * emulator's broadwell_ult, and the two parts of tests/data/newer_vmx_msrs.csv. */
+enum valid_cpu {
+    CPU_I7_5600U,
+    CPU_E5_2683_V4,
+    CPU_D_1540,
+    CPU_BOCHS,
+    CPU_I7_6700K,
+    CPU_COFFEE_LAKE,
+    CPU_COUNT
+};
+#define CPU_FIRST_NEWER    CPU_I7_6700K
+#define valid_is_host(cpu) ((cpu) >= CPU_BOCHS) /* no profile but profile=host shows it */
 
 struct valid {
     struct vmcs_image v;
@@ -44,6 +54,9 @@ bool valid_controls(struct valid *t);
 
 const char *valid_base_name(enum valid_base base);
 const char *valid_cpu_name(enum valid_cpu cpu);
+
+/* The capability MSRs that the processor reports. */
+const struct vmx_caps *valid_caps(enum valid_cpu cpu);
 
 /* Turn secondary controls on, and the control that activates them. */
 static inline void valid_cpu2(struct vmcs_image *v, u32 bits)
