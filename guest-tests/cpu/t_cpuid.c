@@ -46,6 +46,8 @@ static u32 subleaves_of(u32 leaf)
     }
 }
 
+/* Each subleaf is the processor's own, but for the bits that stand alone. A leaf without subleaves
+ * ignores ECX. SDM 2A 3.3 "Instructions (A-L)" */
 static void sweep(void)
 {
     u32 max_basic = gt_cpuid(0, 0).eax, max_extended = gt_cpuid(0x80000000, 0).eax;
@@ -69,6 +71,8 @@ static void out_of_range(void)
         sweep_leaf(leaves[i], 2);
 }
 
+/* The processor shows VMX where it has VMX. No processor describes itself in the leaves from
+ * 40000000H on. SDM 2A 3.3 "Instructions (A-L)" */
 static void owned_bits(void)
 {
     struct gt_cpuid one = gt_cpuid(1, 0), seven = gt_cpuid(7, 0);
@@ -113,7 +117,8 @@ static void osxsave_line(const char *when)
             gt_cpuid(0xd, 0).ebx);
 }
 
-/* OSXSAVE mirrors CR4; leaf 0xD subleaf 0 EBX and subleaf 1 EBX follow XCR0. */
+/* OSXSAVE mirrors CR4.OSXSAVE, and OSPKE mirrors CR4.PKE. Leaf 0xD subleaf 0 EBX and subleaf 1 EBX
+ * follow XCR0. SDM 2A 3.3 "Instructions (A-L)" */
 static void mirrors(void)
 {
     u64 cr4 = gt_read_cr4(), xcr0;
@@ -140,7 +145,8 @@ static void mirrors(void)
     }
 }
 
-/* Only EAX and ECX count, the results are zero-extended, and nothing else changes. */
+/* Only EAX and ECX count, the results are zero-extended, and nothing else changes. With LOCK it is
+ * #UD. SDM 2A 3.3 "Instructions (A-L)" */
 static void registers(void)
 {
     u64 rax = 0xdeadbeef00000000ul, rbx = ~0ul, rcx = 0x1234567800000000ul, rdx = ~0ul;
@@ -158,6 +164,8 @@ static void registers(void)
     gt_line("prefixes: %s", gt_exc_text());
 }
 
+/* CPUID does its work in every ring, in 64-bit and in compatibility mode. SDM 2A 3.3 "Instructions
+ * (A-L)" */
 static void user_mode(void)
 {
     static const u8 code[] = {0x0f, 0xa2, 0x0f, 0x0b}; /* cpuid; ud2 */

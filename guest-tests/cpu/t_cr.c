@@ -47,6 +47,8 @@ static void cr0_bits(void)
     }
 }
 
+/* The same rules over several bits at once. A bit above 31 is #GP(0). SMSW stores what MOV reads.
+ * SDM 3A 2.5 "Control Registers" */
 static void cr0_combinations(void)
 {
     u64 old = gt_read_cr0();
@@ -82,7 +84,8 @@ static void cr0_combinations(void)
     }
 }
 
-/* LMSW reaches PE, MP, EM and TS, and cannot clear PE. */
+/* LMSW reaches PE, MP, EM and TS, and cannot clear PE. CLTS clears TS alone. SDM 2A 3.3
+ * "Instructions (A-L)" */
 static void lmsw_and_clts(void)
 {
     u64 old = gt_read_cr0(), value = 0;
@@ -108,6 +111,8 @@ static bool stands_alone(unsigned bit)
     return (1ul << bit & (CR4_VMXE | CR4_SMXE)) != 0;
 }
 
+/* A reserved bit, a bit whose feature CPUID does not show, and PAE cleared in IA-32e mode are
+ * #GP(0), and CR4 stays as it was. SDM 3A 2.5 "Control Registers" */
 static void cr4_bits(void)
 {
     u64 old = gt_read_cr4();
@@ -132,7 +137,8 @@ static void cr4_bits(void)
 }
 
 /* SDM 3A 4.10.1 "Process-Context Identifiers (PCIDs)": CR4.PCIDE needs CR3[11:0] = 0 when it is
- * set. */
+ * set. While PCIDE is 1, clearing PG is #GP(0), and bit 63 of CR3 is no part of what is stored. SDM
+ * 2B 4.3 "Instructions (M-U)" */
 static void cr3_and_pcid(void)
 {
     u64 cr3 = gt_read_cr3(), cr4 = gt_read_cr4();
@@ -164,6 +170,7 @@ static void cr3_and_pcid(void)
     gt_write_cr4(cr4);
 }
 
+/* CR8 has four bits. A write that sets another one is #GP(0). SDM 3A 2.5 "Control Registers" */
 static void cr8_values(void)
 {
     u64 old = gt_read_cr8();
@@ -177,8 +184,8 @@ static void cr8_values(void)
     gt_write_cr8(old);
 }
 
-/* MOV to and from the control registers that do not exist: #UD. The moves are 0f 20 /r and 0f
- * 22 /r. */
+/* MOV to and from the control registers that do not exist is #UD, and so is a MOV with LOCK. The
+ * moves are 0f 20 /r and 0f 22 /r. SDM 2B 4.3 "Instructions (M-U)" */
 static void absent_registers(void)
 {
     GT_TRY(".byte 0x0f, 0x20, 0xc8", : : : "rax", GT_CLOBBERS);
@@ -203,7 +210,9 @@ static const char *try_xsetbv(u32 index, u64 v)
     return gt_exc_text();
 }
 
-/* SDM 1 13.3 "Enabling the XSAVE Feature Set and XSAVE-Enabled Features" */
+/* Without OSXSAVE, or with a prefix, XSETBV is #UD. XCR0 always has x87, has AVX only with SSE, and
+ * has no bit that the processor lacks: else XSETBV is #GP(0). XSETBV of another register is #GP(0)
+ * too. SDM 1 13.3 "Enabling the XSAVE Feature Set and XSAVE-Enabled Features" */
 static void xcr0_values(void)
 {
     u64 cr4 = gt_read_cr4(), old;
@@ -239,7 +248,7 @@ static void xcr0_values(void)
     gt_write_cr4(cr4);
 }
 
-/* XSETBV in the upper halves of RAX, RCX and RDX: ignored. */
+/* XSETBV in the upper halves of RAX, RCX and RDX: ignored. SDM 2D 6.1 "Instructions (W-Z)" */
 static void xsetbv_registers(void)
 {
     u64 cr4 = gt_read_cr4(), old;
@@ -255,6 +264,8 @@ static void xsetbv_registers(void)
     gt_write_cr4(cr4);
 }
 
+/* Above ring 0 each is #GP(0), but for SMSW without UMIP and for XGETBV. Without OSXSAVE XSETBV and
+ * XGETBV are #UD. SDM 3A 5.9 "Privileged Instructions" */
 static void user_mode(void)
 {
     static const struct {

@@ -111,6 +111,9 @@ static void every_mode(const struct row *rows, size_t count, const char *what)
         run_rows(rows, count, mode & 1 ? 3 : 0, mode & 2, what);
 }
 
+/* A fault leaves RIP at its instruction and has RF set in the frame. A trap leaves RIP behind it.
+ * The error code is the selector, the gate of the vector, or 0. SDM 3A 6.13 "Error Code", SDM 3A
+ * 6.15 "Exception and Interrupt Reference" */
 static void simple(void)
 {
     const struct row rows[] = {
@@ -158,6 +161,9 @@ static void simple(void)
     gt_gate_default(VEC_BP);
 }
 
+/* An x87 instruction is #NM while TS or EM is set. An unmasked x87 error is #MF at the next
+ * instruction that waits. An unmasked SIMD error is #XM, or #UD without OSXMMEXCPT. SDM 3A 6.15
+ * "Exception and Interrupt Reference" */
 static void floating_point(void)
 {
     const struct row rows[] = {ROW(nm), ROW(mf)};
@@ -182,6 +188,8 @@ static void floating_point(void)
     __asm__ volatile("ldmxcsr %0" : : "m"(*(u32 *)(data + 16)));
 }
 
+/* Only ring 3 with AM and AC set has #AC(0). FXSAVE off its 16 bytes is #GP(0), or #AC(0) where
+ * alignment is checked. SDM 3A 6.15 "Exception and Interrupt Reference" */
 static void alignment(void)
 {
     const struct row rows[] = {ROW(ac), ROW(ac_fxsave)};
@@ -230,8 +238,9 @@ static void page_faults(void)
     gt_write_cr0(cr0);
 }
 
-/* SMEP and SMAP: supervisor access to user pages. The test's own code must not be a user page
- * then. */
+/* SMEP and SMAP: supervisor access to user pages. The test's own code must not be a user page then.
+ * Under SMEP the fetch is #PF. Under SMAP the read is #PF unless AC is set. SDM 3A 4.6.1
+ * "Determination of Access Rights" */
 static void supervisor_protection(void)
 {
     u64 cr4 = gt_read_cr4();
@@ -271,6 +280,9 @@ static bool look(struct gt_frame *f)
     return false;
 }
 
+/* The frame lies on the stack of the IST, else from ring 3 on RSP0, else below RSP, which is first
+ * aligned to 16 bytes. TF, IF, NT and RF are clear in the handler. SDM 3A 6.14.2 "64-Bit Mode Stack
+ * Frame", SDM 3A 6.14.5 "Interrupt Stack Table" */
 static void stacks(void)
 {
     for (unsigned ist = 0; ist < 3; ist++) {
@@ -291,8 +303,9 @@ static void stacks(void)
     gt_gate_default(VEC_UD);
 }
 
-/* A fault whose delivery faults: #DF(0) on its IST, with the stack that could not be used in
- * the frame. */
+/* #UD is benign: a fault in its delivery is delivered in its place. A fault in the delivery of that
+ * one is #DF(0), here on an IST, with the stack that could not be used in the frame. SDM 3A 6.15
+ * "Exception and Interrupt Reference" */
 static void double_faults(void)
 {
     struct gt_frame f = prepared(blob_ud, 0, false);

@@ -122,6 +122,8 @@ static void run_rows(const struct row *rows, size_t count, const char *what)
     }
 }
 
+/* Outside VMX operation each is #UD in every ring. GETSEC is #UD while CR4.SMXE is 0. SDM 3C 31.3
+ * "VMX Instructions" */
 static void vmx_instructions(void)
 {
     const struct row rows[] = {
@@ -147,6 +149,8 @@ static void vmx_instructions(void)
     run_rows(rows, ARRAY_LEN(rows), "");
 }
 
+/* INVD, WBINVD and INVLPG are #GP(0) above ring 0. CLFLUSH works in every ring. LOCK is #UD. Memory
+ * holds what was written. SDM 3A 5.9 "Privileged Instructions" */
 static void caches(void)
 {
     const struct row rows[] = {
@@ -171,6 +175,8 @@ static void caches(void)
     gt_line("memory behind invd: %lx", sum);
 }
 
+/* An instruction that CPUID or CR4 does not enable is #UD. Above ring 0 RDTSC and RDTSCP are #GP(0)
+ * under TSD, and RDPMC without PCE. SDM 3A 2.5 "Control Registers" */
 static void optional(void)
 {
     const struct row rows[] = {
@@ -191,6 +197,10 @@ static void optional(void)
     gt_write_cr4(cr4);
 }
 
+/* Above ring 0 LLDT and LTR are #GP(0). The stores work there, as UMIP is 0. In ring 0 LLDT takes a
+ * null selector and LTR does not. A descriptor of the wrong type is #GP with the selector. In
+ * compat3 DS is null, so that there each operand in memory is #GP(0). SDM 3A 5.9 "Privileged
+ * Instructions" */
 static void tables(void)
 {
     const struct row rows[] = {ROW(sgdt),     ROW(sidt),      ROW(sldt),
@@ -200,7 +210,8 @@ static void tables(void)
     run_rows(rows, ARRAY_LEN(rows), "");
 }
 
-/* RDTSCP's ECX is TSC_AUX; the counter runs forward and zero-extends. */
+/* RDTSCP's ECX is TSC_AUX; the counter runs forward and zero-extends. A WRMSR sets the counter. SDM
+ * 2B 4.3 "Instructions (M-U)" */
 static void time_stamps(void)
 {
     u32 aux = 0, lo, hi;
@@ -220,7 +231,8 @@ static void time_stamps(void)
     gt_line("tsc: written by WRMSR %s", second - first >= 0x100000000ul ? "ok" : "ignored");
 }
 
-/* MWAIT wakes at the firmware's own timer interrupt. */
+/* MWAIT wakes at the firmware's own timer interrupt. So does HLT. SDM 2B 4.3 "Instructions (M-U)",
+ * SDM 2A 3.3 "Instructions (A-L)" */
 static void waiting(void)
 {
     __asm__ volatile("monitor" : : "a"(data), "c"(0), "d"(0));
@@ -230,8 +242,9 @@ static void waiting(void)
     gt_line("hlt: woke");
 }
 
-/* What L1 may do about VMX depends on what it is shown. FEATURE_CONTROL is 0 on the bare
- * machine. */
+/* What L1 may do about VMX depends on what it is shown. FEATURE_CONTROL is 0 on the bare machine.
+ * VMXON is #GP(0) unless FEATURE_CONTROL is locked with VMX on. SDM 3C 24.7 "Enabling and Entering
+ * VMX Operation" */
 static void owned(void)
 {
     u64 cr4 = gt_read_cr4();

@@ -20,6 +20,7 @@ enum {
 
 static u8 *data;
 
+/* A mask reads back as it was written. */
 static void pic(void)
 {
     u8 one = gt_inb(PORT_PIC1), two = gt_inb(PORT_PIC2);
@@ -44,6 +45,7 @@ static void pit(void)
     }
 }
 
+/* A register reads as the firmware left it. */
 static void cmos(void)
 {
     static const u8 registers[] = {0x0b, 0x0d, 0x0e, 0x0f, 0x14, 0x15,
@@ -60,6 +62,8 @@ static void cmos(void)
     gt_outw(PORT_CMOS, 0x000f);
 }
 
+/* Each width shows its part of the register. A device that is absent reads as all ones. SDM 1 19.3
+ * "I/O Address Space" */
 static void pci(void)
 {
     for (u32 offset = 0; offset < 12; offset += 4) {
@@ -79,6 +83,7 @@ static void pci(void)
     gt_line("pci absent: %x", gt_inl(PORT_PCI_DATA));
 }
 
+/* A port without a device reads as all ones in every width, and drops writes. */
 static void nothing(void)
 {
     gt_outb(PORT_NOTHING, 1);
@@ -89,7 +94,8 @@ static void nothing(void)
     gt_line("unaligned: %x %x", gt_inw(PORT_NOTHING + 1), gt_inl(PORT_NOTHING + 3));
 }
 
-/* IN changes AL or AX only, and zero-extends from EAX. */
+/* IN changes AL or AX only, and zero-extends from EAX. SDM 1 3.4.1.1 "General-Purpose Registers in
+ * 64-Bit Mode" */
 static void registers(void)
 {
     u64 al = ~0ul, ax = ~0ul, eax = ~0ul;
@@ -129,6 +135,8 @@ static void string_line(const char *name, struct string_state s, const void *at)
     SetMem(data, 64, 0x55);
 }
 
+/* Each turn of REP takes one off RCX and moves RSI or RDI by the width, downwards with DF set. A
+ * fault leaves the registers as the turn found them that failed. SDM 2B 4.3 "Instructions (M-U)" */
 static void strings(void)
 {
     u8 *edge = data + 8192 - 4; /* the third page is absent */

@@ -71,6 +71,7 @@ static bool wait_request(void)
     return false;
 }
 
+/* Each one-shot is one interrupt, and HLT ends with it. SDM 3A 6.3.1 "External Interrupts" */
 static void pit_one_shots(void)
 {
     forget();
@@ -120,6 +121,9 @@ static void pit_in_storm(void)
         gt_line("taken " NAME ": +%lx, %u times", last_rip - from, counts[GT_PIC_VECTOR]); \
     } while (0)
 
+/* With IF clear the request waits. It is taken behind the instruction that follows STI or MOV SS,
+ * at once behind POPF, and never between STI and CLI. SDM 3A 6.8.3 "Masking Exceptions and
+ * Interrupts When Switching Stacks", SDM 2B 4.3 "Instructions (M-U)" */
 static void blocking(void)
 {
     gt_pic_mask(0xfffe);
@@ -147,6 +151,8 @@ static void blocking(void)
     gt_pic_mask(0xffff);
 }
 
+/* CR8 is bits 7:4 of TPR. With nothing in service PPR reads as TPR. SDM 3A 11.8.3.1 "Task and
+ * Processor Priorities" */
 static void apic_registers(void)
 {
     /* clang-format off */
@@ -170,6 +176,8 @@ static void apic_registers(void)
     gt_write_cr8(0);
 }
 
+/* A one-shot interrupts once and stops at 0. A periodic timer goes on. A masked one counts and does
+ * not interrupt. SDM 3A 11.5.4 "APIC Timer" */
 static void apic_timer(void)
 {
     forget();
@@ -222,6 +230,8 @@ static void open_window(void)
     __asm__ volatile("sti\n\tnop\n\tnop\n\tcli" : : : "memory");
 }
 
+/* The highest vector comes first. One whose class is not above the priority waits in IRR, which
+ * holds one request of a vector. SDM 3A 11.8.4 "Interrupt Acceptance for Fixed Interrupts" */
 static void self_ipis(void)
 {
     static const u8 vectors[] = {0x61, 0x83, 0x72, 0xef, 0x31, 0x84};
@@ -264,8 +274,8 @@ static u32 error_status(void)
     return gt_apic_read(GT_APIC_ESR);
 }
 
-/* What an operating system sends on one processor, and what is illegal; nothing of it may do
- * harm. */
+/* What an operating system sends on one processor, and what is illegal; nothing of it may do harm.
+ * The NMI comes once. A vector below 16 is an error. SDM 3A 11.5.3 "Error Handling" */
 static void special_ipis(void)
 {
     u32 self = gt_apic_read(GT_APIC_ID) & 0xff000000;

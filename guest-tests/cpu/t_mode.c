@@ -51,6 +51,8 @@ static void run(enum gt_mode mode, const char *name, const char *s32, const char
 #define RUN(MODE, NAME, SNIPPET, EAX, EBX, ECX, EDX) \
     run(MODE, NAME, gt_mode_##SNIPPET##32, gt_mode_##SNIPPET##16, EAX, EBX, ECX, EDX)
 
+/* A privileged instruction does its work, but is #GP(0) in virtual-8086 mode, which is ring 3. VMX
+ * instructions and GETSEC are #UD in every mode. SDM 3A 5.9 "Privileged Instructions" */
 static void common(enum gt_mode mode)
 {
     RUN(mode, "nop", nop, 1, 2, 3, 4);
@@ -89,7 +91,8 @@ static void common(enum gt_mode mode)
         RUN(mode, "hlt", hlt, 1, 2, 3, 4);
 }
 
-/* Each single bit of CR4; CR0 words that are legal or illegal in this mode. */
+/* Each single bit of CR4; CR0 words that are legal or illegal in this mode. An illegal word is
+ * #GP(0). In virtual-8086 mode each word is. SDM 3A 2.5 "Control Registers" */
 static void control_registers(enum gt_mode mode)
 {
     static const u64 cr0[] = {CR0_PE,
@@ -127,8 +130,9 @@ static void control_registers(enum gt_mode mode)
     }
 }
 
-/* Paging comes and goes in the same MOV to CR0 that changes NE, which VMX operation fixes: L0
- * does these moves, and with them all that a change of PG entails: LMA, PDPTEs, the checks. */
+/* Paging comes and goes in the same MOV to CR0 that changes NE, which VMX operation fixes: L0 does
+ * these moves, and with them all that a change of PG entails: LMA, PDPTEs, the checks. While LME is
+ * 1, LMA follows PG. SDM 3A 2.2.1 "Extended Feature Enable Register" */
 static void toggling(void)
 {
     gt_mode_toggle((u32)CR0_NE);
@@ -166,8 +170,9 @@ static void wrapping(void)
     run(GT_MODE_REAL, "unreal", NULL, gt_mode_unreal16, 0, 0, 0, 0);
 }
 
-/* In compatibility mode EIP wraps at 4 GiB: the page before it and page 0 are the test's own.
- */
+/* In compatibility mode EIP wraps at 4 GiB: the page before it and page 0 are the test's own. In
+ * 64-bit mode RIP does not wrap: the fetch behind 4 GiB is #PF. SDM 3A 4.7 "Page-Fault
+ * Exceptions" */
 static void wrapping_at_4g(void)
 {
     u8 *last = gt_pages(1), *first = gt_pages(1);

@@ -221,7 +221,9 @@ static void write_bits(const struct writable *w)
             dropped, faults, write_msr(w->msr, old.value) ? "ok" : "#GP");
 }
 
-/* Values that break a rule over several bits. */
+/* Values that break a rule over several bits. A memory type that does not exist, an address that is
+ * not canonical, and a read-only MSR are #GP(0). LME cannot change under paging, and a write leaves
+ * LMA alone. SDM 4 2.1 "Architectural MSRs", SDM 3A 2.2.1 "Extended Feature Enable Register" */
 static void write_values(void)
 {
     static const struct {
@@ -293,6 +295,8 @@ static void write_back(u32 from, u32 to)
     gt_line("back.%x-%x: %u refused, first %x", from, to, refused, first);
 }
 
+/* RDMSR reads ECX alone and clears the upper halves of RAX and RDX. With LOCK it is #UD. SDM 2B 4.3
+ * "Instructions (M-U)" */
 static void registers(void)
 {
     u64 rax = ~0ul, rdx = ~0ul, rcx = 0xffffffff00000000ul | MSR_IA32_PAT;
@@ -303,6 +307,7 @@ static void registers(void)
     gt_line("lock: %s", gt_exc_text());
 }
 
+/* Above ring 0 RDMSR and WRMSR are #GP(0). SDM 3A 5.9 "Privileged Instructions" */
 static void user_mode(void)
 {
     static const u8 read[] = {0x0f, 0x32, 0x0f, 0x0b}, write[] = {0x0f, 0x30, 0x0f, 0x0b};

@@ -86,6 +86,8 @@ static void overlaps(struct state *s)
     set(s, 4, 0x5001000, 0x1000, WP);
 }
 
+/* While FE is 1 the fixed ranges decide below 1 MiB. While E is 0 all memory is UC. SDM 3A
+ * 11.11.2.1 "IA32_MTRR_DEF_TYPE MSR" */
 static void fixed_types(struct state *s)
 {
     static const u8 types[] = {WB, UC, WT, WP, WC};

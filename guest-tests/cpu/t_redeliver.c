@@ -128,6 +128,8 @@ static void request(unsigned kind)
         __asm__ volatile("pause" : : : "memory");
 }
 
+/* Each event arrives once, with its vector, error code, RIP and flags, whichever structures are
+ * fresh. SDM 3A 6.13 "Error Code", SDM 3A 6.15 "Exception and Interrupt Reference" */
 static void every_event(unsigned what)
 {
     static const struct {
@@ -155,7 +157,8 @@ static void every_event(unsigned what)
     run("interrupt", blob_window, 3, RFLAGS_IF, what);
 }
 
-/* An NMI of the 8254, counted; which instruction of the storm it meets does not matter. */
+/* An NMI of the 8254, counted; which instruction of the storm it meets does not matter. Each
+ * arrives once. SDM 3A 6.7.1 "Handling Multiple NMIs" */
 static void nmis(unsigned what)
 {
     struct gt_frame f = gt_context(blob_window, 0, false);

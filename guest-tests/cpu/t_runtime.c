@@ -4,8 +4,8 @@
  * not a runtime type, so nothing of it may be remapped or called. The program cannot return: it
  * ends the emulator by its shutdown port, so it runs alone.
  *
- * Right: Each firmware call returns success, before and after the change of addresses, and CPUID
- * answers as ever.
+ * Right: ExitBootServices, SetVirtualAddressMap, GetTime and QueryVariableInfo succeed, at either
+ * address. The variable is volatile: behind ExitBootServices it cannot be set, and is absent.
  */
 #include "guest-tests/lib/gt.h"
 #include "hv/arch/cpu.h"

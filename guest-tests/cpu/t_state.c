@@ -92,6 +92,8 @@ static void run(const struct row *r)
     print_changes(r->name, &f);
 }
 
+/* Only what the instruction writes has changed. A fault has changed nothing. SDM 3A 6.15 "Exception
+ * and Interrupt Reference" */
 static void general_registers(void)
 {
     u64 cr0 = gt_read_cr0();

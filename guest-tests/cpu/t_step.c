@@ -143,6 +143,9 @@ static void step_rows(const struct row *rows, size_t count, unsigned cpl, bool c
     }
 }
 
+/* #DB with BS comes behind each instruction that began with TF set, but not behind the first of
+ * those that load SS. A fault comes in its place. SDM 3B 18.3.1.4 "Single-Step Exception
+ * Condition", SDM 3A 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks" */
 static void single_step(void)
 {
     /* clang-format off */
@@ -186,8 +189,10 @@ static void clear_breakpoints(void)
     gt_write_dr6(0xffff0ff0);
 }
 
-/* Execution breakpoints at every byte from the blob's start: RF must be clear behind an exit.
- */
+/* Execution breakpoints at every byte from the blob's start: RF must be clear behind an exit. #DB
+ * comes before the instruction. Behind MOV SS it does not come. SDM 3B 18.3.1.1
+ * "Instruction-Breakpoint Exception Condition", SDM 3A 6.8.3 "Masking Exceptions and Interrupts
+ * When Switching Stacks" */
 static void execution_breakpoints(void)
 {
     /* clang-format off */
@@ -214,7 +219,8 @@ static void execution_breakpoints(void)
     }
 }
 
-/* A context that starts with RF set skips the breakpoint on its first instruction only. */
+/* A context that starts with RF set skips the breakpoint on its first instruction only. SDM 3A 2.3
+ * "System Flags and Fields in the EFLAGS Register" */
 static void resume_flag(void)
 {
     struct gt_frame f = prepared(blob_cpuid_twice, 0, false);
@@ -226,10 +232,9 @@ static void resume_flag(void)
     clear_breakpoints();
 }
 
-/*
- * Data breakpoints. One that MOV SS meets is held until the next instruction is over, even when
- * that instruction exits: the VMCS carries it in its pending debug exceptions.
- */
+/* #DB comes behind the access. One that MOV SS meets is held until the next instruction is over,
+ * even when that instruction exits: the VMCS carries it in its pending debug exceptions. SDM 3B
+ * 18.3.1.2 "Data Breakpoint Exception Condition" */
 static void data_breakpoints(void)
 {
     const struct row rows[] = {
@@ -256,6 +261,8 @@ static void data_breakpoints(void)
     }
 }
 
+/* With DE set #DB comes behind the IN or OUT. Without DE the kind is undefined. SDM 3B 18.2.4
+ * "Debug Control Register (DR7)" */
 static void io_breakpoints(void)
 {
     u64 cr4 = gt_read_cr4();
@@ -272,7 +279,8 @@ static void io_breakpoints(void)
     gt_write_cr4(cr4);
 }
 
-/* Each bit of the debug registers: what it reads back, or #GP. */
+/* Each bit of the debug registers: what it reads back, or #GP. DR0 takes all 64. A bit above 31 of
+ * DR6 or DR7 is #GP(0). SDM 3B 18.2.6 "Debug Registers and Intel 64 Processors" */
 static void debug_register_bits(void)
 {
     for (unsigned bit = 0; bit < 64; bit++) {
@@ -297,7 +305,8 @@ static void debug_register_bits(void)
     gt_write_dr0(0);
 }
 
-/* DR4 and DR5 are DR6 and DR7 unless CR4.DE: then #UD. */
+/* DR4 and DR5 are DR6 and DR7 unless CR4.DE: then #UD. SDM 3B 18.2.2 "Debug Registers DR4 and
+ * DR5" */
 static void debug_aliases(void)
 {
     u64 cr4 = gt_read_cr4(), v = 0;
@@ -314,6 +323,8 @@ static void debug_aliases(void)
     gt_line("dr8: %s", gt_exc_text());
 }
 
+/* With GD set a MOV of a debug register is #DB before it, with BD in DR6, and GD is clear then. SDM
+ * 3B 18.3.1.3 "General-Detect Exception Condition" */
 static void general_detect(void)
 {
     struct gt_frame f = prepared(blob_gd, 0, false);
@@ -327,6 +338,7 @@ static void general_detect(void)
     (void)f;
 }
 
+/* Above ring 0 the MOV is #GP(0). SDM 3A 5.9 "Privileged Instructions" */
 static void user_debug_registers(void)
 {
     static const u8 code[] = {0x0f, 0x21, 0xf8, 0x0f, 0x0b};

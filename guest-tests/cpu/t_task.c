@@ -94,6 +94,9 @@ static void dpl3_gate(void)
     gt_gdt[GT_TASK_GATE / 8] |= 3ul << 45;
 }
 
+/* JMP leaves the old task available. CALL and INT leave it busy, set NT, and link the new task to
+ * it; IRET goes back along the link. A JMP to a busy task is #GP with its selector. TS is set. SDM
+ * 3A 8.3 "Task Switching" */
 static void switches(void)
 {
     /* clang-format off */
@@ -126,7 +129,10 @@ static void switches(void)
             gt_task_run(&rows[i], mode, false, false);
 }
 
-/* What a TSS can hold besides registers; 32-bit only. */
+/* What a TSS can hold besides registers; 32-bit only. The T flag is #DB with BT before the first
+ * instruction. The local breakpoints of DR7 are cleared. From ring 3 a TSS or gate of DPL 0 is
+ * #GP with its selector. SDM 3B 18.3.1.5 "Task-Switch Exception Condition", SDM 3A 8.3 "Task
+ * Switching" */
 static void contents(void)
 {
     static const struct gt_task_case rows[] = {
@@ -153,8 +159,8 @@ static void contents(void)
         gt_task_run(&rows[i], GT_MODE_PROTECTED, false, false);
 }
 
-/* Exceptions through task gates: the rescue tasks say which task they interrupted, and where.
- */
+/* Exceptions through task gates: the rescue tasks say which task they interrupted, and where. SDM
+ * 3A 6.12.2 "Interrupt Tasks" */
 static void exceptions(void)
 {
     static const struct gt_task_case rows[] = {

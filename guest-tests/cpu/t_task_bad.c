@@ -238,6 +238,9 @@ STATE(t_bit_and_cs, (gt_task.new32->debug_trap = 1, gt_task.new32->cs = GT_DATA)
 #define INT  "int", gt_mode_task_int32, gt_mode_task_int16
 #define IRET "iret", gt_mode_task_iret32, gt_mode_task_iret16
 
+/* A selector that is null, is outside the GDT or names no available TSS is #GP, an absent gate or
+ * TSS #NP, a short limit #TS. A bad link of IRET is #TS. The exception is the old task's: the
+ * switch has changed nothing. SDM 3A 8.3 "Task Switching" */
 static const struct gt_task_case before[] = {
     {"jmp not present", JMP, NEW(ud), not_present},
     {"call not present", CALL, NEW(ud), not_present},
@@ -278,6 +281,8 @@ static const struct gt_task_case before[] = {
     {                                      \
 #NAME " call", CALL, NEW(ud), NAME \
     }
+/* The exception is the new task's. A bad selector is #TS, an absent segment #NP, an absent stack
+ * #SS, and EIP above the limit #GP(0). SDM 3A 8.3 "Task Switching" */
 /* clang-format off */
 static const struct gt_task_case behind[] = {
     BEHIND(cs_null),        BEHIND(cs_data),         BEHIND(cs_rpl),
@@ -300,7 +305,8 @@ static const struct gt_task_case behind[] = {
 };
 /* clang-format on */
 
-/* The new TSS lies where nothing is mapped: #PF before anything was changed. */
+/* The new TSS lies where nothing is mapped: #PF before anything was changed. A CALL writes the
+ * link: #PF where the TSS is read-only. SDM 3A 4.7 "Page-Fault Exceptions" */
 static void tss_unmapped(void)
 {
     rescue();
