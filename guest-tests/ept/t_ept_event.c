@@ -10,6 +10,9 @@
 #define NONE  SET(EXCEPTION_BITMAP, 0)
 #define IF_ON SET(GUEST_RFLAGS, 2 | FLAG_IF)
 
+/* With all pages in place each event arrives: handler, stack and error code are those of the event.
+ * The task gate is exit reason 9 instead. SDM 3C 25.8.3 "VM-Entry Controls for Event Injection",
+ * SDM 3C 26.4.2 "Treatment of Task Switches" */
 static const struct l2_case cases[] = {
     CASE("external", L2_64, "", INJECT(INTR_EXTERNAL | 0x40), IF_ON),
     CASE("nmi", L2_64, "", INJECT(INTR_NMI | 2)),
@@ -90,7 +93,8 @@ static void run(const struct l2_case *c, const char *group)
     l2_report(name);
 }
 
-/* Whatever is first touched by the delivery is new to L0. */
+/* Whatever is first touched by the delivery is new to L0. L1 sees no exit of it. SDM 3C 29.3.3.2
+ * "EPT Violations" */
 static void first_touch(u64 eptp_flags)
 {
     for (unsigned i = 0; i < CASES; i++) {

@@ -18,6 +18,8 @@ static void one(const struct ept_place *p, const char *what, unsigned n)
     gt_line("%s.%s_%u: %s", p->name, what, n, ept_result());
 }
 
+/* Types 2, 3 and 7 are misconfigured, with bit 6 set or clear. Bit 6 alone changes nothing that
+ * shows. SDM 3C 29.3.3.1 "EPT Misconfigurations" */
 static void memory_types(const struct ept_place *p)
 {
     u64 *leaf = ept_entry(p->at, p->level), kept = *leaf;
@@ -51,7 +53,8 @@ static void bits_of(const struct ept_place *p, unsigned level)
     *entry = kept;
 }
 
-/* Misconfigured is only what is present. */
+/* Misconfigured is only what is present. Execute-only is legal, and a read there is a violation.
+ * SDM 3C 29.3.3.2 "EPT Violations" */
 static void absent(const struct ept_place *p)
 {
     u64 *entry = ept_entry(p->at, p->level), kept = *entry;
@@ -64,7 +67,9 @@ static void absent(const struct ept_place *p)
 }
 
 /* L2's page table, by EPT12's rights to its page: what a walk may do, the flags that it sets in the
- * entry of the table, and EPT12's own flags. */
+ * entry of the table, and EPT12's own flags. Where the walk may not read the table, the violation
+ * has bit 7 of its qualification 1 and bit 8 0. With EPT's flags on the walk counts as a write. SDM
+ * 3C 29.3.3.2 "EPT Violations", SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
 static void paging_structures(u64 eptp_flags, bool used)
 {
     static const u64 rights[] = {0, E_R, E_R | E_W, E_X, E_R | E_X, E_RWX};

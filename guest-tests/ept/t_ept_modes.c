@@ -72,6 +72,8 @@ static void go(const char *name, const char *code, size_t len, u64 cr3)
 }
 #define GO(NAME, CODE, CR3) go(NAME, CODE, sizeof(CODE) - 1, CR3)
 
+/* MOV to CR3 reads the PDPTEs: an EPT violation is an exit, a reserved bit is #GP(0), and CR3 stays
+ * as it was. SDM 3A 4.4.1 "PDPTE Registers" */
 static void pae(bool ept)
 {
     u64 *alt = arena(PG_PAE_ALT);
@@ -127,8 +129,9 @@ static void pae_on(void)
     GO("pae.on absent", "\x0f\x22\xc0\x8b\x0b", CR0_PG | CR0_NE | CR0_WP | 0x11);
 }
 
-/* Real mode: an interrupt through the vector table at linear 0, whose page is new to
- * L0, then absent. */
+/* Real mode: an interrupt through the vector table at linear 0, whose page is new to L0, then
+ * absent. An absent table is a violation, with the event in the IDT-vectoring information. SDM 3C
+ * 28.2.4 "Information for VM Exits During Event Delivery" */
 static void real(bool present, u64 event)
 {
     u64 *low = arena(PG_LOW);

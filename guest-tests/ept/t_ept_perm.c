@@ -93,7 +93,8 @@ static void levels_and(void)
         }
 }
 
-/* An access over the border of two pages, the second absent or read-only. */
+/* An access over the border of two pages, the second absent or read-only. The violation names the
+ * second page. SDM 3C 28.2.1 "Basic VM-Exit Information" */
 static void across(void)
 {
     u64 *pt1 = arena(PG_E_PT1);

@@ -60,6 +60,10 @@ static void touch(const char *name, enum ept_access access, u64 entry)
     say(name);
 }
 
+/* A violation whose entry does not suppress it is vector 20 in L2, with the area filled and busy.
+ * One that is suppressed is exit reason 48, and a misconfiguration 49: both leave the area alone.
+ * SDM 3C 26.5.7.1 "Convertible EPT Violations", SDM 3C 26.5.7.2 "Virtualization-Exception
+ * Information" */
 static void rights(u64 flags)
 {
     static const char *const names[ACCESSES][2] = {{"read", "read_suppressed"},
@@ -80,7 +84,10 @@ static void rights(u64 flags)
             }
 }
 
-/* What keeps the exit an exit. */
+/* An area that is busy, the control at 0, an event in delivery, and suppression by the entry at
+ * which the walk ends keep the exit an exit. So does misconfiguration. The exception bitmap is
+ * asked later: the area is filled and the exit has reason 0. Ring, index and entries further up do
+ * not matter. SDM 3C 26.5.7.1 "Convertible EPT Violations" */
 static void not_delivered(void)
 {
     static const u32 busy[] = {1, 0x80000000, 0xffffffff};
@@ -205,6 +212,10 @@ static void vmfunc(const char *name, u64 rax, u64 rcx)
     gt_line("vmfunc.index.%s: %lx", l2_one_word(name), l2_seen[VI_EPTP_INDEX]);
 }
 
+/* An index from 512 on, a list entry that is no legal EPTP, and a function that is off are exit
+ * reason 59. EAX from 64 on is #UD, and so is VMFUNC without its control. Only EAX and ECX
+ * count. SDM 3C 26.5.6.2 "General Operation of the VMFUNC Instruction", SDM 3C 26.5.6.3 "EPTP
+ * Switching" */
 static void switching(void)
 {
     static const struct {

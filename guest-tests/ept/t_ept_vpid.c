@@ -49,7 +49,8 @@ static void world(bool ept, u64 vpid)
     l2.f[VI_VPID] = vpid;
 }
 
-/* No VPID: what L1 changed in L2's tables holds from the next entry on. */
+/* No VPID: what L1 changed in L2's tables holds from the next entry on. SDM 3C 29.4.3.1 "Operations
+ * that Invalidate Cached Mappings" */
 static void without_vpid(bool ept)
 {
     const char *name = ept ? "ept" : "shadow";
@@ -63,7 +64,8 @@ static void without_vpid(bool ept)
     gt_line("novpid.%s.absent: %s cr2-like %lx", name, seen(), l2_seen[VI_EXIT_QUALIFICATION]);
 }
 
-/* The same for L1's own mapping of a page: changed, an entry and an exit, and no INVLPG. */
+/* The same for L1's own mapping of a page: changed, an entry and an exit, and no INVLPG. SDM 3C
+ * 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 static void own_mapping(u64 vpid, bool flush)
 {
     volatile u64 *at = (volatile u64 *)SPECIAL_AT(SP_RW);
@@ -83,7 +85,8 @@ static void own_mapping(u64 vpid, bool flush)
     gt_invlpg((void *)at);
 }
 
-/* With a VPID each INVVPID type that reaches the translation makes the change certain. */
+/* With a VPID each INVVPID type that reaches the translation makes the change certain. SDM 3C
+ * 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 static void with_vpid(bool ept)
 {
     static const char *const name[4] = {"address", "single", "all", "single_keep_globals"};
@@ -131,7 +134,8 @@ static void many(void)
     }
 }
 
-/* L2 changes its own tables: INVLPG, MOV CR3 and a flushless upgrade work as without L0. */
+/* L2 changes its own tables: INVLPG, MOV CR3 and a flushless upgrade work as without L0. SDM 3A
+ * 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches" */
 static void inside(u64 vpid)
 {
     /* read, write PTE, INVLPG, read */
@@ -164,7 +168,8 @@ static int invept_raw(u64 type, u64 lo, u64 hi)
     return VMX_INSN("invept %2, %3", "m"(d), "r"(type));
 }
 
-/* SDM 3C 31.3 "VMX Instructions": the types, the EPTP as an entry would judge it, the VPID. */
+/* SDM 3C 31.3 "VMX Instructions": the types, the EPTP as an entry would judge it, the VPID. Each
+ * refusal is VMfailValid 28. SDM 3C 31.4 "VM Instruction Error Numbers" */
 static void refusals(void)
 {
     u64 good = ARENA_AT(PG_E_PML4) | EPTP_WALK4_WB;

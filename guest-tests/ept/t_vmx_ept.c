@@ -83,7 +83,9 @@ static void run(const struct l2_case *c, size_t n)
     }
 }
 
-/* Read, write, read-modify-write and fetch of the data page under each permission and leaf size. */
+/* Read, write, read-modify-write and fetch of the data page under each permission. What the entry
+ * does not permit is exit reason 48, and write without read is 49. SDM 3C 29.3.3.1 "EPT
+ * Misconfigurations", SDM 3C 29.3.3.2 "EPT Violations" */
 static void matrix(enum l2_mode mode, u64 eptp_flags)
 {
     static const struct {
@@ -141,6 +143,8 @@ static void upper_levels(void)
 #define DATA_LEAF(FLAGS) SET_LEAF(DATA_PAGE, ARENA_AT(DATA_PAGE) | (FLAGS))
 #define TABLE_LEAF(N, FLAGS) \
     SET_LEAF(PG_L2_TABLES + (N), ARENA_AT(PG_L2_TABLES + (N)) | EPTE_WB | (FLAGS))
+/* Types 2, 3 and 7 and each reserved bit are exit reason 49, but 48 where the entry is absent. The
+ * other types, bit 6 and ignored bits give no exit. SDM 3C 29.3.3.1 "EPT Misconfigurations" */
 static const struct l2_case misconfigured[] = {
     CASE("type 2", L2_64, READ, DATA, DATA_LEAF(2 << 3 | 7)),
     CASE("type 3", L2_64, READ, DATA, DATA_LEAF(3 << 3 | 7)),
@@ -162,6 +166,10 @@ static const struct l2_case misconfigured[] = {
     CASE("pml4e large", L2_64, READ, DATA, PHYS(PG_EPML4, 0, ARENA_AT(PG_EPDPT) | 0x80 | 7)),
     CASE("pml4e width", L2_64, READ, DATA, PHYS(PG_EPML4, 0, 1ul << 45 | ARENA_AT(PG_EPDPT) | 7)),
 };
+/* A refused access to L2's paging structures is exit reason 48, with bit 8 of the qualification 0.
+ * A fault of L2's own tables comes before EPT's of the page. An event in delivery is told. PDPTEs
+ * come from the VMCS. SDM 3C 29.3.3.2 "EPT Violations", SDM 3C 28.2.4 "Information for VM Exits
+ * During Event Delivery", SDM 3A 4.4.1 "PDPTE Registers" */
 static const struct l2_case walks[] = {
     CASE("large 2m", L2_64, READ, DATA,
          PHYS(PG_EPD, (ARENA >> 21) * 8, ARENA | EPTE_WB | EPTE_LARGE | 7)),
@@ -200,6 +208,9 @@ static const struct l2_case walks[] = {
     CASE("mov cr3 absent", L2_64, "\x0f\x22\xd8\x90", REG(RAX, 0x3000000)),
     CASE("invlpg never faults", L2_64, "\x0f\x01\x38", REG(RAX, 0x3000000)),
 };
+/* An EPTP whose type is neither 0 nor 6, or with another walk length or a reserved bit, VPID 0, and
+ * an unrestricted guest without EPT are VMfailValid 7. An EPTP that is not used may hold anything.
+ * SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
 static const struct l2_case pointers[] = {
     CASE("type 0", L2_64, "", SET(EPT_POINTER, EPTP & ~7ul)),
     CASE("type 1", L2_64, "", SET(EPT_POINTER, (EPTP & ~7ul) | 1)),
@@ -216,7 +227,9 @@ static const struct l2_case pointers[] = {
     CASE("eptp unused", L2_64, "", SET(PROC2_CTL, 0), SET(EPT_POINTER, ~0ul)),
 };
 
-/* Accessed and dirty bits of the data page's leaf, its parents and the page tables' leaf. */
+/* Accessed and dirty bits of the data page's leaf, its parents and the page tables' leaf. A walk of
+ * L2's tables counts as a write. Without the EPTP's flag no bit is set. SDM 3C 29.3.5 "Accessed and
+ * Dirty Flags for EPT" */
 static void accessed_dirty(const char *name, const char *code, size_t len, u64 flags)
 {
     const u64 *leaf = arena(PG_EPT_ARENA);
@@ -252,6 +265,9 @@ static void unpaged(const char *name, u64 cr0, enum l2_mode like, u64 proc2, con
     finish(name);
 }
 
+/* An unrestricted guest may have PE and PG 0. Any other fails the entry (exit reason 33), and so do
+ * PG without PE and IA-32e mode without PG. SDM 3C 27.3.1.1 "Checks on Guest Control Registers,
+ * Debug Registers, and MSRs" */
 static void unrestricted(void)
 {
     unpaged("real vmcall", 0, L2_V86, PROC2_UNRESTRICTED, "", 0);
