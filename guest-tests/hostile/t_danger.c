@@ -162,6 +162,8 @@ static void check_memory(const char *name, volatile u64 *words, u64 seed)
         words[i] = (seed + 1) ^ i;
 }
 
+/* Types 2, 3 and 7 are #GP(0). Every other setting reads back. SDM 3A 11.11.2.1 "IA32_MTRR_DEF_TYPE
+ * MSR", SDM 3A 11.11.2.3 "Variable Range MTRRs" */
 static void mtrrs(void)
 {
     static const u64 defaults[] = {0xc06, 0xc00, 0x806, 0x406, 0x006,
@@ -240,6 +242,7 @@ static void mtrrs_at_random(void)
     }
 }
 
+/* Under the lock a write is #GP(0). SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 static void feature_control(void)
 {
     u64 v = 0;

@@ -31,6 +31,10 @@ static void one(const char *name, const char *code, size_t len, u64 rax, u64 fla
 }
 #define ONE(NAME, CODE, VALUE) one(NAME, CODE, sizeof(CODE) - 1, VALUE, flags, dr7)
 
+/* A breakpoint on the MOV is #DB before it, unless RF is set when it begins or MOV SS stands before
+ * it. With TF the first instruction of the row ends in #DB. A MOV that is refused is #GP(0), and no
+ * bit changes. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition", SDM 3B 18.3.1.4
+ * "Single-Step Exception Condition" */
 static void all(u64 flags, u64 dr7)
 {
     ONE("cr4", "\x0f\x22\xe0\x90", cr4 ^ CR4_VMXE);

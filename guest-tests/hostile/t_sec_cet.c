@@ -13,6 +13,9 @@
 
 static bool has_cet;
 
+/* A host state that is not legal is VMfailValid 8, a guest state exit reason 33. SDM 3C 27.2.2
+ * "Checks on Host Control Registers, MSRs, and SSP", SDM 3C 27.3.1.1 "Checks on Guest Control
+ * Registers, Debug Registers, and MSRs" */
 static void entry(const char *what, unsigned cr4_field, unsigned cr0_field, bool wp, bool host)
 {
     bool legal = has_cet && wp;

@@ -11,6 +11,7 @@
 
 enum { STI = 1, MOV_SS = 2, BTF = 2, STEP = 1 << 14, HALTED = 1 };
 
+/* Every entry succeeds. SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static void run(const char *name, u32 blocking, u32 activity, u64 debugctl, u64 loaded)
 {
     u64 *list = arena(PG_ENTRY_LOAD);

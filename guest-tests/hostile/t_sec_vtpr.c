@@ -12,6 +12,8 @@
 #define RAISE   "\xc7\x03\x90\x00\x00\x00"         /* MOV DWORD [RBX], 0x90 */
 #define MOV_CR8 "\x44\x0f\x22\xc7"                 /* MOV CR8, RDI */
 
+/* A store to the page is no exit. A MOV to CR8 that leaves VTPR below the threshold is exit reason
+ * 43. SDM 3C 30.3 "Virtualizing CR8-Based TPR Accesses", SDM 3C 30.1.2 "TPR Virtualization" */
 static void run(const char *name, enum l2_mode mode, const char *code, size_t len, u32 msr,
                 u32 proc2)
 {

@@ -42,6 +42,8 @@ static void nowhere_cr3(void)
     gt_task.new32->cr3 = 0xd0000000;
 }
 
+/* An LDT selector that names no LDT is #TS with it, in virtual-8086 mode too. SDM 3A 8.3 "Task
+ * Switching" */
 static void v86_bad_ldt(void)
 {
     gt_task_rescue_all();

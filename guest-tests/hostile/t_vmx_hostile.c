@@ -60,6 +60,10 @@ static void vmxon_at(const char *where, u64 at)
 #define OUT_80   "\xe6\x80"
 #define READ_MSR "\x0f\x32"
 
+/* All ones in a bitmap make the access exit that it covers. All ones in the MSR list fail the entry
+ * with reason 34. Under the link pointer they are no revision: reason 33, qualification 4. SDM 3C
+ * 25.6.4 "I/O-Bitmap Addresses", SDM 3C 25.6.9 "MSR-Bitmap Address", SDM 3C 27.4 "Loading MSRs",
+ * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
 static const struct l2_case nowhere[] = {
     CASE("io a nowhere", L2_64, OUT_80, IO_MAPS, SET(IO_BITMAP_A, NOWHERE)),
     CASE("io b nowhere", L2_64, OUT_80, IO_MAPS, SET(IO_BITMAP_B, NOWHERE)),
