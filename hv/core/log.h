@@ -36,8 +36,8 @@ void log_init(struct log *log, u32 kind, u32 verbose);
  * '0', a width and l. %d prints its argument as unsigned. The log is the one that GS leads to. */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Like log_line, for a line that a guest can cause. L0 counts each kind and leaves most lines out.
- * */
+/* Like log_line, for a line that a guest can cause. L0 counts the lines of each kind and leaves
+ * most of them out. */
 void log_rare(enum log_kind kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Like log_begin, for a line that a guest can cause. Returns false when this line is left out; the

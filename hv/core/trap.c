@@ -18,9 +18,10 @@ static void print_frame(const struct trap_frame *f)
              read_cr3(), read_cr4());
 }
 
-/* The handler only leaves a note. The CPU's latch holds one more NMI while the handler runs, and
- * its IRET lets that in: `flag` remembers one event likewise. When the event hit between the loop's
- * look at the flag and the VM entry, RIP moves back to before that look. */
+/* Notes in *flag that the event happened; the run loop handles the event later. Events that come
+ * before the loop looks at the flag count as one, as NMIs that come while NMIs are blocked do. When
+ * the event hit between the loop's look at the flag and the VM entry, RIP moves back to before that
+ * look. SDM 3A 6.7.1 "Handling Multiple NMIs" */
 static void defer(struct trap_frame *frame, u16 *flag)
 {
     *flag = 1;
