@@ -1,5 +1,5 @@
 /*
- * Which values an MSR takes, by what CPUID shows. This covers the MSRs that live in a VMCS or that
+ * Which values an MSR takes, by what CPUID shows. The MSRs are those that live in a VMCS or that
  * L0 judges, so L0 never has to try a guest's value in a register. The rules of VM entry
  * (hv/vmcs12/check.h) use the same limits.
  */

@@ -57,7 +57,7 @@ static u64 fixed_size(u64 hpa)
 }
 
 /* The type of memory that two ranges match. UC wins over every type, and WT wins over WB. The
- * architecture leaves every other pair undefined; this chooses UC, which never breaks a device.
+ * architecture leaves every other pair undefined; L0 chooses UC, which never breaks a device.
  * SDM 3A 11.11.4.1 "MTRR Precedences" */
 static u8 overlap(u8 a, u8 b)
 {

@@ -158,8 +158,8 @@ static bool walk_once(const struct walker *w, u64 table, unsigned level, struct 
 }
 
 /* Another processor or a device may change an entry between every read and the store of its flags.
- * It must not keep L0 in this loop for ever. After WALK_TRIES walks the guest gets a spurious page
- * fault, on which software executes the instruction again. CAVEAT(walk-tries) */
+ * Such changes must not keep L0 in this loop for ever. After WALK_TRIES walks the guest gets a
+ * spurious page fault, on which software executes the instruction again. CAVEAT(walk-tries) */
 static struct walk_result descend(const struct walker *w, u64 table, unsigned level)
 {
     struct walk_result out;

@@ -2,9 +2,9 @@
  * EPT12's leaf over EPT01's: EPT02's leaf. Contract in ept.h.
  *
  * Memory type: while EPT is in use "the MTRRs have no effect on the memory type used for an
- * access" (SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses"); EPT01's
- * type stands for the MTRRs, so on the CPU that L1 sees only EPT12's type and IPAT meet L2's PAT.
- * EPT12's therefore go into EPT02 as they are.
+ * access" (SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses"). EPT01's
+ * type stands for the MTRRs. So on the CPU that L1 sees, only EPT12's type and IPAT meet L2's PAT,
+ * and EPT02 gets the type and IPAT of EPT12 unchanged.
  */
 #include "hv/ept/ept.h"
 
