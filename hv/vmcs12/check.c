@@ -72,8 +72,7 @@ struct verdict check_verdict(enum rule_id rule)
         return (struct verdict){VERDICT_VMFAIL, ERR_ENTRY_HOST_STATE, 0, rule};
     case STAGE_GUEST:
         break;
-    /* SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State": the qualifications
-     */
+    /* The qualifications. SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
     case STAGE_GUEST_PDPTE:
         failed.qualification = 2;
         break;

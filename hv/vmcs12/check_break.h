@@ -2,7 +2,7 @@
  * How the check files say that a rule is broken. Only check_*.c includes this header.
  *
  * Every rule is one call: breaks(set, predicate, rule). The predicate is true when the rule is
- * broken. This is the rare case, so the store is kept out of line, and a rule that holds costs a
+ * broken. A broken rule is rare, so the store is kept out of line, and a rule that holds costs a
  * test and a branch not taken.
  */
 #ifndef HV_VMCS12_CHECK_BREAK_H

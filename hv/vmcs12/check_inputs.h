@@ -1,7 +1,7 @@
 /*
- * Which groups of rules must be judged again when a field changes. For code that includes
- * fields.def: it names the field at build time, so the look-up costs nothing there and only the
- * comparison of the old value with the new one remains. Other code asks check_groups_of.
+ * Which groups of rules must be judged again when a field changes. This header is for code
+ * that includes fields.def. Such code names the field at build time, so the look-up costs nothing.
+ * Only the comparison of the old value with the new one remains. Other code asks check_groups_of.
  */
 #ifndef HV_VMCS12_CHECK_INPUTS_H
 #define HV_VMCS12_CHECK_INPUTS_H

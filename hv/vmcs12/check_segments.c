@@ -15,8 +15,7 @@ static unsigned rpl(u16 selector)
     return selector & 3u;
 }
 
-/* If G is 1, the low 12 bits of the limit are all ones. If G is 0, the high 12 bits are all zeros.
- * */
+/* If G is 1, the low 12 bits of the limit must be ones. If G is 0, the high 12 bits must be 0. */
 static void granularity(u32 ar, u32 limit, struct rule_set *set, enum rule_id small,
                         enum rule_id large)
 {

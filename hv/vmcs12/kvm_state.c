@@ -162,7 +162,7 @@ static void produce_tail(const struct kvm_state *s, u8 *tail)
     __builtin_memcpy(tail + KVM_TAIL_HEADER, s->tail, s->tail_length);
 }
 
-/* This writes every byte of header and pages, so no memory of ours leaks into a file. */
+/* Writes every byte of header and pages, so no memory of ours leaks into a file. */
 enum vmcs_field kvm_state_produce(const struct kvm_state *s, u8 *blob)
 {
     __builtin_memset(blob, 0, KVM_STATE_HEADER);

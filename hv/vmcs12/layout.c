@@ -7,7 +7,7 @@
 #include "hv/arch/names.h"
 
 /* ---- the frozen hash ------------------------------------------------------------------
- * Each layout has one number. It is a sum of a mix of encoding and offset over all fields, and of
+ * Each layout has one number: a sum of a mix of encoding and offset over all fields, and of
  * revision, size and the place of the launch state. An assertion compares the number with a
  * constant. So a field that moves, or goes, without a new revision does not compile. Places with
  * ADDED() do not count, so a field may be added. When one of these assertions fails, do not correct

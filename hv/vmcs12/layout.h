@@ -68,7 +68,7 @@ void layout_set(enum vmcs_layout l, u8 *page, enum vmcs_field f, u64 value);
  * become zero. */
 void layout_decode(enum vmcs_layout l, const u8 *page, struct vmcs_image *v);
 
-/* Turns an image into a page. This writes the whole page; bytes that no field owns become zero.
+/* Turns an image into a page. The whole page is written; bytes that no field owns become zero.
  * Returns F_COUNT, or the first field that is not 0 and for which the layout has no place. In this
  * case the caller must not use the page. */
 enum vmcs_field layout_encode(enum vmcs_layout l, const struct vmcs_image *v, u8 *page) MUST_CHECK;

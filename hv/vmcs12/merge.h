@@ -1,7 +1,7 @@
 /*
- * vmcs02 as a value. It is made of what L1 asked for in vmcs12, of L0's own host state and needs,
- * and of those registers of L1 that a VM entry leaves alone. merge never reads memory and never
- * translates an address: the caller brings the hpas for the addresses in vmcs12.
+ * vmcs02 as a value, made of what L1 asked for in vmcs12, of L0's own host state and needs, and of
+ * those registers of L1 that a VM entry leaves alone. merge never reads memory and never translates
+ * an address: the caller brings the hpas for the addresses in vmcs12.
  *
  * Column TO02 of fields.def says how each field crosses. merge.c copies the COPY, HOSTOWN and NEVER
  * rows by inclusion. Each MERGE and TRANSLATE row has one line in merge.def; the build counts them.

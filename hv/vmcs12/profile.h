@@ -38,7 +38,7 @@ struct vmx_implemented {
 
 /* All features for which VMCS revision 0x12 has fields. */
 struct vmx_implemented profile_everything(void);
-/* What Nidus lets L1 have of that (docs/features.md). */
+/* The part of profile_everything() that Nidus lets L1 have (docs/features.md). */
 struct vmx_implemented profile_implemented(void);
 
 struct vcaps_refusal {

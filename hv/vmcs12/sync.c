@@ -196,8 +196,8 @@ static void load_segments(const struct vmcs_image *v12, struct vmcs_image *v01)
 
 /* An exit by an NMI blocks NMIs. A failed entry leaves the blocking as it was before the entry. Any
  * other exit leaves the blocking as it was in L2. Under virtual NMIs the flag in L2's state tells
- * of virtual blocking, and real NMIs were not blocked. SDM 3C 28.5.5 "Updating Non-Register State"
- * */
+ * of virtual blocking, and real NMIs were not blocked.
+ * SDM 3C 28.5.5 "Updating Non-Register State" */
 static u32 nmi_blocking(const struct host_env *env)
 {
     u32 blocked = env->left->guest_interruptibility & BLOCKING_BY_NMI;

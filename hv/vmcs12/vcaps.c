@@ -33,8 +33,8 @@ struct gate_row {
 #define CPU2_INSTRUCTION_TIMEOUT (1u << 31)
 
 /* Rows in enum order. A gate without a row is never open, because no capability MSR announces its
- * fields: SEAM's own fields, and the extended instruction information, of which only CPUID tells.
- * */
+ * fields. These are SEAM's own fields, and the extended instruction information, of which only
+ * CPUID tells. */
 /* clang-format off */
 static const struct gate_row gates[GATE_COUNT] = {
     [GATE_APIC_ACCESSES]         = MAY(cpu2, CPU2_VIRTUALIZE_APIC_ACCESSES),
