@@ -26,8 +26,8 @@ static bool read_command(EFI_HANDLE image, EFI_LOADED_IMAGE *self, struct option
     return options_read_command(o, t, by_shell ? OPTIONS_NAME_LEADS : OPTIONS_NAME_MAY_LEAD, why);
 }
 
-/* Prints a line when the load options are no text. This is no reason to refuse: firmware puts marks
- * of its own into the boot entries that it makes. */
+/* Prints a line when the load options are no text. Such options are no reason to refuse: firmware
+ * puts marks of its own into the boot entries that it makes. */
 static void say_if_binary(EFI_LOADED_IMAGE *self)
 {
     struct line l;
@@ -71,7 +71,7 @@ static bool parse_config(struct options *o, const u8 *bytes, UINTN size, struct 
     return !too_big || complain(why, "longer than 65536 bytes");
 }
 
-/* This asks for one byte more than the limit, so that a file beyond the limit is noticed. */
+/* Asks for one byte more than the limit, so that a file beyond the limit is noticed. */
 static bool read_config_file(EFI_FILE_HANDLE file, struct options *o, struct line *why)
 {
     VOID *bytes;

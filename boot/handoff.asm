@@ -15,8 +15,8 @@ align 64
 ; In: rdi = h, with l0_*, seg and info filled in. Out: rax = enum handoff_status; 0 means that the
 ; caller is now L1.
 ; Clobbers what the ABI allows. On return CR0, CR3, CR4, DR7 and EFER have the caller's values. The
-; caller may have a shadow stack. It is not used while CR4.CET is 0, and each CALL here has its RET,
-; so SSP also has the caller's value.
+; caller may have a shadow stack. The CPU does not use a shadow stack while CR4.CET is 0, and each
+; CALL here has its RET, so SSP also has the caller's value.
 handoff:
         push    rbx
         push    rbp

@@ -120,8 +120,7 @@ static bool bad_word(struct word w, const char *what, struct line *why)
     return false;
 }
 
-/* Finds the key at the beginning of the word, or returns NULL. *value becomes the text behind '='.
- * */
+/* Returns the key at the beginning of the word, or NULL. *value becomes the text behind '='. */
 static const struct key *find_key(struct word w, struct word *value, bool *has_value)
 {
     u32 n = 0;
@@ -167,8 +166,8 @@ static bool is_chain(struct word w)
 }
 
 /*
- * chain= takes the rest of the line exactly as written. It becomes the program's command line.
- * opened: the quote stood before the key, and this puts it before the path. chain= with nothing
+ * chain= takes the rest of the line exactly as written, as the program's command line. opened: the
+ * quote stood before the key, and the function puts the quote before the path. chain= with nothing
  * behind it takes back an earlier chain=.
  */
 static bool set_chain(struct options *o, struct word rest, bool opened, struct line *why)
@@ -276,7 +275,7 @@ bool options_read_command(struct options *o, struct text t, enum options_name na
     u16 line[OPTIONS_LINE_MAX];
     struct word rest;
     line_clear(why);
-    /* A boot entry that was made from a file may have line ends. They separate words here. */
+    /* A boot entry that was made from a file may have line ends. Here line ends separate words. */
     if (!read_until(&t, TEXT_END, line, &rest, why))
         return false;
     return read_words(o, drop_name(rest, name), why);

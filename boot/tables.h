@@ -40,8 +40,8 @@ struct shared_code {
 
 /* Builds L0's page tables. The root is the empty page at info->cr3_hpa. top: the level of the
  * largest leaf, 3 on a processor with 1 GiB pages, else 2. Returns false when the region is used
- * up. @pre info has core, stacks and ranges; the caller's memory is mapped at its physical address
- * */
+ * up. @pre info has core, stacks and ranges; the caller's memory is mapped at its physical
+ * address */
 MUST_CHECK bool tables_build(struct region *r, const struct boot_info *info,
                              const struct core_header *c, struct shared_code code, u32 top);
 

@@ -16,15 +16,15 @@ struct text {
     enum text_form form;
 };
 
-/* The text of a file. It is UCS-2 when the file begins with the bytes FF FE. Else it is UTF-8, with
- * or without a byte-order mark. size: in bytes. */
+/* The text of a file: UCS-2 when the file begins with the bytes FF FE, else UTF-8, with or without
+ * a byte-order mark. size: in bytes. */
 struct text text_of_file(const u8 *bytes, u32 size);
 
 /*
  * The text of load options: UCS-2 if the bytes are UCS-2 text, else UTF-8 if they are UTF-8 text,
  * else TEXT_BINARY. A boot entry's data can be anything; firmware marks its own ones with a GUID.
  * Text begins with a printable ASCII character and has no control characters apart from TAB, CR and
- * LF. It may end in zeroes, which are cut off. size: in bytes.
+ * LF. Text may end in zeroes, which are cut off. size: in bytes.
  */
 struct text text_of_load_options(const u8 *bytes, u32 size);
 

@@ -1,8 +1,8 @@
 /* Words, quotes and paths. Contract in words.h. Pure: the host tests link this file as it is. */
 #include "boot/words.h"
 
-/* Line ends count as spaces: in a file with CR LF, the CR is still there when LF has been cut off.
- * */
+/* Line ends count as spaces: in a file with CR LF, the CR is still there when the LF has been cut
+ * off. */
 static bool is_space(u16 c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
