@@ -14,6 +14,8 @@ static volatile u64 *word(u64 page, u64 at)
     return (volatile u64 *)(hole.base + page * PAGE_SIZE + at);
 }
 
+/* CPUID answers as before: no use of the hole may change L0 or stop it. SDM 2A 3.3 "Instructions
+ * (A-L)" */
 static void l0_answers(const char *after)
 {
     struct gt_cpuid before = gt_cpuid(1, 0), now;
@@ -39,6 +41,7 @@ static void read_all(void)
     l0_answers("read");
 }
 
+/* A write to one page shows in all of them. It must not reach the memory of L0. */
 static void write_all(void)
 {
     u64 pages = hole.size / PAGE_SIZE;
@@ -61,7 +64,8 @@ static void write_all(void)
     l0_answers("fill");
 }
 
-/* Other kinds of access: locked, string, across the edges. */
+/* Other kinds of access: locked, string, across the edges. Each does what it does in ordinary
+ * memory. None may reach L0. */
 static void accesses(void)
 {
     u64 pages = hole.size / PAGE_SIZE, sum = 0;
@@ -85,7 +89,9 @@ static void accesses(void)
     l0_answers("accesses");
 }
 
-/* The CPU's own accesses: descriptor tables and page tables that lie in the hole. */
+/* The CPU's own accesses: descriptor tables and page tables that lie in the hole. The
+ * load and the walk succeed, and the walk sets the accessed flag. Neither may reach L0. SDM 3A 4.8
+ * "Accessed and Dirty Flags" */
 static void structures(void)
 {
     struct gt_table_register gdtr = gt_sgdt();
