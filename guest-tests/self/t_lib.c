@@ -13,12 +13,15 @@ static bool count_breakpoint(struct gt_frame *f)
     return true;
 }
 
+/* Each conversion prints as it does in C. */
 static void formats(void)
 {
     gt_line("format: %x %08x %lx %d %u %5d|%s|%c %%", 0xabcu, 0x12u, 0x123456789abcdef0ul, -5, 7u,
             42, "text", 'c');
 }
 
+/* NOP does not fault, UD2 is #UD, and a division by zero is #DE. A non-canonical address is #GP(0),
+ * and an empty descriptor #GP with its selector. SDM 3A 6.15 "Exception and Interrupt Reference" */
 static void tries(void)
 {
     u64 zero = 0, out = 0;
@@ -37,6 +40,8 @@ static void tries(void)
     gt_line("try empty selector: %s", gt_exc_text());
 }
 
+/* INT3 is one #BP, a trap: the handler returns behind it. SDM 3A 6.15 "Exception and Interrupt
+ * Reference" */
 static void hooks(void)
 {
     u64 rax = 0;
@@ -47,6 +52,7 @@ static void hooks(void)
     gt_line("hook: %u rax %lx", breakpoints, rax);
 }
 
+/* A call of the firmware succeeds, and leaves the segments of the test and a clear IF. */
 static void firmware(void)
 {
     EFI_PHYSICAL_ADDRESS at = 0;

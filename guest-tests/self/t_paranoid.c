@@ -20,7 +20,8 @@ static const struct {
     {0xc0000080, 0xd01},
 };
 
-/* Leaf 7 takes the long way of L0's, leaf 0 the short one. */
+/* Leaf 7 takes the long way of L0's, leaf 0 the short one. Each answer is the same every time. SDM
+ * 2A 3.3 "Instructions (A-L)" */
 static void exits(const char *when)
 {
     u32 bad = 0, first = gt_cpuid(7, 0).ebx;
@@ -52,6 +53,7 @@ static void with_hole(void)
     exits("hole");
 }
 
+/* CPUID in L2 is exit reason 10 in each round. SDM 3C 26.1 "Instructions That Cause VM Exits" */
 static void with_l2(void)
 {
     u32 seen = 0;
