@@ -41,7 +41,8 @@ static void on_shadow_stack(void)
     gt_write_cr4(cr4 & ~CR4_CET); /* what comes may clear CR0.WP */
 }
 
-/* IA32_SPEC_CTRL is L1's between its exits, and L0's own (stress=paranoid looks) while L0 runs. */
+/* IA32_SPEC_CTRL is L1's between its exits, and L0's own (stress=paranoid looks) while L0 runs.
+ * RDMSR gives what WRMSR wrote. SDM 4 2.1 "Architectural MSRs" */
 static void speculation_control(void)
 {
     static const u32 values[] = {0, 1, 2, 4, 5};

@@ -130,6 +130,8 @@ static bool shoot(void (*turn)(void), u16 ticks)
     return delivered == before + 1;
 }
 
+/* Each shot is delivered once, and no handler runs inside another. SDM 3A 6.7.1 "Handling Multiple
+ * NMIs" */
 static void run_storm(const struct storm *s, bool interrupts)
 {
     unsigned wrong = 0;
@@ -183,6 +185,8 @@ static bool iret_inside(struct gt_frame *f)
     return true;
 }
 
+/* The second NMI waits for the first IRET, and is then delivered inside the handler. SDM 3A 6.7.1
+ * "Handling Multiple NMIs" */
 static void unblocking(void)
 {
     forget();
@@ -221,6 +225,8 @@ static bool count_trap(struct gt_frame *f)
     return true;
 }
 
+/* Each instruction that begins with TF set is one #DB, and each NMI is delivered once. SDM 3B
+ * 18.3.1.4 "Single-Step Exception Condition" */
 static void stepping(void)
 {
     unsigned wrong = 0;

@@ -112,7 +112,8 @@ static void inject_what_was_interrupted(void)
 }
 
 /* One page is absent from EPT12: L1's exit in the middle of the delivery. L1 then puts the page in,
- * injects what IDT-vectoring tells, and the event arrives. */
+ * injects what IDT-vectoring tells, and the event arrives. SDM 3C 28.2.4 "Information for VM Exits
+ * During Event Delivery" */
 static void absent(unsigned which)
 {
     for (unsigned i = 0; i < CASES; i++) {

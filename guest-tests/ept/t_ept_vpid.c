@@ -113,7 +113,8 @@ static void with_vpid(bool ept)
     gt_line("vpid.%s.global page address: %s", ept ? "ept" : "shadow", seen());
 }
 
-/* Many VPIDs, more than L0 has tags for: each sees its own tables, first and second time. */
+/* Many VPIDs, more than L0 has tags for: each sees its own tables, first and second time. SDM
+ * 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 static void many(void)
 {
     enum { TAGS = 80 };
