@@ -51,6 +51,10 @@ const struct vmx_caps *profile_caps(enum vmx_profile p)
 #define MISC_ACTIVITIES \
     (VMX_MISC_ACTIVITY_HLT | VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_SIPI)
 #define MISC_CR3_COUNT (0x1ffull << 16)
+/* The longest MSR list and the MSEG revision. */
+#define MISC_NUMBERS (7ull << 25 | 0xffffffffull << 32)
+/* Neither default-1 nor a control of any processor so far. */
+#define CPU1_RESERVED (BIT(0) | BIT(18))
 
 /* Controls whose fields are only in the extension area are not here, even if the hardware has them:
  * L1's page has no bytes for these fields. */
@@ -58,7 +62,7 @@ struct vmx_implemented profile_everything(void)
 {
     return (struct vmx_implemented){
         .pin = 0xffu,
-        .cpu1 = ~(u32)CPU1_TERTIARY,
+        .cpu1 = ~(u32)(CPU1_TERTIARY | CPU1_RESERVED),
         /* The fields of the controls from bit 19 on are only in the extension area. */
         .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING,
         .exit = 0x007fffffu,
@@ -126,25 +130,28 @@ static u64 smaller(u64 a, u64 b, u64 mask)
 
 /* The profile decides about bits 15, 28 and 63:32, which speak of SMM, because L0 does not own SMM.
  * The profile also decides about bit 29, because L0 executes VMWRITE in software, and about the
- * longest MSR list. The timer rate is the hardware's, because the hardware counts.
+ * longest MSR list. The timer rate is the hardware's, because the hardware counts. Reserved bits
+ * are 0. CAVEAT(newer-controls)
  * SDM 3D A.6 "Miscellaneous Data" */
 static u64 narrow_misc(u64 profile, u64 hw, u64 impl)
 {
     u64 from_both = MISC_ACTIVITIES | VMX_MISC_PT_IN_VMX | VMX_MISC_ZERO_LEN_INJECT;
     u64 from_hw = 0x1f;
-    u64 from_profile = ~(from_both | from_hw | MISC_CR3_COUNT | VMX_MISC_SAVES_LMA);
+    u64 from_profile =
+        VMX_MISC_SMBASE_RDMSR | VMX_MISC_SMI_UNBLOCK | VMX_MISC_WRITE_ANY_FIELD | MISC_NUMBERS;
     return (profile & from_profile) | (hw & from_hw) | (profile & hw & impl & from_both) |
            (profile & hw & VMX_MISC_SAVES_LMA) | smaller(profile & impl, hw, MISC_CR3_COUNT);
 }
 
 /* Only the hardware can give INS/OUTS information and take error codes with any vector. The layout
- * gives revision and size. L0 emulates the rest of IA32_VMX_BASIC. CAVEAT(vmcs-revision) */
+ * gives revision and size. L0 emulates bits 53:48 and bit 55. The other bits are 0, also bit 58,
+ * FRED's nested exceptions. CAVEAT(vmcs-revision) CAVEAT(newer-controls) */
 static u64 narrow_basic(u64 profile, u64 hw)
 {
     u64 from_both = VMX_BASIC_INS_OUTS | VMX_BASIC_ANY_ERRCODE;
-    u64 from_layout = (0x1fffull << 32) | 0x7fffffffull;
-    return (profile & ~(from_both | from_layout)) | (profile & hw & from_both) |
-           (u64)VMCS12_SIZE << 32 | VMCS12_REVISION;
+    u64 from_profile = 0x3full << 48 | VMX_BASIC_TRUE_CTLS;
+    return (profile & from_profile) | (profile & hw & from_both) | (u64)VMCS12_SIZE << 32 |
+           VMCS12_REVISION;
 }
 
 /* IA32_VMX_VMCS_ENUM[9:1]: the highest index of any encoding that exists.
