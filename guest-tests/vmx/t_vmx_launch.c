@@ -1,8 +1,8 @@
 /*
  * Launch states, current pointers and VMXON cycles as small scripts over three VMCSs, one line
  * each. An operation is a letter, those on a VMCS followed by A, B or C:
- *   c VMCLEAR, p VMPTRLD, w write a valid image, l VMLAUNCH, r VMRESUME, s VMPTRST, o VMXON, x
- *   VMXOFF, z zero the region and set its revision.
+ *   c VMCLEAR, p VMPTRLD, w write a valid image, l VMLAUNCH, r VMRESUME, s VMPTRST, o VMXON,
+ *   x VMXOFF, z zero the region and set its revision.
  * The line shows each operation's outcome: + ok, i VMfailInvalid, a number VMfailValid, e an exit.
  *
  * Right: VMLAUNCH wants a clear VMCS (else 4), VMRESUME a launched one (else 5), and either wants

@@ -1,7 +1,7 @@
 /*
  * Events of a guest: what an exit interrupted, what is injected in its place, two faults that
- * become one, and where an NMI that L0 holds goes. Values in, values out. SDM 3C 28.2.4
- * "Information for VM Exits During Event Delivery"
+ * become one, and where an NMI that L0 holds goes. Values in, values out.
+ * SDM 3C 28.2.4 "Information for VM Exits During Event Delivery"
  */
 #ifndef HV_ARCH_EVENT_H
 #define HV_ARCH_EVENT_H

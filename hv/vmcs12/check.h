@@ -177,8 +177,8 @@ bool check_eptp(u64 eptp, const struct check_cpu *cpu) MUST_CHECK;
 /* The MSR areas. check_msr_entry returns the rule that the entry breaks, or R_NONE. The caller
  * reads each entry once, calls check_msr_entry, and then makes the access like an RDMSR or WRMSR of
  * L1's at CPL 0. If this access would fault, the broken rule is R_msr_access. A broken rule means
- * exit reason 34 for the VM-entry area, and a VMX abort for the two VM-exit areas. SDM 3C 27.4
- * "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs" */
+ * exit reason 34 for the VM-entry area, and a VMX abort for the two VM-exit areas.
+ * SDM 3C 27.4 "Loading MSRs", SDM 3C 28.4 "Saving MSRs", SDM 3C 28.6 "Loading MSRs" */
 enum msr_area { MSR_AREA_ENTRY_LOAD, MSR_AREA_EXIT_LOAD, MSR_AREA_EXIT_STORE };
 struct msr_entry {
     u32 index, reserved;

@@ -59,8 +59,8 @@ struct merge_env {
 bool merge_needs_pdptes(const struct vmcs_image *v12);
 
 /* Fills in every control, guest and host field of *v02. Exit information and the header stay as
- * they are. @pre vmcs12 has passed the entry checks; base and hw belong to this processor. SDM 3C
- * 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
+ * they are. @pre vmcs12 has passed the entry checks; base and hw belong to this processor.
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs" */
 void merge_vmcs02(const struct merge_env *env, struct vmcs_image *v02);
 
 #endif

@@ -134,8 +134,8 @@ void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
 /* VMREAD and VMWRITE by encoding, on a processor with these capabilities (those shown to L1).
  * Return 0, or VM-instruction error 12 or 13; on an error nothing changes. Outside 64-bit mode the
  * caller cuts operands to 32 bits. An L1 in such a mode reaches the upper half of a 64-bit field by
- * the high encoding only, and its VMWRITE of a field wider than 32 bits clears bits 63:32. SDM 3C
- * 31.3 "VMX Instructions" (VMREAD, VMWRITE) */
+ * the high encoding only, and its VMWRITE of a field wider than 32 bits clears bits 63:32.
+ * SDM 3C 31.3 "VMX Instructions" (VMREAD, VMWRITE) */
 u32 vmcs12_read(const struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,
                 u64 *value) MUST_CHECK;
 u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding,

@@ -2,8 +2,8 @@
  * EPT02: the tables that the CPU walks for L2's guest-physical addresses. They are composed from
  * EPT12 (L1's tables) over EPT01 (L0's tables for L1), one entry at a time, when L2 first needs it.
  * To L1 all of EPT02 is the TLB and the paging-structure caches of its processor: what was filled
- * stays until an INVEPT, as the SDM allows, and nothing that an INVEPT forbids outlives it. SDM 3C
- * 29.4.3 "Invalidating Cached Translation Information"
+ * stays until an INVEPT, as the SDM allows, and nothing that an INVEPT forbids outlives it.
+ * SDM 3C 29.4.3 "Invalidating Cached Translation Information"
  */
 #ifndef HV_NESTED_EPT02_EPT02_H
 #define HV_NESTED_EPT02_EPT02_H
@@ -26,8 +26,8 @@ struct ept12_access {
 };
 
 /* An EPT violation of L2 while vmcs12 uses EPT, at an address that L1's processor has. RESUME:
- * EPT02 has it now. INJECT: #VE. REFLECT: EPT12 forbids the access, the exit is in cpu->exit. @pre
- * in_l2, vmcs02 is current; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
+ * EPT02 has it now. INJECT: #VE. REFLECT: EPT12 forbids the access, the exit is in cpu->exit.
+ * @pre in_l2, vmcs02 is current; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
 /* EPT01 may have been built anew while L2 is current. vmcs02 then gets the EPTP of an EPT02 made

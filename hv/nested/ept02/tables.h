@@ -11,16 +11,17 @@
  *     [5] -> page at gpa1 P                     [5] -> P's page in memory     source: B[5]
  *
  * Six words:
- *   context  all that stands for one EPTP12: a root table and what INVEPT left to do for it table
- *   a page of EPT02, over one EPT12 table of the same level, or over none (below a large leaf12)
- *   record   what is known about a table: its table12, its level, which lines are filled source
- *   the EPT12 entry that an entry was made from; INVEPT compares it with EPT12 line     eight
- *   entries: one cache line of a table, and one bit of `filled` run      L2 from a VM entry, or a
- *   switch of its EPTP, to the next exit that L1 sees
+ *   context  all that stands for one EPTP12: a root table and what INVEPT left to do for it
+ *   table    a page of EPT02, over one EPT12 table of the same level, or over none (below a large
+ *            leaf of EPT12)
+ *   record   what is known about a table: its table12, its level, which lines are filled
+ *   source   the EPT12 entry that an entry was made from; INVEPT compares it with EPT12
+ *   line     eight entries: one cache line of a table, and one bit of `filled`
+ *   run      L2 from a VM entry, or a switch of its EPTP, to the next exit that L1 sees
  *
  * Invariants, while L2 may run:
- *  - a table in the free list is as a new one: all entries EPT02_EMPTY, all sources
- *    0, no line filled;
+ *  - a table in the free list is as a new one: all entries EPT02_EMPTY, all sources 0, no line
+ *    filled;
  *  - a line that is not in `filled` is as in a new table;
  *  - the CPU has cached nothing that was taken out of a table: no flush is owed.
  */
@@ -134,8 +135,8 @@ void ept02_reclaim(const struct cpu *cpu, struct ept02_context *at_work);
  * has it now. May drop contexts. */
 void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c);
 /* Drops all that EPT02 would use for the address of a violation that L1 is told of. The CPU has
- * dropped its own when it was the CPU that met the violation (by_cpu). SDM 3C 29.4.3.1 "Operations
- * that Invalidate Cached Mappings" */
+ * dropped its own when it was the CPU that met the violation (by_cpu).
+ * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
