@@ -4,7 +4,6 @@
  */
 #include "hv/vmcs12/profile.h"
 #include "hv/arch/cpu.h"
-
 #include "hv/arch/names.h"
 #include "hv/vmcs12/vmcs12.h"
 

@@ -137,7 +137,7 @@ static enum outcome fault_in_l2(struct cpu *cpu)
         struct event first = event_interrupted(&cpu->exit, cpu->st.cr0);
         event_overtaken(&first, &x);
     }
-    nested_reflect_made_up(cpu, &x);
+    nested_leave_l2(cpu, &x);
     return RESUME;
 }
 
@@ -313,5 +313,5 @@ void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
                             .len = (u32)vmcs_read(ENC_entry_instruction_len)};
     if (any(planned.info, INTR_VALID))
         event_overtaken(&planned, &x);
-    nested_reflect_made_up(cpu, &x);
+    nested_leave_l2(cpu, &x);
 }

@@ -28,9 +28,9 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 
 /* entry.c: makes page_of_nowhere all ones again. */
 void nested_forget_nowhere(struct cpu *cpu);
-/* reflect.c: gives L1 an exit of L2 that L0 makes up. *x is all of its exit information.
- * @pre in_l2, vmcs02 is current */
-void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x);
+/* reflect.c: gives L1 an exit of L2, made by the CPU or made up by L0. *x is all of its exit
+ * information. @pre in_l2, vmcs02 is current */
+void nested_leave_l2(struct cpu *cpu, const struct vmexit *x);
 /* abort.c: leaves L2, writes the VMX-abort indicator to L1's VMCS region, and puts L1's processor
  * into shutdown. SDM 3C 28.7 "VMX Aborts" */
 void vmx_abort(struct cpu *cpu, u32 indicator);

@@ -28,7 +28,7 @@ static void resume_l1(struct cpu *cpu, struct host_env *h)
         shadow01_push(cpu);
 }
 
-static void leave_l2(struct cpu *cpu, const struct vmexit *x)
+void nested_leave_l2(struct cpu *cpu, const struct vmexit *x)
 {
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
@@ -53,12 +53,7 @@ void nested_reflect(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
                        SNAP_IDT | SNAP_IO);
-    leave_l2(cpu, &cpu->exit);
-}
-
-void nested_reflect_made_up(struct cpu *cpu, const struct vmexit *x)
-{
-    leave_l2(cpu, x);
+    nested_leave_l2(cpu, &cpu->exit);
 }
 
 /* An entry that fails in its MSR-load area has already loaded the guest state. State that the exit
