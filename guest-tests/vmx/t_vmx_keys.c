@@ -5,12 +5,12 @@
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l1.h"
+#include "hv/arch/cpuid_bits.h"
 
 #define KEY          5u
 #define ACCESS       1u /* PKRU: bits of a key */
 #define WRITE        2u
 #define CR4_PKE      (1ul << 22)
-#define CPUID7_PKU   (1u << 3)
 #define PAGE         SPECIAL_AT(SP_ABSENT2)
 #define PTE(KEY, US) (ARENA_AT(PG_SCRATCH) | 0x63 | (US) << 2 | (u64)(KEY) << 59)
 #define OPERAND      REG(RAX, PAGE)
@@ -52,7 +52,7 @@ TEST_MAIN(vmx_keys)
     bool has;
 
     vmx_begin();
-    has = gt_cpuid(7, 0).ecx & CPUID7_PKU;
+    has = gt_cpuid(7, 0).ecx & CPUID7_ECX_PKU;
     gt_line("protection keys: %u", has);
     if (has && vmx_on()) {
         gt_write_cr4(gt_read_cr4() | CR4_PKE);

@@ -3,6 +3,7 @@
  * clears for L2, and vmcs02 must name that page and no other. Needs the control (newer processors);
  * else one line. CAVEAT(bochs-posted-descriptor): the cases keep the descriptor page aligned.
  */
+#include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
@@ -15,11 +16,6 @@
 #define ON           32 /* the byte of the descriptor with the outstanding-notification bit */
 #define NOWHERE      0xd0000000ul
 #define APIC         0xfee00000ul
-#define APIC_EOI     0xb0
-#define APIC_ISR     0x100
-#define APIC_IRR     0x200
-#define APIC_ICR     0x300
-#define ICR_SELF     (1u << 18)
 #define HIDDEN_MSR   0x481u /* L0 answers, and L1 never sees the exit */
 
 #define DELIVERY                                    \
@@ -70,11 +66,6 @@ static const struct posted_case {
     /* clang-format on */
 };
 
-static volatile u32 *apic(u32 reg)
-{
-    return (volatile u32 *)(APIC + reg);
-}
-
 static u32 word_of(u32 reg, u32 vector)
 {
     return reg + vector / 32 * 16;
@@ -89,10 +80,12 @@ static void settle(const char *name)
 
     gt_line("left.%s: status %lx irr %x isr %x pir %lx on %lx apic irr %x %x isr %x %x",
             l2_one_word(name), l2_seen[VI_GUEST_INTR_STATUS],
-            virtual[word_of(APIC_IRR, VECTOR) / 4], virtual[word_of(APIC_ISR, VECTOR) / 4],
-            descriptor[VECTOR / 64], descriptor[ON / 8], *apic(word_of(APIC_IRR, NOTIFICATION)),
-            *apic(word_of(APIC_IRR, VECTOR)), *apic(word_of(APIC_ISR, NOTIFICATION)),
-            *apic(word_of(APIC_ISR, VECTOR)));
+            virtual[word_of(GT_APIC_IRR, VECTOR) / 4], virtual[word_of(GT_APIC_ISR, VECTOR) / 4],
+            descriptor[VECTOR / 64], descriptor[ON / 8],
+            gt_apic_read(word_of(GT_APIC_IRR, NOTIFICATION)),
+            gt_apic_read(word_of(GT_APIC_IRR, VECTOR)),
+            gt_apic_read(word_of(GT_APIC_ISR, NOTIFICATION)),
+            gt_apic_read(word_of(GT_APIC_ISR, VECTOR)));
     for (unsigned i = 0; i < 4; i++) {
         struct l1_frame f;
 
@@ -101,10 +94,10 @@ static void settle(const char *name)
         if (l1_trap.vector == L1_DONE)
             break;
         gt_line("l1.%s: vector %lx", l2_one_word(name), l1_trap.vector);
-        *apic(APIC_EOI) = 0;
+        gt_apic_write(GT_APIC_EOI, 0);
     }
-    *apic(APIC_EOI) = 0;
-    *apic(APIC_EOI) = 0;
+    gt_apic_write(GT_APIC_EOI, 0);
+    gt_apic_write(GT_APIC_EOI, 0);
 }
 
 static void empty(void)
@@ -129,8 +122,8 @@ static void by_itself(const char *name, const char *code, size_t len)
     l2.f[VI_PROC_CTL] |= PROC_MSR_BITMAPS;
     table[16 + P_SPARE] = APIC | 0x1f;
     table[16 + P_DATA] = DESCRIPTOR | 7;
-    l2.gpr[RBX] = L2_AT(P_SPARE) + APIC_ICR;
-    l2.gpr[RAX] = ICR_SELF | NOTIFICATION;
+    l2.gpr[RBX] = L2_AT(P_SPARE) + GT_APIC_ICR;
+    l2.gpr[RAX] = GT_APIC_SELF | NOTIFICATION;
     l2.gpr[RCX] = HIDDEN_MSR;
     l2.gpr[RSI] = L2_AT(P_DATA);
     l2_write();
@@ -151,7 +144,7 @@ TEST_MAIN(vmx_posted)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             empty();
             if (cases[i].raise)
-                *apic(APIC_ICR) = ICR_SELF | cases[i].raise;
+                gt_apic_write(GT_APIC_ICR, GT_APIC_SELF | cases[i].raise);
             l2_case_run(&cases[i].c);
             settle(cases[i].c.name);
         }
