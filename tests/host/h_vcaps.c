@@ -13,29 +13,8 @@
 #include "hv/vmcs12/profile.h"
 #include "hv/vmcs12/vmcs12.h"
 #include "tests/lib/csv.h"
+#include "tests/lib/image.h"
 #include "tests/lib/rng.h"
-
-/* The MSRs of Bochs 2.7's broadwell_ult. */
-static const struct vmx_caps bochs = {
-    .basic = 0x00d810000000002b,
-    .pin = 0x7f00000016,
-    .cpu1 = 0xf7f9fffe0401e172,
-    .exit = 0x7fffff00036dff,
-    .entry = 0xffff000011ff,
-    .misc = 0x200401e0,
-    .cr0_fixed0 = 0x80000021,
-    .cr0_fixed1 = 0xffffffff,
-    .cr4_fixed0 = 0x2000,
-    .cr4_fixed1 = 0x3727ff,
-    .vmcs_enum = 0x34,
-    .cpu2 = 0x57fff00000000,
-    .ept_vpid = 0xf0106334141,
-    .true_pin = 0x7f00000016,
-    .true_cpu1 = 0xf7f9fffe04006172,
-    .true_exit = 0x7fffff00036dfb,
-    .true_entry = 0xffff000011fb,
-    .vmfunc = 1,
-};
 
 static enum vmx_profile part_of(const char *text)
 {
@@ -95,7 +74,7 @@ static void every_profile_is_possible(void **state)
         assert_null(vcaps_derive(p, profile_caps(p), &impl, &shown).why);
         assert_memory_equal(&shown, profile_caps(p), sizeof shown);
     }
-    assert_null(vcaps_impossible(&bochs));
+    assert_null(vcaps_impossible(&caps_emulator));
 }
 
 static void broadwell_on_the_emulator(void **state)
@@ -103,7 +82,7 @@ static void broadwell_on_the_emulator(void **state)
     (void)state;
     struct vmx_caps s;
     struct vmx_implemented impl = profile_everything();
-    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &caps_emulator, &impl, &s).why);
     assert_int_equal(s.basic, 0x00da040000000012);
     assert_int_equal(s.misc, 0x300481e0);         /* the timer rate is the hardware's */
     assert_int_equal(s.cpu1, 0xf7f9fffe0401e172); /* no monitor trap flag */
@@ -118,10 +97,10 @@ static void host_on_the_emulator(void **state)
     (void)state;
     struct vmx_caps s;
     struct vmx_implemented impl = profile_everything();
-    assert_null(vcaps_derive(PROFILE_HOST, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_HOST, &caps_emulator, &impl, &s).why);
     assert_int_equal(s.basic, 0x00d8040000000012);
-    assert_int_equal(s.cpu2, bochs.cpu2);
-    assert_int_equal(s.misc, bochs.misc);
+    assert_int_equal(s.cpu2, caps_emulator.cpu2);
+    assert_int_equal(s.misc, caps_emulator.misc);
     assert_int_equal(s.vmcs_enum, 0x2e); /* 0x482e, the preemption timer */
 }
 
@@ -129,7 +108,7 @@ static void host_on_the_emulator(void **state)
 static void shadowing_without_hardware(void **state)
 {
     (void)state;
-    struct vmx_caps hw = bochs, s;
+    struct vmx_caps hw = caps_emulator, s;
     struct vmx_implemented impl = profile_everything();
     hw.cpu2 &= ~((u64)CPU2_VMCS_SHADOWING << 32);
     assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
@@ -137,7 +116,7 @@ static void shadowing_without_hardware(void **state)
     assert_null(vcaps_derive(PROFILE_HOST, &hw, &impl, &s).why);
     assert_int_equal(s.cpu2, hw.cpu2);
     impl.cpu2 &= ~(u32)CPU2_VMCS_SHADOWING;
-    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &caps_emulator, &impl, &s).why);
     assert_false(vcaps_gate(&s, GATE_VMCS_SHADOWING));
 }
 
@@ -159,11 +138,11 @@ static void hiding_ept(void **state)
     u64 v;
     assert_false(vcaps_msr(&s, MSR_IA32_VMX_VMFUNC, &v));
     impl.cpu2 &= ~(u32)CPU2_ENABLE_VPID;
-    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &caps_emulator, &impl, &s).why);
     assert_int_equal(s.ept_vpid, 0);
     assert_false(vcaps_msr(&s, MSR_IA32_VMX_EPT_VPID_CAP, &v));
     impl.pin &= ~(u32)PIN_NMI_EXITING; /* virtual NMIs and NMI windows go too */
-    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &caps_emulator, &impl, &s).why);
     assert_int_equal(s.true_pin >> 32, 0x7f & ~0x28);
     assert_int_equal(s.true_cpu1 >> 32, 0xf7f9fffe & ~(1u << 22));
 }
@@ -185,7 +164,7 @@ static void hiding_interrupt_exiting(void **state)
 static void poorer_hardware(void **state)
 {
     (void)state;
-    struct vmx_caps hw = bochs, s;
+    struct vmx_caps hw = caps_emulator, s;
     struct vmx_implemented impl = profile_everything();
     hw.cr0_fixed1 = 0xe005003f;
     hw.misc = (hw.misc & ~(0x1ffull << 16)) | 2ull << 16;
@@ -203,7 +182,7 @@ static void poorer_hardware(void **state)
 static void without_true_controls(void **state)
 {
     (void)state;
-    struct vmx_caps hw = bochs, s;
+    struct vmx_caps hw = caps_emulator, s;
     struct vmx_implemented impl = profile_everything();
     hw.basic &= ~(1ull << 55);
     hw.true_pin = hw.true_cpu1 = hw.true_exit = hw.true_entry = 0;
@@ -211,7 +190,7 @@ static void without_true_controls(void **state)
     u64 v;
     assert_false(vcaps_msr(&s, 0x48d, &v));
     assert_int_equal(vcaps_cpu1(&s).must_be_1, 0x0401e172);
-    assert_null(vcaps_derive(PROFILE_BROADWELL, &bochs, &impl, &s).why);
+    assert_null(vcaps_derive(PROFILE_BROADWELL, &caps_emulator, &impl, &s).why);
     assert_int_equal(vcaps_cpu1(&s).must_be_1, 0x04006172);
 }
 
@@ -304,7 +283,7 @@ static void impossible_sets(void **state)
 static void impossible_together(void **state)
 {
     (void)state;
-    struct vmx_caps hw = bochs, s;
+    struct vmx_caps hw = caps_emulator, s;
     struct vmx_implemented impl = profile_everything();
     hw.cr0_fixed0 |= 1ull << 40;
     hw.cr0_fixed1 |= 1ull << 40;
@@ -318,7 +297,7 @@ static void impossible_together(void **state)
 static void cr4_of_a_newer_processor(void **state)
 {
     (void)state;
-    struct vmx_caps hw = bochs, s;
+    struct vmx_caps hw = caps_emulator, s;
     struct vmx_implemented impl = profile_everything();
     hw.cr4_fixed1 |= CR4_UMIP | CR4_PKE;
     assert_null(vcaps_derive(PROFILE_BROADWELL, &hw, &impl, &s).why);
@@ -329,7 +308,7 @@ static void cr4_of_a_newer_processor(void **state)
     impl.cr4 = CR4_KNOWN;
     for (enum vmx_profile p = 0; p < PROFILE_COUNT; p++) {
         assert_null(vcaps_derive(p, &hw, &impl, &s).why);
-        assert_int_equal(s.cr4_fixed1, bochs.cr4_fixed1 | CR4_UMIP | CR4_PKE);
+        assert_int_equal(s.cr4_fixed1, caps_emulator.cr4_fixed1 | CR4_UMIP | CR4_PKE);
     }
 }
 
@@ -351,14 +330,14 @@ static void random_hiding(void **state)
             .cr4 = rng_next(&g) | CR4_VMXE,
         };
         enum vmx_profile p = (enum vmx_profile)(rng_next(&g) % PROFILE_COUNT);
-        const struct vmx_caps *from = p == PROFILE_HOST ? &bochs : profile_caps(p);
+        const struct vmx_caps *from = p == PROFILE_HOST ? &caps_emulator : profile_caps(p);
         struct vmx_caps s;
-        assert_null(vcaps_derive(p, &bochs, &impl, &s).why);
+        assert_null(vcaps_derive(p, &caps_emulator, &impl, &s).why);
         assert_null(vcaps_impossible(&s));
-        assert_int_equal(s.cpu2 & ~(bochs.cpu2 & from->cpu2), 0);
+        assert_int_equal(s.cpu2 & ~(caps_emulator.cpu2 & from->cpu2), 0);
         assert_int_equal((s.cpu2 >> 32) & ~impl.cpu2, 0);
         assert_int_equal((s.true_pin >> 32) & ~(u64)(impl.pin | 0x16), 0);
-        assert_int_equal(s.ept_vpid & ~(bochs.ept_vpid & impl.ept_vpid), 0);
+        assert_int_equal(s.ept_vpid & ~(caps_emulator.ept_vpid & impl.ept_vpid), 0);
         struct vmx_caps again = s;
         vcaps_close(&again);
         assert_memory_equal(&again, &s, sizeof s);
