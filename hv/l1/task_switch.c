@@ -171,7 +171,7 @@ static void save_old(struct cpu *cpu, const struct task_switch *s)
         memcpy(tss + l->gpr + i * l->width, &v, l->width);
     }
     for (u32 i = 0; i < l->segs; i++) {
-        u16 selector = vmcs_segment_read(i).selector;
+        u16 selector = vmcs_selector_read(i);
         memcpy(tss + l->seg + i * l->width, &selector, sizeof selector);
     }
     span_write(cpu->vm, &s->old_tss, tss);

@@ -86,14 +86,18 @@ void vmcs_write_host(const struct cpu *cpu)
 
 /* From one segment to the next, the encoding of each kind of field (base, limit, access rights,
  * selector) grows by 2. SDM 3D B "Field Encoding in VMCS" */
-struct segment vmcs_segment_read(enum seg_number i)
+struct segment vmcs_hidden_part_read(enum seg_number i)
 {
     return (struct segment){
         .base = vmcs_read(ENC_guest_es_base + 2 * i),
         .limit = (u32)vmcs_read(ENC_guest_es_limit + 2 * i),
         .ar = (u32)vmcs_read(ENC_guest_es_ar + 2 * i),
-        .selector = (u16)vmcs_read(ENC_guest_es_selector + 2 * i),
     };
+}
+
+u16 vmcs_selector_read(enum seg_number i)
+{
+    return (u16)vmcs_read(ENC_guest_es_selector + 2 * i);
 }
 
 void vmcs_segment_write(enum seg_number i, const struct segment *s)

@@ -34,8 +34,10 @@ u32 vmcs_host_state(const struct cpu *cpu, struct vmcs_host_field f[VMCS_HOST_FI
 u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01);
 /* Writes the whole host-state area of the current VMCS, HOST_RIP as for vmcs02. */
 void vmcs_write_host(const struct cpu *cpu);
-/* Read and write a segment register of the guest, in the current VMCS. */
-struct segment vmcs_segment_read(enum seg_number i);
+/* A segment register of the guest, in the current VMCS. No reader wants all of one: the hidden part
+ * is base, limit and access rights, and leaves selector 0. */
+struct segment vmcs_hidden_part_read(enum seg_number i);
+u16 vmcs_selector_read(enum seg_number i);
 void vmcs_segment_write(enum seg_number i, const struct segment *s);
 /* The encoding of the field that holds the guest's PDPTE i. */
 static inline u64 vmcs_pdpte(u32 i)

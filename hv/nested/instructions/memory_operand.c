@@ -14,7 +14,7 @@ bool nested_operand_gla(struct cpu *cpu, unsigned size, bool write, u64 *gla)
     exit_more(cpu, SNAP_INSN_INFO | SNAP_QUAL | SNAP_RSP | SNAP_MODE);
     cpu->regs.gpr[REG_RSP] = cpu->st.rsp;
     struct insn_operand op = operand_decode(cpu->exit.insn_info, cpu->exit.qual, cpu->regs.gpr);
-    struct segment seg = vmcs_segment_read(op.seg);
+    struct segment seg = vmcs_hidden_part_read(op.seg);
     unsigned linear_width = any(cpu->st.cr4, CR4_LA57) ? 57 : 48;
     struct operand_address a =
         operand_linear(&op, &seg, guest_is_64bit(cpu), linear_width, size, write);
