@@ -130,6 +130,7 @@ limits() {
 # ---- formatting: C is what clang-format makes of it, 100 columns for C and assembly --------------
 # Tables stand between "clang-format off" and "on". A row of a .def table is one line, however long.
 formatting() {
+    command -v clang-format >/dev/null || echo "clang-format is not there (tools/make/setup.sh test)"
     c_sources | grep '\.[ch]$' | xargs -P 2 -n 40 clang-format --dry-run 2>&1 |
         sed -n 's/: warning: .*/: clang-format differs/p'
     { c_sources | grep '\.[ch]$'; git ls-files -co --exclude-standard -- '*.asm'; } |
