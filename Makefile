@@ -129,7 +129,7 @@ $(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 .PRECIOUS: $(B)/host/%.o
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
-TOOL_SRC := $(wildcard tools/vmcs12/*.c) $(PURE_SRC)
+TOOL_SRC := $(wildcard tools/vmcs12/*.c tools/vmcs12/why/*.c) $(PURE_SRC)
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@

@@ -25,19 +25,38 @@ static bool skip(FILE *f, u64 offset)
     return true;
 }
 
+FILE *tool_open(struct tool *t, const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? t->in : fopen(path, "rb");
+    if (f == NULL)
+        tool_fail(t, "%s: %s", path, strerror(errno));
+    return f;
+}
+
+void tool_close(struct tool *t, FILE *f)
+{
+    if (f != t->in)
+        fclose(f);
+}
+
+bool tool_colour(struct tool *t)
+{
+    if (t->color != NULL && strcmp(t->color, "auto") != 0)
+        return strcmp(t->color, "always") == 0;
+    return t->out == stdout && isatty(STDOUT_FILENO);
+}
+
 bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length)
 {
-    bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? t->in : fopen(path, "rb");
+    FILE *f = tool_open(t, path);
     if (f == NULL)
-        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+        return false;
     errno = 0;
     bool there = skip(f, t->offset);
     *length = there ? fread(bytes, 1, room, f) : 0;
     bool failed = ferror(f) != 0;
     int why = errno;
-    if (!standard)
-        fclose(f);
+    tool_close(t, f);
     if (failed)
         return tool_fail(t, "%s: %s", path, strerror(why != 0 ? why : EIO)), false;
     if (!there || (*length == 0 && t->offset != 0))

@@ -1,0 +1,283 @@
+/*
+ * What lines outside of a dump say of the failure: the words of QEMU, Xen, XMHF, NoirVisor,
+ * VirtualBox and Nidus. Contract in scan.h.
+ */
+#include <string.h>
+
+#include "tools/vmcs12/why/scan.h"
+
+void failure_apply(struct dump *d, const struct failure *f)
+{
+    if (f->formatted)
+        d->format = f->format;
+    if (f->has_error) {
+        d->has_error = true;
+        d->error = f->error;
+    }
+    if (f->has_reason) {
+        d->has_reason = true;
+        d->reason = f->reason;
+    }
+    if (f->has_qualification) {
+        d->has_qualification = true;
+        d->qualification = f->qualification;
+    }
+    if (f->has_msr && d->msrs < DUMP_MSRS)
+        d->msr[d->msrs++] = f->msr;
+    if (f->named < R_COUNT)
+        d->named = f->named;
+}
+
+/* The numbers of the pattern where it begins anywhere in the text; false: nowhere, or not all. */
+static bool find(const char *text, const char *pattern, struct number *n)
+{
+    char word[24];
+    size_t length = strcspn(pattern, " @"), end;
+    bool more;
+    if (length >= sizeof word)
+        return false;
+    memcpy(word, pattern, length);
+    word[length] = '\0';
+    unsigned wanted = 0;
+    for (const char *p = pattern; *p != '\0'; p++)
+        wanted += *p == '@';
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word)) {
+        unsigned count = pattern_match(at, pattern, n, &end, &more);
+        bool whole = count == wanted && count != 0;
+        for (unsigned i = 0; i < count; i++)
+            whole = whole && !n[i].wrong;
+        if (whole)
+            return true;
+    }
+    return false;
+}
+
+static void reason_event(struct failure *f, u64 reason)
+{
+    f->has_reason = true;
+    f->reason = (u32)reason;
+}
+
+/* Of QEMU's number: an exit reason, an instruction error, or 0, which says nothing. */
+static bool qemu_event(struct failure *f, const char *t)
+{
+    struct number n[LABEL_NUMBERS];
+    if (!find(t, "entry failed, hardware error @r", n))
+        return false;
+    if (n[0].value >= 0x80000000)
+        reason_event(f, n[0].value);
+    f->has_error = n[0].value > 0 && n[0].value < 64;
+    f->error = (u32)n[0].value;
+    return true;
+}
+
+/* Xen counts the entries of an MSR list from 0, the exit qualification from 1. */
+static bool xen_event(struct failure *f, const char *t)
+{
+    struct number n[LABEL_NUMBERS];
+    bool head =
+        find(t, "vmentry failure (reason @r)", n) || find(t, "vm entry (exit reason @r)", n);
+    if (head) {
+        reason_event(f, n[0].value);
+        if (find(t, "guest state (@r)", n)) {
+            f->has_qualification = true;
+            f->qualification = n[0].value;
+        } else if (find(t, "loading (entry @r)", n) || find(t, "MSR entry @r loading", n)) {
+            f->has_qualification = true;
+            f->qualification = n[0].value + 1;
+        }
+    } else if (find(t, "VMLAUNCH error: @r", n) || find(t, "VMRESUME error: @r", n)) {
+        f->has_error = head = true;
+        f->error = (u32)n[0].value;
+    }
+    f->formatted = f->formatted || head;
+    f->format = head ? FORMAT_XEN : f->format;
+    return head;
+}
+
+static bool other_event(struct failure *f, const char *t)
+{
+    struct number n[LABEL_NUMBERS];
+    if (find(t, "VM-ENTRY error: reason=@r, qualification=@r", n)) {
+        reason_event(f, n[0].value);
+        f->has_qualification = true;
+        f->qualification = n[1].value;
+        f->format = FORMAT_XMHF;
+    } else if (find(t, "VMLAUNCH error; code=@r", n) || find(t, "VMLAUNCH error code=@r", n) ||
+               find(t, "VMRESUME error; code=@r", n)) {
+        f->has_error = true;
+        f->error = (u32)n[0].value;
+        f->format = FORMAT_XMHF;
+    } else if (find(t, "Failed at VM-Entry, Code=@r", n) || find(t, "VM-Entry, Code: @r", n)) {
+        f->has_error = n[0].value < 64;
+        f->error = (u32)n[0].value;
+        f->format = FORMAT_NOIRVISOR;
+    } else {
+        return false;
+    }
+    return f->formatted = true;
+}
+
+/* VirtualBox names the rule that its own checks found: VMX_IGS_*, from 500. */
+static bool virtualbox_event(struct failure *f, const char *t)
+{
+    static const struct {
+        u16 first, last;
+        enum rule_id rule;
+    } names[] = {
+        {502, 503, R_guest_cr0},
+        {504, 504, R_guest_cr0_pg_pe},
+        {505, 506, R_guest_cr4},
+        {507, 507, R_guest_debugctl},
+        {508, 509, R_guest_ia32e_paging},
+        {510, 510, R_guest_pcide},
+        {511, 511, R_guest_dr7},
+        {512, 512, R_guest_perf_global},
+        {513, 513, R_guest_efer_reserved},
+        {514, 514, R_guest_efer_lma},
+        {515, 515, R_guest_efer_lme},
+        {516, 516, R_segment_p},
+        {517, 517, R_segment_reserved},
+        {518, 518, R_segment_g_small},
+        {520, 520, R_cs_dpl_nonconforming},
+        {521, 521, R_cs_dpl_conforming},
+        {522, 522, R_cs_type},
+        {523, 523, R_ss_rpl},
+        {524, 524, R_ss_dpl_rpl},
+        {525, 525, R_ss_dpl_zero},
+        {526, 526, R_ss_type},
+        {527, 527, R_segment_p},
+        {528, 528, R_segment_reserved},
+        {529, 529, R_segment_g_small},
+        {576, 577, R_guest_sysenter},
+        {578, 579, R_guest_pat},
+        {580, 581, R_table_base},
+        {582, 583, R_table_limit},
+        {584, 584, R_rip_linear},
+        {585, 586, R_rflags_reserved},
+        {587, 587, R_rflags_vm},
+        {588, 588, R_rflags_if},
+        {589, 589, R_activity_value},
+        {590, 590, R_activity_hlt_dpl},
+        {591, 591, R_activity_blocking},
+        {592, 592, R_activity_event},
+        {593, 593, R_blocking_reserved},
+        {594, 594, R_blocking_both},
+        {595, 595, R_blocking_sti_if},
+        {596, 596, R_blocking_ext_intr},
+        {597, 597, R_blocking_nmi_mov_ss},
+        {598, 599, R_blocking_smi},
+        {600, 600, R_blocking_nmi_sti},
+        {601, 601, R_blocking_nmi_nmi},
+        {602, 603, R_pending_reserved},
+        {604, 604, R_pending_bs_due},
+        {605, 605, R_pending_bs_not_due},
+        {606, 606, R_link_align},
+        {607, 607, R_tr_ti},
+        {608, 608, R_ldtr_ti},
+        {609, 612, R_segment_base_canonical},
+        {613, 613, R_tr_unusable},
+        {614, 614, R_tr_s},
+        {615, 615, R_tr_p},
+        {616, 616, R_tr_reserved},
+        {617, 617, R_tr_g_small},
+        {618, 619, R_tr_type},
+        {620, 620, R_segment_s},
+        {621, 621, R_cs_dpl_data},
+        {623, 623, R_pdpte_reserved},
+        {624, 624, R_link_shadow},
+        {625, 625, R_link_revision},
+    };
+    static const enum rule_id data[] = {R_data_accessed,    R_segment_p,       R_data_dpl,
+                                        R_segment_reserved, R_segment_g_small, R_data_readable};
+    static const enum rule_id v86[] = {R_v86_base, R_v86_limit, R_v86_access_rights};
+    struct number n[LABEL_NUMBERS];
+    if (!find(t, "HM error = @r", n) && !find(t, "HM error: @r", n))
+        return false;
+    u64 code = n[0].value;
+    f->formatted = true;
+    f->format = FORMAT_VIRTUALBOX;
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (code >= names[i].first && code <= names[i].last)
+            f->named = (u8)names[i].rule;
+    if (code >= 530 && code < 554)
+        f->named = (u8)data[(code - 530) % 6];
+    if (code >= 554 && code < 572)
+        f->named = (u8)v86[(code - 554) % 3];
+    if (code >= 572 && code < 576)
+        f->named = R_segment_base_high;
+    if (code >= 500 && code < 700)
+        reason_event(f, EXIT_REASON_ENTRY_GUEST_STATE | EXIT_REASON_ENTRY_FAIL);
+    return true;
+}
+
+/* Nidus: "VM entry refused (exit reason 33): rflags_if: SDM ..." */
+static bool nidus_event(struct failure *f, const char *t)
+{
+    const char *p = strstr(t, "VM entry refused (");
+    struct number n[LABEL_NUMBERS];
+    if (p == NULL)
+        return false;
+    const char *name = strstr(p, "): ");
+    for (enum rule_id r = 0; name != NULL && r < R_COUNT; r++) {
+        size_t length = strlen(rule_name(r));
+        if (strncmp(name + 3, rule_name(r), length) == 0 && name[3 + length] == ':')
+            f->named = (u8)r;
+    }
+    if (find(p, "refused (error @r)", n)) {
+        f->has_error = true;
+        f->error = (u32)n[0].value;
+    } else if (f->named != R_NONE) {
+        reason_event(f, check_verdict((enum rule_id)f->named).number);
+        f->has_qualification = rule_stage((enum rule_id)f->named) != STAGE_MSR_LIST;
+        f->qualification = check_verdict((enum rule_id)f->named).qualification;
+    }
+    f->formatted = true;
+    f->format = FORMAT_NIDUS;
+    return true;
+}
+
+/* Xen prints the entry that failed on the line behind its head, and in the middle of one. */
+static bool xen_msr(struct scan *s, const char *t)
+{
+    struct number n[LABEL_NUMBERS];
+    struct failure *f = &s->pending;
+    if (f->line == 0 || !f->has_reason || !find(t, "msr @l val @q (mbz @r)", n))
+        return false;
+    if (n[0].digits != 8 || n[1].digits != 16)
+        return false;
+    f->has_msr = true;
+    f->msr = (struct printed_msr){MSR_AREA_ENTRY_LOAD, (u32)f->qualification, (u32)n[0].value,
+                                  (u32)n[2].value, n[1].value};
+    return true;
+}
+
+/* A failure belongs to the dump before it if that one is whole and does not yet say how it failed. */
+static bool belongs_before(const struct dump *d, const struct failure *f, const struct stream *st)
+{
+    if (d == NULL || f->formatted || st->quiet > 40 || d->has_error || d->has_reason ||
+        !d->control_part)
+        return false;
+    if (!dump_knows(d, F_exit_reason) || !any(d->field[F_exit_reason].number, 1u << 31))
+        return f->has_error || f->has_reason;
+    return f->has_reason && f->reason == d->field[F_exit_reason].number;
+}
+
+void event_line(struct scan *s, struct stream *stream, const struct line *line)
+{
+    const char *t = line->text;
+    struct failure fresh = {.named = R_NONE};
+    if (xen_msr(s, t))
+        return;
+    if (strstr(t, "error") == NULL && strstr(t, "entry") == NULL && strstr(t, "Entry") == NULL)
+        return;
+    if (!qemu_event(&fresh, t) && !xen_event(&fresh, t) && !other_event(&fresh, t) &&
+        !virtualbox_event(&fresh, t) && !nidus_event(&fresh, t))
+        return;
+    fresh.line = line->number;
+    struct dump *d = stream_dump(s, stream);
+    if (belongs_before(d, &fresh, stream))
+        failure_apply(d, &fresh);
+    else
+        s->pending = fresh;
+}
