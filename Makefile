@@ -152,6 +152,12 @@ $(B)/host/mach/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
 
+# What reads and judges dumps, for its tests.
+WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
+  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_file.c
+WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
+$(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
+
 MACH_UNIT := h_transition h_hardware h_machine_event
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)

@@ -3,7 +3,6 @@
  * The commands are in vmcs12_*.c; what they know of VMCSs is in hv/vmcs12.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,17 +33,6 @@ static const struct command commands[] = {
     {"caps", tool_caps, 0, 0, " profile ", TOOL_FAILED},
     {"doc", tool_doc, 1, 1, "", TOOL_FAILED},
 };
-
-int tool_fail(struct tool *t, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    fputs("vmcs12: ", t->err);
-    vfprintf(t->err, format, ap);
-    fputc('\n', t->err);
-    va_end(ap);
-    return TOOL_FAILED;
-}
 
 static bool number(const char *text, u64 *value)
 {

@@ -3,12 +3,24 @@
  * bytes into an image by layout. This file reports each error once, with the file's name.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/vmcs12/vmcs12_tool.h"
+
+int tool_fail(struct tool *t, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    fputs("vmcs12: ", t->err);
+    vfprintf(t->err, format, ap);
+    fputc('\n', t->err);
+    va_end(ap);
+    return TOOL_FAILED;
+}
 
 /* Goes forward to the offset, by reading if the stream cannot seek. */
 static bool skip(FILE *f, u64 offset)

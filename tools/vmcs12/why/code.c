@@ -93,7 +93,7 @@ static void guest_state(struct judge *j, struct outcome *o)
     snprintf(code, sizeof code, "exit reason 33 with qualification %llu",
              (unsigned long long)qualification);
     for (unsigned s = STAGE_GUEST_PDPTE; s <= STAGE_GUEST_LINK; s++)
-        o->stage_possible[s] = qualification == 0 || qualification == s - STAGE_GUEST_PDPTE + 2;
+        o->stage_possible[s] = qualification == s - STAGE_GUEST_PDPTE + 2;
     if (qualification >= 2 && qualification <= 4)
         name_stage(j, (enum rule_stage)(STAGE_GUEST_PDPTE + qualification - 2), code);
     else if (qualification != 0)

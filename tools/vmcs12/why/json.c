@@ -82,6 +82,9 @@ static void put_undecided(FILE *out, const struct answer *a)
             }
         fputs("], \"missing\": [", out);
         put_text(out, a->undecided[i].missing);
+        for (enum vmcs_field f = 0; f < F_COUNT; f++)
+            if (a->undecided[i].field[f])
+                fprintf(out, ", \"%s\"", vmcs12_name(f));
         fputs("]}", out);
     }
     fputc(']', out);

@@ -28,7 +28,8 @@ static void learn_from_dump(struct judge *j, const struct outcome *o)
     struct open_cpu *cpu = &j->cpu;
     u64 named = cpu->likely_cr4, cr4 = j->d->field[F_host_cr4].number;
     unsigned top = highest_address(j, o);
-    if (dump_knows(j->d, F_host_cr4)) {
+    bool suspect = o->stage_possible[STAGE_HOST]; /* an error 8 may be about CR4 itself */
+    if (dump_knows(j->d, F_host_cr4) && !suspect) {
         u64 hint = o->stage_held[STAGE_HOST] ? cr4 : cr4 & named;
         if (any(cr4, CR4_LA57) && cpu->linear.least != cpu->linear.most)
             cpu->linear.least = 57;
@@ -45,30 +46,49 @@ static void learn_from_dump(struct judge *j, const struct outcome *o)
                         (dump_knows(j->d, F_host_rip) && j->d->field[F_host_rip].number >> 32 != 0);
 }
 
+/* Fields that the dump lacks are healthy in the image by which deciders and mends are found. A guest
+ * that needs 'unrestricted guest' has it there. */
+static void fill_unknown(struct judge *j)
+{
+    struct vmcs_image *v = &j->a->v;
+    for (enum vmcs_field f = 0; f < F_COUNT; f++)
+        if (!dump_knows(j->d, f))
+            vmcs12_set(v, f, healthy_value(f));
+    bool paged = !dump_knows(j->d, F_guest_cr0) || all(v->guest_cr0, CR0_PG | CR0_PE);
+    if (paged || dump_knows(j->d, F_cpu2_ctl))
+        return;
+    if (!dump_knows(j->d, F_cpu1_ctl))
+        v->cpu1_ctl |= CPU1_SECONDARY;
+    v->cpu2_ctl = CPU2_ENABLE_EPT | CPU2_UNRESTRICTED_GUEST;
+}
+
 /* At an exit the pending debug exceptions need not yet be what the next entry wants. */
 static bool is_of_an_exit(const struct answer *a, enum rule_id rule)
 {
     return a->entry_failed == TRI_NO && (rule == R_pending_bs_due || rule == R_pending_bs_not_due);
 }
 
+/* Rules that lack the same thing are one request. */
 static void add_undecided(struct judge *j, enum rule_id rule)
 {
     struct answer *a = j->a;
-    char missing[FINDING_TEXT];
-    missing_text(j, rule, missing, sizeof missing);
-    for (unsigned i = 0; i < a->undecideds; i++)
-        if (strcmp(a->undecided[i].missing, missing) == 0) {
-            rule_set_add(&a->undecided[i].rules, rule);
-            return;
-        }
-    if (a->undecideds == ANSWER_UNDECIDED) {
-        rule_set_add(&a->undecided[a->undecideds - 1].rules, rule);
+    struct undecided wanted;
+    memset(&wanted, 0, sizeof wanted);
+    missing_of(j, rule, &wanted);
+    unsigned i = 0;
+    while (i < a->undecideds && (a->undecided[i].kind != wanted.kind ||
+                                 strcmp(a->undecided[i].missing, wanted.missing) != 0))
+        i++;
+    if (i == ANSWER_UNDECIDED)
         return;
+    if (i == a->undecideds) {
+        a->undecided[i] = wanted;
+        a->undecideds++;
     }
-    struct undecided *u = &a->undecided[a->undecideds++];
-    memset(u, 0, sizeof *u);
-    rule_set_add(&u->rules, rule);
-    memcpy(u->missing, missing, sizeof missing);
+    rule_set_add(&a->undecided[i].rules, rule);
+    for (const u8 *f = rule_fields(rule); *f != F_COUNT; f++)
+        if (!dump_knows(j->d, (enum vmcs_field) * f))
+            a->undecided[i].field[*f] = true;
 }
 
 static void add_broken_if(struct judge *j, enum rule_id rule)
@@ -84,7 +104,8 @@ static void add_broken_if(struct judge *j, enum rule_id rule)
 }
 
 /* Sorts the rules into the answer's lists. *broken: those that the text proves. */
-static void sort_rules(struct judge *j, const struct verdicts *v, struct rule_set *broken)
+static void sort_rules(struct judge *j, const struct outcome *o, const struct verdicts *v,
+                       struct rule_set *broken)
 {
     struct answer *a = j->a;
     *broken = (struct rule_set){{0}};
@@ -92,7 +113,7 @@ static void sort_rules(struct judge *j, const struct verdicts *v, struct rule_se
         if (rule_set_has(&v->mild_all, r)) {
             if (!is_of_an_exit(a, r))
                 rule_set_add(broken, r);
-        } else if (rule_set_has(&a->held, r)) {
+        } else if (rule_set_has(&a->held, r) || (o->decided && !o->stage_possible[rule_stage(r)])) {
             continue;
         } else if (rule_set_has(&v->mild_any, r)) {
             add_undecided(j, r);
@@ -184,11 +205,12 @@ void why_judge(const struct dump *d, const struct open_cpu *cpu, struct answer *
     a->dump = d;
     dump_image(d, &a->v, &j.env.rights_reserved);
     j.env.current_vmptr = ~1ull;
+    fill_unknown(&j);
     judge_code(&j, &o);
     learn_from_dump(&j, &o);
     open_worlds_init(&j.worlds, &j.cpu);
     judge_fields(&j, &v);
-    sort_rules(&j, &v, &broken);
+    sort_rules(&j, &o, &v, &broken);
     judge_msrs(&j, &o);
     take_broken(&j, &o, &broken);
     for (unsigned i = 0; i < a->broken_ifs; i++)

@@ -62,8 +62,8 @@ void judge_image(struct judge *j, const struct vmcs_image *v, enum open_corner c
 /* The condition of a rule that depends on the processor, in words. False: nothing single decides. */
 bool condition_text(struct judge *j, enum rule_id rule, char *text, size_t room);
 
-/* What to ask for so that a rule can be judged, in words. */
-void missing_text(struct judge *j, enum rule_id rule, char *text, size_t room);
+/* What to ask for so that a rule can be judged: the kind of the request and its words. */
+void missing_of(struct judge *j, enum rule_id rule, struct undecided *u);
 
 static inline void rule_set_add(struct rule_set *set, enum rule_id rule)
 {

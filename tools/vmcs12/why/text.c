@@ -68,27 +68,49 @@ static void print_lines(FILE *out, const char *lines, const char *lead)
     }
 }
 
+/* Words of a list, broken into lines. */
+static void print_word(FILE *out, unsigned *column, const char *word)
+{
+    unsigned n = (unsigned)strlen(word) + 1;
+    if (*column + n > 96) {
+        fputs("\n     ", out);
+        *column = 5;
+    }
+    fprintf(out, " %s", word);
+    *column += n;
+}
+
+static void print_request(FILE *out, const struct undecided *u)
+{
+    unsigned column = 12;
+    fprintf(out, "  %s\n", u->missing);
+    bool lacks = false;
+    for (enum vmcs_field f = 0; f < F_COUNT; f++) {
+        if (!u->field[f])
+            continue;
+        fputs(lacks ? "" : "    fields:", out);
+        lacks = true;
+        print_word(out, &column, vmcs12_name(f));
+    }
+    fputs(lacks ? "\n    rules: " : "    rules: ", out);
+    column = 11;
+    for (enum rule_id r = 0; r < R_COUNT; r++)
+        if (rule_set_has(&u->rules, r))
+            print_word(out, &column, rule_name(r));
+    fputc('\n', out);
+}
+
 static void print_undecided(FILE *out, const struct answer *a, const struct paint *p)
 {
     if (a->undecideds == 0)
         return;
-    fprintf(out, "\n%scannot be judged%s without more:\n", p->yellow, p->off);
-    for (unsigned i = 0; i < a->undecideds; i++) {
-        unsigned column = 4;
-        fprintf(out, "  %s\n   ", a->undecided[i].missing);
-        for (enum rule_id r = 0; r < R_COUNT; r++) {
-            if (!rule_set_has(&a->undecided[i].rules, r))
-                continue;
-            unsigned n = (unsigned)strlen(rule_name(r)) + 1;
-            if (column + n > 96) {
-                fputs("\n   ", out);
-                column = 4;
-            }
-            fprintf(out, " %s", rule_name(r));
-            column += n;
-        }
-        fputc('\n', out);
+    if (a->brokens != 0 && !a->implausible) {
+        fputs("\nother rules cannot be judged by this text (--json lists them)\n", out);
+        return;
     }
+    fprintf(out, "\n%scannot be judged%s without more:\n", p->yellow, p->off);
+    for (unsigned i = 0; i < a->undecideds; i++)
+        print_request(out, &a->undecided[i]);
 }
 
 static const char *title_of(enum why_format format)

@@ -115,9 +115,12 @@ struct finding {
 };
 
 /* Rules that cannot be judged, and what for. */
+enum missing { MISSING_GUEST, MISSING_CONTROL, MISSING_HOST, MISSING_UNPRINTED, MISSING_OTHER };
 struct undecided {
     struct rule_set rules;
+    u8 kind; /* enum missing */
     char missing[FINDING_TEXT];
+    bool field[F_COUNT]; /* the fields that the dump lacks */
 };
 
 #define ANSWER_FINDINGS  24

@@ -151,18 +151,48 @@ static const char *capability_text(enum rule_id rule)
     }
 }
 
-void missing_text(struct judge *j, enum rule_id rule, char *text, size_t room)
+/* The fields that KVM and Xen print on every processor. */
+static bool is_printed(enum vmcs_field f)
 {
-    bool lacks = false;
-    text[0] = '\0';
-    for (const u8 *f = rule_fields(rule); *f != F_COUNT; f++) {
-        if (dump_knows(j->d, (enum vmcs_field) * f))
-            continue;
-        append(text, room, "%s%s", lacks ? ", " : "", vmcs12_name((enum vmcs_field) * f));
-        lacks = true;
+    switch (f) {
+    case F_pin_ctl:
+    case F_cpu1_ctl:
+    case F_cpu2_ctl:
+    case F_exit_ctl:
+    case F_entry_ctl:
+    case F_entry_intr_info:
+    case F_entry_exception_error_code:
+    case F_entry_instruction_len:
+        return true;
+    default:
+        return vmcs12_desc(f)->area != AREA_CTL && f != F_vmcs_link_pointer;
     }
-    if (lacks)
-        return;
+}
+
+void missing_of(struct judge *j, enum rule_id rule, struct undecided *u)
+{
+    static const char *const words[] = {
+        [MISSING_GUEST] = "fields of the guest state",
+        [MISSING_CONTROL] = "the control state of the dump",
+        [MISSING_HOST] = "the host state of the dump",
+        [MISSING_UNPRINTED] = "fields that such a dump does not print (a debug print of the VMM)",
+    };
+    bool lacks = false, unprinted = false, guest = false, control = false;
+    for (const u8 *q = rule_fields(rule); *q != F_COUNT; q++) {
+        enum vmcs_field f = (enum vmcs_field) * q;
+        if (dump_knows(j->d, f))
+            continue;
+        lacks = true;
+        unprinted |= !is_printed(f);
+        guest |= vmcs12_desc(f)->area == AREA_GUEST;
+        control |= vmcs12_desc(f)->area == AREA_CTL;
+    }
+    u->kind = (u8)(!lacks      ? MISSING_OTHER
+                   : unprinted ? MISSING_UNPRINTED
+                   : guest     ? MISSING_GUEST
+                   : control   ? MISSING_CONTROL
+                               : MISSING_HOST);
     const char *memory = memory_text(rule);
-    append(text, room, "%s", memory != NULL ? memory : capability_text(rule));
+    const char *text = lacks ? words[u->kind] : memory != NULL ? memory : capability_text(rule);
+    snprintf(u->missing, sizeof u->missing, "%s", text);
 }
