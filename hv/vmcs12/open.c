@@ -169,11 +169,16 @@ static bool flag_of(const struct open_cpu *cpu, enum open_flag flag, bool fill)
     return cpu->flag[flag] == TRI_OPEN ? fill : cpu->flag[flag] == TRI_YES;
 }
 
-static u64 fill_of(enum open_corner corner, unsigned i)
+u64 open_usual_word(const struct open_cpu *settled, unsigned word)
+{
+    return word == WORD(cr4_fixed1) ? settled->likely_cr4 : usual_bits(word);
+}
+
+static u64 fill_of(const struct open_cpu *settled, enum open_corner corner, unsigned i)
 {
     return corner == OPEN_LENIENT  ? open_lenient_bits(i)
            : corner == OPEN_STRICT ? ~open_lenient_bits(i)
-                                   : usual_bits(i);
+                                   : open_usual_word(settled, i);
 }
 
 enum { VARIANT_RTM = 1, VARIANT_MTF = 2, VARIANT_CET = 4, VARIANT_IA32E = 8 };
@@ -192,10 +197,8 @@ void open_world_init(struct open_world *w, const struct open_cpu *cpu, enum open
 
     for (unsigned i = 0; i < OPEN_WORDS; i++)
         open_words(&w->caps)[i] =
-            open_word(&cpu->value, i) | (fill_of(corner, i) & ~open_word(&cpu->known, i));
+            open_word(&cpu->value, i) | (fill_of(cpu, corner, i) & ~open_word(&cpu->known, i));
     w->caps.basic &= ~VMX_BASIC_TRUE_CTLS;
-    if (usual)
-        w->caps.cr4_fixed1 |= cpu->likely_cr4 & ~cpu->known.cr4_fixed1;
     fix(&w->caps.cpu1, cpu->known.cpu1, (u64)CPU1_MONITOR_TRAP_FLAG << 32,
         any(variant, VARIANT_MTF));
     fix(&w->caps.cr4_fixed1, cpu->known.cr4_fixed1, CR4_CET, any(variant, VARIANT_CET));

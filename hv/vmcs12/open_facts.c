@@ -32,6 +32,24 @@ static void add_fact(struct search *s, struct open_fact fact)
         s->facts[s->count++] = fact;
 }
 
+/* Tries the strict value of each bit of the mask, alone. */
+static void search_bits(struct search *s, const struct open_cpu *cpu, const struct open_world *base,
+                        unsigned i, u64 mask)
+{
+    u64 strict = ~open_lenient_bits(i);
+    struct open_world w = *base;
+
+    for (unsigned bit = 0; bit < 64; bit++) {
+        u64 other = open_word(&base->caps, i) ^ BIT(bit);
+        if (!any(mask, BIT(bit)) || any(other ^ strict, BIT(bit)))
+            continue;
+        open_words(&w.caps)[i] = other;
+        if (breaks_in(s, &w))
+            add_fact(s, (struct open_fact){FACT_BIT, (u8)bit, any(other, BIT(bit)),
+                                           open_msr_of(cpu, i)});
+    }
+}
+
 static void search_word(struct search *s, const struct open_cpu *cpu, const struct open_world *base,
                         unsigned i)
 {
@@ -45,15 +63,11 @@ static void search_word(struct search *s, const struct open_cpu *cpu, const stru
         add_fact(s, (struct open_fact){FACT_CR3_COUNT, 0, 0, MSR_IA32_VMX_MISC});
         return;
     }
-    for (unsigned bit = 0; bit < 64; bit++) {
-        u64 other = open_word(&base->caps, i) ^ BIT(bit);
-        if (!any(open, BIT(bit)) || any(other ^ strict, BIT(bit)))
-            continue;
-        open_words(&w.caps)[i] = other;
-        if (breaks_in(s, &w))
-            add_fact(s, (struct open_fact){FACT_BIT, (u8)bit, any(other, BIT(bit)),
-                                           open_msr_of(cpu, i)});
-    }
+    u64 remarkable = ~(strict ^ open_usual_word(cpu, i));
+    unsigned before = s->count;
+    search_bits(s, cpu, base, i, open & remarkable);
+    if (s->count == before)
+        search_bits(s, cpu, base, i, open & ~remarkable);
 }
 
 static void search_widths(struct search *s, const struct open_cpu *cpu,

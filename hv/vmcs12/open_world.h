@@ -24,6 +24,9 @@ bool open_variant_fits(const struct open_cpu *settled, u32 variant);
 /* The bits of a word of struct vmx_caps with which a processor permits more. */
 u64 open_lenient_bits(unsigned word);
 
+/* What the USUAL corner fills into a word. */
+u64 open_usual_word(const struct open_cpu *settled, unsigned word);
+
 /* The MSR that holds what the plain word of a settled cpu says. */
 u16 open_msr_of(const struct open_cpu *settled, unsigned word);
 

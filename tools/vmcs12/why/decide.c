@@ -15,13 +15,22 @@ static bool is_broken(struct judge *j, const struct vmcs_image *v, enum rule_id 
 }
 
 /* True when another value of the field keeps the rule, all else being as it is. */
+static u64 v86_base_of(const struct vmcs_image *v, enum vmcs_field base)
+{
+    if (base < F_guest_es_base || base > F_guest_gs_base)
+        return 0;
+    return vmcs12_get(v, (enum vmcs_field)((unsigned)F_guest_es_selector + base - F_guest_es_base))
+           << 4;
+}
+
 static bool decides(struct judge *j, const struct vmcs_image *v, enum rule_id rule,
                     enum vmcs_field f)
 {
     struct vmcs_image trial = *v;
     u64 value = vmcs12_get(v, f);
-    const u64 tries[] = {healthy_value(f), 0, ~0ull, value & 0xffffffff, value | 0xfff,
-                         value & 0xfffff};
+    const u64 tries[] = {
+        healthy_value(f),  0,   ~0ull, value & 0xffffffff, value | 0xfff, value & 0xfffff,
+        v86_base_of(v, f), 0xf3};
     for (unsigned i = 0; i < ARRAY_LEN(tries); i++) {
         vmcs12_set(&trial, f, tries[i]);
         if (!is_broken(j, &trial, rule))

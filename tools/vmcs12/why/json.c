@@ -29,10 +29,10 @@ static void put_member(FILE *out, const char *name, const char *text)
     put_text(out, text);
 }
 
-static void put_section(FILE *out, enum rule_id rule)
+static void put_section(FILE *out, const struct finding *f)
 {
-    fprintf(out, ", \"section\": \"SDM 3C %s ", rule_section_number(rule));
-    fprintf(out, "\\\"%s\\\"\"", rule_section_title(rule));
+    fprintf(out, ", \"section\": \"SDM 3C %s ", finding_number(f));
+    fprintf(out, "\\\"%s\\\"\"", finding_title(f));
 }
 
 static void put_fields(FILE *out, const struct answer *a, const struct finding *f)
@@ -56,11 +56,11 @@ static void put_findings(FILE *out, const struct answer *a, const char *name,
     fprintf(out, ",\n   \"%s\": [", name);
     for (unsigned i = 0; i < count; i++) {
         const struct finding *f = &list[i];
-        fprintf(out, "%s\n    {\"rule\": \"%s\"", i != 0 ? "," : "", rule_name(f->rule));
+        fprintf(out, "%s\n    {\"rule\": \"%s\"", i != 0 ? "," : "", finding_name(f));
         if (f->condition[0] != '\0')
             put_member(out, condition, f->condition);
-        put_section(out, f->rule);
-        put_member(out, "text", rule_text(f->rule));
+        put_section(out, f);
+        put_member(out, "text", finding_text(f));
         put_fields(out, a, f);
         if (f->mend[0] != '\0')
             put_member(out, "mend", f->mend);

@@ -177,6 +177,19 @@ static bool is_blank(const struct dump *d)
     return known >= 12 && (zero == known || 8 * ones > 7 * known);
 }
 
+/* Errors 7 and 8 name half of the rules. That is told if none of them can be named by the text. */
+static void name_half(struct judge *j, const struct outcome *o)
+{
+    struct answer *a = j->a;
+    bool half = a->entry_failed == TRI_YES && j->d->has_error && a->brokens == 0 &&
+                (o->stage_possible[STAGE_CONTROLS] || o->stage_possible[STAGE_HOST]);
+    struct finding *f = half ? add_finding(a->by_code, &a->by_codes, R_NONE) : NULL;
+    if (f == NULL)
+        return;
+    f->stage = o->stage_possible[STAGE_CONTROLS] ? STAGE_CONTROLS : STAGE_HOST;
+    snprintf(f->condition, sizeof f->condition, "%s", a->code);
+}
+
 static void judge_plausible(struct judge *j)
 {
     struct answer *a = j->a;
@@ -213,14 +226,17 @@ void why_judge(const struct dump *d, const struct open_cpu *cpu, struct answer *
     sort_rules(&j, &o, &v, &broken);
     judge_msrs(&j, &o);
     take_broken(&j, &o, &broken);
-    for (unsigned i = 0; i < a->broken_ifs; i++)
+    for (unsigned i = 0; i < a->broken_ifs; i++) {
         find_deciders(&j, &a->broken_if[i]);
+        find_mend(&j, &a->broken_if[i]);
+    }
     judge_plausible(&j);
+    name_half(&j, &o);
 }
 
 int why_status(const struct answer *a)
 {
-    if (a->brokens != 0 || a->by_codes != 0)
+    if (a->brokens != 0 || (a->by_codes != 0 && a->by_code[0].rule != R_NONE))
         return 1;
     if (a->entry_failed == TRI_YES || a->broken_ifs != 0)
         return 3;

@@ -33,11 +33,39 @@ static void print_msr(FILE *out, const struct printed_msr *m)
     fputc('\n', out);
 }
 
+const char *finding_name(const struct finding *f)
+{
+    return f->rule != R_NONE            ? rule_name(f->rule)
+           : f->stage == STAGE_CONTROLS ? "controls"
+                                        : "host_state";
+}
+
+const char *finding_text(const struct finding *f)
+{
+    return f->rule != R_NONE            ? rule_text(f->rule)
+           : f->stage == STAGE_CONTROLS ? "A rule of the VMX controls is broken."
+                                        : "A rule of the host-state area is broken.";
+}
+
+const char *finding_number(const struct finding *f)
+{
+    return f->rule != R_NONE            ? rule_section_number(f->rule)
+           : f->stage == STAGE_CONTROLS ? "27.2.1"
+                                        : "27.2.2";
+}
+
+const char *finding_title(const struct finding *f)
+{
+    return f->rule != R_NONE            ? rule_section_title(f->rule)
+           : f->stage == STAGE_CONTROLS ? "Checks on VMX Controls"
+                                        : "Checks on Host Control Registers, MSRs, and SSP";
+}
+
 static void print_finding(FILE *out, const struct answer *a, const struct finding *f,
                           const char *condition)
 {
-    fprintf(out, "  %s\n  SDM 3C %s \"%s\"\n", rule_text(f->rule), rule_section_number(f->rule),
-            rule_section_title(f->rule));
+    fprintf(out, "  %s\n  SDM 3C %s \"%s\"\n", finding_text(f), finding_number(f),
+            finding_title(f));
     if (f->condition[0] != '\0')
         fprintf(out, "  %s%s\n", condition, f->condition);
     for (unsigned i = 0; i < f->fields; i++)

@@ -106,7 +106,8 @@ void dump_image(const struct dump *d, struct vmcs_image *v, u8 *rights_reserved)
 #define FINDING_FIELDS 12
 #define FINDING_TEXT   320
 struct finding {
-    enum rule_id rule;
+    enum rule_id rule;        /* R_NONE: one of the rules of a stage, by the exit code */
+    u8 stage;                 /* enum rule_stage, with R_NONE */
     u8 field[FINDING_FIELDS]; /* the deciding ones */
     unsigned fields;
     const struct printed_msr *msr; /* or the deciding entry of an MSR area, or NULL */
@@ -145,6 +146,12 @@ int why_status(const struct answer *a);
 
 void why_print_text(FILE *out, const struct answer *a, bool colour);
 void why_print_json(FILE *out, const struct answer *a);
+
+/* The texts about what a finding names: a rule or a stage. */
+const char *finding_name(const struct finding *f);
+const char *finding_text(const struct finding *f);
+const char *finding_number(const struct finding *f);
+const char *finding_title(const struct finding *f);
 
 /* A field's value as text prints it: 0x and the digits that it needs. */
 void why_print_value(FILE *out, u64 number);
