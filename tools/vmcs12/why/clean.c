@@ -87,10 +87,12 @@ static void read_piece(struct source *s, struct line *line)
     size_t begin = s->at;
     line->number = s->number;
     line->length = 0;
+    line->unended = true;
     while (s->at < s->length) {
         char c = s->bytes[s->at];
         size_t column = s->start + (s->at - begin), n;
         if (c == '\n') {
+            line->unended = false;
             s->at++;
             s->number++;
             s->start = 1;

@@ -23,6 +23,7 @@ struct line {
     u16 column[LINE_ROOM]; /* of each character in the input, from 1; 0xffff stands for more */
     size_t length;
     u32 number;
+    bool unended; /* the input ends here without an end of line */
     u32 tag; /* who wrote it, where the log says so: lines with different tags are not one text */
 };
 

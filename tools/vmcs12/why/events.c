@@ -238,18 +238,19 @@ static bool nidus_event(struct failure *f, const char *t)
 }
 
 /* Xen prints the entry that failed on the line behind its head, and in the middle of one. */
-static bool xen_msr(struct scan *s, const char *t)
+static void xen_msr(struct scan *s, const char *t)
 {
     struct number n[LABEL_NUMBERS];
     struct failure *f = &s->pending;
-    if (f->line == 0 || !f->has_reason || !find(t, "msr @l val @q (mbz @r)", n))
-        return false;
+    if (f->line == 0 || !f->has_reason || !find(t, "msr @l val @q", n))
+        return;
     if (n[0].digits != 8 || n[1].digits != 16)
-        return false;
+        return;
     f->has_msr = true;
-    f->msr = (struct printed_msr){MSR_AREA_ENTRY_LOAD, (u32)f->qualification, (u32)n[0].value,
-                                  (u32)n[2].value, n[1].value};
-    return true;
+    f->msr = (struct printed_msr){MSR_AREA_ENTRY_LOAD, (u32)f->qualification, (u32)n[0].value, 0,
+                                  n[1].value};
+    if (find(t, "(mbz @r)", n))
+        f->msr.reserved = (u32)n[0].value;
 }
 
 /* A failure belongs to the dump before it if that one is whole and does not yet say how it failed. */
@@ -263,21 +264,44 @@ static bool belongs_before(const struct dump *d, const struct failure *f, const 
     return f->has_reason && f->reason == d->field[F_exit_reason].number;
 }
 
+static bool read_event(struct failure *f, const char *t)
+{
+    *f = (struct failure){.named = R_NONE};
+    return qemu_event(f, t) || xen_event(f, t) || other_event(f, t) || virtualbox_event(f, t) ||
+           nidus_event(f, t);
+}
+
+static bool may_be_event(const char *t)
+{
+    return strstr(t, "error") != NULL || strstr(t, "entry") != NULL || strstr(t, "Entry") != NULL ||
+           strstr(t, "ENTRY") != NULL;
+}
+
+/* The line alone, or the end of a message that the line before began. */
+static bool find_event(struct scan *s, const char *t, struct failure *f)
+{
+    bool found = may_be_event(t) && read_event(f, t);
+    if (s->before[0] != '\0' && !found && strlen(t) < 200) {
+        strcat(s->before, " ");
+        strcat(s->before, t);
+        found = read_event(f, s->before);
+    }
+    s->before[0] = '\0';
+    if (may_be_event(t) && strlen(t) < 200 && (!found || !f->has_qualification))
+        strcpy(s->before, t);
+    return found;
+}
+
 void event_line(struct scan *s, struct stream *stream, const struct line *line)
 {
-    const char *t = line->text;
-    struct failure fresh = {.named = R_NONE};
-    if (xen_msr(s, t))
-        return;
-    if (strstr(t, "error") == NULL && strstr(t, "entry") == NULL && strstr(t, "Entry") == NULL)
-        return;
-    if (!qemu_event(&fresh, t) && !xen_event(&fresh, t) && !other_event(&fresh, t) &&
-        !virtualbox_event(&fresh, t) && !nidus_event(&fresh, t))
-        return;
-    fresh.line = line->number;
-    struct dump *d = stream_dump(s, stream);
-    if (belongs_before(d, &fresh, stream))
-        failure_apply(d, &fresh);
-    else
-        s->pending = fresh;
+    struct failure f;
+    if (find_event(s, line->text, &f)) {
+        f.line = line->number;
+        struct dump *d = stream_dump(s, stream);
+        if (belongs_before(d, &f, stream))
+            failure_apply(d, &f);
+        else
+            s->pending = f;
+    }
+    xen_msr(s, line->text);
 }

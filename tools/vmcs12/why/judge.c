@@ -37,6 +37,10 @@ static void learn_from_dump(struct judge *j, const struct outcome *o)
         cpu->known.cr4_fixed1 |= hint;
         cpu->likely_cr4 = hint;
     }
+    u64 rsp = j->d->field[F_host_rsp].number;
+    if (dump_knows(j->d, F_host_rsp) && !is_canonical(rsp, 48) && is_canonical(rsp, 57) &&
+        cpu->linear.most == 57)
+        cpu->linear.least = 57; /* no rule reads it, and the host runs on it */
     if (top > cpu->likely_phys)
         cpu->likely_phys = (u8)top;
     if (o->stage_held[STAGE_HOST] && top > cpu->phys.least && top <= cpu->phys.most)

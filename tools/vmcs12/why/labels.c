@@ -61,6 +61,7 @@ unsigned number_least(char kind)
         return 16;
     case 'l':
     case 'm':
+    case 'f':
         return 8;
     case 'w':
     case 'a':

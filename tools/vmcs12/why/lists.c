@@ -179,6 +179,12 @@ static void take_list(struct dump *d, enum vmcs_field f, unsigned half, const st
         return;
     }
     whole.kind = 'r';
+    if (d->format == FORMAT_XMHF)
+        whole.kind = vmcs12_desc(f)->width == W16 ? 'w' : 'l';
+    else if (n->last && line->unended)
+        whole.wrong = true; /* nobody knows whether digits are missing */
+    if (d->format == FORMAT_XMHF && n->digits < number_least(whole.kind))
+        whole.wrong = true;
     take_number(d, f, &whole, line, 0);
 }
 

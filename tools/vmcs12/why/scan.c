@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "hv/arch/cpu.h"
 #include "tools/vmcs12/why/scan.h"
 
 #define QUIET_LIMIT 80 /* lines of somebody else after which a dump is over */
@@ -55,12 +56,24 @@ static bool fits(enum vmcs_field f, u64 value)
     }
 }
 
+/* A number at the end of a line that has as many digits as some products print, and might have lost
+ * others. */
+static bool may_be_cut(const struct dump *d, const struct number *n)
+{
+    if (!n->last)
+        return false;
+    if (n->kind == 'a') /* 4 or 8 digits of states, 5 of access rights */
+        return n->digits != 8 && !(n->digits == 4 && d->short_states);
+    return n->kind == 'f' && n->digits < 16 && !any(n->value, RFLAGS_FIXED) && n->value != 0;
+}
+
 /* A number with too few digits was cut, unless the dump prints numbers without leading zeros. */
 static bool is_whole(struct dump *d, enum vmcs_field f, const struct number *n)
 {
     unsigned least = number_least(n->kind);
-    if (n->digits >= least && (n->kind != 'a' || !n->last || n->digits <= 5 || n->digits == 8)) {
+    if (n->digits >= least && !may_be_cut(d, n)) {
         d->padded += n->kind == 'q';
+        d->short_states |= n->kind == 'a' && n->digits == 4 && f == F_guest_interruptibility;
         return true;
     }
     if (n->last ? d->unpadded == 0 : d->padded > 1 && d->unpadded == 0)
@@ -278,13 +291,17 @@ static unsigned scan_labels(struct scan *s, struct stream *stream, const char *t
     return found;
 }
 
+/* A line without a tag among lines that have some is the end of a line that was broken. */
 static struct stream *stream_of(struct scan *s, u32 tag)
 {
     unsigned i = 0;
+    if (tag == 0 && s->stream[s->current].used)
+        tag = s->stream[s->current].tag;
     while (i < STREAMS - 1 && s->stream[i].used && s->stream[i].tag != tag)
         i++;
     if (!s->stream[i].used || s->stream[i].tag != tag)
         s->stream[i] = (struct stream){.tag = tag, .used = true};
+    s->current = i;
     return &s->stream[i];
 }
 
@@ -303,27 +320,58 @@ static bool is_register_block(const char *t)
            strncmp(t, "RIP=", 4) == 0;
 }
 
-static void scan_dump_line(struct scan *s, struct stream *stream, const struct line *line,
-                           bool last)
+/* True when the line goes on with the label at which the last one ended. */
+static bool goes_on(struct scan *s, const struct stream *stream, const struct line *line,
+                    size_t *shift)
 {
-    size_t shift = 0;
-    s->text[0] = '\0';
-    if (stream->rest[0] != '\0') {
-        strcpy(s->text, stream->rest);
-        strcat(s->text, " ");
-        shift = strlen(s->text);
-    }
+    struct number numbers[LABEL_NUMBERS];
+    unsigned count;
+    size_t end;
+    bool more;
+    strcpy(s->text, stream->rest);
+    strcat(s->text, " ");
+    *shift = strlen(s->text);
     strcat(s->text, line->text);
+    if (stream->rest[0] == '\0')
+        return false;
+    const struct label *label =
+        label_find(s->text, (enum part)stream->part, numbers, &count, &end, &more);
+    if (more)
+        return true;
+    return label != NULL && count != 0 && numbers[count - 1].at >= *shift &&
+           !numbers[count - 1].wrong;
+}
+
+/* Takes what the rest has of its label's numbers. */
+static void flush_rest(struct scan *s, struct stream *stream, const char *rest,
+                       const struct line *line)
+{
+    char left[LINE_ROOM];
+    strcpy(left, stream->rest);
+    strcpy(s->text, rest);
+    scan_labels(s, stream, s->text, line, LINE_ROOM, true);
+    strcpy(stream->rest, left);
+    stream->waited = 0;
+}
+
+/* A line of somebody else may stand between the two halves of a label: the first half waits. */
+static void scan_dump_line(struct scan *s, struct stream *stream, const struct line *line)
+{
     char rest[LINE_ROOM];
-    strcpy(rest, stream->rest);
-    unsigned found = scan_labels(s, stream, s->text, line, shift, last);
-    /* A line of somebody else between the two halves: the rest waits for a few more. */
-    if (found == 0 && shift != 0 && stream->rest[0] == '\0' && stream->waited < 3 && !last) {
-        strcpy(stream->rest, rest);
-        stream->waited++;
-    } else {
+    size_t shift;
+    unsigned found;
+    bool joined = goes_on(s, stream, line, &shift);
+    strcpy(rest, joined ? "" : stream->rest);
+    if (joined)
+        found = scan_labels(s, stream, s->text, line, shift, false);
+    else
+        found = scan_labels(s, stream, line->text, line, 0, false);
+    if (rest[0] == '\0')
         stream->waited = 0;
-    }
+    else if (stream->rest[0] == '\0' && stream->waited++ < 3)
+        strcpy(stream->rest, rest);
+    else
+        flush_rest(s, stream, rest, line);
     stream->quiet = found != 0 ? 0 : stream->quiet + 1;
     if (stream->quiet > QUIET_LIMIT)
         stream->part = PART_NONE;
@@ -345,15 +393,18 @@ void scan_line(struct scan *s, const struct line *line)
             return;
         begin_part(s, stream, part, line->number);
     }
-    scan_dump_line(s, stream, line, false);
+    scan_dump_line(s, stream, line);
 }
 
 void scan_end(struct scan *s)
 {
     struct line none = {.length = 0};
     for (unsigned i = 0; i < STREAMS; i++)
-        if (s->stream[i].used && s->stream[i].rest[0] != '\0')
-            scan_dump_line(s, &s->stream[i], &none, true);
+        if (s->stream[i].used && s->stream[i].rest[0] != '\0') {
+            char rest[LINE_ROOM];
+            strcpy(rest, s->stream[i].rest);
+            flush_rest(s, &s->stream[i], rest, &none);
+        }
     if (s->pending.line == 0)
         return;
     for (unsigned i = s->r->dumps; i-- > 0;) {

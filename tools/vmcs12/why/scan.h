@@ -38,7 +38,9 @@ struct scan {
     struct reading *r;
     struct stream stream[STREAMS];
     struct failure pending;
-    u32 last_msr; /* the MSR whose number was asked for in the line before */
+    unsigned current;       /* the stream of the last line */
+    char before[LINE_ROOM]; /* the last line, as far as it may be the half of a message */
+    u32 last_msr;           /* the MSR whose number was asked for in the line before */
     char text[2 * LINE_ROOM];
     bool no_memory;
 };

@@ -66,6 +66,7 @@ struct dump {
     bool guest_part, host_part, control_part;
     unsigned padded, unpadded; /* numbers with all their digits, and without leading zeros */
     u8 first;                  /* of a list: its first field */
+    bool short_states;         /* interruptibility is printed with 4 digits */
     u8 short_field;            /* the field whose number is the first without leading zeros */
     u8 layout, areas; /* of what vmcs12 dump prints: enum vmcs_layout + 1, and which areas came */
     char notes[DUMP_NOTES]; /* lines */
