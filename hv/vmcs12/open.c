@@ -139,8 +139,9 @@ enum tri open_bit(const struct open_cpu *cpu, u32 msr, unsigned bit)
     return any(open_word(&cpu->value, i), BIT(bit)) ? TRI_YES : TRI_NO;
 }
 
-/* Puts what is known of a control word into its plain word, for software that may use the TRUE MSR.
- * Where only the plain MSR is known, the TRUE one can still free controls of the default-1 class. */
+/* Puts what is known of a control word into its plain word, for software that may use the TRUE
+ * MSR. Where only the plain MSR is known, the TRUE one can still free controls of the default-1
+ * class. */
 static void settle_twin(struct open_cpu *cpu, unsigned plain, unsigned true_word, u32 default1)
 {
     enum tri has_true = open_bit(cpu, MSR_IA32_VMX_BASIC, 55);

@@ -1,7 +1,8 @@
 /*
  * A processor of which not everything is known: each capability is yes, no or open. The rules are
- * those of check.h, and the same code judges them. A rule is broken for certain when every processor
- * that fits breaks it, and perhaps when some do; then open_facts tells which capability decides.
+ * those of check.h, and the same code judges them. A rule is broken for certain when every
+ * processor that fits breaks it, and perhaps when some do; then open_facts tells which capability
+ * decides.
  * Pure. The core knows its processor and does not link this file.
  */
 #ifndef HV_VMCS12_OPEN_H

@@ -1,5 +1,5 @@
-/* The answers to six public dumps, in full; that every digit changed in a healthy one accuses no rule
- * that does not read what was changed; and what is said of damaged and odd inputs. */
+/* The answers to six public dumps, in full; that every digit changed in a healthy one accuses no
+ * rule that does not read what was changed; and what is said of damaged and odd inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* From an image with one broken rule to the text of KVM and of Xen, and from the text to the answer:
- * it names that rule and no other. The images are the rows of h_rules.c. */
+/* From an image with one broken rule to the text of KVM and of Xen, and from the text to the
+ * answer: it names that rule and no other. The images are the rows of h_rules.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

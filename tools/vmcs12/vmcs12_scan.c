@@ -7,7 +7,8 @@
 #include "hv/arch/cpu.h"
 #include "tools/vmcs12/vmcs12_tool.h"
 
-/* A page of anything else hardly ever has a host that could run and a link pointer as VMCSs have. */
+/* A page of anything else hardly ever has a host that could run and a link pointer as VMCSs
+ * have. */
 static bool plausible(const struct vmcs_image *v)
 {
     bool link = v->vmcs_link_pointer == NO_VMCS || (v->vmcs_link_pointer & 0xfff) == 0;

@@ -125,68 +125,8 @@ static bool virtualbox_event(struct failure *f, const char *t)
         u16 first, last;
         enum rule_id rule;
     } names[] = {
-        {502, 503, R_guest_cr0},
-        {504, 504, R_guest_cr0_pg_pe},
-        {505, 506, R_guest_cr4},
-        {507, 507, R_guest_debugctl},
-        {508, 509, R_guest_ia32e_paging},
-        {510, 510, R_guest_pcide},
-        {511, 511, R_guest_dr7},
-        {512, 512, R_guest_perf_global},
-        {513, 513, R_guest_efer_reserved},
-        {514, 514, R_guest_efer_lma},
-        {515, 515, R_guest_efer_lme},
-        {516, 516, R_segment_p},
-        {517, 517, R_segment_reserved},
-        {518, 518, R_segment_g_small},
-        {520, 520, R_cs_dpl_nonconforming},
-        {521, 521, R_cs_dpl_conforming},
-        {522, 522, R_cs_type},
-        {523, 523, R_ss_rpl},
-        {524, 524, R_ss_dpl_rpl},
-        {525, 525, R_ss_dpl_zero},
-        {526, 526, R_ss_type},
-        {527, 527, R_segment_p},
-        {528, 528, R_segment_reserved},
-        {529, 529, R_segment_g_small},
-        {576, 577, R_guest_sysenter},
-        {578, 579, R_guest_pat},
-        {580, 581, R_table_base},
-        {582, 583, R_table_limit},
-        {584, 584, R_rip_linear},
-        {585, 586, R_rflags_reserved},
-        {587, 587, R_rflags_vm},
-        {588, 588, R_rflags_if},
-        {589, 589, R_activity_value},
-        {590, 590, R_activity_hlt_dpl},
-        {591, 591, R_activity_blocking},
-        {592, 592, R_activity_event},
-        {593, 593, R_blocking_reserved},
-        {594, 594, R_blocking_both},
-        {595, 595, R_blocking_sti_if},
-        {596, 596, R_blocking_ext_intr},
-        {597, 597, R_blocking_nmi_mov_ss},
-        {598, 599, R_blocking_smi},
-        {600, 600, R_blocking_nmi_sti},
-        {601, 601, R_blocking_nmi_nmi},
-        {602, 603, R_pending_reserved},
-        {604, 604, R_pending_bs_due},
-        {605, 605, R_pending_bs_not_due},
-        {606, 606, R_link_align},
-        {607, 607, R_tr_ti},
-        {608, 608, R_ldtr_ti},
-        {609, 612, R_segment_base_canonical},
-        {613, 613, R_tr_unusable},
-        {614, 614, R_tr_s},
-        {615, 615, R_tr_p},
-        {616, 616, R_tr_reserved},
-        {617, 617, R_tr_g_small},
-        {618, 619, R_tr_type},
-        {620, 620, R_segment_s},
-        {621, 621, R_cs_dpl_data},
-        {623, 623, R_pdpte_reserved},
-        {624, 624, R_link_shadow},
-        {625, 625, R_link_revision},
+#define IGS(first, last, rule) {first, last, R_##rule},
+#include "tools/vmcs12/why/virtualbox.def"
     };
     static const enum rule_id data[] = {R_data_accessed,    R_segment_p,       R_data_dpl,
                                         R_segment_reserved, R_segment_g_small, R_data_readable};
@@ -253,7 +193,8 @@ static void xen_msr(struct scan *s, const char *t)
         f->msr.reserved = (u32)n[0].value;
 }
 
-/* A failure belongs to the dump before it if that one is whole and does not yet say how it failed. */
+/* A failure belongs to the dump before it if that one is whole and does not yet say how it
+ * failed. */
 static bool belongs_before(const struct dump *d, const struct failure *f, const struct stream *st)
 {
     if (d == NULL || f->formatted || st->quiet > 40 || d->has_error || d->has_reason ||

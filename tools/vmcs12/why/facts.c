@@ -1,6 +1,6 @@
 /*
- * Facts of the processor that people paste beside a dump: rdmsr, /proc/cpuinfo, XMHF's list of MSRs.
- * Contract in scan.h.
+ * Facts of the processor that people paste beside a dump: rdmsr, /proc/cpuinfo, XMHF's list of
+ * MSRs. Contract in scan.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,8 @@ static bool is_name(char c)
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* An MSR named in the text, by its name or by its number: *msr, and the place behind it, or NULL. */
+/* An MSR named in the text, by its name or by its number: *msr, and the place behind it, or
+ * NULL. */
 static const char *find_msr(const char *text, u32 *msr)
 {
     const char *p = strstr(text, "IA32_VMX_");

@@ -43,8 +43,8 @@ static int hex_value(char c)
                                   : -1;
 }
 
-/* One line of xxd, hexdump -C or od -tx1: an address, then bytes, maybe joined in groups. Returns how
- * many bytes it has. */
+/* One line of xxd, hexdump -C or od -tx1: an address, then bytes, maybe joined in groups. Returns
+ * how many bytes it has. */
 static size_t bytes_of_line(const char *t, size_t length, u8 *out, size_t room)
 {
     size_t at = 0, n = 0;

@@ -50,8 +50,8 @@ static void learn_from_dump(struct judge *j, const struct outcome *o)
                         (dump_knows(j->d, F_host_rip) && j->d->field[F_host_rip].number >> 32 != 0);
 }
 
-/* Fields that the dump lacks are healthy in the image by which deciders and mends are found. A guest
- * that needs 'unrestricted guest' has it there. */
+/* Fields that the dump lacks are healthy in the image by which deciders and mends are found. A
+ * guest that needs 'unrestricted guest' has it there. */
 static void fill_unknown(struct judge *j)
 {
     struct vmcs_image *v = &j->a->v;

@@ -59,7 +59,8 @@ void find_mend(struct judge *j, struct finding *f);
 void judge_image(struct judge *j, const struct vmcs_image *v, enum open_corner corner,
                  struct rule_set *broken);
 
-/* The condition of a rule that depends on the processor, in words. False: nothing single decides. */
+/* The condition of a rule that depends on the processor, in words. False: nothing single
+ * decides. */
 bool condition_text(struct judge *j, enum rule_id rule, char *text, size_t room);
 
 /* What to ask for so that a rule can be judged: the kind of the request and its words. */

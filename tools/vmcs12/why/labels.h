@@ -28,8 +28,8 @@ struct number {
 };
 
 /* Matches the pattern (labels.def) at the beginning of text. Returns how many of its numbers are
- * there. *end becomes the place behind the last one; *more becomes true when the text ends before the
- * pattern does. */
+ * there. *end becomes the place behind the last one; *more becomes true when the text ends before
+ * the pattern does. */
 unsigned pattern_match(const char *text, const char *pattern, struct number *numbers, size_t *end,
                        bool *more);
 

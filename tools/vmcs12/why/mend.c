@@ -1,6 +1,6 @@
 /*
- * The smallest change that keeps a broken rule and breaks no other. Contract in judge.h, the changes
- * in mends.def.
+ * The smallest change that keeps a broken rule and breaks no other. Contract in judge.h, the
+ * changes in mends.def.
  */
 #include <string.h>
 
@@ -102,7 +102,8 @@ static void describe(struct judge *j, const struct vmcs_image *v, const char *wh
     snprintf(f->mend + used, sizeof f->mend - used, ": %s", why);
 }
 
-/* The event was on its way when an exit broke it off: the IDT-vectoring field tells its whole form. */
+/* The event was on its way when an exit broke it off: the IDT-vectoring field tells its whole
+ * form. */
 static const char *event_witness(const struct judge *j, const struct finding *f)
 {
     u64 info = j->d->field[F_idt_vectoring_info].number;

@@ -1,6 +1,6 @@
 /*
- * The entries of the VM-entry MSR-load area that a dump prints. KVM prints them all, Xen the one that
- * failed. SDM 3C 27.4 "Loading MSRs"
+ * The entries of the VM-entry MSR-load area that a dump prints. KVM prints them all, Xen the one
+ * that failed. SDM 3C 27.4 "Loading MSRs"
  */
 #include "hv/arch/msr.h"
 #include "tools/vmcs12/why/judge.h"
@@ -61,8 +61,8 @@ static const struct printed_msr *entry_number(const struct dump *d, u64 number)
     return NULL;
 }
 
-/* Exit reason 34 names the entry. If the dump prints it, the rules that its form keeps leave only one:
- * the processor did not take the value. */
+/* Exit reason 34 names the entry. If the dump prints it, the rules that its form keeps leave only
+ * one: the processor did not take the value. */
 static void failed_entry(struct judge *j)
 {
     u64 number = j->d->has_qualification ? j->d->qualification : 0;

@@ -15,8 +15,9 @@ static const enum vmcs_field rights_fields[SEG_COUNT] = {
     [SEG_LDTR] = F_guest_ldtr_ar, [SEG_TR] = F_guest_tr_ar,
 };
 
-/* Xen before 4.0 prints its own form: bits 7:0 are the access rights' bits 7:0, bits 11:8 their bits
- * 15:12. It has no bit for "unusable". No other product prints that few digits with a G bit. */
+/* Xen before 4.0 prints its own form: bits 7:0 are the access rights' bits 7:0, bits 11:8 their
+ * bits 15:12. It has no bit for "unusable". No other product prints that few digits with a G
+ * bit. */
 static bool has_packed_rights(const struct dump *d)
 {
     bool upper = false;

@@ -1,6 +1,6 @@
 /*
- * Rules whose fields are not all known: they are judged with the values that matter put in for those
- * that are not. Rules that lack the same fields are judged together. Contract in judge.h.
+ * Rules whose fields are not all known: they are judged with the values that matter put in for
+ * those that are not. Rules that lack the same fields are judged together. Contract in judge.h.
  */
 #include <string.h>
 
@@ -143,8 +143,8 @@ static void fill_world(struct vmcs_image *v, const struct unknowns *u, u64 world
     }
 }
 
-/* The base of a segment in virtual-8086 mode follows from its selector. In every second world what is
- * unknown of the two follows from the other. */
+/* The base of a segment in virtual-8086 mode follows from its selector. In every second world what
+ * is unknown of the two follows from the other. */
 static void match_v86(struct vmcs_image *v, const struct field_set *unknown)
 {
     static const enum vmcs_field pairs[][2] = {
