@@ -25,7 +25,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
 
@@ -130,13 +130,29 @@ $(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
 TOOL_SRC := $(wildcard tools/vmcs12/*.c tools/vmcs12/why/*.c) $(PURE_SRC)
+$(B)/tool/tools/vmcs12/vmcs12.o: TOOL_CFLAGS := -DTOOL_VERSION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(TOOL_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
 $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -Wl,--gc-sections $^ -o $@
+
+# ---- vmcs12 why as one web page, which needs no server: the same C, compiled to WebAssembly ----
+WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard tools/vmcs12/why/*.c)) \
+  tools/vmcs12/vmcs12_decode.c $(PURE_SRC)
+WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
+  -isystem tools/web/libc -I. -Wall -Wextra -Werror
+$(B)/web/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(WEB_CFLAGS) -MMD -MP -c $< -o $@
+$(B)/web/why.wasm: $(WEB_SRC:%.c=$(B)/web/%.o)
+	$(call say,WASM,$@)
+	$(Q)wasm-ld --no-entry --gc-sections --strip-all -z stack-size=1048576 --export=web_input --export=web_why $^ -o $@
+$(B)/why.html: tools/web/why.html tools/web/page.py $(B)/web/why.wasm
+	$(call say,PAGE,$@)
+	$(Q)tools/web/page.py tools/web/why.html $(B)/web/why.wasm > $@
 
 $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)
@@ -256,6 +272,14 @@ refusals: images
 	@tools/rig/refusals.py
 usb: images
 	@tools/make/usb.sh $(B)/usb.img
+
+setup-web:
+	@tools/make/setup.sh web
+web: setup-web
+	@$(MAKE) -s --no-print-directory $(B)/why.html
+# The page in a headless browser, with the six dumps; makes docs/why.png anew with PICTURE=1.
+web-test: web
+	@tools/web/page_test.py $(if $(PICTURE),--picture docs/why.png)
 
 lint: $(B)/core.elf $(B)/vmcs12
 	@tools/make/lint.sh

@@ -3,6 +3,8 @@
  * bytes into an image by layout. This file reports each error once, with the file's name.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,17 +101,27 @@ static mode_t usual_mode(void)
     return 0666 & ~mask;
 }
 
-bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length)
+/* Gives the new file what the old one had. A file system that has no owners to give is no fault. */
+static bool take_over(int fd, const struct stat *old)
 {
-    if (strcmp(path, "-") == 0)
-        return fwrite(bytes, 1, length, t->out) == length;
-    char beside[4096];
+    if (old == NULL)
+        return fchmod(fd, usual_mode()) == 0;
+    if (fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
+        return false;
+    return fchmod(fd, old->st_mode & 07777) == 0;
+}
+
+/* Writes beside the file, then renames. old: what is there, or NULL. */
+static bool replace(struct tool *t, const char *path, const u8 *bytes, size_t length,
+                    const struct stat *old)
+{
+    char beside[4096 + 8];
     if (snprintf(beside, sizeof beside, "%s.XXXXXX", path) >= (int)sizeof beside)
         return tool_fail(t, "%s: the name is too long", path), false;
     int fd = mkstemp(beside);
     if (fd < 0)
         return tool_fail(t, "%s: %s", path, strerror(errno)), false;
-    bool done = write_all(fd, bytes, length) && fchmod(fd, usual_mode()) == 0 && fsync(fd) == 0;
+    bool done = write_all(fd, bytes, length) && take_over(fd, old) && fsync(fd) == 0;
     int why = errno;
     if (close(fd) != 0 && done) {
         why = errno;
@@ -123,6 +135,36 @@ bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length
         return true;
     unlink(beside);
     return tool_fail(t, "%s: %s", path, strerror(why)), false;
+}
+
+/* Writes into what is there: a device, a pipe, a file that has other names, too; or into the file
+ * that a link names and that is not there yet. */
+static bool write_into(struct tool *t, const char *path, const u8 *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0)
+        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+    bool done = write_all(fd, bytes, length);
+    int why = errno;
+    if (close(fd) != 0 && done) {
+        why = errno;
+        done = false;
+    }
+    return done || (tool_fail(t, "%s: %s", path, strerror(why)), false);
+}
+
+bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length)
+{
+    char real[PATH_MAX];
+    struct stat old;
+    if (strcmp(path, "-") == 0)
+        return fwrite(bytes, 1, length, t->out) == length;
+    if (realpath(path, real) == NULL || stat(real, &old) != 0)
+        return lstat(path, &old) == 0 ? write_into(t, path, bytes, length)
+                                      : replace(t, path, bytes, length, NULL);
+    if (!S_ISREG(old.st_mode) || old.st_nlink > 1)
+        return write_into(t, real, bytes, length);
+    return replace(t, real, bytes, length, &old);
 }
 
 bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l)

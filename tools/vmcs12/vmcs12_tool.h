@@ -67,8 +67,9 @@ bool tool_colour(struct tool *t);
 /* Reads up to `room` bytes of a file from --offset on. False: t->err says why. */
 bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length);
 
-/* Writes a file whole or not at all: under another name first, then renames. False: t->err says
- * why. */
+/* Writes a file whole or not at all: under another name first, then renames. Links to it, its owner
+ * and its mode stay. What is no regular file, or has several names, is written to as it is. False:
+ * t->err says why. */
 bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length);
 
 /* A VMCS from a file. --layout chooses the layout; without it, the revision does. */
