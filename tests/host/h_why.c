@@ -10,13 +10,15 @@
 
 #include "tools/vmcs12/why/judge.h"
 
+#define DUMPS "tests/data/vmcs-dumps"
+
 static struct answer a;
 static struct reading r;
 
 static char *load(const char *name, size_t *length)
 {
     char path[128];
-    snprintf(path, sizeof path, "tests/data/vmcs-dumps/%s.txt", name);
+    snprintf(path, sizeof path, "%s/%s.txt", DUMPS, name);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     char *text = malloc(1 << 16);

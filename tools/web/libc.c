@@ -1,6 +1,6 @@
 /*
- * The C library of the web page: strings, numbers, memory that is all given back at once, and printf
- * for the formats that the tool uses.
+ * The C library of the web page: strings, numbers, memory that is all given back at once, and
+ * printf for the formats that the tool uses.
  */
 #include <stdbool.h>
 #include <stdint.h>
