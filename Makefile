@@ -203,6 +203,8 @@ $(B)/fuzz/tests/fuzz/f_transition.o: FUZZ_CFLAGS += -Itests/machine/fake -includ
 $(B)/fuzz/f_transition: $(MACH_SRC:%.c=$(B)/fuzz/mach/%.o)
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined $^ -lcmocka -o $@
+$(B)/fuzz/f_why: $(WHY_SRC:%.c=$(B)/fuzz/%.o)
+$(B)/fuzz/f_tool: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tools/vmcs12/why/*.c))
 .PRECIOUS: $(B)/fuzz/%.o
 
 fuzz: $(FUZZ_BIN)

@@ -60,6 +60,8 @@ static int answer_all(struct tool *t, const struct reading *r)
         status = worse(status, why_status(a));
     }
     fputs(t->json ? "\n]}\n" : "", t->out);
+    if (r->more)
+        fputs("vmcs12: why: there are more dumps than it reads at once\n", t->err);
     free(a);
     return status;
 }

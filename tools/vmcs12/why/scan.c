@@ -17,7 +17,9 @@ struct dump *stream_begin(struct scan *s, struct stream *stream, enum why_format
         unsigned room = r->room != 0 ? 2 * r->room : 4;
         struct dump *more = room <= DUMPS_MOST ? reading_grow(r->dump, room) : NULL;
         if (more == NULL) {
-            s->no_memory = true;
+            r->more = true;
+            stream->dump = 0;
+            stream->part = PART_NONE;
             return NULL;
         }
         r->dump = more;

@@ -42,7 +42,6 @@ struct scan {
     char before[LINE_ROOM]; /* the last line, as far as it may be the half of a message */
     u32 last_msr;           /* the MSR whose number was asked for in the line before */
     char text[2 * LINE_ROOM];
-    bool no_memory;
 };
 
 void scan_line(struct scan *s, const struct line *line);

@@ -78,12 +78,13 @@ struct reading {
     unsigned dumps, room;
     struct open_cpu cpu; /* by the facts of the input, of --cpu, --msr and --maxphyaddr */
     bool facts;          /* the input has some */
+    bool more;           /* there were more dumps than are read */
 };
 
 /* Reads an input. False: there is no memory. The caller frees reading->dump. */
 bool why_read(const char *bytes, size_t length, struct reading *reading) MUST_CHECK;
 
-#define DUMPS_MOST 4096u
+#define DUMPS_MOST 1024u
 /* realloc for an array of dumps. */
 struct dump *reading_grow(struct dump *dump, unsigned room);
 

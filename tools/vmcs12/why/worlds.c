@@ -7,7 +7,8 @@
 #include "hv/arch/cpu.h"
 #include "tools/vmcs12/why/judge.h"
 
-#define WORLDS_MOST 256u
+#define WORLDS_MOST  256u
+#define WORLDS_PLAIN 24u /* so many tell what some world breaks */
 
 struct field_set {
     u64 word[4];
@@ -187,9 +188,18 @@ static struct check_env worst_memory(const struct check_env *env)
     return e;
 }
 
-/* Judges every world of the unknown fields. */
-static void judge_set(struct judge *j, const struct field_set *set, u32 groups,
-                      struct verdicts *out)
+/* True while some rule is broken in every world so far: only then are more of them worth a look. */
+static bool still_accused(const struct verdicts *v, const struct rule_set *rules)
+{
+    for (unsigned w = 0; w < RULE_WORDS; w++)
+        if (any((v->mild_all.word[w] | v->usual_all.word[w]), rules->word[w]))
+            return true;
+    return false;
+}
+
+/* Judges the worlds of the unknown fields, for some rules. */
+static void judge_set(struct judge *j, const struct field_set *set, const struct rule_set *rules,
+                      u32 groups, struct verdicts *out)
 {
     static const struct verdicts none;
     struct unknowns u;
@@ -203,6 +213,8 @@ static void judge_set(struct judge *j, const struct field_set *set, u32 groups,
     u64 worlds = worlds_of(&u);
     bool all = worlds <= WORLDS_MOST;
     for (u64 w = 0; w < (all ? worlds : WORLDS_MOST); w++) {
+        if (w >= WORLDS_PLAIN && !still_accused(out, rules))
+            break;
         fill_world(&v, &u, w, all, &random);
         if (w % 2 == 0)
             match_v86(&v, set);
@@ -241,6 +253,7 @@ void judge_fields(struct judge *j, struct verdicts *all)
         unknown[r] = unknown_of(j->d, r);
     for (enum rule_id r = 0; r < R_COUNT; r++) {
         u32 groups = 0;
+        struct rule_set rules = {{0}};
         bool lacks =
             any(unknown[r].word[0] | unknown[r].word[1] | unknown[r].word[2] | unknown[r].word[3],
                 ~0ull);
@@ -249,13 +262,15 @@ void judge_fields(struct judge *j, struct verdicts *all)
         if (lacks && rule_set_has(&j->a->held, r))
             continue; /* nothing is known against it */
         for (enum rule_id q = r; q < R_COUNT; q++) {
-            done[q] |= memcmp(&unknown[q], &unknown[r], sizeof unknown[r]) == 0;
-            if (memcmp(&unknown[q], &unknown[r], sizeof unknown[r]) == 0)
-                groups |= rule_fields(q)[0] != F_COUNT ? groups_of_rule(q) : 0;
+            if (memcmp(&unknown[q], &unknown[r], sizeof unknown[r]) != 0)
+                continue;
+            done[q] = true;
+            rule_set_add(&rules, q);
+            groups |= rule_fields(q)[0] != F_COUNT ? groups_of_rule(q) : 0;
         }
-        judge_set(j, &unknown[r], groups, &some);
+        judge_set(j, &unknown[r], &rules, groups, &some);
         for (enum rule_id q = r; q < R_COUNT; q++)
-            if (memcmp(&unknown[q], &unknown[r], sizeof unknown[r]) == 0)
+            if (rule_set_has(&rules, q))
                 copy_rule(all, &some, q);
     }
 }
