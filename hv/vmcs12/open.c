@@ -3,18 +3,12 @@
  * judges by it as by any other processor. Contract in open.h.
  */
 #include "hv/vmcs12/open_world.h"
-#include "hv/arch/cpu.h"
 #include "hv/arch/paging.h"
 
 #define WORD(w)        (offsetof(struct vmx_caps, w) / sizeof(u64))
 #define MAY_BE_1       0xffffffff00000000ull
 #define CTL(may, must) ((u64)(may) << 32 | (must))
 #define CR3_COUNT      (0x1ffull << 16)
-
-/* The bits of CR4 that have a name; the last ones are UINTR, LASS, LAM_SUP and FRED. */
-#define CR4_NAMED                                                                                  \
-    (CR4_KNOWN | CR4_LA57 | CR4_SMXE | CR4_CET | CR4_PKS | BIT(19) | BIT(25) | BIT(27) | BIT(28) | \
-     BIT(32))
 
 /* A control word that has two MSRs, and its default-1 class.
  * SDM 3D A.2 "Reserved Controls and Default Settings" */
@@ -150,7 +144,8 @@ static void settle_twin(struct open_cpu *cpu, unsigned plain, unsigned true_word
         learn_word(cpu, plain, open_word(&cpu->value, true_word),
                    open_word(&cpu->known, true_word));
     else if (has_true != TRI_NO)
-        open_words(&cpu->known)[plain] &= ~(open_word(&cpu->value, plain) & default1);
+        learn_word(cpu, plain, open_word(&cpu->value, plain),
+                   open_word(&cpu->known, plain) & ~(open_word(&cpu->value, plain) & default1));
 }
 
 static const u64 usual_reserved[OPEN_MSRS] = {

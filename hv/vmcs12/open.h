@@ -8,7 +8,13 @@
 #ifndef HV_VMCS12_OPEN_H
 #define HV_VMCS12_OPEN_H
 
+#include "hv/arch/cpu.h"
 #include "hv/vmcs12/check.h"
+
+/* The bits of CR4 that have a name; the last ones are UINTR, LASS, LAM_SUP and FRED. */
+#define CR4_NAMED                                                                                  \
+    (CR4_KNOWN | CR4_LA57 | CR4_SMXE | CR4_CET | CR4_PKS | BIT(19) | BIT(25) | BIT(27) | BIT(28) | \
+     BIT(32))
 
 enum tri { TRI_NO, TRI_YES, TRI_OPEN };
 

@@ -181,6 +181,26 @@ static bool is_blank(const struct dump *d)
     return known >= 12 && (zero == known || 8 * ones > 7 * known);
 }
 
+/* A feature of CR4 that has a name, and that the host does not use, is hardly ever what the
+ * processor lacks. Beside a rule that is broken for certain it is no answer. */
+static void drop_features(struct judge *j)
+{
+    struct answer *a = j->a;
+    u64 named = CR4_NAMED & ~j->cpu.known.cr4_fixed1;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < a->broken_ifs; i++) {
+        enum rule_id rule = a->broken_if[i].rule;
+        u64 cr4 = rule == R_guest_cr4 ? a->v.guest_cr4 : a->v.host_cr4;
+        bool feature = (rule == R_guest_cr4 || rule == R_host_cr4) && a->brokens != 0 &&
+                       !any(cr4, ~(named | j->cpu.value.cr4_fixed1));
+        if (feature)
+            add_undecided(j, rule);
+        else
+            a->broken_if[kept++] = a->broken_if[i];
+    }
+    a->broken_ifs = kept;
+}
+
 /* Errors 7 and 8 name half of the rules. That is told if none of them can be named by the text. */
 static void name_half(struct judge *j, const struct outcome *o)
 {
@@ -230,6 +250,7 @@ void why_judge(const struct dump *d, const struct open_cpu *cpu, struct answer *
     sort_rules(&j, &o, &v, &broken);
     judge_msrs(&j, &o);
     take_broken(&j, &o, &broken);
+    drop_features(&j);
     for (unsigned i = 0; i < a->broken_ifs; i++) {
         find_deciders(&j, &a->broken_if[i]);
         find_mend(&j, &a->broken_if[i]);

@@ -64,6 +64,8 @@ static bool may_be_cut(const struct dump *d, const struct number *n)
 static bool is_whole(struct dump *d, enum vmcs_field f, const struct number *n)
 {
     unsigned least = number_least(n->kind);
+    if (n->kind == 'a' && !n->last)
+        least = 3; /* Xen's packed access rights */
     if (n->digits >= least && !may_be_cut(d, n)) {
         d->padded += n->kind == 'q';
         d->short_states |= n->kind == 'a' && n->digits == 4 && f == F_guest_interruptibility;
