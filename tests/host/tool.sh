@@ -235,6 +235,12 @@ printf 'CPU(0x00): vcpu->vmcs.guest_CR0=0x0000000080000011\nCPU(0x00): vcpu->vmc
 why 1 'a dump of XMHF'
 printf '[NoirVisor] Failed at VM-Entry, Code=7\n[NoirVisor] Guest CS Segment - Selector: 0x10\t Access-Rights: 0x209B\t Limit: 0x0\t Base: 0x0000000000000000\nPin-Based Controls: 0x36\t Primary Controls: 0x8401E172\t Secondary Controls: 0x80\t Exception Bitmap: 0x0\nVM-Exit Controls: 0x36FFF\t VM-Entry Controls: 0x13FF\n' > paste
 why 1 'broken: unrestricted_ept'
+{ sed 's/reason=80000021/reason=00000030/; s/intr_info=000004e6/intr_info=8000030d/; s/IDTVectoring: info=00000000/IDTVectoring: info=80000b0d/' \
+    "$dumps/06.txt"; echo 'KVM: entry failed, hardware error 0x7'; } > paste
+why 3 'named by the exit code: controls'
+why 3 'if IA32_VMX_BASIC bit 56 is 0'
+why 3 '0x80000b0d: the IDT-vectoring field has the same event'
+expect 3 '"rule": "controls"' why --json paste
 "$tool" dump --as kvm page > paste
 why 1 'a dump of KVM'
 "$tool" dump --as xen page > paste

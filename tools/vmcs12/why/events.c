@@ -228,7 +228,9 @@ static bool find_event(struct scan *s, const char *t, struct failure *f)
         found = read_event(f, s->before);
     }
     s->before[0] = '\0';
-    if (may_be_event(t) && strlen(t) < 200 && (!found || !f->has_qualification))
+    /* The head of Xen's or XMHF's message may be without its end so far. */
+    bool half = !found || (f->formatted && f->has_reason && !f->has_qualification);
+    if (may_be_event(t) && strlen(t) < 200 && half)
         strcpy(s->before, t);
     return found;
 }

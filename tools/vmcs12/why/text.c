@@ -81,7 +81,7 @@ static void print_list(FILE *out, const struct answer *a, const struct finding *
                        const struct paint *p)
 {
     for (unsigned i = 0; i < count; i++) {
-        fprintf(out, "\n%s%s%s %s%s%s\n", colour, head, p->off, p->bold, rule_name(list[i].rule),
+        fprintf(out, "\n%s%s%s %s%s%s\n", colour, head, p->off, p->bold, finding_name(&list[i]),
                 p->off);
         print_finding(out, a, &list[i], condition);
     }
