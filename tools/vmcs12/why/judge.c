@@ -147,7 +147,7 @@ static void take_broken(struct judge *j, const struct outcome *o, const struct r
         enum rule_stage stage = rule_stage(r);
         if (!rule_set_has(broken, r))
             continue;
-        if (o->decided && !o->stage_possible[stage] && named) {
+        if (o->decided && !o->stage_possible[stage] && (named || !o->stage_held[stage])) {
             answer_note(a, "%s is broken as well, but by the exit code it is not what failed here",
                         rule_name(r));
             continue;
