@@ -63,6 +63,14 @@ static bool applies(const struct mend_row *row, const struct finding *f, enum vm
     return !is_gate(field);
 }
 
+/* An address or a limit of which nothing would be left is no mend. */
+static bool wipes_out(enum vmcs_field f, u64 to)
+{
+    const char *name = vmcs12_name(f), *last = strrchr(name, '_');
+    return to == 0 && last != NULL &&
+           (strcmp(last, "_base") == 0 || strcmp(last, "_limit") == 0 || strcmp(last, "_cr3") == 0);
+}
+
 /* Changes the fields of the row. Returns how many it changed. */
 static unsigned change(struct judge *j, const struct mend_row *row, const struct finding *f,
                        bool unusable, struct vmcs_image *v)
@@ -76,6 +84,8 @@ static unsigned change(struct judge *j, const struct mend_row *row, const struct
         u64 from = vmcs12_get(v, field), to = (from | row->set) & ~row->clear;
         if (unusable && vmcs12_desc(field)->width == WAR && null_selector(j, field))
             to = from | AR_UNUSABLE;
+        if (wipes_out(field, to))
+            continue;
         vmcs12_set(v, field, to);
         changed += vmcs12_get(v, field) != from;
     }
