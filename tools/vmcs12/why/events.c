@@ -71,6 +71,27 @@ static bool qemu_event(struct failure *f, const char *t)
     return true;
 }
 
+/* Other VMMs on KVM print the number of KVM_EXIT_FAIL_ENTRY in their own ways, often in decimal. */
+static bool vmm_event(struct failure *f, const char *t)
+{
+    static const char *const words[] = {"hardware_entry_failure_reason", "FailEntry",
+                                        "FAIL_ENTRY"};
+    static const struct {
+        const char *text;
+        u32 reason;
+    } numbers[] = {{"80000021", 0x80000021},   {"2147483681", 0x80000021},
+                   {"80000022", 0x80000022},   {"2147483682", 0x80000022}};
+    bool spoken = false;
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+        spoken |= strstr(t, words[i]) != NULL;
+    for (unsigned i = 0; spoken && i < ARRAY_LEN(numbers); i++)
+        if (strstr(t, numbers[i].text) != NULL) {
+            reason_event(f, numbers[i].reason);
+            return true;
+        }
+    return false;
+}
+
 /* Xen counts the entries of an MSR list from 0, the exit qualification from 1. */
 static bool xen_event(struct failure *f, const char *t)
 {
@@ -208,7 +229,7 @@ static bool belongs_before(const struct dump *d, const struct failure *f, const 
 static bool read_event(struct failure *f, const char *t)
 {
     *f = (struct failure){.named = R_NONE};
-    return qemu_event(f, t) || xen_event(f, t) || other_event(f, t) || virtualbox_event(f, t) ||
+    return qemu_event(f, t) || vmm_event(f, t) || xen_event(f, t) || other_event(f, t) || virtualbox_event(f, t) ||
            nidus_event(f, t);
 }
 
