@@ -74,13 +74,14 @@ static bool qemu_event(struct failure *f, const char *t)
 /* Other VMMs on KVM print the number of KVM_EXIT_FAIL_ENTRY in their own ways, often in decimal. */
 static bool vmm_event(struct failure *f, const char *t)
 {
-    static const char *const words[] = {"hardware_entry_failure_reason", "FailEntry",
-                                        "FAIL_ENTRY"};
+    static const char *const words[] = {"hardware_entry_failure_reason", "FailEntry", "FAIL_ENTRY"};
     static const struct {
         const char *text;
         u32 reason;
-    } numbers[] = {{"80000021", 0x80000021},   {"2147483681", 0x80000021},
-                   {"80000022", 0x80000022},   {"2147483682", 0x80000022}};
+    } numbers[] = {{"80000021", 0x80000021},
+                   {"2147483681", 0x80000021},
+                   {"80000022", 0x80000022},
+                   {"2147483682", 0x80000022}};
     bool spoken = false;
     for (unsigned i = 0; i < ARRAY_LEN(words); i++)
         spoken |= strstr(t, words[i]) != NULL;
@@ -229,8 +230,8 @@ static bool belongs_before(const struct dump *d, const struct failure *f, const 
 static bool read_event(struct failure *f, const char *t)
 {
     *f = (struct failure){.named = R_NONE};
-    return qemu_event(f, t) || vmm_event(f, t) || xen_event(f, t) || other_event(f, t) || virtualbox_event(f, t) ||
-           nidus_event(f, t);
+    return qemu_event(f, t) || vmm_event(f, t) || xen_event(f, t) || other_event(f, t) ||
+           virtualbox_event(f, t) || nidus_event(f, t);
 }
 
 static bool may_be_event(const char *t)
