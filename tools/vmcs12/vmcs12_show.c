@@ -119,9 +119,11 @@ int tool_dump(struct tool *t)
     struct tool_image image;
     if (!tool_load(t, t->arg[0], &image))
         return TOOL_FAILED;
+    if (t->as != NULL && !tool_dump_as(t, &image.v))
+        return TOOL_FAILED;
     warn_stale(t, &image.v);
     if (t->as != NULL)
-        return tool_dump_as(t, &image.v) ? TOOL_OK : TOOL_FAILED;
+        return TOOL_OK;
     if (t->json)
         return print_json(t, &image);
     fprintf(t->out, "%sVMCS, revision 0x%x, layout %s, %s\n",
