@@ -231,6 +231,16 @@ why 3 'implausible dump'
 why 1 'broken: guest_cr0'
 printf 'GUEST_CR0 = 0x80000011\nGUEST_CR3 = 0x1000\nGUEST_CR4 = 0x2020\nGUEST_RFLAGS = 0x2\nVM_EXIT_REASON = 0x80000021\n' > paste
 why 1 'broken: guest_cr0'
+printf 'Guest CR0: 0x80000011\nGuest CR4: 0x2020\nGuest CR3: 0x1000\nGuest RFLAGS: 0x2\nGuest CS selector: 0x8\nVM-entry controls: 0x11ff\n' > paste
+why 1 'broken: guest_cr0'
+printf 'GuestCr0 = 0x80000011\nGuestCr4 = 0x2020\nGuestCr3 = 0x1000\nGuestRflags = 0x2\n' > paste
+why 1 'broken: guest_cr0'
+printf 'vmread(0x%s) = 0x%s\n' 6800 80000011 6804 2020 6802 1000 6820 2 > paste
+why 1 'broken: guest_cr0'
+printf 'GUEST_%s = %s\n' CR0 0x80000031 CR4 0x2020 CR3 0x1000 RFLAGS 0x2 ES_SELECTOR 16 CS_LIMIT 16777215 > paste
+why 3 'guest_cs_limit cannot be read' # decimal or hexadecimal?
+"$tool" dump --json page > paste
+why 1 'a list of Nidus'
 printf 'CPU(0x00): vcpu->vmcs.guest_CR0=0x0000000080000011\nCPU(0x00): vcpu->vmcs.guest_CR4=0x0000000000002020\nCPU(0x00): vcpu->vmcs.guest_RFLAGS=0x0000000000000002\nCPU(0x00): vcpu->vmcs.guest_CR3=0x0000000000001000\nCPU(0x00): vcpu->vmcs.info_vmexit_reason=0x80000021\n' > paste
 why 1 'a dump of XMHF'
 printf '[NoirVisor] Failed at VM-Entry, Code=7\n[NoirVisor] Guest CS Segment - Selector: 0x10\t Access-Rights: 0x209B\t Limit: 0x0\t Base: 0x0000000000000000\nPin-Based Controls: 0x36\t Primary Controls: 0x8401E172\t Secondary Controls: 0x80\t Exception Bitmap: 0x0\nVM-Exit Controls: 0x36FFF\t VM-Entry Controls: 0x13FF\n' > paste

@@ -14,13 +14,13 @@ static bool is_name(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/* The name without case, underlines, and what says nothing. */
+/* The name without case, what parts its words, and what says nothing. */
 static size_t key_of(const char *name, size_t length, char *key)
 {
     size_t n = 0;
     for (size_t i = 0; i < length && n < KEY_ROOM - 1; i++) {
         char c = name[i];
-        if (c == '_')
+        if (c == '_' || c == ' ' || c == '-')
             continue;
         key[n++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
         if (n >= 4 && memcmp(key + n - 4, "ia32", 4) == 0)
@@ -115,7 +115,8 @@ static enum why_format format_of(const char *line, const char *name, bool encodi
         return FORMAT_XMHF;
     if (encoding && *name >= 'A' && *name <= 'Z')
         return FORMAT_HAXM;
-    return *name >= 'A' && *name <= 'Z' ? FORMAT_VMREAD : FORMAT_NIDUS;
+    bool shouted = (*name >= 'A' && *name <= 'Z') || strstr(line, "read(0x") != NULL;
+    return shouted ? FORMAT_VMREAD : FORMAT_NIDUS;
 }
 
 /* A list that names the first field of the dump again is another dump. */
@@ -151,21 +152,65 @@ static enum vmcs_field encoding_before(const char *line, const char *name)
     while (p > line && is_name(p[-1]))
         p--;
     struct number n = number_read(p);
-    bool plausible = !n.wrong && n.digits >= (n.at != 0 ? 1 : 3) && n.digits <= 4;
+    while (p > line && p[-1] == ' ')
+        p--;
+    bool value = p > line && (p[-1] == '=' || (p[-1] == ':' && n.at != 0)); /* of another name */
+    bool plausible = !value && !n.wrong && n.digits >= 3 && n.digits <= 4;
     return plausible ? vmcs12_find(n.value) : F_COUNT;
+}
+
+/* "vmread(0x6820) = ": the encoding behind the name of a function that reads fields. */
+static enum vmcs_field encoding_behind(const char *name, size_t length)
+{
+    bool reads = length >= 4 && (memcmp(name + length - 4, "read", 4) == 0 ||
+                                 memcmp(name + length - 4, "READ", 4) == 0);
+    if (!reads || strncmp(name + length, "(0x", 3) != 0)
+        return F_COUNT;
+    struct number n = number_read(name + length + 1);
+    bool plausible = !n.wrong && n.digits >= 1 && n.digits <= 8 && n.value <= 0xffff;
+    return plausible ? vmcs12_find((u32)n.value) : F_COUNT;
+}
+
+/* "Guest CS selector:", "VM-entry controls =": how long a name of several words is, or 0. */
+static size_t spaced_name(const char *line, const char *name)
+{
+    size_t n = 0;
+    const char *before = name;
+    while (before > line && before[-1] == ' ')
+        before--;
+    if (before > line && is_name(before[-1]))
+        return 0;
+    while (n < KEY_ROOM - 1 &&
+           (is_name(name[n]) || name[n] == ' ' || (name[n] == '-' && is_name(name[n + 1]))))
+        n++;
+    return name[n] == ':' || name[n] == '=' ? n : 0;
+}
+
+/* Whether a number of a list could be a decimal one. Taken for a hexadecimal one, it might
+ * accuse. */
+static bool maybe_decimal(const char *value, const struct number *n)
+{
+    if (n->at != 0 || n->digits < 2 || n->digits >= 16 || value[0] == '0')
+        return false;
+    for (unsigned i = 0; i < n->digits; i++)
+        if (value[i] > '9')
+            return false;
+    return true;
 }
 
 /* The value behind a name: its place, or NULL. A value without a sign before it has 0x. */
 static const char *value_behind(const char *t)
 {
-    t = skip_blanks(t);
+    t = skip_blanks(t + (*t == '"'));
     if (*t == '(' || *t == '[') {
         while (*t != '\0' && *t != ')' && *t != ']')
             t++;
         t = skip_blanks(*t != '\0' ? t + 1 : t);
     }
-    if (*t == '=' || *t == ':')
-        return skip_blanks(t + 1 + (t[1] == '='));
+    if (*t == '=' || *t == ':') {
+        t = skip_blanks(t + 1 + (t[1] == '='));
+        return t + (*t == '"');
+    }
     return t[0] == '0' && t[1] == 'x' ? t : NULL;
 }
 
@@ -198,9 +243,13 @@ static size_t take_pair(struct scan *s, struct stream *stream, const struct line
         length++;
     const char *value =
         strncmp(name + length, "/limit=", 7) == 0 ? name + length + 7 : value_behind(name + length);
+    if (value == NULL && (length = spaced_name(line->text, name)) != 0)
+        value = value_behind(name + length);
     if (value == NULL)
         return 0;
-    enum vmcs_field by_number = encoding_before(line->text, name);
+    enum vmcs_field by_number = encoding_behind(name, length);
+    if (by_number == F_COUNT)
+        by_number = encoding_before(line->text, name);
     enum vmcs_field f = find_name(name, length, &half);
     if (by_number != F_COUNT && (f == F_COUNT || half == 0))
         f = by_number;
@@ -209,6 +258,7 @@ static size_t take_pair(struct scan *s, struct stream *stream, const struct line
     struct number n = number_read(value);
     if (n.digits == 0 && strncmp(value, "vmread", 6) == 0)
         return length;
+    n.wrong |= by_number == F_COUNT && maybe_decimal(value, &n);
     n.at += (size_t)(value - line->text);
     struct dump *d =
         list_dump(s, stream, f, format_of(line->text, name, by_number != F_COUNT), line->number);
@@ -275,9 +325,10 @@ static void own_titles(struct dump *d, const char *t)
 
 static bool looks_like_list(const char *t)
 {
-    static const char *const words[] = {"guest_", "GUEST_",  "host_", "HOST_", "vmcs",
-                                        "VMX_",   "VMCS",    "VM_E",  "_ctl",  "control_",
-                                        "_based", "info_vm", "EXIT_", "CR0_",  "_BITMAP"};
+    static const char *const words[] = {
+        "guest_", "GUEST_",   "host_",  "HOST_",   "vmcs",    "VMX_",   "VMCS",    "VM_E",
+        "_ctl",   "control_", "_based", "info_vm", "EXIT_",   "CR0_",   "_BITMAP", "Guest",
+        "Host",   "VM-e",     "Vm",     "-based",  "read(0x", "READ(0x"};
     for (unsigned i = 0; i < ARRAY_LEN(words); i++)
         if (strstr(t, words[i]) != NULL)
             return true;
