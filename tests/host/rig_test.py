@@ -255,6 +255,21 @@ def test_the_table_of_models_keeps_what_was_not_run():
         assert "| **sum: equal** | 2 | 1 |\n| **sum: permitted** | 0 | 1 |\n| **sum: differs** | 0 | 0 |\n" in text
 
 
+def test_a_cut_run_keeps_its_stages():
+    class Cut(Ran):
+        def guest(self, names, profile):
+            self.cells.update({name: "equal" for name in names})
+
+        def payload(self, name):
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as d:
+        run, path = Cut("tigerlake"), f"{d}/table.md"
+        with contextlib.suppress(KeyboardInterrupt):
+            models.run_all([run], path, {"t_a", "kvm"}, [Test("t_a", {})], ["kvm"])
+        assert models.read_table(path) == {"t_a": {"tigerlake": "equal"}}
+
+
 def test_a_cell_is_what_the_verdict_says():
     assert [models.cell_of(v) for v in ({"problems": ["x"], "by": ["a"]}, {"problems": [], "by": ["a", "b"]}, {"problems": [], "by": []})] \
         == ["differs", "a, b", "equal"]
