@@ -16,7 +16,7 @@ DEFAULT_MODEL = "broadwell_ult"
 WITH_CET = ("tigerlake", "sapphire_rapids", "arrow_lake")
 
 # What Linux must leave alone on a model of Bochs 3.0: CAVEAT(bochs-linux-features)
-LINUX_WITHOUT = {"corei7_icelake_u": "fsrm", "tigerlake": "fsrm", "sapphire_rapids": "fsrm,amx_tile"}
+LINUX_WORDS = {"corei7_icelake_u": "clearcpuid=fsrm", "tigerlake": "clearcpuid=fsrm", "sapphire_rapids": "clearcpuid=fsrm,amx_tile no5lvl"}
 
 
 class Unusable(SystemExit):
@@ -63,8 +63,8 @@ class Emulator:
 
     def kernel_words(self):
         """What is added to Linux's command line on the model that MODEL= names."""
-        without = LINUX_WITHOUT.get(self.model()) if self.kind == "bochs" and float(self.version) >= 3 else None
-        return f" clearcpuid={without}" if without else ""
+        words = LINUX_WORDS.get(self.model()) if self.kind == "bochs" and float(self.version) >= 3 else None
+        return f" {words}" if words else ""
 
     def panics(self, model, cpus):
         """What the configuration says of panics."""
