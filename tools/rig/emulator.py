@@ -15,6 +15,9 @@ DEFAULT_MODEL = "broadwell_ult"
 # Firmware that leaves CET on writes read-only pages with CR0.WP clear, and Bochs 3 calls a panic what it then does.
 WITH_CET = ("tigerlake", "sapphire_rapids", "arrow_lake")
 
+# What Linux must leave alone on a model of Bochs 3.0: CAVEAT(bochs-linux-features)
+LINUX_WORDS = {"corei7_icelake_u": "clearcpuid=fsrm", "tigerlake": "clearcpuid=fsrm", "sapphire_rapids": "clearcpuid=fsrm,amx_tile no5lvl"}
+
 
 class Unusable(SystemExit):
     """Ends the program with status 1 and this line, unless somebody knows better."""
@@ -57,6 +60,11 @@ class Emulator:
 
     def has_debugger(self, wanted):
         return wanted or float(self.version) < 3
+
+    def kernel_words(self):
+        """What is added to Linux's command line on the model that MODEL= names."""
+        words = LINUX_WORDS.get(self.model()) if self.kind == "bochs" and float(self.version) >= 3 else None
+        return f" {words}" if words else ""
 
     def panics(self, model, cpus):
         """What the configuration says of panics."""
