@@ -1,7 +1,8 @@
 /*
  * Finds the processors by the firmware's MP services protocol and runs functions on them. The
  * protocol wakes a processor, which runs the function and goes back into the firmware's own loop.
- * The ACPI MADT is asked, too: a processor that only the MADT knows cannot be reached.
+ * A processor that only a table knows cannot be reached. Firmware without the protocol leaves it to
+ * Nidus to wake them (efi_sipi.c).
  * Contract in efi_cpus.h.
  */
 #include "boot/efi_cpus.h"
@@ -9,7 +10,8 @@
 #include <efi.h>
 #include <efilib.h>
 
-#include "boot/madt.h"
+#include "boot/efi_sipi.h"
+#include "boot/efi_tables.h"
 
 #define CALL_MICROSECONDS 5000000u
 
@@ -62,63 +64,6 @@ static void list_by_mp_services(struct cpus *cpus)
     cpus->count = others;
 }
 
-/* ACPI 5.2.5.3 "Root System Description Pointer (RSDP) Structure" */
-struct PACKED rsdp {
-    char signature[8];
-    u8 checksum;
-    char oem[6];
-    u8 revision;
-    u32 rsdt;
-    u32 length;
-    u64 xsdt;
-};
-
-struct PACKED acpi_header {
-    char signature[4];
-    u32 length;
-    u8 rest[28];
-};
-
-/* The number of processors in the ACPI table at this physical address, or 0 when it is no MADT. */
-static u32 count_in_table(u64 address)
-{
-    const struct acpi_header *table = (const void *)(uintptr_t)address;
-    return table ? madt_count_enabled((const u8 *)table, table->length) : 0;
-}
-
-/* The largest number of processors in a table of the root table. The root table holds unaligned
- * physical addresses of `width` bytes: 4 in an RSDT, 8 in an XSDT. */
-static u32 count_under_root(u64 address, u32 width)
-{
-    const struct acpi_header *root = (const void *)(uintptr_t)address;
-    u32 best = 0;
-    for (u32 at = sizeof *root; root && at + width <= root->length; at += width) {
-        u64 table = 0;
-        CopyMem(&table, (const u8 *)root + at, width);
-        u32 n = count_in_table(table);
-        best = n > best ? n : best;
-    }
-    return best;
-}
-
-/* A firmware may have root pointers of ACPI 1 and of ACPI 2. The larger count holds. */
-static u32 count_by_acpi(void)
-{
-    EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;
-    u32 best = 0;
-    for (UINTN i = 0; i < ST->NumberOfTableEntries; i++) {
-        const EFI_CONFIGURATION_TABLE *entry = &ST->ConfigurationTable[i];
-        const struct rsdp *rsdp = entry->VendorTable;
-        bool is2 = !CompareGuid((EFI_GUID *)&entry->VendorGuid, &acpi2);
-        if (!is2 && CompareGuid((EFI_GUID *)&entry->VendorGuid, &acpi1))
-            continue;
-        bool has_xsdt = is2 && rsdp->revision >= 2 && rsdp->xsdt;
-        u32 n = has_xsdt ? count_under_root(rsdp->xsdt, 8) : count_under_root(rsdp->rsdt, 4);
-        best = n > best ? n : best;
-    }
-    return best;
-}
-
 static u32 this_apic_id(void)
 {
     u32 eax = 1, ebx, ecx = 0, edx;
@@ -126,27 +71,49 @@ static u32 this_apic_id(void)
     return ebx >> 24;
 }
 
-void cpus_find(struct cpus *cpus)
+static void set_source(struct cpus *cpus, const char *source)
 {
-    static const char by_mp[] = "MP services protocol", by_acpi[] = "ACPI MADT",
-                      by_none[] = "the firmware is silent";
+    CopyMem(cpus->source, source, strlena((const CHAR8 *)source) + 1);
+}
+
+/* Without the protocol, Nidus wakes the processors that the firmware's tables name itself. */
+static void list_by_tables(struct cpus *cpus, const u32 *ids, u32 count)
+{
+    u32 me = this_apic_id(), others = 1;
+    cpus->by_sipi = count > 1;
+    add_processor(cpus, 0, me, 0);
+    for (u32 i = 0; i < count && i < BOOT_MAX_CPUS; i++)
+        if (ids[i] != me)
+            add_processor(cpus, others++, ids[i], 0);
+    cpus->count = count > BOOT_MAX_CPUS ? count : others;
+}
+
+void cpus_find(struct cpus *cpus, bool use_services)
+{
+    static u32 ids[BOOT_MAX_CPUS];
+    const char *table;
     line_clear(&cpus->refusal);
     cpus->count = 0;
-    list_by_mp_services(cpus);
-    u32 reached = cpus->count, acpi = count_by_acpi();
-    const char *source = acpi > reached ? by_acpi : reached ? by_mp : by_none;
-    CopyMem(cpus->source, source, strlena((const CHAR8 *)source) + 1);
+    cpus->by_sipi = false;
+    set_source(cpus, "MP services protocol");
+    if (use_services)
+        list_by_mp_services(cpus);
+    u32 reached = cpus->count, listed = tables_processors(ids, BOOT_MAX_CPUS, &table);
     if (!reached) {
-        cpus->count = 1;
-        cpus->cpu[0] = (struct processor){this_apic_id(), 0};
-    }
-    if (acpi <= cpus->count)
+        list_by_tables(cpus, ids, listed);
+        set_source(cpus, listed ? table : "the firmware is silent");
         return;
-    line_add_decimal(&cpus->refusal, acpi);
-    line_add(&cpus->refusal, " processors (ACPI MADT), but the firmware starts ");
-    line_add_decimal(&cpus->refusal, cpus->count);
-    line_add(&cpus->refusal, reached ? " of them" : " (no MP services protocol)");
-    cpus->count = acpi;
+    }
+    if (listed <= reached)
+        return;
+    set_source(cpus, table);
+    line_add_decimal(&cpus->refusal, listed);
+    line_add(&cpus->refusal, " processors (");
+    line_add(&cpus->refusal, table);
+    line_add(&cpus->refusal, "), but the firmware starts ");
+    line_add_decimal(&cpus->refusal, reached);
+    line_add(&cpus->refusal, " of them");
+    cpus->count = listed;
 }
 
 /* The firmware calls by the calling convention of UEFI, and passes one pointer. */
@@ -170,6 +137,8 @@ const char *cpus_call(const struct cpus *cpus, u32 i, void (*f)(void *arg), void
         f(arg);
         return NULL;
     }
+    if (cpus->by_sipi)
+        return sipi_call(cpus->cpu[i].apic_id, f, arg);
     if (!mp)
         return "the firmware has no MP services protocol";
     EFI_STATUS status = mp->start_one(mp, run_call, (UINTN)cpus->cpu[i].number, NULL,

@@ -14,12 +14,14 @@ struct processor {
 struct cpus {
     u32 count; /* may be more than the array has room for: then Nidus refuses */
     struct processor cpu[BOOT_MAX_CPUS];
+    bool by_sipi;        /* Nidus wakes them itself */
     char source[24];     /* where the list comes from, in words */
     struct line refusal; /* why not all processors can be reached, or empty */
 };
 
-/* Finds the processors that the firmware has enabled. @pre boot services are running */
-void cpus_find(struct cpus *cpus);
+/* Finds the processors that the firmware has enabled. use_services: false to do without the MP
+ * services protocol. @pre boot services are running */
+void cpus_find(struct cpus *cpus, bool use_services);
 
 /* Runs f(arg) on cpu[i] and waits for its end. f calls no boot service and may run on a small
  * stack; arg is memory of the caller's. Returns NULL, or why f did not run to its end.

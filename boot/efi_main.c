@@ -23,6 +23,8 @@ static const char help[] =
     "  profile=broadwell|e5-2683v4|d-1540|host   the VMX that L1 sees\r\n"
     "  log=none|e9|com1|com2 verbose=0..2 where L0 writes after launch, and how much\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
+    "  mp=auto|sipi                       sipi: wake processors without the firmware's MP "
+    "services\r\n"
     "  shadow=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
@@ -308,7 +310,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
         console_say(help);
         return EFI_SUCCESS;
     }
-    cpus_find(&m.cpus);
+    cpus_find(&m.cpus, !o.own_sipi);
     facts_read(m.facts);
     if (!o.check && !o.dry && !can_run_first(&m, &why))
         return refuse(why.text, EFI_UNSUPPORTED);

@@ -6,9 +6,11 @@ enum {
     HEADER_SIZE = 44, /* the common header, the local APIC's address, flags */
     LOCAL_APIC = 0,
     LOCAL_APIC_SIZE = 8,
+    LOCAL_APIC_ID = 3,
     LOCAL_APIC_FLAGS = 4,
     LOCAL_X2APIC = 9,
     LOCAL_X2APIC_SIZE = 16,
+    LOCAL_X2APIC_ID = 4,
     LOCAL_X2APIC_FLAGS = 8,
     FLAG_ENABLED = 1,
 };
@@ -24,7 +26,15 @@ static bool is_enabled_processor(const u8 *entry, u32 length)
     return false;
 }
 
-u32 madt_count_enabled(const u8 *table, u32 size)
+static u32 apic_id(const u8 *entry)
+{
+    if (entry[0] == LOCAL_APIC)
+        return entry[LOCAL_APIC_ID];
+    const u8 *id = entry + LOCAL_X2APIC_ID;
+    return (u32)id[0] | (u32)id[1] << 8 | (u32)id[2] << 16 | (u32)id[3] << 24;
+}
+
+u32 madt_processors(const u8 *table, u32 size, u32 *ids, u32 max)
 {
     u32 count = 0;
     if (size < HEADER_SIZE || table[0] != 'A' || table[1] != 'P' || table[2] != 'I' ||
@@ -36,7 +46,11 @@ u32 madt_count_enabled(const u8 *table, u32 size)
          * behind the table. */
         if (length < 2 || length > size - at)
             break;
-        count += is_enabled_processor(table + at, length);
+        if (is_enabled_processor(table + at, length)) {
+            if (count < max)
+                ids[count] = apic_id(table + at);
+            count++;
+        }
         at += length;
     }
     return count;

@@ -28,6 +28,7 @@ static const struct key keys[] = {
     {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
     {"nested",  KIND_CHOICE, 1,                 AT(nested),   {"off", "on"}},
     {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
+    {"mp",      KIND_CHOICE, 0,                 AT(own_sipi), {"auto", "sipi"}},
     {"profile", KIND_CHOICE, BOOT_PROFILE_BROADWELL, AT(profile),
         {"broadwell", "e5-2683v4", "d-1540", "host"}},
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},

@@ -123,8 +123,8 @@ static void cr4_bits(void)
         u64 now = gt_read_cr4();
 
         gt_write_cr4(old);
-        gt_line("cr4%s%u: %s reads %lx then %lx", stands_alone(bit) ? ".owned" : "", bit, what, now,
-                gt_read_cr4());
+        gt_line("cr4%s bit %u: %s reads %lx then %lx", stands_alone(bit) ? ".owned" : "", bit, what,
+                now, gt_read_cr4());
     }
     for (unsigned i = 0; i < 64; i++) {
         u64 v = (old ^ (gt_rand() & 0x3717ff)) & ~CR4_VMXE;

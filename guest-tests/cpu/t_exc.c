@@ -35,7 +35,9 @@ BLOB(gp_code_as_ss, "mov $0x90, %eax\nmov %eax, %ss");
 BLOB(gp_beyond, "mov $0x200, %eax\nmov %eax, %es");
 BLOB(gp_ldt, "mov $0x0c, %eax\nmov %eax, %es");
 BLOB(np_data, "mov $0xd0, %eax\nmov %eax, %es");
-BLOB(ss_np, "mov $0xd0, %eax\nmov %eax, %ss");
+BLOB(gp_dpl_ss, "mov $0xd0, %eax\nmov %eax, %ss");
+BLOB(ss_np, "mov $0xd8, %eax\nmov %eax, %ss");  /* ring 0; above it #GP */
+BLOB(ss_np3, "mov $0xd3, %eax\nmov %eax, %ss"); /* ring 3; in ring 0 #GP */
 BLOB(gp_rpl, "mov $0x8b, %eax\nmov %eax, %es");
 BLOB(ss_noncanonical, "movabs $0x8000000000000000, %rbp\nmov (%rbp), %rax");
 BLOB(gp_noncanonical, "movabs $0x8000000000000000, %rbx\nmov (%rbx), %rax");
@@ -135,7 +137,9 @@ static void simple(void)
         ROW(gp_beyond),
         ROW(gp_ldt),
         ROW(np_data),
+        ROW(gp_dpl_ss),
         ROW(ss_np),
+        ROW(ss_np3),
         ROW(gp_rpl),
         ROW(ss_noncanonical),
         ROW(gp_noncanonical),
@@ -149,6 +153,7 @@ static void simple(void)
     *(u32 *)(data + 0) = 5; /* BOUND's limits: RAX = 0 lies below */
     *(u32 *)(data + 4) = 6;
     gt_gdt[GT_FREE / 8] = gt_descriptor(0, 0xfffff, 0x13 | 0x60, 0xc); /* P = 0, DPL 3 */
+    gt_gdt[GT_FREE / 8 + 1] = gt_descriptor(0, 0xfffff, 0x13, 0xc);    /* P = 0, DPL 0 */
     gt_gate(0x77, NULL, GT_CODE64, 0x0e, 0); /* INT 0x77 finds no present gate */
     every_mode(rows, ARRAY_LEN(rows), "");
     run_rows((struct row[]){ROW(gp_privileged), ROW(gp_int_gate)}, 2, 3, false, "");

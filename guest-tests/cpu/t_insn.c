@@ -198,9 +198,8 @@ static void optional(void)
 }
 
 /* Above ring 0 LLDT and LTR are #GP(0). The stores work there, as UMIP is 0. In ring 0 LLDT takes a
- * null selector and LTR does not. A descriptor of the wrong type is #GP with the selector. In
- * compat3 DS is null, so that there each operand in memory is #GP(0). SDM 3A 5.9 "Privileged
- * Instructions" */
+ * null selector and LTR does not. A descriptor of the wrong type is #GP with the selector. SDM 3A
+ * 5.9 "Privileged Instructions" */
 static void tables(void)
 {
     const struct row rows[] = {ROW(sgdt),     ROW(sidt),      ROW(sldt),

@@ -161,20 +161,16 @@ static void every_event(unsigned what)
  * arrives once. SDM 3A 6.7.1 "Handling Multiple NMIs" */
 static void nmis(unsigned what)
 {
-    struct gt_frame f = gt_context(blob_window, 0, false);
     unsigned delivered = 0;
 
     for (unsigned i = 0; i < 10; i++) {
-        u64 rsp;
-
         interrupts = 0;
         gt_pit_one_shot((u16)(300 + gt_rand() % 100));
-        prepare(what & ~FRESH_STACK, &f);
-        rsp = gt_read_cr8();
+        prepare(what & ~FRESH_STACK, NULL);
         for (unsigned turn = 0; turn < 400000 && interrupts == 0; turn++)
             gt_cpuid(0, 0);
         for (unsigned turn = 0; turn < 50; turn++)
-            gt_cpuid((u32)rsp, 0);
+            gt_cpuid(0, 0);
         delivered += interrupts == 1;
         restore(what);
     }

@@ -86,7 +86,7 @@ BLOB(movss_watched_nop, "mov (%rdi), %ss\nnop\nnop");
 BLOB(movss_watched_rdmsr, "mov (%rdi), %ss\nrdmsr\nnop");
 BLOB(io_watched, "in $0x61, %al\nnop\nout %al, $0x80\nnop\ncpuid\nnop");
 BLOB(stos_watched, "mov $4, %ecx\nrep stosb\nnop");
-BLOB(gd, "nop\nmov %dr3, %rax\nmov %rax, %dr6\nnop");
+BLOB(gd, "mov $0x2400, %eax\nmov %rax, %dr7\nnop\nmov %dr3, %rax\nmov %rax, %dr3\nnop");
 
 static void run_blob(const char *name, const char *code, struct gt_frame f)
 {
@@ -327,7 +327,6 @@ static void debug_aliases(void)
  * 3B 18.3.1.3 "General-Detect Exception Condition" */
 static void general_detect(void)
 {
-    struct gt_frame f = prepared(blob_gd, 0, false);
     u64 v;
 
     gt_write_dr6(0xffff0ff0);
@@ -335,7 +334,19 @@ static void general_detect(void)
     GT_TRY("mov %%dr3, %0", : "=r"(v) : : GT_CLOBBERS);
     gt_line("gd: %s dr6 %lx dr7 %lx", gt_exc_text(), gt_read_dr6(), gt_read_dr7());
     clear_breakpoints();
-    (void)f;
+}
+
+/* The same under the hook, which lets the MOV run again, and GD is clear then. With TF the MOV that
+ * sets GD ends in #DB, which clears GD. */
+static void general_detect_stepped(void)
+{
+    for (unsigned tf = 0; tf < 2; tf++) {
+        struct gt_frame f = prepared(blob_gd, 0, false);
+
+        f.rflags |= tf ? RFLAGS_TF : 0;
+        run_blob(tf ? "gd.blob tf" : "gd.blob", blob_gd, f);
+        clear_breakpoints();
+    }
 }
 
 /* Above ring 0 the MOV is #GP(0). SDM 3A 5.9 "Privileged Instructions" */
@@ -364,5 +375,6 @@ TEST_MAIN(step)
     execution_breakpoints();
     data_breakpoints();
     io_breakpoints();
+    general_detect_stepped();
     gt_device_give();
 }

@@ -203,8 +203,10 @@ static const struct l2_case walks[] = {
          SET_LEAF(PG_L2 + P_STACK, 0)),
     CASE("iret unblocks", L2_32, "\xcf", SET(GUEST_INTERRUPTIBILITY, 8),
          SET(GUEST_RSP, L2_AT(P_DATA)), DATA_LEAF(0)),
-    CASE("beyond the width", L2_64, READ, DATA,
+    CASE("far away", L2_64, READ, DATA,
          PHYS(PG_L2_TABLES + 3, (16 + P_DATA) * 8, 0xff00000000 | 7)),
+    CASE("beyond the width", L2_64, READ, DATA,
+         PHYS(PG_L2_TABLES + 3, (16 + P_DATA) * 8, 1ul << 51 | 7)),
     CASE("mov cr3 absent", L2_64, "\x0f\x22\xd8\x90", REG(RAX, 0x3000000)),
     CASE("invlpg never faults", L2_64, "\x0f\x01\x38", REG(RAX, 0x3000000)),
 };

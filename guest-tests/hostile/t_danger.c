@@ -227,6 +227,7 @@ static void mtrrs_at_random(void)
         gt_wrmsr(MSR_IA32_MTRR_PHYSBASE0 + i, old[i]);
     gt_line("mtrrs at random: alive, memory %s", bad ? "differs" : "ok");
     for (u32 msr = MSR_IA32_MTRR_FIX64K_00000; msr <= MSR_IA32_MTRR_FIX4K_F8000; msr++) {
+        const char *what;
         u64 v;
 
         if (msr > MSR_IA32_MTRR_FIX64K_00000 && msr < MSR_IA32_MTRR_FIX16K_80000)
@@ -234,10 +235,9 @@ static void mtrrs_at_random(void)
         if (msr > MSR_IA32_MTRR_FIX16K_A0000 && msr < MSR_IA32_MTRR_FIX4K_C0000)
             continue;
         v = gt_rdmsr(msr);
-        gt_wrmsr(msr, 0x0605040100000606);
+        what = write_msr(msr, 0x0605040100000606);
         words[0] = msr;
-        gt_line("mtrr fixed %x: %s reads %lx memory %lx", msr, gt_exc_text(), gt_rdmsr(msr),
-                words[0]);
+        gt_line("mtrr fixed %x: %s reads %lx memory %lx", msr, what, gt_rdmsr(msr), words[0]);
         gt_wrmsr(msr, v);
     }
 }

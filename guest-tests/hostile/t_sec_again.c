@@ -17,6 +17,7 @@ static void one(const char *name, const char *code, size_t len, u64 rax, u64 fla
 
     l1_frame_init(&f);
     f.gpr[RAX] = rax;
+    f.gpr[RBX] = SEL_DATA;
     f.rflags |= flags;
     gt_write_dr0(L1_CODE_AT + len - 4); /* MOV CR and a NOP are the last four bytes */
     gt_write_dr6(0xffff0ff0);
@@ -32,17 +33,17 @@ static void one(const char *name, const char *code, size_t len, u64 rax, u64 fla
 #define ONE(NAME, CODE, VALUE) one(NAME, CODE, sizeof(CODE) - 1, VALUE, flags, dr7)
 
 /* A breakpoint on the MOV is #DB before it, unless RF is set when it begins or MOV SS stands before
- * it. With TF the first instruction of the row ends in #DB. A MOV that is refused is #GP(0), and no
- * bit changes. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception Condition", SDM 3B 18.3.1.4
- * "Single-Step Exception Condition" */
+ * it. With TF the first instruction of the row ends in #DB, or the one behind MOV SS. A MOV that is
+ * refused is #GP(0), and no bit changes. SDM 3B 18.3.1.1 "Instruction-Breakpoint Exception
+ * Condition", SDM 3B 18.3.1.4 "Single-Step Exception Condition" */
 static void all(u64 flags, u64 dr7)
 {
     ONE("cr4", "\x0f\x22\xe0\x90", cr4 ^ CR4_VMXE);
     ONE("cr0", "\x0f\x22\xc0\x90", cr0 ^ CR0_NE);
     ONE("cr4 refused", "\x0f\x22\xe0\x90", 1ul << 40);
-    ONE("mov ss cr4", "\x8c\xd3\x8e\xd3\x0f\x22\xe0\x90", cr4 ^ CR4_VMXE);
-    ONE("mov ss cr0", "\x8c\xd3\x8e\xd3\x0f\x22\xc0\x90", cr0 ^ CR0_NE);
-    ONE("mov ss refused", "\x8c\xd3\x8e\xd3\x0f\x22\xe0\x90", 1ul << 40);
+    ONE("mov ss cr4", "\x8e\xd3\x0f\x22\xe0\x90", cr4 ^ CR4_VMXE);
+    ONE("mov ss cr0", "\x8e\xd3\x0f\x22\xc0\x90", cr0 ^ CR0_NE);
+    ONE("mov ss refused", "\x8e\xd3\x0f\x22\xe0\x90", 1ul << 40);
     ONE("sti cr4", "\xfb\x0f\x22\xe0\xfa", cr4 ^ CR4_VMXE);
 }
 

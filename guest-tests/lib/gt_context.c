@@ -16,7 +16,7 @@ void gt_enter(const struct gt_frame *f)
     gt_exc.vector = GT_NONE;
     gt_armed.start = f->rip;
     gt_armed.resume = (u64)gt_enter_out;
-    gt_enter_asm(f, &gt_armed.rsp);
+    gt_enter_asm(f, &gt_armed.rsp, f->cs & 3 ? GT_UDATA | 3 : GT_DATA);
     gt_armed.start = 0;
 }
 

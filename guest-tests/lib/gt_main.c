@@ -174,10 +174,64 @@ void gt_end(void)
     gt_raw(line);
 }
 
+static void run_here(void (*body)(void))
+{
+    u16 fs = gt_read_fs(), gs = gt_read_gs();
+
+    gt_guard(body);
+    gt_cli();
+    __asm__ volatile("mov %w0, %%fs\n\tmov %w1, %%gs" : : "r"(fs), "r"(gs) : "memory");
+    gt_trap_reset();
+}
+
+/* ---- the body on another processor: cpu=N in the load options ---- */
+
+struct mp_services {
+    void *count, *info, *start_all;
+    EFI_STATUS(EFIAPI *start_one)
+    (struct mp_services *self, void(EFIAPI *f)(void *arg), UINTN n, EFI_EVENT event,
+     UINTN microseconds, void *arg, BOOLEAN *done);
+};
+
+/* Its firmware state is the one that gt_firmware_enter() gives back while the body runs: the
+ * firmware's bootstrap processor does nothing but wait, so the body may call what it could call
+ * there. */
+static void EFIAPI on_other(void *body)
+{
+    struct cpu_state first = firmware_state;
+
+    state_save(&firmware_state);
+    gt_desc_enter();
+    run_here((void (*)(void))body);
+    gt_firmware_enter();
+    firmware_state = first;
+}
+
+static UINTN other_processor(void)
+{
+    const char *at = args;
+
+    for (; *at; at++)
+        if (strncmpa((const CHAR8 *)at, (const CHAR8 *)"cpu=", 4) == 0)
+            return (UINTN)(at[4] - '0');
+    return 0;
+}
+
+static void run_there(void (*body)(void), UINTN cpu)
+{
+    EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+    struct mp_services *mp = NULL;
+
+    gt_firmware_enter();
+    if (BS->LocateProtocol(&guid, NULL, (void **)&mp) != EFI_SUCCESS ||
+        mp->start_one(mp, on_other, cpu, NULL, 0, (void *)body, NULL) != EFI_SUCCESS)
+        gt_fail("processor %u cannot be started", (unsigned)cpu);
+    gt_firmware_leave();
+}
+
 EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void (*body)(void))
 {
     char line[80];
-    u16 fs, gs;
 
     InitializeLib(image, st);
     gt_image = image;
@@ -194,12 +248,10 @@ EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void
 
     gt_format(line, sizeof line, "BEGIN %s\n", name);
     gt_raw(line);
-    fs = gt_read_fs();
-    gs = gt_read_gs();
-    gt_guard(body);
-    gt_cli();
-    __asm__ volatile("mov %w0, %%fs\n\tmov %w1, %%gs" : : "r"(fs), "r"(gs) : "memory");
-    gt_trap_reset();
+    if (other_processor() == 0)
+        run_here(body);
+    else
+        run_there(body, other_processor());
     gt_end();
 
     gt_firmware_enter();

@@ -24,9 +24,9 @@ void gt_guard(void (*body)(void)) GT_HIDDEN;
 void gt_load_segments(u16 cs, u16 data) GT_HIDDEN;
 
 extern char gt_enter_out[] GT_HIDDEN;
-/* Stores RSP to *rsp, loads *f and IRETQs to it; returns when RSP is that again at
- * gt_enter_out. */
-void gt_enter_asm(const struct gt_frame *f, volatile u64 *rsp) GT_HIDDEN;
+/* Stores RSP to *rsp, loads *f, DS and ES, and IRETQs to it; returns when RSP is that again at
+ * gt_enter_out. IRETQ to ring 3 nulls a data segment of ring 0. */
+void gt_enter_asm(const struct gt_frame *f, volatile u64 *rsp, u16 data) GT_HIDDEN;
 
 /* gt_trap.c */
 void gt_trap(struct gt_frame *f) GT_HIDDEN;

@@ -91,7 +91,8 @@ gt_guard_out:
         pop     rbx
         ret
 
-; void gt_enter_asm(const struct gt_frame *f, u64 *rsp): see gt_private.h. IF=0 throughout.
+; void gt_enter_asm(const struct gt_frame *f, u64 *rsp, u16 data): see gt_private.h. IF=0
+; throughout.
 global  gt_enter_asm:function hidden
 global  gt_enter_out:function hidden
 gt_enter_asm:
@@ -102,13 +103,15 @@ gt_enter_asm:
         push    r14
         push    r15
         mov     [rsi], rsp
+        mov     ds, edx
+        mov     es, edx
         mov     rsp, rdi
         jmp     trap_return
 gt_enter_out:
         xor     eax, eax                ; the context's flags came back with it: DF, AC, IF
         push    rax
         popfq
-        mov     eax, ss                 ; IRETQ to ring 3 nulled them; the handler's SS is GT_DATA
+        mov     eax, ss                 ; the handler's SS is GT_DATA
         mov     ds, eax
         mov     es, eax
         pop     r15

@@ -94,7 +94,12 @@ void h_taint_all(void);   /* all but the current one */
 void h_leave_vmx(void);
 void h_operation(bool on); /* VMX operation began or ended: no VMCS is current */
 void h_model_check(void);  /* VMPTRST and some fields against the model */
+/* What newer processors have and L1 is not shown: CAVEAT(newer-controls), CAVEAT(cpuid-known). Bits
+ * of CR4 (LA57 to FRED), and of an EPTP. */
+#define H_CR4_UNSEEN  0x11b881000ul
+#define H_EPTP_UNSEEN 0x80ul
 u64 h_field_mask(int i);
+int h_any_field(void); /* a row; L1 has the field if the processor has it */
 /* What a VMX instruction must do: an exception, or how it ends. */
 struct h_expect {
     bool known;

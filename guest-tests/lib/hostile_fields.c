@@ -13,7 +13,7 @@ struct access {
 
 static struct access choose(void)
 {
-    struct access a = {.field = (int)h_below(VMX_FIELDS)};
+    struct access a = {.field = h_any_field()};
 
     a.enc = vmx_field[a.field].enc;
     switch (h_below(16)) {
@@ -31,6 +31,8 @@ static struct access choose(void)
     }
     a.high = a.enc >> 13 == 1 && a.enc & HIGH;
     a.field = vmx_find((u32)a.enc - a.high);
+    if (a.field < 0) /* a later processor might have it */
+        a.enc |= ENCODING_RESERVED;
     if (a.field < 0 || !l2_present[a.field])
         a.field = H_NONE;
     a.absent = a.enc >> 15 || a.enc & ENCODING_RESERVED;

@@ -218,6 +218,7 @@ void h_step_invalidate(void)
         desc[1] = h_chance(60) ? L2_BASE : vmx_random_edge();
     } else {
         desc[0] = (ARENA_AT(PG_E_PML4) | EPTP_WALK4_WB) ^ (h_chance(60) ? 0 : 1ul << h_below(64));
+        desc[0] &= ~H_EPTP_UNSEEN;
     }
     o.at[0] = desc[0];
     o.at[1] = desc[1];

@@ -37,7 +37,7 @@ static u64 register_value(unsigned kind)
                (h_chance(20) ? 1ul << (40 + h_below(23)) : 0);
     case 2:
         return (gt_read_cr4() ^ 1ul << h_below(h_chance(80) ? 24 : 64)) &
-               ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE);
+               ~(CR4_SMEP | CR4_SMAP | CR4_PCIDE | H_CR4_UNSEEN);
     case 3:
         return h_chance(70) ? h_below(16) : vmx_random_edge();
     case 4:
@@ -113,6 +113,38 @@ static u32 msr_number(void)
                : capability;
 }
 
+/* The bits of a capability word that L1 may be shown, behind an RDMSR: CAVEAT(newer-controls),
+ * CAVEAT(no-nested-pml), CAVEAT(cpuid-known). */
+static void keep_shown(struct h_code *c, u32 msr)
+{
+    static const struct {
+        u32 msr, eax, edx;
+    } words[] = {
+        {0x481, ~0u, 0xff},
+        {0x48d, ~0u, 0xff},
+        {0x482, ~0u, 0xfffdffff},
+        {0x48e, ~0u, 0xfffdffff},
+        {0x483, ~0u, 0x007fffff},
+        {0x48f, ~0u, 0x007fffff},
+        {0x484, ~0u, 0xffff},
+        {0x490, ~0u, 0xffff},
+        {0x48b, ~0u, 0x00057fff},
+        {0x485, 0xffffbfff, ~0u},
+        {0x489, 0x00772fff, 0},
+        {0x48c, 0x06734141, 0xf01},
+        {0x491, 1, 0},
+    };
+    char code[11] = {0x25, 0, 0, 0, 0, (char)0x81, (char)0xe2}; /* AND EAX, EDX */
+
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        if (words[i].msr != msr)
+            continue;
+        CopyMem(code + 1, (void *)&words[i].eax, 4);
+        CopyMem(code + 7, (void *)&words[i].edx, 4);
+        h_append(c, code, sizeof code);
+    }
+}
+
 static u64 msr_value(u32 msr)
 {
     switch (msr) {
@@ -165,10 +197,16 @@ void h_step_msr(void)
 
     h_msr_read(msr, &was);
     h_begin(&c);
+    if (!h_plain_mode(&c) && msr - MSR_VMX_BASIC < 0x12) { /* keep_shown() has 64-bit code */
+        msr = MSR_STAR;
+        h_msr_read(msr, &was);
+    }
     c.frame.gpr[RCX] = msr | (h_chance(20) ? 0xabcd00000000 : 0);
     c.frame.gpr[RAX] = (u32)value;
     c.frame.gpr[RDX] = value >> 32;
     h_append(&c, write ? "\x0f\x30\x0f\x32" : "\x0f\x32", write ? 4 : 2);
+    if (h_plain_mode(&c))
+        keep_shown(&c, msr);
     h_note(" %x = %lx", msr, value);
     h_run(&c, write ? "wrmsr" : "rdmsr", unknown);
     if (write && l1_trap.vector == L1_DONE)

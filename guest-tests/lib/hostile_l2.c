@@ -150,7 +150,7 @@ static void registers(void)
     l2.gpr[RAX] = h_chance(50) ? vmx_random_edge() : h_below(256);
     l2.gpr[RBX] = window_address();
     l2.gpr[RCX] = h_chance(60)   ? msr_numbers[h_below(MSR_NUMBERS)]
-                  : h_chance(50) ? vmx_field[h_below(VMX_FIELDS)].enc
+                  : h_chance(50) ? vmx_field[h_any_field()].enc
                                  : vmx_random_edge();
     /* the time, and this program's address, are no business of the transcript's */
     if (is_unlisted((u32)l2.gpr[RCX]) || l2.gpr[RCX] == V_HOST_RIP)
@@ -160,7 +160,7 @@ static void registers(void)
                                         : h_chance(50) ? 1ul << 45
                                                        : 0);
     l2.gpr[RSI] = (l2.f[VI_GUEST_CR0] ^ cr0_bits) | CR0_PG | CR0_PE;
-    l2.gpr[RDI] = l2.f[VI_GUEST_CR4] ^ (cr4_bits & ~(CR4_PAE | CR4_PSE));
+    l2.gpr[RDI] = l2.f[VI_GUEST_CR4] ^ (cr4_bits & ~(CR4_PAE | CR4_PSE | H_CR4_UNSEEN));
     l2.gpr[R8] = (const u64[]){AT_4K, AT_2M, AT_1G}[h_below(3)];
 }
 

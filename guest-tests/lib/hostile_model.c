@@ -156,6 +156,24 @@ void h_taint_all(void)
     *(u32 *)arena(PG_VMXON) = h.revision;
 }
 
+/* A field that L1 is not shown, whatever the processor has, stands for another one:
+ * CAVEAT(newer-controls), CAVEAT(no-nested-pml). */
+int h_any_field(void)
+{
+    int i = (int)h_below(VMX_FIELDS);
+
+    switch (i) {
+    case VI_PML_INDEX:
+    case VI_PML_ADDR:
+    case VI_XSS_EXIT_BITMAP:
+    case VI_SPP_TABLE_PTR:
+    case VI_TSC_MULTIPLIER:
+        return VI_TSC_OFFSET;
+    default:
+        return i;
+    }
+}
+
 u64 h_field_mask(int i)
 {
     static const u64 by_width[] = {0xffff, ~0ul, 0xffffffff, ~0ul};

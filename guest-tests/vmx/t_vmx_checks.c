@@ -8,7 +8,7 @@
 
 #define C64(NAME, ...) CASE(NAME, L2_64, "", __VA_ARGS__)
 #define C32(NAME, ...) CASE(NAME, L2_32, "", __VA_ARGS__)
-#define NONCANONICAL   0x800000000000
+#define NONCANONICAL   0x800000000000 /* canonical for 57 bits: 4-level paging has 48 */
 #define WIDE           (1ul << 40)
 
 /* SDM 3C 27.2.1 "Checks on VMX Controls": what other files do not have already. A broken rule is

@@ -4,23 +4,12 @@
  * pending interrupt, NMIs. The timer's count is small and L2 waits in a loop, so no line depends
  * on when it fires.
  */
+#include "guest-tests/lib/gt_device.h"
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l1.h"
 
 enum {
-    LAPIC = 0xfee00000,
-    LAPIC_TPR = 0x80,
-    LAPIC_EOI = 0xb0,
-    LAPIC_SPURIOUS = 0xf0,
-    LAPIC_ISR = 0x100,
-    LAPIC_IRR = 0x200,
-    LAPIC_ICR = 0x300,
-    LAPIC_TIMER = 0x320,
-    LAPIC_COUNT = 0x380,
-    LAPIC_DIVIDE = 0x3e0,
-    ICR_SELF = 1 << 18,
-    ICR_NMI = 4 << 8,
     VECTOR = 0x51,
     TIMER_COUNT = 200,
 };
@@ -31,46 +20,41 @@ enum {
 #define WINDOW  OR(PROC_CTL, PROC_INTR_WINDOW)
 #define BOUND   SET(PREEMPTION_TIMER, 300000)
 
-static volatile u32 *lapic(u32 reg)
-{
-    return (volatile u32 *)(u64)(LAPIC + reg);
-}
-
 enum source { NOTHING, SELF, TIMER, NMI };
 
 static void raise(enum source s)
 {
     if (s == SELF)
-        *lapic(LAPIC_ICR) = ICR_SELF | VECTOR;
+        gt_apic_write(GT_APIC_ICR, GT_APIC_SELF | VECTOR);
     if (s == NMI)
-        *lapic(LAPIC_ICR) = ICR_SELF | ICR_NMI;
+        gt_apic_write(GT_APIC_ICR, GT_APIC_SELF | GT_APIC_NMI);
     if (s == TIMER) {
-        *lapic(LAPIC_DIVIDE) = 0xb;
-        *lapic(LAPIC_TIMER) = VECTOR;
-        *lapic(LAPIC_COUNT) = TIMER_COUNT;
+        gt_apic_write(GT_APIC_TIMER_DIVIDE, 0xb);
+        gt_apic_write(GT_APIC_LVT_TIMER, VECTOR);
+        gt_apic_write(GT_APIC_TIMER_INITIAL, TIMER_COUNT);
     }
 }
 
 static bool bit_of(u32 bank)
 {
-    return *lapic(bank + VECTOR / 32 * 16) >> (VECTOR % 32) & 1;
+    return gt_apic_read(bank + VECTOR / 32 * 16) >> (VECTOR % 32) & 1;
 }
 
 /* What is pending and in service, then what L1 receives once it allows interrupts. */
 static void settle(const struct l2_case *c)
 {
-    bool irr = bit_of(LAPIC_IRR), isr = bit_of(LAPIC_ISR);
+    bool irr = bit_of(GT_APIC_IRR), isr = bit_of(GT_APIC_ISR);
     struct l1_frame f;
 
-    *lapic(LAPIC_COUNT) = 0;
+    gt_apic_write(GT_APIC_TIMER_INITIAL, 0);
     if (isr)
-        *lapic(LAPIC_EOI) = 0;
+        gt_apic_write(GT_APIC_EOI, 0);
     l1_frame_init(&f);
     l1_run(&f, "\xfb\x90\x90\xfa", 4);
     gt_line("lapic.%s.%s: pending %d in service %d, L1 then takes %lx", l2_mode_name[c->mode],
             l2_one_word(c->name), irr, isr, l1_trap.vector);
     if (l1_trap.vector == VECTOR)
-        *lapic(LAPIC_EOI) = 0;
+        gt_apic_write(GT_APIC_EOI, 0);
 }
 
 struct event_case {
@@ -116,8 +100,9 @@ static const struct event_case cases[] = {
 
 /* L2 finds the LAPIC in its spare page and sends the NMI itself, so that it arrives
  * behind that MOV. */
+#define LAPIC      0xfee00000ul /* where IA32_APIC_BASE has it */
 #define LAPIC_PAGE PHYS(PG_L2_TABLES + 3, (16 + P_SPARE) * 8, LAPIC | 0x1f)
-#define SEND       REG(RBX, L2_AT(P_SPARE) + LAPIC_ICR), REG(RAX, ICR_NMI)
+#define SEND       REG(RBX, L2_AT(P_SPARE) + GT_APIC_ICR), REG(RAX, GT_APIC_NMI)
 #define MOV        "\x89\x03\x90\x90\x90"
 /* With NMI exiting an NMI is exit reason 0. Without, L2 takes vector 2. A blocked NMI waits. SDM
  * 3C 26.2 "Other Causes of VM Exits" */
@@ -140,8 +125,8 @@ static void nmi_in_l1(const char *when)
     struct l1_frame f;
 
     l1_frame_init(&f);
-    f.gpr[RBX] = LAPIC + LAPIC_ICR;
-    f.gpr[RAX] = ICR_NMI;
+    f.gpr[RBX] = LAPIC + GT_APIC_ICR;
+    f.gpr[RAX] = GT_APIC_NMI;
     l1_run(&f, "\x89\x03\x90\x90", 4);
     gt_line("nmi_in_l1.%s: vector %lx rip +%lx", when, l1_trap.vector, l1_trap.rip - L1_CODE_AT);
 }
@@ -162,10 +147,10 @@ TEST_MAIN(vmx_interrupt)
 {
     vmx_begin();
     if (vmx_on()) {
-        u32 spurious = *lapic(LAPIC_SPURIOUS), timer = *lapic(LAPIC_TIMER);
+        u32 spurious = gt_apic_read(GT_APIC_SVR), timer = gt_apic_read(GT_APIC_LVT_TIMER);
 
-        *lapic(LAPIC_SPURIOUS) = 0x1ff;
-        *lapic(LAPIC_TPR) = 0;
+        gt_apic_write(GT_APIC_SVR, 0x1ff);
+        gt_apic_write(GT_APIC_TPR, 0);
         l2_init();
         for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
             raise(cases[i].source);
@@ -173,8 +158,8 @@ TEST_MAIN(vmx_interrupt)
             settle(&cases[i].c);
         }
         run_nmis();
-        *lapic(LAPIC_TIMER) = timer | 1 << 16;
-        *lapic(LAPIC_SPURIOUS) = spurious;
+        gt_apic_write(GT_APIC_LVT_TIMER, timer | GT_APIC_MASKED);
+        gt_apic_write(GT_APIC_SVR, spurious);
     }
     vmx_end();
 }

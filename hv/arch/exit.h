@@ -77,6 +77,9 @@ static inline unsigned qual_io_port(u64 q) { return (unsigned)bits(q, 31, 16); }
 #define QUAL_EPT_EXECUTABLE     BIT(5)
 #define QUAL_EPT_GLA_VALID      BIT(7)
 #define QUAL_EPT_GLA_FINAL      BIT(8)
+#define QUAL_EPT_USER           BIT(9) /* bits 11:9: what the guest's own paging allows */
+#define QUAL_EPT_WRITE_PAGE     BIT(10)
+#define QUAL_EPT_NX_PAGE        BIT(11)
 #define QUAL_EPT_NMI_UNBLOCKING BIT(12)
 
 #endif

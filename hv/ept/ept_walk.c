@@ -6,7 +6,7 @@
 #include "hv/arch/msr.h"
 
 #define ACCESS     (QUAL_EPT_READ | QUAL_EPT_WRITE | QUAL_EPT_FETCH)
-#define ADVANCED   (BIT(9) | BIT(10) | BIT(11))
+#define ADVANCED   (QUAL_EPT_USER | QUAL_EPT_WRITE_PAGE | QUAL_EPT_NX_PAGE)
 #define PERM_SHIFT 3 /* bits 5:3 of the qualification are the entries' bits 2:0 */
 
 /* Levels count down: 4 is a PML4 entry, 1 a PTE. An entry of level n maps 2^(12 + 9(n-1)) bytes. */

@@ -38,6 +38,7 @@ static void init_segments(void)
     vmcs_write(ENC_guest_idtr_limit, RESET_LIMIT);
 }
 
+/* CAVEAT(bochs-init-state) */
 static void init_control_registers(struct cpu *cpu)
 {
     u64 kept = vmcs_read(ENC_guest_cr0) & (CR0_CD | CR0_NW);

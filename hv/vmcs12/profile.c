@@ -67,7 +67,7 @@ struct vmx_implemented profile_everything(void)
         .exit = 0x007fffffu,
         .entry = 0x0000ffffu,
         .misc = MISC_ACTIVITIES | MISC_CR3_COUNT | VMX_MISC_ZERO_LEN_INJECT,
-        .ept_vpid = 0x00000f0106334141ull,
+        .ept_vpid = 0x00000f0106334141ull | EPT_CAP_ADV_EXIT_INFO,
         .vmfunc = VMFUNC_EPTP_SWITCHING,
         .cr4 = ~0ull,
     };

@@ -7,13 +7,17 @@
 
 #include "boot/madt.h"
 
+static u32 ids[8];
+
 /* Counts in a copy of exactly this size, so that the sanitizer sees a read beyond it. */
 static u32 count(const u8 *entries, u32 size, const char *signature)
 {
     u8 *table = calloc(1, 44 + size);
     memcpy(table, signature, 4);
     memcpy(table + 44, entries, size);
-    u32 n = madt_count_enabled(table, 44 + size);
+    u32 few[1] = {0}, n = madt_processors(table, 44 + size, ids, 8);
+    assert_int_equal(madt_processors(table, 44 + size, few, 1), n);
+    assert_int_equal(few[0], ids[0]);
     free(table);
     return n;
 }
@@ -31,6 +35,9 @@ static void test_count(void **state)
         0, 8,  2, 2, 1, 0, 0, 0,                         /* enabled */
     };
     assert_int_equal(count(entries, sizeof entries, "APIC"), 3);
+    assert_int_equal(ids[0], 0);
+    assert_int_equal(ids[1], 0x100);
+    assert_int_equal(ids[2], 2);
     assert_int_equal(count(entries, sizeof entries, "APIX"), 0);
     assert_int_equal(count(entries, 8, "APIC"), 1);
     assert_int_equal(count(entries, 0, "APIC"), 0);
@@ -46,7 +53,7 @@ static void test_broken(void **state)
     assert_int_equal(count(too_long, sizeof too_long, "APIC"), 1);
     assert_int_equal(count(too_short, sizeof too_short, "APIC"), 0);
     assert_int_equal(count(too_long, 9, "APIC"), 1); /* half an entry's head */
-    assert_int_equal(madt_count_enabled((const u8 *)"APIC", 4), 0);
+    assert_int_equal(madt_processors((const u8 *)"APIC", 4, ids, 8), 0);
 }
 
 int main(void)

@@ -44,9 +44,8 @@ static void test_defaults(void **state)
     assert_true(command(""));
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(
-        l.text,
-        "log=none verbose=0 nested=on cpus=all profile=broadwell shadow=on tlb=default spec=auto");
+    assert_string_equal(l.text, "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+                                "shadow=on tlb=default spec=auto");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -310,8 +309,9 @@ static void test_command_wins(void **state)
     struct line l;
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text, "log=e9 verbose=2 nested=on cpus=all profile=broadwell shadow=on "
-                                "tlb=default stress=flush spec=auto");
+    assert_string_equal(l.text,
+                        "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on "
+                        "tlb=default stress=flush spec=auto");
     assert_chain("\\b.efi");
 }
 

@@ -8,7 +8,7 @@ import contextlib, os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu, emulator
-import models
+import linux_test, models
 from guest_tests import Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
@@ -188,7 +188,7 @@ def test_models_and_versions():
     with environment(BOCHS="HERE/bochs-2.7"):
         e = emulator.chosen()
         assert e.name() == "Bochs 2.7" and e.model() == "broadwell_ult" and e.model("skylake_x") == "corei7_skylake_x"
-        assert e.panics("tigerlake", 2) == "action=fatal" and e.has_debugger(False) and e.debugger(True) == []
+        assert e.kernel_words() == "" and e.panics("tigerlake", 2) == "action=fatal" and e.has_debugger(False) and e.debugger(True) == []
         for wrong in ("lake_x", "twin", "sapphire_rapids", "skylake"):
             said = refusal(lambda: e.model(wrong))
             assert wrong in said and "Bochs 2.7" in said and "corei7_skylake_x tigerlake" in said
@@ -197,6 +197,8 @@ def test_models_and_versions():
         assert e.name() == "Bochs 3.0" and e.model() == "tigerlake" and e.model("pentium") == "pentium"
         assert [(e.has_debugger(w), e.debugger(w)) for w in (False, True)] == [(False, []), (True, ["-debugger"])]
         assert e.panics("tigerlake", 2) == "action=fatal, cpu0=report, cpu1=report" and e.panics("broadwell_ult", 1) == "action=fatal"
+        assert e.kernel_words() == " clearcpuid=fsrm"
+        assert "tsc=reliable nokaslr clearcpuid=fsrm -- test" in linux_test.Boot("bare", []).line
         with contextlib.redirect_stdout(None):
             kept = suitable([Test("t_a", {"cpu": "skylake_x"}), Test("t_b", {"cpu": "tigerlake"}), Test("t_c", {})], 0, "")
         assert [t.name for t in kept] == ["t_b", "t_c"]
@@ -253,6 +255,21 @@ def test_the_table_of_models_keeps_what_was_not_run():
             text = f.read()
         assert "| test | skylake_x | tigerlake |" in text and "| kvm | equal | - |" in text
         assert "| **sum: equal** | 2 | 1 |\n| **sum: permitted** | 0 | 1 |\n| **sum: differs** | 0 | 0 |\n" in text
+
+
+def test_a_cut_run_keeps_its_stages():
+    class Cut(Ran):
+        def guest(self, names, profile):
+            self.cells.update({name: "equal" for name in names})
+
+        def payload(self, name):
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as d:
+        run, path = Cut("tigerlake"), f"{d}/table.md"
+        with contextlib.suppress(KeyboardInterrupt):
+            models.run_all([run], path, {"t_a", "kvm"}, [Test("t_a", {})], ["kvm"])
+        assert models.read_table(path) == {"t_a": {"tigerlake": "equal"}}
 
 
 def test_a_cell_is_what_the_verdict_says():

@@ -21,6 +21,7 @@ _Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nm
 void offsets(void);
 void offsets_spec(void);
 void offsets_handoff(void);
+void offsets_sipi(void);
 
 void offsets_spec(void)
 {
@@ -35,6 +36,25 @@ void offsets_spec(void)
     DEFINE(RSB_ENTRIES, 32);
     DEFINE(ENTRY_SIZE, (int)sizeof(u64));
     DEFINE(DATA_SELECTOR, SEL_DATA);
+}
+
+void offsets_sipi(void)
+{
+    DEFINE(SIPI_PAGE_SHIFT, 4);
+    DEFINE(SIPI_CODE32, 8);
+    DEFINE(SIPI_DATA, 16);
+    DEFINE(SIPI_CODE64, 24);
+    DEFINE(SIPI_GDT_LIMIT, 31);
+    DEFINE(SIPI_ENDED, 2);
+    DEFINE(DESC_LIMIT, 0xffff);
+    DEFINE(DESC_CODE_ACCESS, 0x9b00);
+    DEFINE(DESC_DATA_ACCESS, 0x9300);
+    DEFINE(DESC_FLAGS32, 0x00cf);
+    DEFINE(DESC_FLAGS64, 0x00af);
+    DEFINE(CR0_PE_BIT, (int)CR0_PE);
+    DEFINE(CR0_LONG_BITS, (int)(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE));
+    DEFINE(EFER_LONG_BITS, (int)(EFER_LME | EFER_NXE));
+    DEFINE(HANDOFF_DTR_SIZE, (int)sizeof(struct handoff_dtr));
 }
 
 void offsets_handoff(void)

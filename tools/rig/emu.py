@@ -102,11 +102,11 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=1, kind=None):
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
-        self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, cpus
+        self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.emulator = emulator.chosen(kind)
         self.kind = self.emulator.kind
         if self.kind == "bochs":

@@ -5,15 +5,20 @@ whichever thread, with one line that names what there is. emu.py starts the prog
 
   EMU=bochs|qemu      bochs
   BOCHS=PROGRAM       another Bochs; 3.0 is the one that `tools/make/setup.sh bochs3` unpacks
+  CPUS=N              its processors, 1 to 8. With more than one and no BOCHS=, 3.0: an INIT makes 2.7 exit for ever
   MODEL=NAME          a model of it ("bochs --help cpu"); the brand before the last words may be left out: skylake_x
 """
 import functools, os, re, shutil, subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UNPACKED = os.path.join(ROOT, ".bochs3/bochs")
+MOST_CPUS = 8
 DEFAULT_MODEL = "broadwell_ult"
 # Firmware that leaves CET on writes read-only pages with CR0.WP clear, and Bochs 3 calls a panic what it then does.
 WITH_CET = ("tigerlake", "sapphire_rapids", "arrow_lake")
+
+# What Linux must leave alone on a model of Bochs 3.0: CAVEAT(bochs-linux-features)
+LINUX_WORDS = {"corei7_icelake_u": "clearcpuid=fsrm", "tigerlake": "clearcpuid=fsrm", "sapphire_rapids": "clearcpuid=fsrm,amx_tile no5lvl"}
 
 
 class Unusable(SystemExit):
@@ -58,6 +63,11 @@ class Emulator:
     def has_debugger(self, wanted):
         return wanted or float(self.version) < 3
 
+    def kernel_words(self):
+        """What is added to Linux's command line on the model that MODEL= names."""
+        words = LINUX_WORDS.get(self.model()) if self.kind == "bochs" and float(self.version) >= 3 else None
+        return f" {words}" if words else ""
+
     def panics(self, model, cpus):
         """What the configuration says of panics."""
         if self.kind == "bochs" and float(self.version) >= 3 and model in WITH_CET:
@@ -65,10 +75,18 @@ class Emulator:
         return "action=fatal"
 
 
+def cpus():
+    """How many processors CPUS= asks for."""
+    wanted = os.environ.get("CPUS") or "1"
+    if wanted not in [str(n) for n in range(1, MOST_CPUS + 1)]:
+        raise Unusable(f"CPUS={wanted}: 1 to {MOST_CPUS}")
+    return int(wanted)
+
+
 def program_of(kind):
     if kind == "qemu":
         return "qemu-system-x86_64"
-    wanted = os.environ.get("BOCHS") or "bochs"
+    wanted = os.environ.get("BOCHS") or ("3.0" if cpus() > 1 else "bochs")
     return UNPACKED if wanted == "3.0" else wanted
 
 

@@ -6,6 +6,8 @@ what a test needs beyond the defaults; tools/rig/transcript.py says when two run
 
   guest_tests.py [--bare] [--long] [TEST...]      all tests, or those named (t_cpuid, 't_ept_*')
   guest_tests.py --depth N [TEST...]              under N + 1 of them, each but the first in the one before it
+  CPUS=4 guest_tests.py                           with four processors: also those that the manifest calls cpus=4
+  CPUS=2 CPU=1 guest_tests.py [TEST...]           each test's body on processor 1
   guest_tests.py --profile broadwell [TEST...]    those that are alike bare and in this profile (alike= in the manifest)
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
@@ -22,7 +24,7 @@ from transcript import Caveats, Transcript, judge
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
-OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth")
+OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth", "cpus")
 
 
 class Test:
@@ -97,7 +99,8 @@ class Boot:
         lines = [f"\\{opts['pre']}"] if opts.get("pre") else []
         if self.mode == "nidus":
             lines += [f"\\nidus.efi {words}".strip() for words in [outer] * self.depth + [own]]
-        return lines + [f"\\{t.name}.efi" + (f" {t.options['args']}" if "args" in t.options else "") for t in tests]
+        on = [f"cpu={os.environ['CPU']}"] if os.environ.get("CPU") else []
+        return lines + [" ".join([f"\\{t.name}.efi", *t.options.get("args", "").split(), *on]) for t in tests]
 
     def disk(self, tests):
         lines = self.chain(tests)
@@ -259,6 +262,8 @@ def suitable(tests, depth, profile):
     """Those that can run so; the others are named with their reason, but for those that a profile makes differ."""
     keep, model = [], os.environ.get("MODEL")
     for t in tests:
+        if "cpus" in t.options and int(t.options["cpus"]) != emulator.cpus():
+            continue                            # a stage of its own, with CPUS=
         why = t.not_at_depth() if depth else None
         own = t.options.get("cpu")
         if model and own and emulator.chosen().model(own) != emulator.chosen().model():

@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu
+import emu, emulator
 from run import KERNEL_ARGS
 
 LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
@@ -22,7 +22,8 @@ class Boot:
     def __init__(self, name, first, line=LINE, limit=LIMIT, folder="build/linux", until="L1 END", mem=None, ips=None, more=()):
         self.name, self.first, self.text, self.code = name, first, "", None
         self.until, self.mem, self.ips, self.more = until, mem, ips, more      # more: other files of build/l1 on the disk
-        self.line, self.limit, self.dir = line, limit, os.path.join(ROOT, folder, name)
+        self.line = line.replace(" -- ", emulator.chosen().kernel_words() + " -- ")
+        self.limit, self.dir = limit, os.path.join(ROOT, folder, name)
 
     def run(self):
         d = self.dir

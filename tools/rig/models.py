@@ -117,13 +117,14 @@ def ordered(seen):
 
 
 def keep(path, run, known):
-    """Puts a run's cells into the table; a test that is no more goes."""
+    """Puts a run's cells into the table; a test that is no more goes. A cut run leaves the old table or the new one."""
     rows = read_table(path)
     for name, cell in run.cells.items():
         rows.setdefault(name, {})[run.model] = cell
     rows = {name: cells for name, cells in rows.items() if name.split(" ")[0] in known}
-    with open(path, "w") as f:
+    with open(path + ".new", "w") as f:
         f.write(table(rows, ordered({m for cells in rows.values() for m in cells})))
+    os.replace(path + ".new", path)
 
 
 def chosen_tests(words):
@@ -133,14 +134,21 @@ def chosen_tests(words):
     return every, select(every, guest, False) if guest or not words else [], [w for w in PAYLOADS if not words or w in words]
 
 
-def run_model(run, tests, payloads):
+def stages(run, tests, payloads):
+    """Runs all that was chosen, and yields whenever there are new cells, so that a cut run loses none."""
     if tests:
-        run.guest([t.name for t in tests], "")
+        yield run.guest([t.name for t in tests], "")
     alike = [t.name for t in tests if "broadwell" in t.options.get("alike", "").split()]
     if alike:
-        run.guest(alike, "broadwell")
+        yield run.guest(alike, "broadwell")
     for name in payloads:
-        run.payload(name)
+        yield run.payload(name)
+
+
+def run_all(runs, path, known, tests, payloads):
+    for run in runs:
+        for _ in stages(run, tests, payloads):
+            keep(path, run, known)
 
 
 def main():
@@ -164,9 +172,7 @@ def main():
     path = os.path.join(ROOT, "docs/models.md" if version == "3.0" else f"build/models-{version}.md")
     runs = [Run(m) for m in models]
     try:
-        for run in runs:
-            run_model(run, tests, payloads)
-            keep(path, run, {t.name for t in every} | set(PAYLOADS))
+        run_all(runs, path, {t.name for t in every} | set(PAYLOADS), tests, payloads)
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     failed = sum(r.failed for r in runs)

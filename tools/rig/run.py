@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu
+import emu, emulator
 
 # The kernel's self-tests of its ciphers are half of its boot in an emulator; there are no ACPI tables.
 KERNEL_ARGS = "console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable"
@@ -60,7 +60,7 @@ def make_disk(rundir, mode, bare):
     args = " ".join(f"{KERNEL_ARGS} {environ('ARGS')}".split())
     qemu = [f"::/qemu.img={ROOT}/build/l1/qemu.img"] if environ("QEMU") else []
     second = r"initrd=\qemu.img " if qemu else ""
-    line = f"\\vmlinuz initrd=\\initrd.img {second}{args} -- {mode}"
+    line = f"\\vmlinuz initrd=\\initrd.img {second}{args}{emulator.chosen().kernel_words()} -- {mode}"
     options, depth = environ("NIDUS", "nested=on").split(), int(environ("DEPTH", "0"))
     with open(f"{rundir}/nidus.cfg", "w") as f:
         f.write("".join(w + "\n" for w in options) + f"chain={line}\n")

@@ -42,6 +42,13 @@ stage ends tools/rig/ends_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
 stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
+# Several processors, on the emulator that takes an INIT back (docs/CAVEATS.md, bochs-init-pending).
+if tools/make/setup.sh bochs3 >/dev/null; then
+    stage smp env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp 't_smp_*'
+    [ -z "$long" ] || stage on-cpu-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --out build/guest-on-cpu-1
+else
+    echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"
+fi
 [ -z "$long" ] || stage models make -s --no-print-directory models
 stage paranoid tools/rig/guest_tests.py --with stress=paranoid --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
     t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_ept_event t_ept_vpid

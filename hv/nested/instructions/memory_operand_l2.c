@@ -63,7 +63,8 @@ static bool table_set_flags(void *access, u64 gpa2, unsigned size, u64 old, u64 
  * SDM 3C 28.2.1 "Basic VM-Exit Information" */
 static u64 rights_told(const struct walk_result *r)
 {
-    return (r->user ? BIT(9) : 0) | (r->write ? BIT(10) : 0) | (r->fetch ? 0 : BIT(11));
+    return (r->user ? QUAL_EPT_USER : 0) | (r->write ? QUAL_EPT_WRITE_PAGE : 0) |
+           (r->fetch ? 0 : QUAL_EPT_NX_PAGE);
 }
 
 /* Translates the address of the operand itself. An operand in the APIC-access page is an exit, as a
