@@ -24,7 +24,7 @@ static const char help[] =
     "  profile=broadwell|e5-2683v4|d-1540|host   the VMX that L1 sees\r\n"
     "  log=none|e9|com1|com2 verbose=0..2 where L0 writes after launch, and how much\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
-    "  shadow=on|off tlb=default|strict|eager    how L0 works\r\n"
+    "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  stress=remerge|restore|paranoid|flush|evict[,...]   for tests";
 
@@ -178,6 +178,7 @@ static struct boot_info info_of(const struct facts *f, const struct options *o)
         .nested = o->nested,
         .profile = o->profile,
         .shadow = o->shadow,
+        .fast = o->fast,
         .stress = o->stress,
         .tlb = o->tlb,
         .spec = spec_plan(f, o->spec).done,

@@ -69,6 +69,7 @@ static struct cpu *make_cpu(struct handoff *h)
     take_ranges(vm, info);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
+    vm->fast = info->fast;
     vm->stress = info->stress;
     vm->tlb = info->tlb;
     vm->depth = depth_here();

@@ -53,7 +53,7 @@ struct vm {
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, stress, tlb;         /* the options of these names (boot_info.h) */
+    u32 profile, shadow, fast, stress, tlb;   /* the options of these names (boot_info.h) */
     u64 first_touches;                        /* EPT violations in the hole */
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };

@@ -90,9 +90,9 @@ static enum vmx_enter l1_vmwrite(void)
     const struct nested *n = machine.cpu->nested;
     enum vmcs_field f = (enum vmcs_field)(play_byte() % F_COUNT);
     u64 encoding = vmcs12_desc(f)->encoding, value = play_edgy();
-    if (n->shadow01_on && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
+    if (n->shows != SHOWS_NOTHING && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
         for (u32 i = 0; i < VMCS_SLOTS; i++)
-            if (machine.vmcs[i].hpa == n->shadow01.hpa.a) {
+            if (machine.vmcs[i].hpa == machine.current->v.vmcs_link_pointer) {
                 vmcs12_set(&machine.vmcs[i].v, f, value);
                 machine.current->v.exit_instruction_len = 2;
                 return machine_exit(EXIT_REASON_CPUID);
@@ -312,6 +312,7 @@ const char *play(const u8 *bytes, size_t size)
     for (u32 i = 0; i < VMCS_PAGES; i++)
         memcpy(machine.ram + VMCS_PAGE + i * PAGE_SIZE, &revision, sizeof revision);
     u8 options = play_byte();
+    machine.fast = options >> 5 & 1;
     if (!machine_run(options & 3, options >> 2 & 1, stress[options >> 3 & 3]))
         return machine.bug[0] && strstr(machine.bug, "not start") ? "" : machine.bug;
     return machine.bug;

@@ -68,5 +68,6 @@ void nested_init(struct cpu *cpu)
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
     shadow01_init(cpu);
+    residence_init(cpu);
     cpu->vm->shown = &n->caps;
 }
