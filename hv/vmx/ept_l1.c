@@ -246,7 +246,8 @@ void ept01_follow(struct cpu *cpu)
     if (mtrr_alike(&cpu->ept01->mtrr, &cpu->mtrr))
         return;
     change_tree(cpu);
-    log_rare(LOG_EPT01, "EPT01 follows the MTRRs: eptp %lx", cpu->ept01->eptp);
+    if (cpu->vm->log.verbose)
+        log_rare(LOG_EPT01, "EPT01 follows the MTRRs: eptp %lx", cpu->ept01->eptp);
 }
 
 void ept01_start_over(struct cpu *cpu)
