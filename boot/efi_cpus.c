@@ -1,7 +1,8 @@
 /*
- * Counts processors. Contract in efi_cpus.h. The count of the MP services protocol contains
- * processors that are switched off, because such a processor can be woken. A firmware may have no
- * such protocol, so the ACPI MADT is asked, too. The larger number counts.
+ * Finds the processors by the firmware's MP services protocol and runs functions on them. The
+ * protocol wakes a processor, which runs the function and goes back into the firmware's own loop.
+ * The ACPI MADT is asked, too: a processor that only the MADT knows cannot be reached.
+ * Contract in efi_cpus.h.
  */
 #include "boot/efi_cpus.h"
 
@@ -10,22 +11,55 @@
 
 #include "boot/madt.h"
 
-/* PI specification, volume 2, 13.4 "MP Services Protocol": the member used here. */
+#define CALL_MICROSECONDS 5000000u
+
+/* PI specification, volume 2, 13.4 "MP Services Protocol" */
+struct processor_info {
+    UINT64 id;
+    UINT32 flags;
+    UINT8 more[64]; /* the location, of which later firmware tells more */
+};
+#define PROCESSOR_IS_BSP     1u
+#define PROCESSOR_IS_ENABLED 2u
+
 struct mp_services {
     EFI_STATUS(EFIAPI *get_number)(struct mp_services *self, UINTN *all, UINTN *enabled);
+    EFI_STATUS(EFIAPI *get_info)(struct mp_services *self, UINTN n, struct processor_info *info);
+    EFI_STATUS(EFIAPI *start_all)(void);
+    EFI_STATUS(EFIAPI *start_one)
+    (struct mp_services *self, VOID(EFIAPI *f)(VOID *arg), UINTN n, EFI_EVENT event,
+     UINTN microseconds, VOID *arg, BOOLEAN *finished);
 };
 
-/* The number of processors that the MP services protocol tells, or 0 when the firmware has no such
- * protocol. */
-static u32 count_by_mp_services(void)
+static struct mp_services *mp_services(void)
 {
     EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
     struct mp_services *mp;
+    return EFI_ERROR(BS->LocateProtocol(&guid, NULL, (VOID **)&mp)) ? NULL : mp;
+}
+
+static void add_processor(struct cpus *cpus, u32 at, u64 id, u64 number)
+{
+    if (at < BOOT_MAX_CPUS)
+        cpus->cpu[at] = (struct processor){(u32)id, number};
+}
+
+/* Lists the enabled processors, the bootstrap processor first. Without the protocol the list stays
+ * empty. */
+static void list_by_mp_services(struct cpus *cpus)
+{
+    struct mp_services *mp = mp_services();
     UINTN all, enabled;
-    if (EFI_ERROR(BS->LocateProtocol(&guid, NULL, (VOID **)&mp)) ||
-        EFI_ERROR(mp->get_number(mp, &all, &enabled)))
-        return 0;
-    return (u32)all;
+    if (!mp || EFI_ERROR(mp->get_number(mp, &all, &enabled)))
+        return;
+    u32 others = 1;
+    for (UINTN n = 0; n < all; n++) {
+        struct processor_info info = {0};
+        if (EFI_ERROR(mp->get_info(mp, n, &info)) || !(info.flags & PROCESSOR_IS_ENABLED))
+            continue;
+        add_processor(cpus, info.flags & PROCESSOR_IS_BSP ? 0 : others++, info.id, n);
+    }
+    cpus->count = others;
 }
 
 /* ACPI 5.2.5.3 "Root System Description Pointer (RSDP) Structure" */
@@ -85,12 +119,73 @@ static u32 count_by_acpi(void)
     return best;
 }
 
-struct cpus cpus_count(void)
+static u32 this_apic_id(void)
 {
-    u32 mp = count_by_mp_services(), acpi = count_by_acpi();
-    if (acpi > mp)
-        return (struct cpus){acpi, "ACPI MADT"};
-    if (mp)
-        return (struct cpus){mp, "MP services protocol"};
-    return (struct cpus){1, "the firmware is silent"};
+    u32 eax = 1, ebx, ecx = 0, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return ebx >> 24;
+}
+
+void cpus_find(struct cpus *cpus)
+{
+    static const char by_mp[] = "MP services protocol", by_acpi[] = "ACPI MADT",
+                      by_none[] = "the firmware is silent";
+    line_clear(&cpus->refusal);
+    cpus->count = 0;
+    list_by_mp_services(cpus);
+    u32 reached = cpus->count, acpi = count_by_acpi();
+    const char *source = acpi > reached ? by_acpi : reached ? by_mp : by_none;
+    CopyMem(cpus->source, source, strlena((const CHAR8 *)source) + 1);
+    if (!reached) {
+        cpus->count = 1;
+        cpus->cpu[0] = (struct processor){this_apic_id(), 0};
+    }
+    if (acpi <= cpus->count)
+        return;
+    line_add_decimal(&cpus->refusal, acpi);
+    line_add(&cpus->refusal, " processors (ACPI MADT), but the firmware starts ");
+    line_add_decimal(&cpus->refusal, cpus->count);
+    line_add(&cpus->refusal, reached ? " of them" : " (no MP services protocol)");
+    cpus->count = acpi;
+}
+
+/* The firmware calls by the calling convention of UEFI, and passes one pointer. */
+struct call {
+    void (*f)(void *arg);
+    void *arg;
+};
+
+static VOID EFIAPI run_call(VOID *arg)
+{
+    struct call *c = arg;
+    c->f(c->arg);
+}
+
+const char *cpus_call(const struct cpus *cpus, u32 i, void (*f)(void *arg), void *arg)
+{
+    struct mp_services *mp = i ? mp_services() : NULL;
+    struct call call = {f, arg};
+    BOOLEAN finished = FALSE;
+    if (!i) {
+        f(arg);
+        return NULL;
+    }
+    if (!mp)
+        return "the firmware has no MP services protocol";
+    EFI_STATUS status = mp->start_one(mp, run_call, (UINTN)cpus->cpu[i].number, NULL,
+                                      CALL_MICROSECONDS, &call, &finished);
+    if (status == EFI_TIMEOUT)
+        return "it did not answer in time";
+    if (status == EFI_NOT_READY)
+        return "it is busy with other work of the firmware";
+    return EFI_ERROR(status) ? "the firmware could not start it" : NULL;
+}
+
+void cpus_name(const struct cpus *cpus, u32 i, struct line *l)
+{
+    line_add(l, "processor ");
+    line_add_decimal(l, i);
+    line_add(l, " (APIC id ");
+    line_add_decimal(l, cpus->cpu[i].apic_id);
+    line_add(l, "): ");
 }

@@ -1,16 +1,27 @@
-/* The step from the last check to life as L1. */
+/* The steps from the last check to life as L1, on all processors or on none. */
 #ifndef BOOT_EFI_LAUNCH_H
 #define BOOT_EFI_LAUNCH_H
 
+#include "boot/efi_cpus.h"
 #include "boot/efi_facts.h"
 #include "boot/efi_memory.h"
 
+/* What the processors are, one struct facts each. */
+struct machine {
+    struct cpus cpus;
+    struct facts facts[BOOT_MAX_CPUS];
+};
+
 /*
- * Allows VMX and hands over to the core. Returns NULL when the caller is now L1, which can no
- * longer see r->handoff. Otherwise returns the reason in words. The region is then free again, and
- * nothing but FEATURE_CONTROL may have changed.
- * @pre every check on the processor has passed, and memory_prepare has filled *r
+ * Launches every processor of r->handoff[0].info->cpu_count, the bootstrap processor last, so that
+ * all of them run this code and the firmware as L1. True when this code runs as L1.
+ * Otherwise the region is released, every processor is as it was, but for FEATURE_CONTROL, and *why
+ * holds the reason. @pre boot services are running; every other check has passed
  */
-MUST_CHECK const char *nidus_launch(struct region *r, const struct facts *f);
+MUST_CHECK bool nidus_launch(struct region *r, const struct machine *m, struct line *why);
+
+/* As nidus_launch up to VMLAUNCH on each processor, and back. True when a launch would have come as
+ * far. The region is released in any case. */
+MUST_CHECK bool nidus_rehearse(struct region *r, const struct machine *m, struct line *why);
 
 #endif

@@ -8,8 +8,6 @@
 
 #include "boot/efi_chain.h"
 #include "boot/efi_console.h"
-#include "boot/efi_cpus.h"
-#include "boot/efi_facts.h"
 #include "boot/efi_launch.h"
 #include "boot/efi_options.h"
 #include "boot/spec.h"
@@ -18,6 +16,7 @@ static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
     "  check                              say what Nidus needs and wants, and launch "
     "nothing\r\n"
+    "  dry                                do all but the launch, on every processor\r\n"
     "  chain=PATH [args]                  start this program as L1 afterwards; last on the "
     "line\r\n"
     "  nested=on|off                      let L1 see VMX\r\n"
@@ -26,7 +25,7 @@ static const char help[] =
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
     "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
-    "  stress=remerge|restore|paranoid|flush|evict[,...]   for tests";
+    "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
 
 /* Prints the one line of a refusal, and returns the status for the caller to return. */
 static EFI_STATUS refuse(const char *why, EFI_STATUS status)
@@ -39,33 +38,76 @@ static EFI_STATUS refuse(const char *why, EFI_STATUS status)
     return status;
 }
 
-/* A processor that is not under Nidus could write to L0's memory, so more than one processor is too
- * many, unless cpus=bsp accepts the risk. */
-static bool too_many(const struct cpus *cpus, const struct options *o)
+/* How many processors are to be brought under Nidus. */
+static u32 wanted(const struct machine *m, const struct options *o)
 {
-    return cpus->count > 1 && !o->bsp_only;
+    return o->bsp_only ? 1 : m->cpus.count;
 }
 
-static void explain_cpus(const struct cpus *cpus, struct line *why)
+/* True when every wanted processor can be reached. */
+static bool can_reach(const struct machine *m, const struct options *o, struct line *why)
 {
-    line_add_decimal(why, cpus->count);
-    line_add(why, " processors (");
-    line_add(why, cpus->source);
-    line_add(why, "), one is supported; cpus=bsp runs on this one alone");
-}
-
-/* True when Nidus can run; else *why gets the first reason. The processor's features come first,
- * because without VMX the number of processors does not matter. */
-static bool can_run(const struct facts *f, const struct cpus *cpus, const struct options *o,
-                    struct line *why)
-{
-    u32 n = require_first_missing(f);
-    line_clear(why);
-    if (n < require_count())
-        require_explain(f, n, why);
-    else if (too_many(cpus, o))
-        explain_cpus(cpus, why);
+    if (o->bsp_only)
+        return true;
+    if (m->cpus.refusal.len)
+        line_add(why, m->cpus.refusal.text);
+    if (m->cpus.count > BOOT_MAX_CPUS) {
+        line_add_decimal(why, m->cpus.count);
+        line_add(why, " processors (");
+        line_add(why, m->cpus.source);
+        line_add(why, "); Nidus can have ");
+        line_add_decimal(why, BOOT_MAX_CPUS);
+    }
+    if (why->len)
+        line_add(why, "; cpus=bsp runs on this one alone");
     return why->len == 0;
+}
+
+static void read_facts(void *facts)
+{
+    facts_read(facts);
+}
+
+/* Reads the facts about every wanted processor. */
+static bool read_machine(struct machine *m, const struct options *o, struct line *why)
+{
+    u32 count = wanted(m, o);
+    line_clear(why);
+    if (!can_reach(m, o, why))
+        return false;
+    for (u32 i = 0; i < count; i++) {
+        const char *no = cpus_call(&m->cpus, i, read_facts, &m->facts[i]);
+        if (!no)
+            continue;
+        cpus_name(&m->cpus, i, why);
+        line_add(why, no);
+        return false;
+    }
+    return true;
+}
+
+/* Names what the first processor that cannot run Nidus lacks. True when there is none. */
+static bool can_run(const struct machine *m, const struct options *o, struct line *why)
+{
+    line_clear(why);
+    for (u32 i = 0; i < wanted(m, o); i++) {
+        u32 n = require_first_missing(&m->facts[i]);
+        if (n == require_count())
+            continue;
+        if (i)
+            cpus_name(&m->cpus, i, why);
+        require_explain(&m->facts[i], n, why);
+        return false;
+    }
+    return true;
+}
+
+/* The first processor's features come first, because without VMX the number of processors does not
+ * matter. */
+static bool can_run_first(const struct machine *m, struct line *why)
+{
+    static const struct options bsp = {.bsp_only = 1};
+    return can_run(m, &bsp, why);
 }
 
 /* Prints "check: ", the text `what` and the line, and clears the line for the next use. */
@@ -87,42 +129,84 @@ static void add_speculation(const struct facts *f, const struct options *o, stru
     spec_describe(&p, l);
 }
 
+static struct boot_info info_of(const struct machine *m, const struct options *o)
+{
+    struct boot_info info = {
+        .log = o->log,
+        .verbose = o->verbose,
+        .nested = o->nested,
+        .profile = o->profile,
+        .shadow = o->shadow,
+        .fast = o->fast,
+        .stress = o->stress,
+        .tlb = o->tlb,
+        .spec = SPEC_ALL,
+        .cpu_count = wanted(m, o),
+        .can_vmx = require_first_missing(m->facts) == require_count(),
+    };
+    for (u32 i = 0; i < info.cpu_count; i++) /* what every processor has */
+        info.spec &= spec_plan(&m->facts[i], o->spec).done;
+    return info;
+}
+
 /* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
  * not enough. */
-static const char *check_memory(void)
+static const char *check_memory(const struct machine *m, const struct options *o)
 {
     static struct boot_info info;
     struct region region;
+    info = info_of(m, o);
     const char *why = memory_prepare(&region, &info);
     if (!why)
         memory_release(&region);
     return why;
 }
 
-/* The option check: prints a line about each requirement, found or missing, and then the verdict
- * that a launch would meet. */
-static EFI_STATUS report(const struct facts *f, const struct cpus *cpus, const struct options *o)
+/* A line about each requirement that a processor meets or misses. The first processor's are told in
+ * full; of another only what it misses. */
+static void report_processor(const struct machine *m, u32 i)
 {
     struct line l;
-    line_clear(&l);
+    u32 missing = 0;
     for (u32 n = 0; n < require_count(); n++) {
-        require_report(f, n, &l);
+        bool met = require_is_met(&m->facts[i], n);
+        missing += !met && require_is_needed(n);
+        if (i && met == require_is_met(m->facts, n))
+            continue;
+        line_clear(&l);
+        if (i)
+            cpus_name(&m->cpus, i, &l);
+        require_report(&m->facts[i], n, &l);
         say_check("", &l);
     }
-    line_add_decimal(&l, cpus->count);
-    line_add(&l, " (");
-    line_add(&l, cpus->source);
-    line_add(&l, ")");
-    say_check(too_many(cpus, o) ? "missing needed one processor: "
-                                : "found   needed one processor: ",
-              &l);
-    add_speculation(f, o, &l);
+    line_clear(&l);
+    cpus_name(&m->cpus, i, &l);
+    line_add(&l, missing ? "cannot run Nidus" : "can run Nidus");
     say_check("", &l);
-    const char *no_memory = check_memory();
-    line_add_decimal(&l, REGION_SIZE >> 20);
+}
+
+/* The option check: prints what each processor has, and then the verdict that a launch would
+ * meet. */
+static EFI_STATUS report(const struct machine *m, const struct options *o)
+{
+    struct line l;
+    for (u32 i = 0; i < wanted(m, o); i++)
+        report_processor(m, i);
+    line_clear(&l);
+    line_add_decimal(&l, wanted(m, o));
+    line_add(&l, " of ");
+    line_add_decimal(&l, m->cpus.count);
+    line_add(&l, " (");
+    line_add(&l, m->cpus.source);
+    line_add(&l, ")");
+    say_check("found   needed processors: ", &l);
+    add_speculation(m->facts, o, &l);
+    say_check("", &l);
+    const char *no_memory = check_memory(m, o);
+    line_add_decimal(&l, REGION_SIZE(wanted(m, o)) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
-    if (!can_run(f, cpus, o, &l))
+    if (!can_run(m, o, &l))
         return refuse(l.text, EFI_UNSUPPORTED);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
@@ -130,8 +214,30 @@ static EFI_STATUS report(const struct facts *f, const struct cpus *cpus, const s
     return EFI_SUCCESS;
 }
 
+/* The option dry: takes every processor as far as a launch can go and come back. */
+static EFI_STATUS rehearse(const struct machine *m, const struct options *o)
+{
+    static struct boot_info info;
+    struct region region;
+    struct line why, l;
+    info = info_of(m, o);
+    const char *no_memory = memory_prepare(&region, &info);
+    if (no_memory)
+        return refuse(no_memory, EFI_UNSUPPORTED);
+    if (!nidus_rehearse(&region, m, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    line_clear(&l);
+    line_add(&l, "dry: ");
+    line_add_decimal(&l, info.cpu_count);
+    line_add(&l, info.cpu_count == 1 ? " processor" : " processors");
+    line_add(&l, info.can_vmx ? " went as far as VMLAUNCH and back; launched nothing"
+                              : " went to L0's tables and back; without VMX nothing more");
+    console_say_line(&l);
+    return EFI_SUCCESS;
+}
+
 /* Tells the user before the switch which options are in force and who can reach L0's memory. */
-static void say_terms(const struct facts *f, const struct options *o, const struct cpus *cpus)
+static void say_terms(const struct machine *m, const struct options *o)
 {
     struct line l;
     line_clear(&l);
@@ -139,20 +245,20 @@ static void say_terms(const struct facts *f, const struct options *o, const stru
     options_describe(o, &l);
     console_say_line(&l);
     line_clear(&l);
-    add_speculation(f, o, &l);
+    add_speculation(m->facts, o, &l);
     console_say_line(&l);
     console_say("warning: no VT-d protection: devices that do DMA can reach L0's memory");
-    if (cpus->count == 1)
+    if (m->cpus.count == wanted(m, o))
         return;
     line_clear(&l);
     line_add(&l, "warning: other processors stay outside (");
-    line_add_decimal(&l, cpus->count - 1);
+    line_add_decimal(&l, m->cpus.count - 1);
     line_add(&l, "), and L0 is not protected from them");
     console_say_line(&l);
 }
 
 /* Version and depth come from CPUID, so the line also proves that L0 answers. */
-static void say_launched(const struct region *r)
+static void say_launched(const struct region *r, u32 cpus)
 {
     struct nidus_cpuid n = {0};
     struct line l;
@@ -162,7 +268,9 @@ static void say_launched(const struct region *r)
     line_add_decimal(&l, n.version);
     line_add(&l, ", depth ");
     line_add_decimal(&l, n.depth);
-    line_add(&l, ", L0 at ");
+    line_add(&l, ", ");
+    line_add_decimal(&l, cpus);
+    line_add(&l, cpus == 1 ? " processor, L0 at " : " processors, L0 at ");
     line_add_hex(&l, r->base);
     line_add(&l, ", ");
     line_add_decimal(&l, r->size >> 20);
@@ -170,42 +278,29 @@ static void say_launched(const struct region *r)
     console_say_line(&l);
 }
 
-static struct boot_info info_of(const struct facts *f, const struct options *o)
-{
-    return (struct boot_info){
-        .log = o->log,
-        .verbose = o->verbose,
-        .nested = o->nested,
-        .profile = o->profile,
-        .shadow = o->shadow,
-        .fast = o->fast,
-        .stress = o->stress,
-        .tlb = o->tlb,
-        .spec = spec_plan(f, o->spec).done,
-        .cpu_count = 1,
-    };
-}
-
-/* Prepares memory and launches. Returns NULL when this code runs as L1, or why it does not. */
-static const char *start(const struct facts *f, const struct cpus *cpus, const struct options *o)
+/* Prepares memory and launches. True when this code runs as L1; else *why says why not. */
+static bool start(const struct machine *m, const struct options *o, struct line *why)
 {
     static struct boot_info info;
     struct region region;
-    info = info_of(f, o);
-    const char *why = memory_prepare(&region, &info);
-    if (why)
-        return why;
-    say_terms(f, o, cpus);
-    why = nidus_launch(&region, f);
-    if (!why)
-        say_launched(&region);
-    return why;
+    info = info_of(m, o);
+    const char *no = memory_prepare(&region, &info);
+    line_clear(why);
+    if (no) {
+        line_add(why, no);
+        return false;
+    }
+    say_terms(m, o);
+    if (!nidus_launch(&region, m, why))
+        return false;
+    say_launched(&region, info.cpu_count);
+    return true;
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
     static struct options o;
-    struct facts facts;
+    static struct machine m;
     struct line why;
     InitializeLib(image, st);
     if (!options_gather(image, &o, &why))
@@ -214,14 +309,17 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
         console_say(help);
         return EFI_SUCCESS;
     }
-    facts_read(&facts);
-    struct cpus cpus = cpus_count();
-    if (o.check)
-        return report(&facts, &cpus, &o);
-    if (!can_run(&facts, &cpus, &o, &why))
+    cpus_find(&m.cpus);
+    facts_read(m.facts);
+    if (!o.check && !o.dry && !can_run_first(&m, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
-    const char *reason = start(&facts, &cpus, &o);
-    if (reason)
-        return refuse(reason, EFI_UNSUPPORTED);
+    if (!read_machine(&m, &o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (o.check)
+        return report(&m, &o);
+    if (o.dry)
+        return rehearse(&m, &o);
+    if (!can_run(&m, &o, &why) || !start(&m, &o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
     return o.chain[0] ? chain_run(image, o.chain) : EFI_SUCCESS;
 }

@@ -7,24 +7,22 @@
 
 #include "boot/efi_memory.h"
 
-#define STACK_SIZE (16ull << 10)
-
 extern const u8 core_blob[], core_blob_end[];
-extern u8 handoff_end[];
+extern u8 handoff_end[], bridge_nmi[], bridge_mc[];
 u64 handoff(struct handoff *h);
 
 /* ---- the region -------------------------------------------------------------------------- */
 
 /* Allocates 2 MiB more than the region needs and gives the unaligned ends back. */
-static bool reserve(struct region *r)
+static bool reserve(struct region *r, u32 cpus)
 {
     EFI_PHYSICAL_ADDRESS at;
-    u64 all = REGION_SIZE + SIZE_2M;
+    u64 all = REGION_SIZE(cpus) + SIZE_2M;
     if (EFI_ERROR(uefi_call_wrapper(BS->AllocatePages, 4, AllocateAnyPages, EfiReservedMemoryType,
                                     all / SIZE_4K, &at)))
         return false;
     r->base = ALIGN_UP(at, SIZE_2M);
-    r->size = REGION_SIZE;
+    r->size = REGION_SIZE(cpus);
     r->next = r->base;
     if (r->base > at)
         uefi_call_wrapper(BS->FreePages, 2, at, (r->base - at) / SIZE_4K);
@@ -51,7 +49,7 @@ static u32 largest_page(void)
 static bool build_tables(struct region *r, const struct core_header *core)
 {
     struct shared_code code = {(u64)handoff & ~(SIZE_4K - 1), ALIGN_UP((u64)handoff_end, SIZE_4K)};
-    return tables_build(r, &r->handoff->info, core, code, largest_page());
+    return tables_build(r, r->handoff->info, core, code, largest_page());
 }
 
 /* ---- RAM, as the firmware's memory map tells it -------------------------------------------- */
@@ -142,39 +140,79 @@ static bool is_busy_tss(const struct segment *s)
     return (s->ar & 0x9f) == 0x8b && (top == 0 || top == 0x1ffff);
 }
 
-/* Captures the segment registers. The firmware has one GDT, at an address that it maps, and no
- * LDT. */
-static void capture_segments(struct handoff *h)
+static void capture_segments(struct handoff *h, const struct handoff_dtr *gdtr)
 {
     u16 sel[SEG_COUNT];
-    struct handoff_dtr gdtr;
-    __asm__ volatile("sgdt %0" : "=m"(gdtr));
     __asm__ volatile("mov %%es, %0\n mov %%cs, %1\n mov %%ss, %2\n mov %%ds, %3\n mov %%fs, %4\n"
                      "mov %%gs, %5\n sldt %6\n str %7"
                      : "=m"(sel[SEG_ES]), "=m"(sel[SEG_CS]), "=m"(sel[SEG_SS]), "=m"(sel[SEG_DS]),
                        "=m"(sel[SEG_FS]), "=m"(sel[SEG_GS]), "=m"(sel[SEG_LDTR]),
                        "=m"(sel[SEG_TR]));
     for (u32 i = 0; i < SEG_COUNT; i++)
-        parse_descriptor(&h->seg[i], &gdtr, sel[i], i >= SEG_LDTR);
+        parse_descriptor(&h->seg[i], gdtr, sel[i], i >= SEG_LDTR);
     if (!is_busy_tss(&h->seg[SEG_TR]))
         h->seg[SEG_TR] = (struct segment){.ar = AR_UNUSABLE};
 }
 
+#define GATE_PRESENT_INTERRUPT 0x8e00ull
+
+static void bridge_gate(struct handoff *h, u32 vector, const u8 *handler)
+{
+    u64 at = (u64)handler, cs = h->seg[SEG_CS].selector;
+    h->bridge_idt[2 * vector] =
+        (at & 0xffff) | cs << 16 | GATE_PRESENT_INTERRUPT << 32 | (at >> 16 & 0xffff) << 48;
+    h->bridge_idt[2 * vector + 1] = at >> 32;
+}
+
+/* See struct handoff. */
+static void build_bridge(struct handoff *h, const struct handoff_dtr *gdtr)
+{
+    u32 bytes = gdtr->limit + 1u;
+    bytes = bytes < sizeof h->bridge_gdt ? bytes : (u32)sizeof h->bridge_gdt;
+    CopyMem(h->bridge_gdt, (const void *)gdtr->base, bytes);
+    h->bridge_gdtr = (struct handoff_dtr){(u16)(bytes - 1), (u64)h->bridge_gdt, {0}};
+    h->bridge_idtr = (struct handoff_dtr){sizeof h->bridge_idt - 1, (u64)h->bridge_idt, {0}};
+    bridge_gate(h, 2, bridge_nmi);
+    bridge_gate(h, 18, bridge_mc);
+}
+
+/* The firmware has one GDT on each processor, at an address that it maps, and no LDT. */
+void memory_capture(struct handoff *h)
+{
+    struct handoff_dtr gdtr;
+    __asm__ volatile("sgdt %0" : "=m"(gdtr));
+    capture_segments(h, &gdtr);
+    build_bridge(h, &gdtr);
+}
+
 /* ---- all of it ----------------------------------------------------------------------------- */
+
+static void fill_handoffs(struct region *r, const struct core_header *core)
+{
+    const struct boot_info *info = r->handoff->info;
+    for (u32 i = 0; i < info->cpu_count; i++) {
+        struct handoff *h = &r->handoff[i];
+        h->cpu = i;
+        h->info = info;
+        h->l0_cr3 = info->cr3_hpa + i * SIZE_4K;
+        h->l0_stack = PHYSMAP_VA + info->stacks_hpa + (i + 1) * BOOT_STACKS_SIZE;
+        h->l0_entry = core->entry_va;
+    }
+}
 
 static const char *fill(struct region *r, const struct boot_info *options)
 {
     const struct core_header *core = (const void *)core_blob;
+    u32 cpus = options->cpu_count;
     u64 image = region_take(r, core->end);
-    r->handoff = (struct handoff *)region_take(r, sizeof *r->handoff);
-    u64 stacks = region_take(r, BOOT_IST_STACKS * BOOT_IST_STRIDE + SIZE_4K + STACK_SIZE);
-    u64 cr3 = region_take(r, SIZE_4K);
-    if (!image || !r->handoff || !stacks || !cr3)
+    r->handoff = (struct handoff *)region_take(r, cpus * sizeof *r->handoff);
+    struct boot_info *info = (struct boot_info *)region_take(r, sizeof *info);
+    u64 stacks = region_take(r, cpus * BOOT_STACKS_SIZE);
+    u64 cr3 = region_take(r, cpus * SIZE_4K);
+    if (!image || !r->handoff || !info || !stacks || !cr3)
         return "not enough memory";
     CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
 
-    struct handoff *h = r->handoff;
-    struct boot_info *info = &h->info;
     *info = *options;
     info->magic = BOOT_INFO_MAGIC;
     info->region_hpa = r->base;
@@ -187,20 +225,18 @@ static const char *fill(struct region *r, const struct boot_info *options)
     const char *why = collect_ranges(info);
     if (why)
         return why;
+    r->handoff->info = info;
     if (!build_tables(r, core))
         return "not enough memory for page tables";
     info->pool_hpa = r->next;
     info->pool_size = r->base + r->size - r->next;
-    h->l0_cr3 = cr3;
-    h->l0_stack = PHYSMAP_VA + stacks + BOOT_IST_STACKS * BOOT_IST_STRIDE + SIZE_4K + STACK_SIZE;
-    h->l0_entry = core->entry_va;
-    capture_segments(h);
+    fill_handoffs(r, core);
     return NULL;
 }
 
 const char *memory_prepare(struct region *r, const struct boot_info *options)
 {
-    if (!reserve(r))
+    if (!reserve(r, options->cpu_count))
         return "not enough memory";
     const char *why = fill(r, options);
     if (why)

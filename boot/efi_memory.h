@@ -7,15 +7,20 @@
 
 #include "boot/tables.h"
 
-#define REGION_SIZE (16ull << 20)
+/* Bytes of L0's region for this number of processors: each has an EPT02 and an EPT01 of its own. */
+#define REGION_SIZE(cpus) ((10ull << 20) + (cpus) * (6ull << 20))
 
 /*
- * Reserves the region (EfiReservedMemoryType, 2 MiB aligned), copies the core there and builds L0's
- * page tables. Fills in l0_*, seg and info of r->handoff; info takes its options from *options.
+ * Reserves the region (EfiReservedMemoryType, 2 MiB aligned) for options->cpu_count processors,
+ * copies the core there and builds L0's page tables. Fills in l0_*, cpu and info of each
+ * r->handoff[i]; info takes its options from *options.
  * Returns NULL, or the reason for a failure in words. After a failure nothing stays reserved.
  * @pre boot services are running
  */
 const char *memory_prepare(struct region *r, const struct boot_info *options);
+
+/* Puts this processor's segment registers into *h, and builds the bridge of *h from its GDT. */
+void memory_capture(struct handoff *h);
 
 /* Gives the region back to the firmware. */
 void memory_release(struct region *r);

@@ -7,7 +7,8 @@ bits 64
 default rel
 %include "offsets.inc"
 
-global handoff:function, handoff_end
+global handoff:function, handoff_leave:function, bridge_nmi:function
+global bridge_mc:function, handoff_end
 
 section .text
 align 64
@@ -50,6 +51,8 @@ handoff:
         rdmsr
         mov     [rdi + HANDOFF_efer], eax
         mov     [rdi + HANDOFF_efer + 4], edx
+        lgdt    [rdi + HANDOFF_bridge_gdtr]             ; the same descriptors, at an address that
+        lidt    [rdi + HANDOFF_bridge_idtr]             ; both page tables map
 
         ; 2. Switch: turn NX and write protection on and breakpoints off, and load L0's tables. CR4
         ; keeps only the bits that long mode needs. So while L0 runs there are no global or tagged
@@ -64,6 +67,7 @@ handoff:
         mov     rax, cr0
         or      rax, CR0_WP_BIT
         mov     cr0, rax
+        lea     rsp, [rdi + HANDOFF_bridge_stack + HANDOFF_STACK_BYTES]
         mov     rax, [rdi + HANDOFF_l0_cr3]
         mov     cr3, rax
         mov     rsp, [rdi + HANDOFF_l0_stack]
@@ -72,10 +76,21 @@ handoff:
         mov     rbx, rdi
         call    [rdi + HANDOFF_l0_entry]
 
-        ; 4. The core has refused: restore everything. CR4 changes in two steps. The first turns
-        ; SMEP off before the firmware's pages come back. The second may set PCIDE, for which CR3
-        ; must name PCID 0.
+        ; 4. The core has not launched, or this processor has left Nidus again: restore everything.
+        ; CR4 changes in two steps. The first turns SMEP off before the firmware's pages come back.
+        ; The second may set PCIDE, for which CR3 must name PCID 0.
         mov     r8, rax
+        lgdt    [rbx + HANDOFF_bridge_gdtr]
+        lidt    [rbx + HANDOFF_bridge_idtr]
+        lea     rsp, [rbx + HANDOFF_bridge_stack + HANDOFF_STACK_BYTES]
+        mov     ax, [rbx + HANDOFF_ss]
+        mov     ss, ax
+        movzx   eax, word [rbx + HANDOFF_cs]
+        push    rax
+        lea     rax, [.old_cs]
+        push    rax
+        retfq
+.old_cs:
         mov     rax, cr4
         and     eax, CR4_SWITCH_BITS
         mov     cr4, rax
@@ -95,6 +110,7 @@ handoff:
         mov     edx, [rbx + HANDOFF_efer + 4]
         wrmsr
         mov     rsp, [rbx + HANDOFF_rsp]
+        call    give_back_tables
         mov     rax, r8
 
 .resume:                                                ; L1's first instruction, with rax = 0
@@ -106,4 +122,6 @@ handoff:
         pop     rbp
         pop     rbx
         ret
+
+%include "boot/bridge.inc"
 handoff_end:

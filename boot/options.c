@@ -34,11 +34,12 @@ static const struct key keys[] = {
     {"fast",    KIND_CHOICE, 1,                 AT(fast),     {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
     {"stress",  KIND_SET,    0,                 AT(stress),
-        {"remerge", "restore", "paranoid", "flush", "evict"}},
+        {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu"}},
     {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),
         {"auto", "full", "off", "l1d", "verw", "ibpb", "rsb", "specctrl"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
+    {"dry",     KIND_FLAG,   0,                 AT(dry),      {""}},
     {"help",    KIND_FLAG,   0,                 AT(help),     {""}},
 };
 /* clang-format on */

@@ -24,7 +24,7 @@ struct options {
     u32 tlb;     /* enum boot_tlb */
     u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
     u32 bsp_only;
-    u32 check, help;
+    u32 check, dry, help;
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
 

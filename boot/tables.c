@@ -58,20 +58,22 @@ static bool map(struct region *r, u64 cr3, u64 va, u64 pa, u64 size, u64 flags, 
 /* Number n of the ranges that the physmap leaves out, from low to high. The first is the core's
  * image, because its text must have no second, writable address. The others are the guard pages
  * below the stacks. */
+#define GUARDS (BOOT_IST_STACKS + 1u)
 static struct boot_range left_out(const struct boot_info *info, u32 n)
 {
     if (n == 0)
         return (struct boot_range){info->core_hpa, info->core_size};
-    return (struct boot_range){info->stacks_hpa + (n - 1) * BOOT_IST_STRIDE, SIZE_4K};
+    u32 cpu = (n - 1) / GUARDS, guard = (n - 1) % GUARDS;
+    u64 at = info->stacks_hpa + cpu * BOOT_STACKS_SIZE + guard * BOOT_IST_STRIDE;
+    return (struct boot_range){at, SIZE_4K};
 }
-#define LEFT_OUT (1 + BOOT_IST_STACKS + 1)
 
 static bool map_ram(struct region *r, const struct boot_info *info, u32 top)
 {
     u64 flags = PTE_WRITABLE | PTE_NO_EXEC;
     for (u32 i = 0; i < info->range_count; i++) {
         u64 at = info->range[i].base, end = at + info->range[i].size;
-        for (u32 n = 0; n < LEFT_OUT; n++) {
+        for (u32 n = 0; n < 1 + GUARDS * info->cpu_count; n++) {
             struct boot_range out = left_out(info, n);
             if (out.base < at || out.base + out.size > end)
                 continue;
@@ -98,13 +100,27 @@ static bool map_core(struct region *r, const struct boot_info *info, const struc
 /* Maps the code of handoff.asm and the pages of struct handoff at their physical address. */
 static bool map_handoff(struct region *r, u64 cr3, struct shared_code code)
 {
-    u64 data = (u64)r->handoff, size = ALIGN_UP(sizeof *r->handoff, SIZE_4K);
+    const struct boot_info *info = r->handoff->info;
+    u64 data = (u64)r->handoff, size = ALIGN_UP(info->cpu_count * sizeof *r->handoff, SIZE_4K);
     return map(r, cr3, code.base, code.base, code.end - code.base, 0, 1) &&
-           map(r, cr3, data, data, size, PTE_WRITABLE | PTE_NO_EXEC, 1);
+           map(r, cr3, data, data, size, PTE_WRITABLE | PTE_NO_EXEC, 1) &&
+           map(r, cr3, (u64)info, (u64)info, ALIGN_UP(sizeof *info, SIZE_4K), PTE_NO_EXEC, 1);
+}
+
+/* Each processor has a root of its own, so that it can drop the lower half when it has switched. */
+static void copy_roots(const struct boot_info *info)
+{
+    const u64 *first = (const u64 *)info->cr3_hpa;
+    for (u32 cpu = 1; cpu < info->cpu_count; cpu++)
+        for (u32 i = 0; i < 512; i++)
+            ((u64 *)(info->cr3_hpa + cpu * SIZE_4K))[i] = first[i];
 }
 
 bool tables_build(struct region *r, const struct boot_info *info, const struct core_header *c,
                   struct shared_code code, u32 top)
 {
-    return map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) && map_ram(r, info, top);
+    bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) && map_ram(r, info, top);
+    if (ok)
+        copy_roots(info);
+    return ok;
 }

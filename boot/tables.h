@@ -26,7 +26,7 @@
  * page. */
 struct region {
     u64 base, size, next;
-    struct handoff *handoff; /* in pages of the region that both sides map at the same address */
+    struct handoff *handoff; /* one for each processor, in pages that both sides map alike */
 };
 
 /* Takes `bytes`, rounded up to pages, from the region. Returns the physical address of the zeroed

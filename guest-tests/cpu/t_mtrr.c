@@ -44,8 +44,10 @@ static void read_all(struct state *s)
     }
 }
 
+/* SDM 3A 11.11.8 "MTRR Considerations in MP Systems": MTRRs change while they are off. */
 static void write_all(const struct state *s)
 {
+    gt_wrmsr(MSR_IA32_MTRR_DEF_TYPE, 0);
     for (unsigned i = 0; i < FIXED; i++)
         gt_wrmsr(fixed_msr[i], s->fixed[i]);
     for (unsigned i = 0; i < variable; i++) {
@@ -53,6 +55,17 @@ static void write_all(const struct state *s)
         gt_wrmsr(MSR_IA32_MTRR_PHYSMASK0 + 2 * i, s->mask[i]);
     }
     gt_wrmsr(MSR_IA32_MTRR_DEF_TYPE, s->def);
+}
+
+/* Under Nidus, memory is mapped when it is touched first after the MTRRs changed. The rig wants to
+ * see every leaf up to FINE, and one in each 2 MiB from there to 4 GiB. */
+#define FINE  0x6000000ull
+#define TWO_M 0x200000ull
+
+static void touch(void)
+{
+    for (u64 at = 0; at < 0x100000000ull; at += at < FINE ? 0x1000 : TWO_M)
+        (void)*(const volatile u8 *)at;
 }
 
 static void show(const char *name)
@@ -65,6 +78,7 @@ static void show(const char *name)
         gt_line("%s: fixed %x %lx", name, fixed_msr[i], s.fixed[i]);
     for (unsigned i = 0; i < variable; i++)
         gt_line("%s: variable %u %lx %lx", name, i, s.base[i], s.mask[i]);
+    touch();
     gt_line("%s: all", name);
     __asm__ volatile("xchg %bx, %bx");
 }

@@ -13,6 +13,29 @@ u32 mtrr_variable_count(const struct mtrr_state *s)
     return n < MTRR_VARIABLE_MAX ? n : MTRR_VARIABLE_MAX;
 }
 
+static bool same_words(const u64 *a, const u64 *b, u32 count)
+{
+    u64 differ = 0;
+    for (u32 i = 0; i < count; i++)
+        differ |= a[i] ^ b[i];
+    return differ == 0;
+}
+
+bool mtrr_alike(const struct mtrr_state *a, const struct mtrr_state *b)
+{
+    if (!any(a->def_type | b->def_type, MTRR_DEF_TYPE_EN))
+        return true;
+    if (a->def_type != b->def_type || a->cap != b->cap)
+        return false;
+    if (any(a->def_type, MTRR_DEF_TYPE_FIX_EN) && !same_words(a->fixed, b->fixed, MTRR_FIXED_COUNT))
+        return false;
+    for (u32 i = 0; i < mtrr_variable_count(a); i++)
+        if (a->mask[i] != b->mask[i] ||
+            (any(a->mask[i], MTRR_PHYSMASK_VALID) && a->base[i] != b->base[i]))
+            return false;
+    return true;
+}
+
 static u64 phys_mask(const struct mtrr_state *s)
 {
     return BIT(s->maxphyaddr) - PAGE_SIZE;

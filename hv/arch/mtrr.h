@@ -25,6 +25,10 @@ struct mtrr_state {
 /* The number of variable ranges in use, never above MTRR_VARIABLE_MAX. */
 u32 mtrr_variable_count(const struct mtrr_state *s);
 
+/* True when both give every address the same memory type by the same registers. Ranges that are
+ * switched off make no difference. Both are of processors with the same physical-address width. */
+bool mtrr_alike(const struct mtrr_state *a, const struct mtrr_state *b) MUST_CHECK;
+
 /* The memory type (enum memtype: UC, WC, WT, WP or WB) of the 4 KiB page around hpa, a physical
  * address of the machine. SDM 3A 11.11.4.1 "MTRR Precedences" */
 u8 mtrr_type(const struct mtrr_state *s, u64 hpa);

@@ -26,6 +26,10 @@ enum boot_profile {
 #define STRESS_PARANOID (1u << 2)
 #define STRESS_FLUSH    (1u << 3)
 #define STRESS_EVICT    (1u << 4)
+/* For tests of the way back: the last processor pretends another VMCS revision, or its launch
+ * fails after all others have been launched. */
+#define STRESS_ODD_CPU  (1u << 5)
+#define STRESS_LAST_CPU (1u << 6)
 
 /* What L0 does against attacks by speculation; boot/spec.h decides. */
 #define SPEC_L1D  (1u << 0) /* L0 flushes the L1 data cache before each entry */
@@ -37,10 +41,12 @@ enum boot_profile {
 
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
-/* L0's stacks lie in one piece: one page for each exception stack, then the stack that L0 runs on.
- * Below each stack is a page that L0 maps nowhere, so an overflow faults. */
-#define BOOT_IST_STACKS 4
-#define BOOT_IST_STRIDE (2 * PAGE_SIZE)
+/* The stacks of one processor lie in one piece: one page for each exception stack, then the stack
+ * that L0 runs on. Below each stack is a page that L0 maps nowhere, so an overflow faults. */
+#define BOOT_IST_STACKS  4
+#define BOOT_IST_STRIDE  (2 * PAGE_SIZE)
+#define BOOT_STACK_SIZE  (4 * PAGE_SIZE)
+#define BOOT_STACKS_SIZE (BOOT_IST_STACKS * BOOT_IST_STRIDE + PAGE_SIZE + BOOT_STACK_SIZE)
 
 /* One range of RAM (every UEFI memory type that is backed by memory), page aligned. */
 struct boot_range {
@@ -52,8 +58,8 @@ struct boot_info {
     u64 region_hpa, region_size; /* L0's own memory: the hole; 2 MiB aligned */
     u64 core_hpa, core_size;     /* the core's image with bss, inside the region */
     u64 pool_hpa, pool_size;     /* free pages for the core, inside the region */
-    u64 cr3_hpa;                 /* L0's page tables, built by boot/ */
-    u64 stacks_hpa;              /* see BOOT_IST_STRIDE */
+    u64 cr3_hpa;                 /* one root of L0's page tables for each processor */
+    u64 stacks_hpa;              /* BOOT_STACKS_SIZE bytes for each processor */
     u64 physmap_va;              /* where L0 maps RAM: va = physmap_va + hpa */
     u32 log;                     /* enum boot_log */
     u32 verbose;                 /* 0..2 */
@@ -65,6 +71,7 @@ struct boot_info {
     u32 tlb;                     /* enum boot_tlb */
     u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
+    u32 can_vmx;                 /* 0: `dry` on a processor without VMX */
     u32 range_count;
     struct boot_range range[BOOT_MAX_RANGES];
 };
@@ -84,22 +91,49 @@ struct PACKED handoff_dtr {
 };
 
 #define HANDOFF_WHY_MAX 96
+#define HANDOFF_GDT     32u /* descriptors; L0's own selectors lie behind (hv/core/desc.h) */
+#define HANDOFF_IDT     20u /* gates, up to #MC */
+#define HANDOFF_STACK   32
+
+/* What boot/ asks the core to do on this processor, in this order. The bootstrap processor makes
+ * HANDOFF_PREPARE and HANDOFF_SETTLE; then each other processor is launched, and the bootstrap
+ * processor last. A refusal at any step leaves the processor as it was. */
+enum handoff_op {
+    HANDOFF_PREPARE = 0,  /* takes all memory, reads this processor's capabilities */
+    HANDOFF_EXAMINE = 1,  /* reads another processor's, and joins them */
+    HANDOFF_SETTLE = 2,   /* decides what L1 is shown */
+    HANDOFF_REHEARSE = 3, /* all that a launch does, up to VMLAUNCH, and back */
+    HANDOFF_LAUNCH = 4,
+};
 
 /*
  * One processor's context at the moment when L0 takes it over, and the way to the core. The struct
- * lives in pages of L0's region that both sides map at their physical address. boot/ fills in l0_*,
- * seg and info. handoff.asm fills in the rest, with interrupts off. The core itself reads the MSRs
- * that the switch leaves alone.
+ * lives in pages of L0's region that both sides map at their physical address, one behind the
+ * other. boot/ fills in l0_*, seg, cpu, op and info. handoff.asm fills in the rest, with interrupts
+ * off. The core itself reads the MSRs that the switch leaves alone.
  */
 struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
+    u32 op, cpu; /* enum handoff_op; the processor's number, 0 for the bootstrap processor */
+    u64 vm;      /* the core's, from HANDOFF_PREPARE on. boot/ copies it to the other handoffs */
+    const struct boot_info *info;
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
     struct segment seg[SEG_COUNT];
+    /* The bridge: a copy of the firmware's GDT, an IDT for NMI and #MC, and a stack, for the
+     * moments in which only this page and the code of handoff.asm are mapped. */
+    struct handoff_dtr bridge_gdtr, bridge_idtr;
+    u64 bridge_gdt[HANDOFF_GDT];
+    u64 bridge_idt[2 * HANDOFF_IDT];
+    u64 bridge_stack[HANDOFF_STACK];
+    u16 nmi, mc;               /* 1: one came */
     char why[HANDOFF_WHY_MAX]; /* the core's reason for HANDOFF_REFUSED, in words */
-    struct boot_info info;
 };
+
+/* For nidus.efi, as L1, until all processors are launched; then the leaf is empty. Subleaf 0:
+ * all are launched. Subleaf 1: this processor leaves Nidus again. */
+#define LEAF_NIDUS_BRINGUP 0x40000003u
 
 /* What hv_entry returns when it could not launch. HANDOFF_OK is what L1 sees after a launch. */
 enum handoff_status {
@@ -108,6 +142,7 @@ enum handoff_status {
     HANDOFF_NO_VMX = 2, /* a capability is missing; boot/ checks them all beforehand */
     HANDOFF_VMXON = 3,
     HANDOFF_REFUSED = 4, /* handoff.why says what */
+    HANDOFF_LEFT = 5,    /* this processor was L1 and has left Nidus again (LEAF_NIDUS_BRINGUP) */
 };
 
 #endif

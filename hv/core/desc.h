@@ -7,9 +7,10 @@
 #include "hv/core/trap.h"
 #include "hv/core/boot_info.h"
 
-#define SEL_CODE 0x08
-#define SEL_DATA 0x10
-#define SEL_TSS  0x18
+/* L0's selectors lie behind those of the firmware's GDT that struct handoff has room for. */
+#define SEL_CODE (8 * HANDOFF_GDT)
+#define SEL_DATA (SEL_CODE + 8)
+#define SEL_TSS  (SEL_CODE + 16)
 
 #define IST_OTHER 1 /* for our bugs, and for instructions that may fault */
 #define IST_NMI   2
@@ -31,19 +32,24 @@ struct gate {
 };
 
 struct desc {
-    u64 gdt[5];
+    u64 gdt[HANDOFF_GDT + 4];
     struct tss tss;
     u64 gs_base;
     struct gate idt[TRAP_COUNT] __attribute__((aligned(16)));
+    struct gate early_idt[TRAP_COUNT] __attribute__((aligned(16))); /* without exception stacks */
 };
 
 /* Fills in *d. stacks: the start of IST_COUNT areas of BOOT_IST_STRIDE bytes each. gs_base: the
- * address of the processor's struct percpu. Both are linear addresses of L0.
+ * address of the processor's struct percpu. Both are linear addresses of L0. cs and ss: the
+ * firmware's selectors. Until desc_load has changed every register, NMIs come through the
+ * firmware's CS and return to its SS, so L0's GDT has them, too.
  * SDM 3A 3.4.5 "Segment Descriptors", SDM 3A 6.14.1 "64-Bit Mode IDT" */
-void desc_init(struct desc *d, u8 *stacks, u64 gs_base);
+void desc_init(struct desc *d, u8 *stacks, u64 gs_base, u16 cs, u16 ss);
 
-/* Loads GDT, TR, IDT, segment registers and GS base on this CPU. Called once per bring-up: LTR
- * marks the TSS busy. */
+/* Loads GDT, segment registers, GS base and an IDT on this CPU, for the time before its first VM
+ * exit. TR stays as it is: the first VM exit loads TR and the IDT with exception stacks, from the
+ * host-state area. Until then exceptions use the stack that they find, so a refusal can give
+ * everything back. */
 void desc_load(struct desc *d);
 
 /* Puts this processor into the shutdown state by a fault that finds no IDT. The platform then

@@ -15,11 +15,12 @@
 #define UART_LSR        5
 #define LSR_THR_EMPTY   0x20
 #define LCR_8N1         3
-#define UART_PATIENCE   100000u /* reads of the status before the port counts as missing */
+#define UART_PATIENCE   100000u    /* reads of the status before the port counts as missing */
+#define LOCK_PATIENCE   100000000u /* tries; a dump over a serial line takes seconds */
 #define FIRST_TOLD      8u
 #define FIRST_EXPLAINED 256u /* more than FIRST_TOLD: while L1 is developed, entries fail often */
 
-void log_init(struct log *log, u32 kind, u32 verbose)
+void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus)
 {
     /* clang-format off */
     static const u16 port[] = {
@@ -29,6 +30,7 @@ void log_init(struct log *log, u32 kind, u32 verbose)
     log->port = kind < ARRAY_LEN(port) ? port[kind] : 0;
     log->serial = kind == BOOT_LOG_COM1 || kind == BOOT_LOG_COM2;
     log->verbose = verbose;
+    log->cpus = cpus;
 }
 
 /* L1 may switch the UART off or stop it. L0 waits for such a UART once, not for every character. */
@@ -98,13 +100,46 @@ static void put_format(struct log *log, const char *f, va_list *args)
             put(log, *f++);
 }
 
+/* The owner may be dead in the middle of its line, so patience has an end. */
+static void take(struct log *log)
+{
+    u32 me = percpu()->id + 1, nobody = 0;
+    if (__atomic_load_n(&log->owner, __ATOMIC_RELAXED) == me) {
+        log->depth++;
+        return;
+    }
+    for (u32 i = 0; i < LOCK_PATIENCE; i++, nobody = 0) {
+        if (__atomic_compare_exchange_n(&log->owner, &nobody, me, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+            return;
+        __builtin_ia32_pause();
+    }
+    __atomic_store_n(&log->owner, me, __ATOMIC_RELEASE);
+}
+
+static void give(struct log *log)
+{
+    u32 me = percpu()->id + 1;
+    if (log->depth) {
+        log->depth--;
+        return;
+    }
+    __atomic_compare_exchange_n(&log->owner, &me, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
 static void begin(struct log *log)
 {
+    take(log);
     if (log->serial) {
         log->lcr = inb((u16)(log->port + UART_LCR));
         outb((u16)(log->port + UART_LCR), LCR_8N1); /* this closes the divisor latch, too */
     }
     put_string(log, "nidus: ");
+    if (log->cpus > 1) {
+        put_string(log, "cpu ");
+        put_number(log, percpu()->id, 10, 0, ' ');
+        put_string(log, ": ");
+    }
 }
 
 static void end(struct log *log)
@@ -114,6 +149,7 @@ static void end(struct log *log)
     put(log, '\n');
     if (log->serial)
         outb((u16)(log->port + UART_LCR), log->lcr);
+    give(log);
 }
 
 static void put_line(const char *format, va_list *args)
@@ -137,7 +173,8 @@ void log_line(const char *format, ...)
 bool log_rare_begin(enum log_kind kind)
 {
     struct log *log = percpu()->log;
-    u64 nth = ++log->count[kind], first = kind == LOG_EXPLAIN ? FIRST_EXPLAINED : FIRST_TOLD;
+    u64 nth = __atomic_add_fetch(&log->count[kind], 1, __ATOMIC_RELAXED),
+        first = kind == LOG_EXPLAIN ? FIRST_EXPLAINED : FIRST_TOLD;
     bool all = kind == LOG_EXPLAIN && log->verbose >= 2;
     if (!log->port || !(all || rare_is_told(nth, first)))
         return false;
@@ -189,6 +226,7 @@ void panic(const char *format, ...)
 {
     struct percpu *cpu = percpu();
     va_list args;
+    take(cpu->log); /* the whole dump is one piece of the log */
     va_start(args, format);
     put_line(format, &args);
     va_end(args);
@@ -198,5 +236,6 @@ void panic(const char *format, ...)
         cpu->dump(cpu);
     }
     log_line("this CPU is stopped");
+    give(cpu->log);
     cpu_stop();
 }

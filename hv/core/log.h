@@ -1,7 +1,9 @@
 /*
  * The log, which writes one line at a time to port 0xE9 or to a serial port, and the panic that
  * ends a processor after a bug of ours. The serial port may be L1's console, so L0 saves the port's
- * line control before each line and restores it after.
+ * line control before each line and restores it after. Several processors write whole lines, one
+ * after the other. A processor that waits too long takes the log by force, and one that panics
+ * keeps the log for its dump.
  */
 #ifndef HV_CORE_LOG_H
 #define HV_CORE_LOG_H
@@ -26,11 +28,15 @@ struct log {
     bool stuck;  /* the port was not ready when it should have been: do not wait again */
     u8 lcr;      /* L1's line control, while a line is being written */
     u32 verbose; /* 0..2 */
-    u64 count[LOG_KINDS];
+    u32 cpus;    /* with more than one, each line names its processor */
+    u32 owner;   /* the lock: the number of the processor that writes a line, plus 1; 0: nobody */
+    u32 depth;   /* lines of the owner within its line */
+    u64 count[LOG_KINDS]; /* atomic */
 };
 
-/* Fills in *log for the port that `kind` (enum boot_log) names. verbose: 0 to 2. */
-void log_init(struct log *log, u32 kind, u32 verbose);
+/* Fills in *log for the port that `kind` (enum boot_log) names. verbose: 0 to 2. cpus: how many
+ * processors use it. */
+void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus);
 
 /* Prints "nidus: ", the text and a line end. The format may have %s, %c, %%, and %u, %d and %x with
  * '0', a width and l. %d prints its argument as unsigned. The log is the one that GS leads to. */

@@ -8,8 +8,19 @@
 #define NIDUS_VERSION 1u
 #define EXITS_FROM_L2 0x80000000u
 
+/* nidus.efi, as L1, ends bring-up. Afterwards the leaf does nothing. */
+static void bringup_call(struct cpu *cpu, u32 sub)
+{
+    if (__atomic_load_n(&cpu->vm->committed, __ATOMIC_ACQUIRE))
+        return;
+    if (sub == 0)
+        __atomic_store_n(&cpu->vm->committed, 1, __ATOMIC_RELEASE);
+    else if (sub == 1)
+        cpu->leaving = true;
+}
+
 /* CAVEAT(hypervisor-leaves) */
-static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
+static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
 {
     struct cpuid r = {0};
     u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
@@ -17,6 +28,8 @@ static struct cpuid cpuid_nidus(const struct cpu *cpu, u32 leaf, u32 sub)
         return (struct cpuid){LEAF_NIDUS_EXITS, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
     if (leaf == LEAF_NIDUS_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
+    if (leaf == LEAF_NIDUS_BRINGUP)
+        bringup_call(cpu, sub);
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];

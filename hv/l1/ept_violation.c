@@ -60,7 +60,7 @@ static enum outcome no_such_address(struct cpu *cpu)
 /* Maps the address and lets the guest try again. */
 enum outcome emulate_ept_violation(struct cpu *cpu)
 {
-    if (!ept01_fill(cpu->vm, GPA1(cpu->exit.gpa)))
+    if (!ept01_fill(cpu, GPA1(cpu->exit.gpa)))
         return no_such_address(cpu);
     exit_retry(cpu);
     return RESUME;

@@ -1,7 +1,9 @@
 /*
- * An INIT signal arrives while L1 runs. The processor takes its INIT state. It is the bootstrap
- * processor, so it starts at the reset vector. Memory, MSRs, caches and FPU state stay.
- * SDM 3A 9.1.1 "Processor State After Reset"
+ * INIT and SIPI while L1 runs. At an INIT the processor takes its INIT state; memory, MSRs, caches
+ * and FPU state stay. The bootstrap processor then starts at the reset vector, and any other waits
+ * for a SIPI. A SIPI that comes before L1 is entered in that state is lost, so the way there writes
+ * no log line and touches no table.
+ * SDM 3A 9.1.1 "Processor State After Reset", SDM 3A 9.4 "Multiple-Processor (MP) Initialization"
  */
 #include "hv/l1/l1.h"
 #include "hv/nested/nested.h"
@@ -55,6 +57,11 @@ static void init_control_registers(struct cpu *cpu)
     write_dr6(RESET_DR6);
 }
 
+static bool is_bsp(void)
+{
+    return any(rdmsr(MSR_IA32_APIC_BASE), APIC_BASE_BSP);
+}
+
 /* While L1 is in VMX operation, it runs in root mode to itself. Root mode blocks an INIT, and
  * the INIT waits for VMXOFF or a VM entry. CAVEAT(bochs-init-pending) */
 enum outcome emulate_init(struct cpu *cpu)
@@ -63,6 +70,7 @@ enum outcome emulate_init(struct cpu *cpu)
         cpu->nested->init_blocked = true;
         return RESUME;
     }
+    nmi_forget(cpu);
     init_segments();
     init_control_registers(cpu);
     memset(cpu->regs.gpr, 0, sizeof cpu->regs.gpr);
@@ -71,8 +79,23 @@ enum outcome emulate_init(struct cpu *cpu)
     vmcs_write(ENC_guest_rip, RESET_IP);
     vmcs_write(ENC_guest_rflags, RFLAGS_FIXED);
     vmcs_write(ENC_guest_interruptibility, 0);
-    vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
+    vmcs_write(ENC_guest_activity_state, is_bsp() ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_SIPI);
     vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
     vpid01_flush(cpu); /* INIT invalidates the TLB */
+    return RESUME;
+}
+
+/* SDM 3C 26.2 "Other Causes of VM Exits" */
+enum outcome emulate_sipi(struct cpu *cpu)
+{
+    u64 vector = cpu->exit.qual & 0xff;
+    struct segment cs = {.selector = (u16)(vector << 8),
+                         .base = vector << 12,
+                         .limit = RESET_LIMIT,
+                         .ar = AR_RESET_DATA};
+    vmcs_segment_write(SEG_CS, &cs);
+    vmcs_write(ENC_guest_rip, 0);
+    vmcs_write(ENC_guest_activity_state, ACTIVITY_ACTIVE);
+    vmcs_write(ENC_guest_interruptibility, 0); /* CAVEAT(bochs-sipi-smi) */
     return RESUME;
 }

@@ -32,6 +32,7 @@ enum outcome emulate_triple_fault(struct cpu *cpu);
 enum outcome emulate_cr_access(struct cpu *cpu);   /* control_registers.c */
 enum outcome emulate_task_switch(struct cpu *cpu); /* task_switch.c */
 enum outcome emulate_init(struct cpu *cpu);        /* init_signal.c */
+enum outcome emulate_sipi(struct cpu *cpu);        /* init_signal.c */
 /* ept_violation.c. Also for L2 without EPT12, and for L2 at an address wider than L1's physical
  * addresses. */
 enum outcome emulate_ept_violation(struct cpu *cpu);
@@ -44,6 +45,9 @@ enum outcome nmi_window(struct cpu *cpu);
  * window.
  * @pre the VMCS of the guest that runs next is current */
 void nmi_deliver(struct cpu *cpu);
+
+/* An INIT drops an NMI that waits, and those that were caught until now. @pre vmcs01 is current */
+void nmi_forget(struct cpu *cpu);
 
 /* ---- machine_check.c ---- */
 

@@ -60,6 +60,8 @@ void nmi_deliver(struct cpu *cpu)
 {
     static const struct event nmi = {.info = INTR_VALID | INTR_NMI << 8 | VEC_NMI};
     cpu->percpu.nmi_pending = 0;
+    if (!cpu->in_l2 && vmcs_read(ENC_guest_activity_state) == ACTIVITY_WAIT_SIPI)
+        return;           /* CAVEAT(nmi-in-wait-for-sipi) */
     interval(cpu, false); /* an NMI that already waits joins this one */
     switch (plan(cpu)) {
     case NMI_INJECT:
@@ -76,6 +78,13 @@ void nmi_deliver(struct cpu *cpu)
         nested_hold_nmi(cpu);
         return;
     }
+}
+
+void nmi_forget(struct cpu *cpu)
+{
+    cpu->percpu.nmi_pending = 0;
+    if (cpu->nmi_waits)
+        interval(cpu, false);
 }
 
 /* An exception or NMI that exited. NMIs exit only in the interval, while an NMI waits. The new

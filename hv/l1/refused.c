@@ -19,8 +19,7 @@ void l1_refused(struct cpu *cpu, u32 what)
 enum outcome ept01_misconfigured(struct cpu *cpu)
 {
     tell_unwanted(cpu);
-    ept01_rebuild(cpu->vm);
-    ept01_invalidate(cpu->vm);
+    ept01_start_over(cpu);
     exit_retry(cpu);
     return RESUME;
 }

@@ -68,7 +68,7 @@ static bool fetch(struct cpu *cpu, const struct task_state *n, u16 selector, str
         return bad_task(cpu, VEC_TS, selector);
     if (!gla_translate(cpu, gla, sizeof out->d, WALK_SYSTEM, &out->span))
         return task_fault(cpu, VEC_PF, cpu->fault.error);
-    span_read(cpu->vm, &out->span, &out->d);
+    span_read(cpu, &out->span, &out->d);
     out->ar = descriptor_ar(out->d);
     return true;
 }
@@ -81,7 +81,7 @@ static bool take(struct cpu *cpu, struct task_state *n, u32 seg, u16 selector, s
         if (!gla_translate(cpu, gla, sizeof e->d, WALK_SYSTEM | PF_W, &e->span))
             return task_fault(cpu, VEC_PF, cpu->fault.error);
         e->d |= DESC_ACCESSED;
-        span_write(cpu->vm, &e->span, &e->d);
+        span_write(cpu, &e->span, &e->d);
     }
     set(n, seg, selector, descriptor_base(e->d), descriptor_limit(e->d), descriptor_ar(e->d));
     return true;

@@ -108,7 +108,7 @@ static bool find_tsses(struct cpu *cpu, struct task_switch *s)
     s->old_descriptor_gla = gdt + (s->old_selector & ~7u);
     if (!translate(cpu, s->descriptor_gla, sizeof s->descriptor, 0, &span))
         return false;
-    span_read(cpu->vm, &span, &s->descriptor);
+    span_read(cpu, &span, &s->descriptor);
     s->to = any(descriptor_ar(s->descriptor), AR_TSS_32BIT) ? &layout32 : &layout16;
     if (!descriptor_fits(cpu, s))
         return false;
@@ -141,7 +141,7 @@ static void set_busy(struct cpu *cpu, const struct gla_span *span, bool busy)
     u32 first = span->size[0];
     gpa1_t at = DESC_TYPE_BYTE < first ? GPA1(span->at[0].a + DESC_TYPE_BYTE)
                                        : GPA1(span->at[1].a + DESC_TYPE_BYTE - first);
-    u8 *byte = gpa1_map(cpu->vm, at);
+    u8 *byte = gpa1_map(cpu, at);
     if (byte && busy)
         __atomic_or_fetch(byte, DESC_BUSY, __ATOMIC_SEQ_CST);
     else if (byte)
@@ -163,7 +163,7 @@ static void save_old(struct cpu *cpu, const struct task_switch *s)
     u32 eip = return_eip(cpu, s->source), eflags = (u32)cpu->st.rflags;
     if (s->source == BY_IRET)
         eflags &= ~(u32)RFLAGS_NT;
-    span_read(cpu->vm, &s->old_tss, tss);
+    span_read(cpu, &s->old_tss, tss);
     memcpy(tss + l->eip, &eip, l->width);
     memcpy(tss + l->eflags, &eflags, l->width);
     for (u32 i = 0; i < 8; i++) {
@@ -174,7 +174,7 @@ static void save_old(struct cpu *cpu, const struct task_switch *s)
         u16 selector = vmcs_selector_read(i);
         memcpy(tss + l->seg + i * l->width, &selector, sizeof selector);
     }
-    span_write(cpu->vm, &s->old_tss, tss);
+    span_write(cpu, &s->old_tss, tss);
 }
 
 static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *t)
@@ -182,7 +182,7 @@ static void read_new(struct cpu *cpu, const struct task_switch *s, struct task *
     const struct tss_layout *l = s->to;
     u8 tss[TSS_MAX];
     u32 high = l->width == 2 ? HIGH_OF_16BIT : 0;
-    span_read(cpu->vm, &s->tss, tss);
+    span_read(cpu, &s->tss, tss);
     memset(t, 0, sizeof *t);
     t->eip = get(tss, l->eip, l->width);
     t->eflags = (get(tss, l->eflags, l->width) & EFLAGS_LOADED) | (u32)RFLAGS_FIXED;
@@ -228,7 +228,7 @@ static void begin_state(struct cpu *cpu, const struct task_switch *s, const stru
 static bool load_pdptes(struct cpu *cpu, u32 cr3)
 {
     u64 pdpte[4];
-    gpa1_read_pdptes(cpu->vm, cr3, pdpte);
+    gpa1_read_pdptes(cpu, cr3, pdpte);
     for (u32 i = 0; i < 4; i++)
         if (pdpte_reserved_set(pdpte[i], phys_reserved(cpu->vm->facts.phys_bits)))
             return task_fault(cpu, VEC_GP, 0);
@@ -268,7 +268,7 @@ static bool push_error(struct cpu *cpu, const struct task_switch *s, const struc
     u64 access = any(cpu->st.rflags, RFLAGS_VM) || ar_dpl(ar) == 3 ? PF_W : PF_W | WALK_SYSTEM;
     if (!gla_translate(cpu, (u32)(ss->base + at), width, access, &span))
         return task_fault(cpu, VEC_PF, cpu->fault.error);
-    span_write(cpu->vm, &span, &cpu->exit.idt_error);
+    span_write(cpu, &span, &cpu->exit.idt_error);
     cpu->st.rsp = (rsp & ~(u64)mask) | at;
     return true;
 }
@@ -334,7 +334,7 @@ enum outcome emulate_task_switch(struct cpu *cpu)
         set_busy(cpu, &s.old_busy, false);
     save_old(cpu, &s);
     if (s.source == BY_CALL || s.source == BY_GATE)
-        span_write(cpu->vm, &s.link, &s.old_selector);
+        span_write(cpu, &s.link, &s.old_selector);
     read_new(cpu, &s, &t);
     if (s.source != BY_IRET)
         set_busy(cpu, &s.busy, true);

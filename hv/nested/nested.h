@@ -82,7 +82,7 @@ struct short_path {
     u64 host_cr0, host_cr4;  /* L1's read shadows of CR0 and CR4 behind an exit */
     const u64 *msr_bitmap12; /* L1's page, or the page of ones */
     const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */
-    gpa1_t apic_page;        /* vm->apic_page when addresses were translated */
+    gpa1_t apic_page;        /* cpu->apic_page when addresses were translated */
     struct {
 #define HOST01(name) u64 name;
 #include "hv/vmcs12/host01.def"

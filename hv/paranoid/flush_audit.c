@@ -30,7 +30,7 @@ void flush_audit_exit(struct cpu *cpu)
     a->crossings = cpu->crossings;
     a->vpid_flushes = cpu->percpu.vpid_flushes;
     a->ept_flushes = cpu->percpu.ept_flushes;
-    a->generation = cpu->vm->ept01.generation;
+    a->generation = cpu->ept01->generation;
 }
 
 /* True when a flush of linear translations is due before this entry. If the same guest goes on,
@@ -56,7 +56,7 @@ void flush_audit_entry(struct cpu *cpu)
     if (cpu->vm->facts.vpid && vpid && linear_flush_due(cpu) &&
         a->vpid_flushes == cpu->percpu.vpid_flushes)
         panic("bug: linear mappings of L%u changed and were not flushed", cpu->in_l2 ? 2u : 1u);
-    if (a->generation != cpu->vm->ept01.generation && a->ept_flushes == cpu->percpu.ept_flushes)
+    if (a->generation != cpu->ept01->generation && a->ept_flushes == cpu->percpu.ept_flushes)
         panic("bug: EPT01 changed and was not flushed");
     if (cpu->in_l2 && ept02_flush_owed(cpu))
         panic("bug: EPT02 changed and was not flushed");

@@ -78,7 +78,7 @@ static void check_core(const struct paranoid *p)
 static void check_ept01(const struct cpu *cpu, struct paranoid *p)
 {
     for (u32 i = 0; i < LEAVES_AT_ONCE; i++) {
-        u64 size = PAGE_SIZE, entry = ept01_leaf(cpu->vm, GPA1(p->leaf_at), &size);
+        u64 size = PAGE_SIZE, entry = ept01_leaf(cpu, GPA1(p->leaf_at), &size);
         if (!ept_leaf_harmless(cpu->vm, entry, size))
             panic("bug: EPT01 maps L0's memory at %lx: %lx", p->leaf_at, entry);
         p->leaf_at = (p->leaf_at & ~(size - 1)) + size;
@@ -131,14 +131,19 @@ static void check_root_registers(const struct paranoid *p)
         panic("bug: dr7 is %lx in root", read_dr7());
 }
 
-bool paranoid_init(struct cpu *cpu, const struct boot_info *info)
+bool paranoid_reserve(struct cpu *cpu)
 {
-    struct paranoid *p = mem_pages(&cpu->vm->mem, (sizeof *p + PAGE_SIZE - 1) / PAGE_SIZE);
-    if (!p)
-        return false;
+    struct mem *mem = &cpu->vm->mem;
+    cpu->paranoid = mem_pages(mem, (sizeof *cpu->paranoid + PAGE_SIZE - 1) / PAGE_SIZE);
+    return cpu->paranoid != NULL;
+}
+
+void paranoid_init(struct cpu *cpu, const struct boot_info *info)
+{
+    struct paranoid *p = cpu->paranoid;
     const struct boot_range *last = &info->range[info->range_count - 1];
     p->leaf_end = last->base + last->size > 4 * SIZE_1G ? last->base + last->size : 4 * SIZE_1G;
-    p->stacks = info->physmap_va + info->stacks_hpa;
+    p->stacks = info->physmap_va + info->stacks_hpa + cpu->percpu.id * BOOT_STACKS_SIZE;
     p->cr0 = read_cr0();
     p->cr3 = read_cr3();
     p->cr4 = read_cr4();
@@ -149,8 +154,6 @@ bool paranoid_init(struct cpu *cpu, const struct boot_info *info)
     for (u32 i = 0; i < STACKS; i++)
         for (u32 w = 0; w < CANARY_WORDS; w++)
             ((u64 *)(guard_of(p, i) + PAGE_SIZE))[w] = CANARY;
-    cpu->paranoid = p;
-    return true;
 }
 
 void paranoid_check(struct cpu *cpu)

@@ -4,9 +4,11 @@
 
 #include "hv/vmx/vmx.h"
 
-/* Records what later checks compare with. False when memory is short.
+/* Takes the memory and sets cpu->paranoid. False when memory is short. */
+bool paranoid_reserve(struct cpu *cpu) MUST_CHECK;
+/* Records what later checks compare with.
  * @pre L0's own control registers and page tables are in force */
-bool paranoid_init(struct cpu *cpu, const struct boot_info *info) MUST_CHECK;
+void paranoid_init(struct cpu *cpu, const struct boot_info *info);
 
 /* Checks the next part of each invariant. Ends in panic when one does not hold.
  * @pre an exit has been handled; the VMCS of the guest that runs next is current */

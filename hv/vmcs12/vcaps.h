@@ -63,6 +63,10 @@ bool vcaps_msr(const struct vmx_caps *caps, u32 msr, u64 *value) MUST_CHECK;
  * contradict the plain words. */
 const char *vcaps_impossible(const struct vmx_caps *caps);
 
+/* Narrows *all, what some processors can do, to what *one can do as well. Returns NULL, or in words
+ * what forbids that one VMCS and one L1 use both; *all is then of no use. */
+const char *vcaps_join(struct vmx_caps *all, const struct vmx_caps *one) MUST_CHECK;
+
 /* Takes away every control whose prerequisite is missing, until no such control is left. The caller
  * has narrowed the set before. A control that must be 1 keeps its must-be-1 bit, and
  * vcaps_impossible then reports a contradiction. */

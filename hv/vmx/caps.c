@@ -93,3 +93,38 @@ const char *caps_read(struct cpu_facts *f)
         return "unrestricted guest";
     return NULL;
 }
+
+static void join_limits(struct msr_limits *all, const struct msr_limits *one)
+{
+    all->efer_reserved |= one->efer_reserved;
+    all->debugctl_reserved |= one->debugctl_reserved;
+    all->perf_global_reserved |= one->perf_global_reserved;
+    all->apic_base_reserved |= one->apic_base_reserved;
+}
+
+/* What CPUID shows of a feature that depends on L0 is decided by these facts; everything else that
+ * CPUID shows is the answer of the processor that executes it. */
+const char *caps_join(struct cpu_facts *all, const struct cpu_facts *one)
+{
+    if (all->phys_bits != one->phys_bits || all->linear_bits != one->linear_bits)
+        return "its address widths are not those of the first processor";
+    if (all->leaf_basic != one->leaf_basic || all->leaf_extended != one->leaf_extended)
+        return "its highest CPUID leaves are not those of the first processor";
+    all->leaf_plain &= one->leaf_plain;
+    all->xcr0 &= one->xcr0;
+    all->xss &= one->xss;
+    join_limits(&all->msr, &one->msr);
+    all->page_1g &= one->page_1g;
+    all->mce &= one->mce;
+    all->xsave &= one->xsave;
+    all->rdtscp &= one->rdtscp;
+    all->rtm &= one->rtm;
+    all->invpcid &= one->invpcid;
+    all->xsaves &= one->xsaves;
+    all->waitpkg &= one->waitpkg;
+    all->ept_1g &= one->ept_1g;
+    all->ept_2m &= one->ept_2m;
+    all->vpid &= one->vpid;
+    all->perf_global &= one->perf_global;
+    return vcaps_join(&all->vmx, &one->vmx);
+}

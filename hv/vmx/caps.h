@@ -22,6 +22,10 @@ struct cpu_facts {
 /* Fills *f. Returns NULL, or the name of what Nidus needs and this CPU lacks. */
 const char *caps_read(struct cpu_facts *f) MUST_CHECK;
 
+/* Narrows *all, the facts of some processors, to what *one can do as well. Returns NULL, or in
+ * words why L1 cannot be shown the processors as one kind; *all is then of no use. */
+const char *caps_join(struct cpu_facts *all, const struct cpu_facts *one) MUST_CHECK;
+
 /* A control word: the bits that must be 1, and those bits of `want` that may be 1. */
 static inline u32 ctl_word(struct ctl_range r, u32 want)
 {

@@ -3,17 +3,17 @@
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"
 
-u64 gla_table_read(void *vm, u64 gpa, unsigned size)
+u64 gla_table_read(void *cpu, u64 gpa, unsigned size)
 {
     u64 v = 0;
-    gpa1_read_open(vm, GPA1(gpa), &v, size);
+    gpa1_read_open(cpu, GPA1(gpa), &v, size);
     return v;
 }
 
 /* The exchange cannot fault: L0 maps L1's RAM writable, and the entry is aligned (pagewalk.h). */
-bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new)
+bool gla_table_set_flags(void *cpu, u64 gpa, unsigned size, u64 old, u64 new)
 {
-    void *entry = gpa1_map(vm, GPA1(gpa));
+    void *entry = gpa1_map(cpu, GPA1(gpa));
     if (!entry)
         return true; /* no RAM is there: the write is dropped */
     if (size == 8)
@@ -68,9 +68,9 @@ bool gla_translate_in(struct cpu *cpu, const struct gla_memory *m, u64 gla, u32 
     return true;
 }
 
-static bool place_of_l1(void *vm, const struct walk_result *r, u64 access, gpa1_t *at)
+static bool place_of_l1(void *cpu, const struct walk_result *r, u64 access, gpa1_t *at)
 {
-    (void)vm;
+    (void)cpu;
     (void)access;
     *at = GPA1(r->gpa);
     return true;
@@ -78,23 +78,23 @@ static bool place_of_l1(void *vm, const struct walk_result *r, u64 access, gpa1_
 
 bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
 {
-    struct gla_memory m = {{cpu->vm, gla_table_read, gla_table_set_flags}, place_of_l1};
+    struct gla_memory m = {{cpu, gla_table_read, gla_table_set_flags}, place_of_l1};
     if (gla_translate_in(cpu, &m, gla, size, access, span))
         return true;
     write_cr2(cpu->fault.address);
     return false;
 }
 
-void span_read(const struct vm *vm, const struct gla_span *span, void *to)
+void span_read(const struct cpu *cpu, const struct gla_span *span, void *to)
 {
     u32 done = 0;
     for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++])
-        gpa1_read_open(vm, span->at[i], (u8 *)to + done, span->size[i]);
+        gpa1_read_open(cpu, span->at[i], (u8 *)to + done, span->size[i]);
 }
 
-void span_write(const struct vm *vm, const struct gla_span *span, const void *from)
+void span_write(const struct cpu *cpu, const struct gla_span *span, const void *from)
 {
     u32 done = 0;
     for (u32 i = 0; i < 2 && span->size[i]; done += span->size[i++])
-        gpa1_write_open(vm, span->at[i], (const u8 *)from + done, span->size[i]);
+        gpa1_write_open(cpu, span->at[i], (const u8 *)from + done, span->size[i]);
 }

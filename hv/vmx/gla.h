@@ -33,9 +33,9 @@ bool gla_translate_in(struct cpu *cpu, const struct gla_memory *m, u64 gla, u32 
                       struct gla_span *span) MUST_CHECK;
 
 /* The functions of a struct walk_memory (hv/arch/pagewalk.h) for tables in L1's memory. The
- * context is struct vm, and gpa is an L1-physical address. */
-u64 gla_table_read(void *vm, u64 gpa, unsigned size);
-bool gla_table_set_flags(void *vm, u64 gpa, unsigned size, u64 old, u64 new);
+ * context is struct cpu, and gpa is an L1-physical address. */
+u64 gla_table_read(void *cpu, u64 gpa, unsigned size);
+bool gla_table_set_flags(void *cpu, u64 gpa, unsigned size, u64 old, u64 new);
 
 /* Translates a linear address of L1 as gla_translate_in does. False: the #PF is in cpu->fault,
  * and CR2 is written as the CPU would. @pre as gla_translate_in; vmcs01 is current */
@@ -43,7 +43,7 @@ bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access,
                    struct gla_span *span) MUST_CHECK;
 
 /* Copy all bytes of a translated span. What is not RAM reads as all ones and drops writes. */
-void span_read(const struct vm *vm, const struct gla_span *span, void *to);
-void span_write(const struct vm *vm, const struct gla_span *span, const void *from);
+void span_read(const struct cpu *cpu, const struct gla_span *span, void *to);
+void span_write(const struct cpu *cpu, const struct gla_span *span, const void *from);
 
 #endif

@@ -27,21 +27,22 @@ static u64 not_in_hole(const struct vm *vm, u64 a)
 }
 
 /* CAVEAT(apic-page-operand) */
-struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1)
+struct gpa1_place gpa1_to_hpa(const struct cpu *cpu, gpa1_t gpa1)
 {
+    const struct vm *vm = cpu->vm;
     if (in_hole(vm, gpa1))
-        return (struct gpa1_place){GPA1_SINK, HPA(vm->ept01.sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
-    if ((gpa1.a & ~(PAGE_SIZE - 1)) == vm->apic_page.a)
+        return (struct gpa1_place){GPA1_SINK, HPA(vm->sink.a | (gpa1.a & (PAGE_SIZE - 1)))};
+    if ((gpa1.a & ~(PAGE_SIZE - 1)) == cpu->apic_page.a)
         return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
     if (in_ram(vm, gpa1.a))
         return (struct gpa1_place){GPA1_RAM, HPA(not_in_hole(vm, gpa1.a))};
     return (struct gpa1_place){GPA1_NOTHING, HPA(0)};
 }
 
-void *gpa1_map(const struct vm *vm, gpa1_t gpa1)
+void *gpa1_map(const struct cpu *cpu, gpa1_t gpa1)
 {
-    struct gpa1_place p = gpa1_to_hpa(vm, gpa1);
-    return p.kind == GPA1_NOTHING ? NULL : mem_va(&vm->mem, p.hpa);
+    struct gpa1_place p = gpa1_to_hpa(cpu, gpa1);
+    return p.kind == GPA1_NOTHING ? NULL : mem_va(&cpu->vm->mem, p.hpa);
 }
 
 static size_t to_page_end(u64 a, size_t n)
@@ -50,12 +51,12 @@ static size_t to_page_end(u64 a, size_t n)
     return n < rest ? n : rest;
 }
 
-bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n)
+bool gpa1_read(const struct cpu *cpu, gpa1_t gpa1, void *to, size_t n)
 {
     bool whole = true;
     for (u8 *out = to; n;) {
         size_t part = to_page_end(gpa1.a, n);
-        const void *from = gpa1_map(vm, gpa1);
+        const void *from = gpa1_map(cpu, gpa1);
         if (from)
             memcpy(out, from, part);
         else
@@ -68,12 +69,12 @@ bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n)
     return whole;
 }
 
-bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
+bool gpa1_write(const struct cpu *cpu, gpa1_t gpa1, const void *from, size_t n)
 {
     bool whole = true;
     for (const u8 *in = from; n;) {
         size_t part = to_page_end(gpa1.a, n);
-        void *to = gpa1_map(vm, gpa1);
+        void *to = gpa1_map(cpu, gpa1);
         if (to)
             memcpy(to, in, part);
         whole &= to != NULL;
@@ -84,17 +85,17 @@ bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
     return whole;
 }
 
-void gpa1_read_open(const struct vm *vm, gpa1_t gpa1, void *to, size_t n)
+void gpa1_read_open(const struct cpu *cpu, gpa1_t gpa1, void *to, size_t n)
 {
-    (void)!gpa1_read(vm, gpa1, to, n);
+    (void)!gpa1_read(cpu, gpa1, to, n);
 }
 
-void gpa1_write_open(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n)
+void gpa1_write_open(const struct cpu *cpu, gpa1_t gpa1, const void *from, size_t n)
 {
-    (void)!gpa1_write(vm, gpa1, from, n);
+    (void)!gpa1_write(cpu, gpa1, from, n);
 }
 
-void gpa1_read_pdptes(const struct vm *vm, u64 cr3, u64 pdpte[4])
+void gpa1_read_pdptes(const struct cpu *cpu, u64 cr3, u64 pdpte[4])
 {
-    gpa1_read_open(vm, GPA1(cr3 & CR3_PDPT), pdpte, 4 * sizeof *pdpte);
+    gpa1_read_open(cpu, GPA1(cr3 & CR3_PDPT), pdpte, 4 * sizeof *pdpte);
 }

@@ -17,23 +17,23 @@ struct gpa1_place {
 };
 
 /* Where the byte at gpa1 is. The answer is also good for the rest of its 4 KiB page. */
-struct gpa1_place gpa1_to_hpa(const struct vm *vm, gpa1_t gpa1);
+struct gpa1_place gpa1_to_hpa(const struct cpu *cpu, gpa1_t gpa1);
 
 /* Returns L0's pointer to the byte at gpa1, or NULL for NOTHING. The pointer is good up to the
  * end of the 4 KiB page. L1 may change the bytes at any time, and the caller must allow for
  * that. */
-void *gpa1_map(const struct vm *vm, gpa1_t gpa1);
+void *gpa1_map(const struct cpu *cpu, gpa1_t gpa1);
 
 /* Copy n bytes, any number, from or to L1's memory at gpa1, at any alignment. False when a part of
  * the range is NOTHING: that part is read as all ones, or its write is dropped. */
-bool gpa1_read(const struct vm *vm, gpa1_t gpa1, void *to, size_t n) MUST_CHECK;
-bool gpa1_write(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n) MUST_CHECK;
+bool gpa1_read(const struct cpu *cpu, gpa1_t gpa1, void *to, size_t n) MUST_CHECK;
+bool gpa1_write(const struct cpu *cpu, gpa1_t gpa1, const void *from, size_t n) MUST_CHECK;
 /* gpa1_read and gpa1_write for callers that need not know whether memory was there. */
-void gpa1_read_open(const struct vm *vm, gpa1_t gpa1, void *to, size_t n);
-void gpa1_write_open(const struct vm *vm, gpa1_t gpa1, const void *from, size_t n);
+void gpa1_read_open(const struct cpu *cpu, gpa1_t gpa1, void *to, size_t n);
+void gpa1_write_open(const struct cpu *cpu, gpa1_t gpa1, const void *from, size_t n);
 /* Reads the four PDPTEs that the CR3 of a guest in PAE paging names; the guest's physical
  * addresses are L1's. Where no memory is, a PDPTE reads as all ones, which no processor accepts.
  * SDM 3A 4.4.1 "PDPTE Registers" */
-void gpa1_read_pdptes(const struct vm *vm, u64 cr3, u64 pdpte[4]);
+void gpa1_read_pdptes(const struct cpu *cpu, u64 cr3, u64 pdpte[4]);
 
 #endif

@@ -81,8 +81,8 @@ static void write_controls(struct cpu *cpu, const struct handoff *h)
     vmcs_write(ENC_exit_msr_load_count, 0);
     vmcs_write(ENC_entry_msr_load_count, 0);
     vmcs_write(ENC_entry_intr_info, 0);
-    vmcs_write(ENC_msr_bitmap_addr, vm->msr.bitmap_hpa.a);
-    vmcs_write(ENC_ept_pointer, vm->ept01.eptp);
+    vmcs_write(ENC_msr_bitmap_addr, vm->msr_bitmap_hpa.a);
+    vmcs_write(ENC_ept_pointer, cpu->ept01->eptp);
     if (vm->facts.vpid)
         vmcs_write(ENC_vpid, VPID01);
     if (vcaps_gate(c, GATE_XSAVES))
@@ -91,11 +91,15 @@ static void write_controls(struct cpu *cpu, const struct handoff *h)
         vmcs_write(ENC_guest_perf_global_ctrl, rdmsr(MSR_IA32_PERF_GLOBAL_CTRL));
 }
 
-bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
+bool cpu_reserve(struct cpu *cpu)
 {
-    struct vm *vm = cpu->vm;
-    if (!vmcs_alloc(&cpu->vmcs01, &vm->mem, VMX_BASIC_REVISION(vm->facts.vmx.basic)))
-        return false;
+    struct mem *mem = &cpu->vm->mem;
+    return vmcs_alloc(&cpu->vmxon, mem) && vmcs_alloc(&cpu->vmcs01, mem);
+}
+
+void vmcs01_init(struct cpu *cpu, const struct handoff *h)
+{
+    vmcs_stamp(&cpu->vmcs01, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
     vmcs_clear(cpu, &cpu->vmcs01);
     vmcs_load(cpu, &cpu->vmcs01);
     write_controls(cpu, h);
@@ -103,7 +107,6 @@ bool vmcs01_init(struct cpu *cpu, const struct handoff *h)
     write_segments(h);
     vmcs_write_host(cpu);
     cpu->regs.gpr[REG_RAX] = HANDOFF_OK;
-    return true;
 }
 
 /* Without VPIDs every VM entry flushes, and nothing is left to do. */

@@ -60,13 +60,13 @@ static bool write_apic_base(struct cpu *cpu, u32 msr, u64 v)
         return false;
     if (!wrmsr_safe(msr, v))
         return false;
-    vm->apic_page = apic_page(rdmsr(msr));
+    cpu->apic_page = apic_page(rdmsr(msr));
     return true;
 }
 
 static bool read_mtrr(struct cpu *cpu, u32 msr, u64 *v)
 {
-    const u64 *reg = mtrr_reg(&cpu->vm->mtrr, msr);
+    const u64 *reg = mtrr_reg(&cpu->mtrr, msr);
     if (!reg)
         return false;
     *v = *reg;
@@ -78,25 +78,20 @@ static bool read_mtrr(struct cpu *cpu, u32 msr, u64 *v)
  * SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
 static bool write_mtrr(struct cpu *cpu, u32 msr, u64 v)
 {
-    struct vm *vm = cpu->vm;
-    u64 *reg = mtrr_reg(&vm->mtrr, msr);
-    if (!reg || !mtrr_write_legal(&vm->mtrr, msr, v))
+    u64 *reg = mtrr_reg(&cpu->mtrr, msr);
+    if (!reg || !mtrr_write_legal(&cpu->mtrr, msr, v))
         return false;
-    bool enabled = any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN), changed = *reg != v;
     *reg = v;
-    /* While MTRRs are disabled, ranges make no difference. */
-    vm->ept01.stale |= changed && (enabled || any(vm->mtrr.def_type, MTRR_DEF_TYPE_EN));
+    cpu->mtrr_written = true;
     return true;
 }
 
 void msr_l1_settle(struct cpu *cpu)
 {
-    struct vm *vm = cpu->vm;
-    if (!vm->ept01.stale)
+    if (!cpu->mtrr_written)
         return;
-    vm->ept01.stale = false;
-    ept01_rebuild(vm);
-    ept01_invalidate(vm);
+    cpu->mtrr_written = false;
+    ept01_follow(cpu);
 }
 
 /* A VM entry loads the guest's value and a VM exit loads 0, so that no counter runs in root. A
@@ -290,43 +285,51 @@ static u32 hidden_rules(const struct vm *vm)
     return vm->facts.perf_global ? 0 : (u32)(BIT(MSR_RULE_pmu) | BIT(MSR_RULE_perf_global));
 }
 
-bool msr_l1_init(struct vm *vm)
+bool msr_l1_reserve(struct vm *vm)
 {
     u8 *bitmap = mem_pages(&vm->mem, 1);
     if (!bitmap)
         return false;
-    msr_policy_bitmap(bitmap, hidden_rules(vm));
-    vm->msr.bitmap = bitmap;
-    vm->msr.bitmap_hpa = mem_hpa(&vm->mem, bitmap);
-    vm->apic_page = apic_page(rdmsr(MSR_IA32_APIC_BASE));
+    vm->msr_bitmap = bitmap;
+    vm->msr_bitmap_hpa = mem_hpa(&vm->mem, bitmap);
     return true;
 }
 
-/* Logs each refused number once, and no more numbers than p->told has room for.
- * CAVEAT(msr-unlisted) */
-static void tell_refused(struct vm *vm, u32 msr)
+void msr_l1_fill_bitmap(const struct vm *vm)
 {
-    struct msr_policy *p = &vm->msr;
-    if (!vm->log.verbose || p->told_count == ARRAY_LEN(p->told))
+    msr_policy_bitmap(vm->msr_bitmap, hidden_rules(vm));
+}
+
+void msr_l1_init(struct cpu *cpu)
+{
+    cpu->apic_page = apic_page(rdmsr(MSR_IA32_APIC_BASE));
+}
+
+/* Logs each refused number once, and no more numbers than cpu->msr_told has
+ * room for.
+ * CAVEAT(msr-unlisted) */
+static void tell_refused(struct cpu *cpu, u32 msr)
+{
+    if (!cpu->vm->log.verbose || cpu->msr_told_count == ARRAY_LEN(cpu->msr_told))
         return;
-    for (u32 i = 0; i < p->told_count; i++)
-        if (p->told[i] == msr)
+    for (u32 i = 0; i < cpu->msr_told_count; i++)
+        if (cpu->msr_told[i] == msr)
             return;
-    p->told[p->told_count++] = msr;
+    cpu->msr_told[cpu->msr_told_count++] = msr;
     log_rare(LOG_MSR, "MSR %x has no row in the policy: #GP(0)", msr);
 }
 
-static const struct msr_row *find(struct vm *vm, u32 msr)
+static const struct msr_row *find(struct cpu *cpu, u32 msr)
 {
     const struct msr_row *row = msr_policy_row(msr);
     if (!row)
-        tell_refused(vm, msr);
-    return row && !any(hidden_rules(vm), BIT(row->rule)) ? row : NULL;
+        tell_refused(cpu, msr);
+    return row && !any(hidden_rules(cpu->vm), BIT(row->rule)) ? row : NULL;
 }
 
 bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v)
 {
-    const struct msr_row *row = find(cpu->vm, msr);
+    const struct msr_row *row = find(cpu, msr);
     if (!row || row->read == MSR_HIDE)
         return false;
     if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL)) {
@@ -338,7 +341,7 @@ bool msr_l1_read(struct cpu *cpu, u32 msr, u64 *v)
 
 bool msr_l1_write(struct cpu *cpu, u32 msr, u64 v)
 {
-    const struct msr_row *row = find(cpu->vm, msr);
+    const struct msr_row *row = find(cpu, msr);
     if (!row || row->write == MSR_HIDE)
         return false;
     if (msr == MSR_IA32_SPEC_CTRL && any(cpu->percpu.spec, SPEC_CTRL))

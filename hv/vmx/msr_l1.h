@@ -7,8 +7,12 @@
 
 #include "hv/vmx/vmx.h"
 
-/* Allocates and fills vm->msr.bitmap. False when memory is short. */
-bool msr_l1_init(struct vm *vm) MUST_CHECK;
+/* Allocates vm->msr_bitmap. False when memory is short. */
+bool msr_l1_reserve(struct vm *vm) MUST_CHECK;
+/* Fills vm->msr_bitmap. @pre vm->facts of all processors */
+void msr_l1_fill_bitmap(const struct vm *vm);
+/* Reads where this processor's local APIC is. */
+void msr_l1_init(struct cpu *cpu);
 
 /* RDMSR and WRMSR by the guest whose VMCS is current. False: the instruction is #GP(0), and
  * nothing has changed. An MSR that an entry loads and an exit replaces is read from and written

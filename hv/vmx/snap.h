@@ -43,7 +43,8 @@ struct paging_seen {
 struct flush_audit {
     struct paging_seen seen;
     u64 vpid_flushes, ept_flushes;
-    u32 generation, crossings;
+    u64 generation;
+    u32 crossings;
 };
 
 #endif

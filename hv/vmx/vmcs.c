@@ -6,15 +6,20 @@
 #include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
-bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision)
+bool vmcs_alloc(struct vmcs *v, struct mem *mem)
 {
     v->page = mem_pages(mem, 1);
     if (!v->page)
         return false;
     v->hpa = mem_hpa(mem, v->page);
+    return true;
+}
+
+void vmcs_stamp(struct vmcs *v, u32 revision)
+{
+    memset(v->page, 0, PAGE_SIZE);
     *(u32 *)v->page = revision;
     v->launched = 0;
-    return true;
 }
 
 void vmcs_clear(struct cpu *cpu, struct vmcs *v)

@@ -15,8 +15,11 @@ struct vmcs {
     u64 launched; /* not 0: VMRESUME enters; vmcs_clear makes it 0 */
 };
 
-/* Allocates a region and writes `revision`, which is the CPU's, into it. False: memory is short. */
-bool vmcs_alloc(struct vmcs *v, struct mem *mem, u32 revision) MUST_CHECK;
+/* Allocates a region. False: memory is short. */
+bool vmcs_alloc(struct vmcs *v, struct mem *mem) MUST_CHECK;
+/* Makes a region a VMCS or VMXON region that was never used. `revision` is the CPU's, with the
+ * shadow-VMCS indicator for a shadow VMCS. */
+void vmcs_stamp(struct vmcs *v, u32 revision);
 /* VMCLEAR. The region is then not launched, and not current if it was. A VMCS must be cleared
  * before it is loaded for the first time. Panics when the CPU refuses. */
 void vmcs_clear(struct cpu *cpu, struct vmcs *v);

@@ -28,33 +28,29 @@ struct nested;
 struct paranoid;
 struct exit_row;
 
-/* Where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page (hv/vmx/msr_l1.h). */
-struct msr_policy {
-    u8 *bitmap;
-    hpa_t bitmap_hpa;
-    u32 told[32], told_count; /* refused numbers that the log has named */
-};
-
 #define NO_APIC_PAGE (~0ull)
 
-/* One L1. */
+/* One L1. After bring-up nothing here changes but the log, EPT01's trees, and what their locks
+ * guard (ARCHITECTURE.md "Locks"). */
 struct vm {
     struct mem mem;
-    struct cpu_facts facts; /* what this CPU is (caps.h) */
-    struct mtrr_state mtrr; /* L1's MTRRs; they decide EPT01's memory types */
+    struct cpu_facts facts; /* what all processors can do (caps.h) */
     struct ept01 ept01;
-    struct msr_policy msr;
+    u8 *msr_bitmap; /* where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page */
+    hpa_t msr_bitmap_hpa;
     struct log log;
     hpa_t hole;
     u64 hole_size;
-    gpa1_t apic_page; /* the page that the local APIC covers; NO_APIC_PAGE: none */
+    hpa_t sink; /* the page that every page of the hole shows */
     u32 range_count;
     u32 depth;                    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, fast, stress, tlb;   /* the options of these names (boot_info.h) */
-    u64 first_touches;                        /* EPT violations in the hole */
+    u32 profile, shadow, fast, stress, tlb; /* the options of these names (boot_info.h) */
+    u32 committed; /* all processors are launched, and none may leave again. Atomic */
+    u32 cpu_count;
+    struct cpu *cpu[BOOT_MAX_CPUS];
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };
 
@@ -78,12 +74,19 @@ struct cpu {
         u32 vector, error;
         u64 address; /* of a #PF; gla.h puts each linear address here before it translates it */
     } fault;         /* the exception that outcome INJECT delivers */
+    struct ept01_tree *ept01;         /* the tree of EPT01 that this processor uses */
+    struct mtrr_state mtrr;           /* L1's MTRRs of this processor; they decide which tree */
+    bool mtrr_written;                /* since ept01_follow */
+    gpa1_t apic_page;                 /* the page that the local APIC covers; NO_APIC_PAGE: none */
+    u64 first_touches;                /* EPT violations in the hole */
+    u32 msr_told[32], msr_told_count; /* refused numbers of MSRs that the log has named */
     struct flush_audit audit;
     struct nested *nested;               /* NULL with nested=off */
     struct paranoid *paranoid;           /* with stress=paranoid */
     u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
     bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
+    bool leaving;   /* in bring-up: this processor is to leave Nidus again */
     bool dead;      /* L1 had a VMX abort: only a reset ends this state */
     u32 in_l2;
     u32 crossings; /* changes between L1 and L2, counted for hv/paranoid/flush_audit.c */
@@ -170,7 +173,9 @@ void vpid_flush(const struct vm *vm, u16 vpid);
 /* L1's VPID. 0 is the VPID of guests without VPID and of root mode. */
 #define VPID01 1u
 
-/* Builds vmcs01 from the captured context h and makes it current. False when memory is short. */
-bool vmcs01_init(struct cpu *cpu, const struct handoff *h) MUST_CHECK;
+/* Takes the memory of the VMXON region and of vmcs01. False when memory is short. */
+bool cpu_reserve(struct cpu *cpu) MUST_CHECK;
+/* Builds vmcs01 from the captured context h and makes it current. @pre VMX operation */
+void vmcs01_init(struct cpu *cpu, const struct handoff *h);
 
 #endif

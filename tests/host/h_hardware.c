@@ -66,7 +66,7 @@ static void instructions_are_completed(void **state)
  * "MSR-Bitmap Address" */
 static bool exits(const struct machine *m, u32 msr, bool write)
 {
-    const u8 *map = m->cpu->vm->msr.bitmap + (write ? 2048 : 0);
+    const u8 *map = m->cpu->vm->msr_bitmap + (write ? 2048 : 0);
     return map[msr / 8] & 1u << (msr % 8);
 }
 
@@ -82,7 +82,7 @@ static void map_rows(struct machine *m, struct vmcs_image *v)
         {MSR_IA32_PEBS_ENABLE, false, true},    {MSR_IA32_VMX_BASIC, true, true},
         {MSR_IA32_VMX_EXIT_CTLS2, true, true},  {MSR_IA32_RTIT_OUTPUT_BASE, true, true},
     };
-    assert_int_equal(v->msr_bitmap_addr, m->cpu->vm->msr.bitmap_hpa.a);
+    assert_int_equal(v->msr_bitmap_addr, m->cpu->vm->msr_bitmap_hpa.a);
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].read)
             assert_true(exits(m, rows[i].msr, false));

@@ -10,11 +10,13 @@
 #define REGION   (8ull << 20)
 #define PTE_USER 4ull
 #define CORE_VA  0xffffffff80000000ull
+#define CPUS     3u
 
 /* RAM of 16 MiB and a bit, the region in its middle, as the firmware's memory map would show it. */
 static u8 *ram;
 static struct region region;
-static struct boot_info info;
+static struct boot_info info; /* what the region's copy, *listed, says */
+static struct boot_info *listed;
 static const struct core_header core = {
     .base_va = CORE_VA,
     .text_end = 0x5000,
@@ -30,14 +32,18 @@ static bool build(u64 size, u32 top)
     memset(&info, 0, sizeof info);
     info.core_hpa = region_take(&region, core.end);
     info.core_size = core.end;
-    region.handoff = (struct handoff *)region_take(&region, sizeof *region.handoff);
-    info.stacks_hpa = region_take(&region, BOOT_IST_STACKS * BOOT_IST_STRIDE + 5 * SIZE_4K);
-    info.cr3_hpa = region_take(&region, SIZE_4K);
+    region.handoff = (struct handoff *)region_take(&region, CPUS * sizeof *region.handoff);
+    listed = (struct boot_info *)region_take(&region, sizeof *listed);
+    info.stacks_hpa = region_take(&region, CPUS * BOOT_STACKS_SIZE);
+    info.cr3_hpa = region_take(&region, CPUS * SIZE_4K);
+    info.cpu_count = CPUS;
     info.range_count = 2;
     info.range[0] = (struct boot_range){(u64)ram, SIZE_4K};
     info.range[1] = (struct boot_range){(u64)ram + 2 * SIZE_4K, 8 * SIZE_2M_ + 5 * SIZE_4K};
     code = (struct shared_code){(u64)ram + 0x10000, (u64)ram + 0x12000};
-    return tables_build(&region, &info, &core, code, top);
+    *listed = info;
+    region.handoff->info = listed;
+    return tables_build(&region, listed, &core, code, top);
 }
 
 static int set_up(void **state)
@@ -54,10 +60,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The leaf that maps va, or 0; *pa is where va leads. */
+/* The leaf that maps va by the root that all are tested by, or 0; *pa is where va leads. */
+static u32 root_of_cpu;
+
 static u64 leaf(u64 va, u64 *pa)
 {
-    u64 table = info.cr3_hpa;
+    u64 table = info.cr3_hpa + root_of_cpu * SIZE_4K;
     for (u32 level = 4;; level--) {
         u64 entry = ((u64 *)table)[va >> (3 + 9 * level) & 511], size = SIZE_4K << 9 * (level - 1);
         if (!(entry & PTE_PRESENT))
@@ -87,6 +95,9 @@ static void assert_absent(u64 va)
 static bool is_guard(u64 hpa)
 {
     u64 at = hpa - info.stacks_hpa;
+    if (at >= CPUS * BOOT_STACKS_SIZE)
+        return false;
+    at %= BOOT_STACKS_SIZE;
     return at <= BOOT_IST_STACKS * BOOT_IST_STRIDE && at % BOOT_IST_STRIDE == 0;
 }
 
@@ -106,7 +117,7 @@ static void test_physmap(void **state)
             else
                 assert_mapped(PHYSMAP_VA + at, at, PTE_WRITABLE | PTE_NO_EXEC);
         }
-        assert_int_equal(guards, BOOT_IST_STACKS + 1);
+        assert_int_equal(guards, CPUS * (BOOT_IST_STACKS + 1));
         assert_mapped(PHYSMAP_VA + (u64)ram, (u64)ram, PTE_WRITABLE | PTE_NO_EXEC);
         assert_absent(PHYSMAP_VA + (u64)ram + SIZE_4K);
         assert_absent(PHYSMAP_VA + info.range[1].base + info.range[1].size);
@@ -136,6 +147,22 @@ static void test_handoff(void **state)
     assert_mapped(code.end - SIZE_4K, code.end - SIZE_4K, 0);
     assert_absent(code.end);
     assert_mapped(data, data, PTE_WRITABLE | PTE_NO_EXEC);
+    assert_mapped((u64)listed, (u64)listed, PTE_NO_EXEC);
+    for (u64 at = data; at < data + CPUS * sizeof *region.handoff; at += SIZE_4K)
+        assert_mapped(at & ~(SIZE_4K - 1), at & ~(SIZE_4K - 1), PTE_WRITABLE | PTE_NO_EXEC);
+}
+
+/* Every processor sees the same by a root of its own. */
+static void test_roots(void **state)
+{
+    (void)state;
+    assert_true(build(REGION, 3));
+    for (root_of_cpu = 0; root_of_cpu < CPUS; root_of_cpu++) {
+        assert_mapped(CORE_VA, info.core_hpa, 0);
+        assert_mapped(PHYSMAP_VA + (u64)ram, (u64)ram, PTE_WRITABLE | PTE_NO_EXEC);
+        assert_mapped(code.base, code.base, 0);
+    }
+    root_of_cpu = 0;
 }
 
 /* Too small a region is refused, wherever it ends, and nothing is written behind it. */
@@ -145,7 +172,7 @@ static void test_small(void **state)
     (void)state;
     assert_true(build(REGION, 3));
     needed = region.next - region.base;
-    for (u64 size = info.cr3_hpa + SIZE_4K - region.base; size < needed; size += SIZE_4K) {
+    for (u64 size = info.cr3_hpa + CPUS * SIZE_4K - region.base; size < needed; size += SIZE_4K) {
         u8 *behind = (u8 *)region.base + size;
         memset(behind, 0x5a, SIZE_4K);
         assert_false(build(size, 3));
@@ -158,9 +185,8 @@ static void test_small(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_physmap),
-        cmocka_unit_test(test_core),
-        cmocka_unit_test(test_handoff),
+        cmocka_unit_test(test_physmap), cmocka_unit_test(test_core),
+        cmocka_unit_test(test_handoff), cmocka_unit_test(test_roots),
         cmocka_unit_test(test_small),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

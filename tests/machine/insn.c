@@ -179,9 +179,9 @@ void vmx_exit_short_spec(void) {}
 void vmx_exit_l2(void) {}
 void vmx_exit_l2_spec(void) {}
 
-void desc_init(struct desc *d, u8 *stacks, u64 gs_base)
+void desc_init(struct desc *d, u8 *stacks, u64 gs_base, u16 cs, u16 ss)
 {
-    (void)stacks;
+    (void)stacks, (void)cs, (void)ss;
     d->gs_base = gs_base;
     machine.gs = (struct percpu *)gs_base;
 }
@@ -192,11 +192,15 @@ void desc_load(struct desc *d)
 }
 
 /* hv/paranoid/paranoid.c checks what only a real processor and the linker make. */
-bool paranoid_init(struct cpu *cpu, const struct boot_info *info)
+bool paranoid_reserve(struct cpu *cpu)
 {
     (void)cpu;
-    (void)info;
     return true;
+}
+
+void paranoid_init(struct cpu *cpu, const struct boot_info *info)
+{
+    (void)cpu, (void)info;
 }
 
 void paranoid_check(struct cpu *cpu)
@@ -210,9 +214,9 @@ void cpu_shut_down(void)
     abort();
 }
 
-void log_init(struct log *log, u32 kind, u32 verbose)
+void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus)
 {
-    (void)kind;
+    (void)kind, (void)cpus;
     log->verbose = verbose;
 }
 

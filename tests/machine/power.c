@@ -153,31 +153,45 @@ static void fill_handoff(struct handoff *h)
     h->seg[SEG_TR] = (struct segment){.limit = 0x67, .ar = 0x8b, .selector = 0x18};
 }
 
+/* One step of bring-up. False: L0 refused, and machine.bug says why. */
+static bool step(struct handoff *h, enum handoff_op op)
+{
+    h->op = op;
+    u64 status = hv_entry(h);
+    if (status != HANDOFF_OK)
+        snprintf(machine.bug, sizeof machine.bug, "L0 did not start: %llu %s",
+                 (unsigned long long)status, h->why);
+    return status == HANDOFF_OK;
+}
+
 bool machine_run(u32 profile, u32 shadow, u32 stress)
 {
     static struct handoff h;
+    static struct boot_info info;
 
     fill_handoff(&h);
     memset(machine.ram + REGION, 0, 0x10000);
-    h.info = (struct boot_info){.region_hpa = REGION,
-                                .region_size = RAM_SIZE - REGION,
-                                .pool_hpa = POOL,
-                                .pool_size = RAM_SIZE - POOL,
-                                .cr3_hpa = L0_CR3,
-                                .physmap_va = (u64)machine.ram,
-                                .nested = 1,
-                                .profile = profile,
-                                .shadow = shadow,
-                                .fast = machine.fast,
-                                .stress = stress,
-                                .cpu_count = 1,
-                                .range_count = 2,
-                                .range = {{0, L1_RAM}, {REGION, RAM_SIZE - REGION}}};
+    info = (struct boot_info){.region_hpa = REGION,
+                              .region_size = RAM_SIZE - REGION,
+                              .pool_hpa = POOL,
+                              .pool_size = RAM_SIZE - POOL,
+                              .cr3_hpa = L0_CR3,
+                              .physmap_va = (u64)machine.ram,
+                              .nested = 1,
+                              .can_vmx = 1,
+                              .profile = profile,
+                              .shadow = shadow,
+                              .fast = machine.fast,
+                              .stress = stress,
+                              .cpu_count = 1,
+                              .range_count = 2,
+                              .range = {{0, L1_RAM}, {REGION, RAM_SIZE - REGION}}};
+    h.info = &info;
     if (setjmp(machine.end))
         return true;
-    u64 status = hv_entry(&h);
-    if (status != HANDOFF_OK)
-        snprintf(machine.bug, sizeof machine.bug, "L0 did not start: %llu %s",
-                 (unsigned long long)status, h.why);
+    if (!step(&h, HANDOFF_PREPARE) || !step(&h, HANDOFF_SETTLE))
+        return false;
+    ((struct vm *)h.vm)->committed = 1; /* L1 here is no nidus.efi */
+    (void)!step(&h, HANDOFF_LAUNCH);
     return false;
 }

@@ -20,6 +20,7 @@ _Static_assert(offsetof(struct percpu, mc_pending) == offsetof(struct percpu, nm
 
 void offsets(void);
 void offsets_spec(void);
+void offsets_handoff(void);
 
 void offsets_spec(void)
 {
@@ -36,7 +37,7 @@ void offsets_spec(void)
     DEFINE(DATA_SELECTOR, SEL_DATA);
 }
 
-void offsets(void)
+void offsets_handoff(void)
 {
     OFFSET(HANDOFF, handoff, l0_cr3);
     OFFSET(HANDOFF, handoff, l0_stack);
@@ -52,13 +53,39 @@ void offsets(void)
     OFFSET(HANDOFF, handoff, dr7);
     OFFSET(HANDOFF, handoff, gdtr);
     OFFSET(HANDOFF, handoff, idtr);
+    DEFINE(HANDOFF_es, offsetof(struct handoff, seg[SEG_ES].selector));
+    DEFINE(HANDOFF_cs, offsetof(struct handoff, seg[SEG_CS].selector));
+    DEFINE(HANDOFF_ss, offsetof(struct handoff, seg[SEG_SS].selector));
+    DEFINE(HANDOFF_ds, offsetof(struct handoff, seg[SEG_DS].selector));
+    DEFINE(HANDOFF_fs, offsetof(struct handoff, seg[SEG_FS].selector));
+    DEFINE(HANDOFF_gs, offsetof(struct handoff, seg[SEG_GS].selector));
+    DEFINE(HANDOFF_tr, offsetof(struct handoff, seg[SEG_TR].selector));
+    DEFINE(HANDOFF_fs_base, offsetof(struct handoff, seg[SEG_FS].base));
+    DEFINE(HANDOFF_gs_base, offsetof(struct handoff, seg[SEG_GS].base));
+    OFFSET(HANDOFF, handoff, bridge_gdtr);
+    OFFSET(HANDOFF, handoff, bridge_idtr);
+    OFFSET(HANDOFF, handoff, bridge_idt);
+    OFFSET(HANDOFF, handoff, bridge_stack);
+    DEFINE(HANDOFF_STACK_BYTES, HANDOFF_STACK * (int)sizeof(u64));
+    OFFSET(HANDOFF, handoff, nmi);
+    OFFSET(HANDOFF, handoff, mc);
+    DEFINE(HANDOFF_STATUS_LEFT, HANDOFF_LEFT);
+    OFFSET(DTR, handoff_dtr, base);
+    DEFINE(DESC_ACCESS, 5);      /* the byte of a descriptor that holds its type */
+    DEFINE(TSS_AVAILABLE, 0xfd); /* the bits of that byte without "busy" */
+    DEFINE(MSR_FS_BASE, (int)MSR_IA32_FS_BASE);
+    DEFINE(MSR_GS_BASE, (int)MSR_IA32_GS_BASE);
+    DEFINE(LEAF_BRINGUP, (int)LEAF_NIDUS_BRINGUP);
     DEFINE(MSR_EFER, (int)MSR_IA32_EFER);
     DEFINE(EFER_NXE_BIT, (int)EFER_NXE);
     DEFINE(CR0_WP_BIT, (int)CR0_WP);
     DEFINE(CR4_SWITCH_BITS, (int)CR4_SWITCH);
     DEFINE(DR7_RESET_BITS, (int)DR7_RESET);
     DEFINE(PAGE_MASK, (int)~(PAGE_SIZE - 1));
+}
 
+void offsets(void)
+{
     OFFSET(PERCPU, percpu, nmi_pending);
     OFFSET(PERCPU, percpu, self);
     OFFSET(PERCPU, percpu, spec);

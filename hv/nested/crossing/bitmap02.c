@@ -13,12 +13,12 @@
 
 static const u64 *map01(const struct cpu *cpu)
 {
-    return (const u64 *)cpu->vm->msr.bitmap;
+    return (const u64 *)cpu->vm->msr_bitmap;
 }
 
 const u64 *bitmap02_of_l1(const struct cpu *cpu)
 {
-    const u64 *page = gpa1_map(cpu->vm, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
+    const u64 *page = gpa1_map(cpu, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
     return page ? page : cpu->nested->page_of_ones;
 }
 
@@ -44,7 +44,7 @@ bool bitmap02_passes(struct cpu *cpu, bool write)
 {
     struct nested *n = cpu->nested;
     u32 msr = (u32)cpu->regs.gpr[REG_RCX];
-    if (msr_bitmap_hit(cpu->vm->msr.bitmap, msr, write))
+    if (msr_bitmap_hit(cpu->vm->msr_bitmap, msr, write))
         return false;
     msr_bitmap_open(&n->msr_open02, n->msr_bitmap02, map01(cpu), bitmap02_of_l1(cpu), msr, write);
     exit_execute_again(cpu);

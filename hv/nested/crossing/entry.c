@@ -24,14 +24,13 @@ static void read_needs(struct cpu *cpu, struct check_env *env)
     const struct vmcs_image *v = &cpu->nested->vmcs12;
     u32 needs = check_needs(v, env->cpu);
     env->vtpr_valid = any(needs, NEED_VTPR) &&
-                      gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &env->vtpr, 1);
+                      gpa1_read(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &env->vtpr, 1);
     env->pdpte_valid = any(needs, NEED_PDPTES);
     if (env->pdpte_valid)
-        gpa1_read_pdptes(cpu->vm, v->guest_cr3, env->pdpte);
+        gpa1_read_pdptes(cpu, v->guest_cr3, env->pdpte);
     env->link_valid = any(needs, NEED_LINK);
     if (env->link_valid)
-        gpa1_read_open(cpu->vm, GPA1(v->vmcs_link_pointer), &env->link_header,
-                       sizeof env->link_header);
+        gpa1_read_open(cpu, GPA1(v->vmcs_link_pointer), &env->link_header, sizeof env->link_header);
 }
 
 /* What a verdict of these groups rests on can change without a change of vmcs12: memory, the
@@ -73,7 +72,7 @@ struct verdict nested_judge(struct cpu *cpu, struct check_env *env)
 /* The hpa of a page of L1's that vmcs02 uses in place, or `nothing` where no memory is. */
 static hpa_t used_page(struct cpu *cpu, u64 gpa1, hpa_t nothing)
 {
-    struct gpa1_place p = gpa1_to_hpa(cpu->vm, GPA1(gpa1));
+    struct gpa1_place p = gpa1_to_hpa(cpu, GPA1(gpa1));
     return p.kind == GPA1_NOTHING ? nothing : p.hpa;
 }
 
@@ -117,7 +116,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
     if (any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES))
         a->apic_access = used_page(cpu, v->apic_access_addr, HPA(v->apic_access_addr));
     a->ept_pointer = any(vmcs12_cpu2(v), CPU2_ENABLE_EPT) ? ept02_pointer(cpu, v->ept_pointer)
-                                                          : cpu->vm->ept01.eptp;
+                                                          : cpu->ept01->eptp;
 }
 
 /* The controls that L0 needs in vmcs02: for its MSR map, for EPT02, and for the state that L0's

@@ -82,8 +82,8 @@ void nested_run_l2(struct cpu *cpu)
 bool io_bitmaps12_hit(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    const void *a = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_a_addr));
-    const void *b = gpa1_map(cpu->vm, GPA1(n->vmcs12.io_bitmap_b_addr));
+    const void *a = gpa1_map(cpu, GPA1(n->vmcs12.io_bitmap_a_addr));
+    const void *b = gpa1_map(cpu, GPA1(n->vmcs12.io_bitmap_b_addr));
     return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones,
                          qual_io_port(cpu->exit.qual), qual_io_size(cpu->exit.qual));
 }
@@ -176,8 +176,8 @@ static enum outcome l0_handles(struct cpu *cpu)
     if (cpu->rows_l1[reason].handle == unwanted_in_l1)
         return unwanted(cpu);
     enum outcome out = handle_as_l1(cpu, reason);
-    if (write) /* the MSR may be an MTRR, which changes EPT01 */
-        ept02_follow(cpu);
+    if (write || reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG)
+        ept02_follow(cpu); /* an MTRR, or a full pool, changes EPT01 */
     return out == INJECT ? fault_in_l2(cpu) : out;
 }
 
@@ -234,7 +234,7 @@ static void fit_threshold(struct cpu *cpu)
     u8 vtpr;
     if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
         any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
-        !gpa1_read(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
+        !gpa1_read(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
         return;
     u32 fits = v->tpr_threshold <= vtpr >> 4 ? v->tpr_threshold : vtpr >> 4;
     if (fits == n->image02.tpr_threshold)

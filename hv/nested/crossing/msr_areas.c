@@ -13,7 +13,7 @@
 static struct msr_entry entry_at(const struct cpu *cpu, u64 area, u32 i)
 {
     struct msr_entry e;
-    gpa1_read_open(cpu->vm, GPA1(area + i * sizeof e), &e, sizeof e);
+    gpa1_read_open(cpu, GPA1(area + i * sizeof e), &e, sizeof e);
     return e;
 }
 
@@ -93,7 +93,7 @@ u32 nested_msr_store(struct cpu *cpu)
             !read_for_store(cpu, &e))
             return i + 1;
         u64 at = v->exit_msr_store_addr + i * sizeof e + offsetof(struct msr_entry, value);
-        gpa1_write_open(cpu->vm, GPA1(at), &e.value, sizeof e.value);
+        gpa1_write_open(cpu, GPA1(at), &e.value, sizeof e.value);
     }
     return 0;
 }

@@ -14,7 +14,7 @@ static void resume_l1(struct cpu *cpu, struct host_env *h)
 {
     struct nested *n = cpu->nested;
     if (host_needs_pdptes(h->v12))
-        gpa1_read_pdptes(cpu->vm, h->v12->host_cr3, h->pdpte);
+        gpa1_read_pdptes(cpu, h->v12->host_cr3, h->pdpte);
     enum vmx_abort abort = sync_host12(h, &n->image01);
     if (abort != ABORT_NONE) {
         vmx_abort(cpu, abort);

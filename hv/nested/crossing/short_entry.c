@@ -35,7 +35,7 @@ static NOINLINE bool link_fits(const struct cpu *cpu)
     const struct vmcs_image *v = &n->vmcs12;
     bool shadowing = any(vmcs12_cpu2(v), CPU2_VMCS_SHADOWING);
     u32 header;
-    gpa1_read_open(cpu->vm, GPA1(v->vmcs_link_pointer), &header, sizeof header);
+    gpa1_read_open(cpu, GPA1(v->vmcs_link_pointer), &header, sizeof header);
     return header == (n->check_cpu.revision | (shadowing ? VMCS_SHADOW_INDICATOR : 0));
 }
 
@@ -48,7 +48,7 @@ static inline bool l1_fits(const struct cpu *cpu, struct nested *n)
     if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
         (efer & EFER_LMA) != p->host_lma ||
         any(vmcs_get(ENC_guest_cr0) ^ p->cr0, CR0_NEVER_LOADED) ||
-        cpu->vm->apic_page.a != p->apic_page.a)
+        cpu->apic_page.a != p->apic_page.a)
         return false;
     return !any(p->extra, SHORT_EFER | SHORT_LINK) ||
            ((!any(p->extra, SHORT_EFER) || efer_fits(n, efer)) &&
@@ -212,7 +212,7 @@ static inline void follow(struct cpu *cpu, struct nested *n, u32 cpu1)
     if (any(p->extra, SHORT_EPT) && UNLIKELY(!ept02_goes_on(cpu)))
         follow_ept02(cpu);
     if (any(p->extra, SHORT_MSRS) && n->msr_open02.count)
-        msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr.bitmap,
+        msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
                          p->msr_bitmap12);
     if (any(p->extra, SHORT_NO_VPID))
         vpid01_flush(cpu);

@@ -116,8 +116,8 @@ void short_prepare(struct cpu *cpu)
     p->efer_judged = EFER_LMA | n->check_cpu.efer_reserved;
     p->host_lma = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE) ? EFER_LMA : 0;
     p->blocking01 = ~0u;
-    p->apic_page = cpu->vm->apic_page;
+    p->apic_page = cpu->apic_page;
     p->msr_bitmap12 = bitmap02_of_l1(cpu);
-    p->vtpr12 = gpa1_map(cpu->vm, GPA1(v->virtual_apic_addr + VTPR_OFFSET));
+    p->vtpr12 = gpa1_map(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET));
     p->reflect = always_reflected(v);
 }

@@ -22,7 +22,7 @@ enum outcome nested_vmfunc(struct cpu *cpu)
     if (index >= EPTP_LIST_ENTRIES)
         return REFLECT;
     index &= (u32)index_mask(index, EPTP_LIST_ENTRIES);
-    if (!gpa1_read(cpu->vm, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||
+    if (!gpa1_read(cpu, GPA1(v->eptp_list_addr + 8ull * index), &eptp12, sizeof eptp12) ||
         !check_eptp(eptp12, &n->check_cpu))
         return REFLECT;
     v->ept_pointer = eptp12;

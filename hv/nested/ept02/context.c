@@ -38,7 +38,7 @@ static void drop_all(struct cpu *cpu)
     struct ept02 *e = cpu->nested->ept02;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         drop_context(cpu, &e->context[i]);
-    e->generation01 = cpu->vm->ept01.generation;
+    e->generation01 = cpu->ept01->generation;
 }
 
 /* Looks among the contexts that have tables, except `but`. NULL: there is none. */
@@ -109,7 +109,7 @@ static struct ept02_context *make(const struct cpu *cpu, u64 eptp12)
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    if (e->generation01 != cpu->vm->ept01.generation)
+    if (e->generation01 != cpu->ept01->generation)
         drop_all(cpu);
     struct ept02_context *c = find(cpu, eptp12);
     if (!c)
@@ -157,7 +157,7 @@ bool ept02_goes_on(struct cpu *cpu)
     struct ept02 *e = cpu->nested->ept02;
     const struct ept02_context *c = e->last;
     if (!c || c->root == NO_TABLE || c->eptp12 != cpu->nested->vmcs12.ept_pointer ||
-        c->invalidated || e->awaiting == c || e->generation01 != cpu->vm->ept01.generation ||
+        c->invalidated || e->awaiting == c || e->generation01 != cpu->ept01->generation ||
         stressed(cpu, STRESS_EVICT))
         return false;
     e->run++;

@@ -10,7 +10,7 @@
 static u64 fetch(void *ctx, gpa1_t at)
 {
     const struct cpu *cpu = ctx;
-    const volatile u64 *entry = gpa1_map(cpu->vm, at);
+    const volatile u64 *entry = gpa1_map(cpu, at);
     return entry ? *entry : ~0ull;
 }
 
@@ -21,7 +21,7 @@ static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 {
     for (unsigned i = 0; i < w->steps; i++) {
         const struct ept_step *s = &w->step[i];
-        u64 *entry = s->next != s->entry ? gpa1_map(cpu->vm, s->at) : NULL;
+        u64 *entry = s->next != s->entry ? gpa1_map(cpu, s->at) : NULL;
         if (entry && !__sync_bool_compare_and_swap(entry, s->entry, s->next))
             return false;
     }

@@ -145,7 +145,7 @@ static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w
     struct ept02 *e = cpu->nested->ept02;
     gpa1_t at = w->step[w->steps - 1].at;
     u64 entry12 = w->step[w->steps - 1].next;
-    const volatile u64 *line12 = gpa1_map(cpu->vm, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
+    const volatile u64 *line12 = gpa1_map(cpu, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
     unsigned line = index_at(leaf->base, 1) & ~(EPT02_LINE - 1);
     u64 *entry = entries_of(e, table) + line, *source = made_from(e, table) + line;
     for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
@@ -172,9 +172,9 @@ static bool line_fillable(const struct ept02 *e, u16 table, const struct ept_wal
 static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
 {
     struct ept01_leaf leaf = {.size = PAGE_SIZE};
-    u64 entry = ept01_leaf(cpu->vm, gpa1, &leaf.size);
-    if (entry == 0 && ept01_fill(cpu->vm, gpa1))
-        entry = ept01_leaf(cpu->vm, gpa1, &leaf.size);
+    u64 entry = ept01_leaf(cpu, gpa1, &leaf.size);
+    if (entry == 0 && ept01_fill(cpu, gpa1))
+        entry = ept01_leaf(cpu, gpa1, &leaf.size);
     leaf.base = HPA(entry & EPT_ADDR & ~(leaf.size - 1));
     leaf.perm = (u8)(entry & EPT_RWX);
     return leaf;
@@ -207,7 +207,7 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
     struct compose_env env = {.ad = any(c->eptp12, EPTP_AD),
                               .max_size = largest_leaf(&cpu->vm->facts)};
     struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
-    if (e->generation01 != cpu->vm->ept01.generation)
+    if (e->generation01 != cpu->ept01->generation)
         return;
     if (cpu->nested->tlb.keeps_tables) {
         u64 size = largest_below_tables(cpu, table, gpa2);
@@ -254,14 +254,19 @@ static void tell_vmcs02(struct cpu *cpu)
 
 void ept02_follow(struct cpu *cpu)
 {
-    bool changed = cpu->nested->ept02->generation01 != cpu->vm->ept01.generation;
-    if (cpu->in_l2 && changed && any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_EPT))
+    struct nested *n = cpu->nested;
+    bool changed = n->ept02->generation01 != cpu->ept01->generation;
+    if (!cpu->in_l2)
+        return;
+    if (!any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_EPT))
+        n->image02.ept_pointer = cpu->ept01->eptp; /* ept01_follow wrote vmcs02 itself */
+    else if (changed)
         tell_vmcs02(cpu);
 }
 
 void ept02_start_over(struct cpu *cpu)
 {
-    cpu->nested->ept02->generation01 = cpu->vm->ept01.generation - 1; /* as if EPT01 had changed */
+    cpu->nested->ept02->generation01 = cpu->ept01->generation - 1; /* as if EPT01 had changed */
     tell_vmcs02(cpu);
 }
 

@@ -113,7 +113,7 @@ void ept02_compare(const struct cpu *cpu, u16 table)
     const struct table_record *r = &e->record[table];
     if (r->table12.a == NO_TABLE12)
         return;
-    const u64 *now = gpa1_map(cpu->vm, r->table12), *source = made_from(e, table);
+    const u64 *now = gpa1_map(cpu, r->table12), *source = made_from(e, table);
     for (u64 left = r->filled; left != 0; left &= left - 1) {
         unsigned line = (unsigned)__builtin_ctzll(left) * EPT02_LINE;
         if (r->level == 1 && now && same_line(now + line, source + line))

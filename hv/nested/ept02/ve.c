@@ -24,7 +24,7 @@ bool ve_delivered(struct cpu *cpu)
         return false;
     if (!any(cpu->st.cr0, CR0_PE) || any(cpu->exit.idt_info, INTR_VALID))
         return false;
-    if (!gpa1_read(cpu->vm, GPA1(v->ve_info_addr), &info, sizeof info) || info.busy != 0)
+    if (!gpa1_read(cpu, GPA1(v->ve_info_addr), &info, sizeof info) || info.busy != 0)
         return false;
     info = (struct ve_info){.reason = EXIT_REASON_EPT_VIOLATION,
                             .busy = ~0u,
@@ -32,5 +32,5 @@ bool ve_delivered(struct cpu *cpu)
                             .gla = cpu->exit.gla,
                             .gpa = cpu->exit.gpa,
                             .eptp_index = v->eptp_index};
-    return gpa1_write(cpu->vm, GPA1(v->ve_info_addr), &info, sizeof info);
+    return gpa1_write(cpu, GPA1(v->ve_info_addr), &info, sizeof info);
 }

@@ -24,7 +24,8 @@ void vmcs02_reset(struct cpu *cpu);
 
 /* Takes the memory for the shadow VMCS and its bitmaps. False when memory is short. */
 bool shadow01_reserve(struct cpu *cpu) MUST_CHECK;
-/* Fills the bitmaps. @pre shadow01_reserve agreed; n->caps and n->hw_gates are known */
+/* Decides whether L1 gets a shadow VMCS, and fills the bitmaps.
+ * @pre shadow01_reserve agreed; n->caps and n->hw_gates are known */
 void shadow01_init(struct cpu *cpu);
 /* Shows L1 the working copy, n->vmcs12. To be called when it changed, or when another VMCS12 or
  * none became current. */

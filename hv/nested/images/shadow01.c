@@ -47,23 +47,21 @@ static void fill_bitmaps(const struct nested *n)
 
 bool shadow01_reserve(struct cpu *cpu)
 {
-    struct vm *vm = cpu->vm;
+    struct mem *mem = &cpu->vm->mem;
     struct nested *n = cpu->nested;
-    if (!vm->shadow || !cpu_can_shadow(vm))
-        return true;
-    u32 revision = VMX_BASIC_REVISION(vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR;
-    n->vmread_bitmap = mem_pages(&vm->mem, 1);
-    n->vmwrite_bitmap = mem_pages(&vm->mem, 1);
-    n->can_shadow01 = true;
-    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow01, &vm->mem, revision);
+    n->vmread_bitmap = mem_pages(mem, 1);
+    n->vmwrite_bitmap = mem_pages(mem, 1);
+    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow01, mem);
 }
 
 void shadow01_init(struct cpu *cpu)
 {
     const struct mem *mem = &cpu->vm->mem;
     struct nested *n = cpu->nested;
+    n->can_shadow01 = cpu->vm->shadow && cpu_can_shadow(cpu->vm);
     if (!n->can_shadow01)
         return;
+    vmcs_stamp(&n->shadow01, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);

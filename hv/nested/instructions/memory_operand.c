@@ -55,7 +55,7 @@ bool nested_operand_read(struct cpu *cpu, void *to, unsigned size)
     struct gla_span span;
     if (!locate(cpu, size, false, &span))
         return false;
-    span_read(cpu->vm, &span, to);
+    span_read(cpu, &span, to);
     return true;
 }
 
@@ -64,6 +64,6 @@ bool nested_operand_write(struct cpu *cpu, const void *from, unsigned size)
     struct gla_span span;
     if (!locate(cpu, size, true, &span))
         return false;
-    span_write(cpu->vm, &span, from);
+    span_write(cpu, &span, from);
     return true;
 }

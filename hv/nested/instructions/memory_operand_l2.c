@@ -48,7 +48,7 @@ static u64 table_read(void *access, u64 gpa2, unsigned size)
 {
     struct access *a = access;
     gpa1_t at;
-    return through_ept12(a, gpa2, QUAL_EPT_READ, &at) ? gla_table_read(a->cpu->vm, at.a, size) : 0;
+    return through_ept12(a, gpa2, QUAL_EPT_READ, &at) ? gla_table_read(a->cpu, at.a, size) : 0;
 }
 
 static bool table_set_flags(void *access, u64 gpa2, unsigned size, u64 old, u64 new)
@@ -56,7 +56,7 @@ static bool table_set_flags(void *access, u64 gpa2, unsigned size, u64 old, u64 
     struct access *a = access;
     gpa1_t at;
     return !through_ept12(a, gpa2, QUAL_EPT_WRITE, &at) ||
-           gla_table_set_flags(a->cpu->vm, at.a, size, old, new);
+           gla_table_set_flags(a->cpu, at.a, size, old, new);
 }
 
 /* Bits 11:9 of the qualification of an EPT violation: the rights in L2's paging.
@@ -125,8 +125,8 @@ bool nested_operand_l2(struct cpu *cpu, void *bytes, unsigned size, bool write, 
     if (there)
         nested_operand_accessed(gla, size, write);
     if (there && write)
-        span_write(cpu->vm, &span, bytes);
+        span_write(cpu, &span, bytes);
     else if (there)
-        span_read(cpu->vm, &span, bytes);
+        span_read(cpu, &span, bytes);
     return there;
 }

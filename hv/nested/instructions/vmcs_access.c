@@ -61,7 +61,7 @@ static bool is_vmcs_address(const struct cpu *cpu, u64 address)
 static u32 revision_at(const struct cpu *cpu, gpa1_t page)
 {
     u32 revision;
-    gpa1_read_open(cpu->vm, page, &revision, sizeof revision);
+    gpa1_read_open(cpu, page, &revision, sizeof revision);
     return revision;
 }
 
@@ -161,7 +161,7 @@ void nested_store_current(struct cpu *cpu)
         return;
     residence_home(cpu);
     shadow01_pull(cpu);
-    u8 *page = gpa1_map(cpu->vm, n->current);
+    u8 *page = gpa1_map(cpu, n->current);
     if (page != NULL) /* without memory there the image is lost, as on the CPU */
         vmcs12_store_page(&n->vmcs12, page);
 }
@@ -170,7 +170,7 @@ void nested_store_current(struct cpu *cpu)
 static void load_current(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;
-    const u8 *page = gpa1_map(cpu->vm, at);
+    const u8 *page = gpa1_map(cpu, at);
     ASSERT(page != NULL);
     n->current = at;
     vmcs12_load_page(&n->vmcs12, page);
@@ -192,7 +192,7 @@ enum outcome nested_vmclear(struct cpu *cpu)
         n->current = GPA1(NO_VMCS);
         shadow01_push(cpu);
     } else {
-        gpa1_write_open(cpu->vm, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
+        gpa1_write_open(cpu, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
                         sizeof clear);
     }
     return nested_succeed(cpu);

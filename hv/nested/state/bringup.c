@@ -34,7 +34,7 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
     memset(n->page_of_ones, 0xff, PAGE_SIZE);
     memset(n->page_of_nowhere, 0xff, PAGE_SIZE);
-    return vmcs_alloc(&n->vmcs02, mem, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
+    return vmcs_alloc(&n->vmcs02, mem);
 }
 
 static const struct tlb_policy tlb_policies[] = {
@@ -43,15 +43,21 @@ static const struct tlb_policy tlb_policies[] = {
     [BOOT_TLB_STRICT] = {.keeps_tables = true, .keeps_upper = true, .shares_by_address = true},
 };
 
-const char *nested_reserve(struct cpu *cpu, u32 profile)
+bool nested_reserve(struct cpu *cpu)
+{
+    struct mem *mem = &cpu->vm->mem;
+    struct nested *n = cpu->nested = mem_pages(mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
+    return n && take_pages(cpu, n) && shadow01_reserve(cpu) && ept02_init(cpu);
+}
+
+const char *nested_settle(struct cpu *cpu, u32 profile)
 {
     struct vm *vm = cpu->vm;
     struct vmx_implemented impl = profile_implemented();
-    struct nested *n = cpu->nested = mem_pages(&vm->mem, (sizeof *n + PAGE_SIZE - 1) / PAGE_SIZE);
-    if (!n || !take_pages(cpu, n) || !shadow01_reserve(cpu) || !ept02_init(cpu))
-        return "not enough memory for nested VMX";
     struct vcaps_refusal no =
-        vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &n->caps);
+        vcaps_derive((enum vmx_profile)profile, &vm->facts.vmx, &impl, &cpu->nested->caps);
+    if (!no.why)
+        vm->shown = &cpu->nested->caps;
     return no.why;
 }
 
@@ -64,10 +70,18 @@ void nested_init(struct cpu *cpu)
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;
     n->current = GPA1(NO_VMCS);
+    vmcs_stamp(&n->vmcs02, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
     fill_base02(n);
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
     shadow01_init(cpu);
     residence_init(cpu);
-    cpu->vm->shown = &n->caps;
+}
+
+void nested_leave(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    vmcs_clear(cpu, &n->vmcs02);
+    if (n->can_shadow01)
+        vmcs_clear(cpu, &n->shadow01);
 }

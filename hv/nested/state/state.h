@@ -4,15 +4,17 @@
 
 #include "hv/nested/nested.h"
 
-/* ---- bringup.c, in two steps ---- */
+/* ---- bringup.c, in three steps ---- */
 
-/* Takes the memory, sets cpu->nested and derives the VMX that L1 is to be shown. `profile` is an
- * enum vmx_profile. Returns NULL, or in one line why nested VMX is not possible. Touches no
- * register, so that the refusal can go back to the firmware. @pre vm->facts */
-const char *nested_reserve(struct cpu *cpu, u32 profile) MUST_CHECK;
-/* Does the rest after VMXON, and sets vm->shown.
- * @pre nested_reserve agreed; vmcs01 is current and complete */
+/* Takes the memory and sets cpu->nested. False when memory is short. */
+bool nested_reserve(struct cpu *cpu) MUST_CHECK;
+/* Derives the VMX that L1 is to be shown, and sets vm->shown. `profile` is an enum vmx_profile.
+ * Returns NULL, or in one line why nested VMX is not possible. @pre vm->facts of all processors */
+const char *nested_settle(struct cpu *cpu, u32 profile) MUST_CHECK;
+/* Does the rest after VMXON. @pre nested_settle agreed; vmcs01 is current and complete */
 void nested_init(struct cpu *cpu);
+/* For a processor that leaves Nidus again: executes VMCLEAR for the VMCSs of this folder. */
+void nested_leave(struct cpu *cpu);
 
 /* ---- blob.c: all nested state of this processor as KVM's nested-state blob and our tail.
  * @pre the VMCS of the level that runs is current ---- */

@@ -1,0 +1,222 @@
+/*
+ * EPT01's trees under many processors at once (hv/vmx/ept_l1.c): threads that fill the tree they
+ * share, change their MTRRs, and use up the pool. Whatever the others do, a processor's own tree
+ * shows each address once, at itself or at the sink page, with the type of *its* MTRRs.
+ */
+#include "tests/machine/machine.h"
+#include "hv/arch/msr.h"
+#include "hv/arch/paging.h"
+#include "tests/lib/rng.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define CPUS      4u
+#define HOLE      (64ull << 20)
+#define HOLE_SIZE (4ull << 20)
+#define POOL_SIZE (16ull << 20)
+#define POOL_HPA  (512ull << 20)
+#define TURNS     6000u
+#define PA        40u
+
+static struct vm vm;
+static struct cpu cpu[CPUS];
+static u8 *pool;
+
+static void start(bool large_leaves)
+{
+    memset(&vm, 0, sizeof vm);
+    memset(cpu, 0, sizeof cpu);
+    memset(pool, 0xa5, POOL_SIZE);
+    vm.mem = (struct mem){(u64)pool - POOL_HPA, POOL_HPA, POOL_HPA + POOL_SIZE};
+    vm.facts.phys_bits = PA;
+    vm.facts.ept_2m = true;
+    vm.facts.ept_1g = large_leaves;
+    vm.facts.vmx.ept_vpid = EPT_CAP_INVEPT_SINGLE;
+    vm.hole = HPA(HOLE);
+    vm.hole_size = HOLE_SIZE;
+    vm.range_count = 1;
+    vm.range[0] = (struct boot_range){0, 256ull << 20};
+    machine.gs = &cpu[0].percpu;
+    assert_true(ept01_reserve(&vm, CPUS));
+    for (u32 i = 0; i < CPUS; i++) {
+        cpu[i].vm = &vm;
+        cpu[i].percpu.self = &cpu[i].percpu;
+        cpu[i].percpu.log = &vm.log;
+        ept01_init(&cpu[i]);
+    }
+    assert_ptr_equal(cpu[0].ept01, cpu[CPUS - 1].ept01); /* alike: they share it */
+}
+
+/* One of eight states; the first two are those of a rendezvous, off and on. */
+static void set_mtrrs(struct cpu *c, u64 pick)
+{
+    struct mtrr_state *m = &c->mtrr;
+    *m = (struct mtrr_state){.cap = 4 | MTRRCAP_FIX, .maxphyaddr = PA};
+    m->def_type = pick ? MTRR_DEF_TYPE_EN | MT_WB : 0;
+    m->base[0] = (pick << 28) | MT_UC;
+    m->mask[0] = (BIT(PA) - SIZE_2M) | MTRR_PHYSMASK_VALID;
+}
+
+static u64 address(struct rng *r)
+{
+    switch (rng_next(r) & 3) {
+    case 0:
+        return HOLE + rng_next(r) % HOLE_SIZE;
+    case 1:
+        return rng_next(r) % (256ull << 20);
+    case 2:
+        return (rng_next(r) % 9) << 28; /* around the ranges of set_mtrrs */
+    default:
+        return rng_next(r) & (BIT(PA) - 1);
+    }
+}
+
+static const char *judge(struct cpu *c, u64 a)
+{
+    u64 size = 0, entry = ept01_leaf(c, GPA1(a), &size);
+    if (!entry)
+        return "an address that was filled is not mapped";
+    u64 to = (entry & EPT_ADDR & ~(size - 1)) | (a & (size - 1));
+    bool hole = a - HOLE < HOLE_SIZE;
+    if (hole ? (entry & EPT_ADDR) != vm.sink.a || size != PAGE_SIZE : to != a)
+        return "an address leads elsewhere";
+    if (!hole && (entry >> 3 & 7) != mtrr_type(&c->mtrr, a))
+        return "a memory type is not that of this processor's MTRRs";
+    return ept_leaf_harmless(&vm, entry, size) ? NULL : "L0's memory is mapped";
+}
+
+struct worker {
+    struct cpu *cpu;
+    u32 number, states;
+    const char *bug;
+};
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    char name[16];
+    snprintf(name, sizeof name, "ept01 %u", w->number);
+    struct rng r = rng_start(name);
+    for (u32 turn = 0; turn < TURNS && !w->bug; turn++) {
+        if (rng_next(&r) % 16 == 0) {
+            set_mtrrs(w->cpu, rng_next(&r) % w->states);
+            ept01_follow(w->cpu);
+        }
+        u64 a = address(&r);
+        if (!ept01_fill(w->cpu, GPA1(a)))
+            w->bug = "a legal address was not filled";
+        else
+            w->bug = judge(w->cpu, a);
+    }
+    return NULL;
+}
+
+/* After all threads: who uses which tree is counted right, and no tree is in building. */
+static void count_users(void)
+{
+    for (u32 t = 0; t < vm.ept01.count; t++) {
+        u32 users = 0;
+        for (u32 i = 0; i < CPUS; i++)
+            users += cpu[i].ept01 == &vm.ept01.tree[t];
+        assert_int_equal(vm.ept01.tree[t].users, users);
+    }
+    assert_int_equal(vm.ept01.lock, 0);
+}
+
+static void run(u32 states)
+{
+    struct worker w[CPUS];
+    pthread_t thread[CPUS];
+    for (u32 i = 0; i < CPUS; i++) {
+        w[i] = (struct worker){&cpu[i], i, states, NULL};
+        assert_int_equal(pthread_create(&thread[i], NULL, work, &w[i]), 0);
+    }
+    for (u32 i = 0; i < CPUS; i++)
+        pthread_join(thread[i], NULL);
+    for (u32 i = 0; i < CPUS; i++)
+        if (w[i].bug)
+            fail_msg("processor %u: %s", i, w[i].bug);
+    count_users();
+}
+
+static void many_fill_one(void **state)
+{
+    (void)state;
+    start(true);
+    run(1);
+}
+
+static void many_change(void **state)
+{
+    (void)state;
+    start(true);
+    run(2);
+    start(true);
+    run(8);
+}
+
+/* Without leaves of 1 GiB, the addresses of a 40-bit space need more tables than a pool has. */
+static void pools_run_out(void **state)
+{
+    (void)state;
+    start(false);
+    run(1);
+    start(false);
+    run(8);
+}
+
+/* A rendezvous: off and on again builds nothing, and ends where it began. */
+static void rendezvous(void **state)
+{
+    (void)state;
+    start(true);
+    for (u32 i = 0; i < CPUS; i++) {
+        set_mtrrs(&cpu[i], 1);
+        ept01_follow(&cpu[i]);
+    }
+    u64 built = vm.ept01.generation;
+    struct ept01_tree *on = cpu[0].ept01;
+    for (u32 i = 0; i < CPUS; i++) {
+        set_mtrrs(&cpu[i], 0);
+        ept01_follow(&cpu[i]);
+        assert_ptr_not_equal(cpu[i].ept01, on);
+    }
+    for (u32 i = 0; i < CPUS; i++) {
+        set_mtrrs(&cpu[i], 1);
+        ept01_follow(&cpu[i]);
+        assert_ptr_equal(cpu[i].ept01, on);
+    }
+    assert_int_equal(vm.ept01.generation, built);
+    count_users();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    pool = aligned_alloc(PAGE_SIZE, POOL_SIZE);
+    return pool == NULL || !machine_reset_to(MODEL_E5);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(pool);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_fill_one),
+        cmocka_unit_test(many_change),
+        cmocka_unit_test(pools_run_out),
+        cmocka_unit_test(rendezvous),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
