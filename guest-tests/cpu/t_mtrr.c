@@ -44,7 +44,7 @@ static void read_all(struct state *s)
     }
 }
 
-/* SDM 3A 11.11.8 "MTRR Considerations in MP Systems": MTRRs change while they are off. */
+/* SDM 3A 11.11 "Memory Type Range Registers (MTRRs)": MTRRs are to change while they are off. */
 static void write_all(const struct state *s)
 {
     gt_wrmsr(MSR_IA32_MTRR_DEF_TYPE, 0);
