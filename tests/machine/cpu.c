@@ -158,8 +158,9 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
-    /* L0 may inject an NMI of its own, which the merge knows nothing of. */
-    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
+    /* L0 may inject an NMI of its own, or wait for its window: the merge knows nothing of that. */
+    if (!machine.cpu->in_l2 || n->nmi_held ||
+        v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
     /* On the short path L0 merges nothing, unless it audits. */
     bool merged =
