@@ -34,6 +34,7 @@ enum short_way {
     SHORT_NOT = 0,    /* nothing: the exit goes to the run loop */
     SHORT_RESUME = 1, /* VMRESUME */
     SHORT_LAUNCH = 2, /* VMLAUNCH */
+    SHORT_SAVE = 3,   /* ask again, with all registers but RSP saved */
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */

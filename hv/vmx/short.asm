@@ -56,9 +56,17 @@ short_saved:
         cmp     esi, REASON_VMWRITE
         jne     exited
 .access:
-        SAVE_CALLEE_SAVED
+        xor     edx, edx
         call    nested_short_access
-        mov     rbx, [gs:CPU_regs + REGS_rbx]           ; VMREAD may have changed any of them
+        cmp     eax, SHORT_SAVE_WAY
+        jne     short_asked
+        SAVE_CALLEE_SAVED
+        mov     rdi, [gs:PERCPU_self]
+        mov     eax, ENC_EXIT_REASON
+        vmread  rsi, rax
+        mov     edx, 1
+        call    nested_short_access
+        mov     rbx, [gs:CPU_regs + REGS_rbx]           ; VMREAD may have changed one of them
         mov     rbp, [gs:CPU_regs + REGS_rbp]
         mov     r12, [gs:CPU_regs + REGS_r12]
         mov     r13, [gs:CPU_regs + REGS_r13]

@@ -266,14 +266,18 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
-void residence_changed(struct cpu *cpu, u64 encoding)
+static void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
-    enum vmcs_field f = vmcs12_find(encoding);
     if (is_away(n, f))
         put_away(cpu, f);
     else if (is_conditional(n, f) || f != F_preemption_timer_value)
         n->path.ready = n->path.open = false;
+}
+
+void residence_changed(struct cpu *cpu, u64 encoding)
+{
+    follow_write(cpu, vmcs12_find(encoding));
 }
 
 /* The field that a whole encoding names, when the short way may answer. */
@@ -303,12 +307,11 @@ bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
         (n->residence == SHOWN && is_conditional(n, f)) ||
         (n->shows == SHOWS_SHADOW01 && any(n->field_how[f], READ)))
         return false;
-    u64 old = vmcs12_get(&n->vmcs12, f);
-    vmcs12_set(&n->vmcs12, f, value);
-    if (!is_away(n, f) && vmcs12_get(&n->vmcs12, f) == old)
+    if (!is_away(n, f) && vmcs12_get(&n->vmcs12, f) == value)
         return true;
+    vmcs12_set(&n->vmcs12, f, value);
     nested_changed(n, check_groups_of(f));
-    residence_changed(cpu, encoding);
+    follow_write(cpu, f);
     return true;
 }
 
