@@ -12,6 +12,7 @@ default rel
 global vmx_enter_raw:function, enter_windows:data, vmx_exit:function, vmx_exit_spec:function
 global exited, window_end, entered_nmi
 extern spec_enter, spec_leave, spec_exit, short_window, short_window_end, short_nmi
+extern cpuid_window, cpuid_window_end, cpuid_nmi
 
 section .text
 align 64
@@ -82,6 +83,7 @@ vmx_exit_spec:                                          ; HOST_RIP where spec_ex
 
 section .rodata
 align 8
-enter_windows:                                          ; struct enter_window[2]
+enter_windows:                                          ; struct enter_window[3]
         dq      window, window_end, entered_nmi
+        dq      cpuid_window, cpuid_window_end, cpuid_nmi
         dq      short_window, short_window_end, short_nmi

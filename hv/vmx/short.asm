@@ -1,12 +1,12 @@
 ; short.asm: the short way, for exits that C answers at once: only the registers that C may clobber
-; are saved, and the guest, the same or the other level, goes on from here. HOST_RIP of vmcs01, and
-; of vmcs02 when the short path is on. Its window is like that of enter.asm.
+; are saved, and the guest, the same or the other level, goes on from here. HOST_RIP of vmcs02 when
+; the short path is on, and what follows that of vmcs01. Its window is like that of enter.asm.
 bits 64
 default rel
 %include "offsets.inc"
 %include "hv/vmx/door.inc"
 
-global vmx_exit_short:function, vmx_exit_short_spec:function
+global vmx_exit_short_spec:function, short_rest
 global vmx_exit_l2:function, vmx_exit_l2_spec:function
 global short_window, short_window_end, short_nmi
 extern emulate_short, nested_short_exit, nested_short_entry, nested_short_access
@@ -17,7 +17,9 @@ section .text
 vmx_exit_short_spec:
         SAVE_CLOBBERED
         call    spec_exit
-        jmp     short_saved
+        mov     eax, ENC_EXIT_REASON
+        vmread  rsi, rax
+        jmp     asked
 vmx_exit_l2_spec:
         SAVE_CLOBBERED
         call    spec_exit
@@ -33,13 +35,11 @@ l2_saved:
         jmp     short_asked
 
 align 64
-; HOST_RIP of vmcs01, entered as vmx_exit is. The short way for exits that C answers at once.
-vmx_exit_short:
-        SAVE_CLOBBERED
-short_saved:
-        mov     rdi, [gs:PERCPU_self]
-        mov     eax, ENC_EXIT_REASON
-        vmread  rsi, rax
+; From vmx_exit_short (cpuid.asm): RAX, RCX and RDX are stored, ECX is the exit reason.
+short_rest:
+        SAVE_OTHERS
+        mov     esi, ecx
+asked:  mov     rdi, [gs:PERCPU_self]
         cmp     esi, REASON_CPUID
         jne     .not_cpuid
         call    emulate_short
