@@ -25,7 +25,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
 
@@ -130,14 +130,30 @@ $(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 .PRECIOUS: $(B)/host/%.o
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
-TOOL_SRC := $(wildcard tools/vmcs12/*.c) $(PURE_SRC)
+TOOL_SRC := $(wildcard tools/vmcs12/*.c tools/vmcs12/why/*.c) $(PURE_SRC)
+$(B)/tool/tools/vmcs12/vmcs12.o: TOOL_CFLAGS := -DTOOL_VERSION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(INC) -MMD -MP -c $< -o $@
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(TOOL_CFLAGS) $(INC) -MMD -MP -c $< -o $@
 
 $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -Wl,--gc-sections $^ -o $@
+
+# ---- vmcs12 why as one web page, which needs no server: the same C, compiled to WebAssembly ----
+WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard tools/vmcs12/why/*.c)) \
+  tools/vmcs12/vmcs12_decode.c $(PURE_SRC)
+WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
+  -isystem tools/web/libc -I. -Wall -Wextra -Werror
+$(B)/web/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)clang $(WEB_CFLAGS) -MMD -MP -c $< -o $@
+$(B)/web/why.wasm: $(WEB_SRC:%.c=$(B)/web/%.o)
+	$(call say,WASM,$@)
+	$(Q)wasm-ld --no-entry --gc-sections --strip-all -z stack-size=1048576 --export=web_input --export=web_why $^ -o $@
+$(B)/why.html: tools/web/why.html tools/web/page.py $(B)/web/why.wasm
+	$(call say,PAGE,$@)
+	$(Q)tools/web/page.py tools/web/why.html $(B)/web/why.wasm > $@
 
 $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 	@mkdir -p $(@D)
@@ -152,6 +168,12 @@ $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(MACH_INC) -include tests/machine/fake.h -MMD -MP -c $< -o $@
+
+# What reads and judges dumps, for its tests.
+WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
+  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_file.c
+WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
+$(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
 MACH_UNIT := h_transition h_hardware h_machine_event h_ept01
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
@@ -182,6 +204,8 @@ $(B)/fuzz/tests/fuzz/f_transition.o: FUZZ_CFLAGS += -Itests/machine/fake -includ
 $(B)/fuzz/f_transition: $(MACH_SRC:%.c=$(B)/fuzz/mach/%.o)
 $(FUZZ_BIN): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_OBJ)
 	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined $^ -lcmocka -o $@
+$(B)/fuzz/f_why: $(WHY_SRC:%.c=$(B)/fuzz/%.o)
+$(B)/fuzz/f_tool: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tools/vmcs12/why/*.c))
 .PRECIOUS: $(B)/fuzz/%.o
 
 fuzz: $(FUZZ_BIN)
@@ -251,6 +275,14 @@ refusals: images
 	@tools/rig/refusals.py
 usb: images
 	@tools/make/usb.sh $(B)/usb.img
+
+setup-web:
+	@tools/make/setup.sh web
+web: setup-web
+	@$(MAKE) -s --no-print-directory $(B)/why.html
+# The page in a headless browser, with the six dumps; makes docs/why.png anew with PICTURE=1.
+web-test: web
+	@tools/web/page_test.py $(if $(PICTURE),--picture docs/why.png)
 
 lint: $(B)/core.elf $(B)/vmcs12
 	@tools/make/lint.sh

@@ -27,6 +27,10 @@
  * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
 #define CR0_NEVER_LOADED (CR0_ET | CR0_NW | CR0_CD | 0x1ffaffc0ull)
 
+/* LAM_U57 and LAM_U48 of CR3. SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers,
+ * and MSRs" */
+#define CR3_LAM (BIT(61) | BIT(62))
+
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)
 #define CR4_TSD        BIT(2)

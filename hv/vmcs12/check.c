@@ -5,6 +5,11 @@
  */
 #include "hv/vmcs12/check_break.h"
 
+/* The hardware exceptions that push an error code, but for #CP, which comes with CET. */
+#define ERROR_CODE_VECTORS                                                               \
+    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
+     BIT(VEC_AC))
+
 static void registers_init(struct check_cpu *cpu, const struct vmx_caps *caps)
 {
     u64 unchecked = CR0_CD | CR0_NW; /* neither VM entry nor VM exit loads these */
@@ -25,6 +30,8 @@ static void capabilities_init(struct check_cpu *cpu, const struct vmx_caps *caps
     cpu->misc = caps->misc;
     cpu->ept_vpid = caps->ept_vpid;
     cpu->vmfunc = caps->vmfunc;
+    cpu->cpu3 = caps->cpu3;
+    cpu->exit2 = caps->exit2;
     cpu->revision = VMX_BASIC_REVISION(caps->basic);
     cpu->any_error_code = any(caps->basic, VMX_BASIC_ANY_ERRCODE);
     cpu->has_mtf = any(cpu->cpu1.may_be_1, CPU1_MONITOR_TRAP_FLAG);
@@ -38,12 +45,18 @@ void check_cpu_init(struct check_cpu *cpu, const struct vmx_caps *caps,
     registers_init(cpu, caps);
     capabilities_init(cpu, caps);
     cpu->phys_reserved = ~0ull << cpuid->maxphyaddr;
+    cpu->cr3_reserved = cpu->phys_reserved & ~(cpuid->lam ? CR3_LAM : 0);
     cpu->linear_bias = BIT(cpuid->linear_width - 1);
     cpu->linear_reserved = ~0ull << cpuid->linear_width;
     cpu->eptp_reserved = cpu->phys_reserved | (0xf80 & ~eptp_flags);
     cpu->efer_reserved = cpuid->efer_reserved;
     cpu->debugctl_reserved = cpuid->debugctl_reserved;
     cpu->perf_global_reserved = cpuid->perf_global_reserved;
+    cpu->rtit_reserved = cpuid->rtit_reserved;
+    cpu->lbr_reserved = cpuid->lbr_reserved;
+    cpu->error_code_vectors = ERROR_CODE_VECTORS;
+    if (any(caps->cr4_fixed1, CR4_CET))
+        cpu->error_code_vectors |= BIT(VEC_CP);
     /* SDM 3C 25.4.2 "Guest Non-Register State": bits 3:0, 12, 14, and 16 with RTM */
     cpu->pending_dbg_reserved = ~(0x500full | (cpuid->rtm ? PENDING_DBG_RTM : 0));
     cpu->blocking_reserved = cpuid->sgx ? ~0x1fu : ~0xfu;

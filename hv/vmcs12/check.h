@@ -15,7 +15,7 @@
 #include "hv/vmcs12/vcaps.h"
 #include "hv/vmcs12/vmcs12.h"
 
-/* Rule ids in the order of rules.def, which is also the order of reporting. */
+/* In the order of rules.def, which is also the order of reporting. */
 enum rule_id {
 #define SECTION(name, number, title)
 #define RULE(id, stage, section, text) R_##id,
@@ -25,15 +25,12 @@ enum rule_id {
 };
 
 /* What a broken rule does; rules.def explains the stages. */
+/* clang-format off */
 enum rule_stage {
-    STAGE_CONTROLS,
-    STAGE_HOST,
-    STAGE_GUEST,
-    STAGE_GUEST_PDPTE,
-    STAGE_GUEST_NMI,
-    STAGE_GUEST_LINK,
-    STAGE_MSR_LIST,
+    STAGE_CONTROLS, STAGE_HOST, STAGE_GUEST, STAGE_GUEST_PDPTE, STAGE_GUEST_NMI,
+    STAGE_GUEST_LINK, STAGE_MSR_LIST,
 };
+/* clang-format on */
 
 #define RULE_WORDS ((R_COUNT + 63) / 64)
 struct rule_set {
@@ -83,18 +80,24 @@ struct check_cpuid {
     u64 efer_reserved;        /* the bits that WRMSR refuses in IA32_EFER */
     u64 debugctl_reserved;    /* the bits that WRMSR refuses in IA32_DEBUGCTL */
     u64 perf_global_reserved; /* the bits that WRMSR refuses in IA32_PERF_GLOBAL_CTRL */
+    bool lam;                 /* CR3 may have bits 62:61 */
+    u64 rtit_reserved;        /* the bits that WRMSR refuses in IA32_RTIT_CTL */
+    u64 lbr_reserved;         /* the bits that WRMSR refuses in IA32_LBR_CTL */
 };
 
 /* A processor as the rules see it. check_cpu_init derives it once from capabilities and CPUID. */
 struct check_cpu {
     struct ctl_range pin, cpu1, cpu2, exit, entry;
     u64 cr0_must_be_1, cr0_may_be_1, cr4_must_be_1, cr4_may_be_1;
-    u64 misc, ept_vpid, vmfunc;
+    u64 misc, ept_vpid, vmfunc, cpu3, exit2;
     u64 phys_reserved;                /* bits at and above MAXPHYADDR */
+    u64 cr3_reserved;                 /* the same bits, but for those of LAM */
     u64 linear_bias, linear_reserved; /* (x + bias) & reserved is 0 for a canonical address x */
     u64 eptp_reserved;
     u64 efer_reserved, debugctl_reserved, perf_global_reserved;
     u64 pending_dbg_reserved;
+    u64 rtit_reserved, lbr_reserved;
+    u32 error_code_vectors; /* the exceptions that push an error code */
     u32 blocking_reserved;
     u32 revision;
     bool any_error_code; /* IA32_VMX_BASIC[56] */
@@ -114,6 +117,7 @@ struct check_env {
     u8 vtpr;                                  /* byte 0x80 of the virtual-APIC page */
     u64 pdpte[4];                             /* the four entries at guest CR3, without EPT */
     u32 link_header;                          /* first 4 bytes at the VMCS link pointer */
+    u8 rights_reserved; /* bit n (enum seg_number): the access rights have reserved bits */
 };
 
 /* The rules, grouped by the fields that they read. A caller who knows which fields changed can skip
@@ -186,8 +190,7 @@ struct msr_entry {
 };
 enum rule_id check_msr_entry(const struct msr_entry *entry, enum msr_area area);
 
-/* Texts about a rule: its id as in rules.def, its sentence, and the SDM section that states it.
- * @pre rule < R_COUNT */
+/* A rule's id as in rules.def, its sentence, and the section that states it. @pre rule < R_COUNT */
 const char *rule_name(enum rule_id rule);
 const char *rule_text(enum rule_id rule);
 const char *rule_section_number(enum rule_id rule);

@@ -39,10 +39,23 @@ static inline u64 noncanonical(const struct check_cpu *cpu, u64 gla)
 
 /* Each adds the broken rules of its file to the set; check_state judges those of `groups`. Only an
  * event whose valid bit is 1 may be given to check_event. */
-void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
+void check_segments(const struct vmcs_image *v, const struct check_env *env,
                     struct rule_set *broken);
 void check_event(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *broken);
 void check_state(const struct vmcs_image *v, const struct check_env *env, u32 groups,
                  struct rule_set *broken);
+
+/* The rules of fields that Broadwell lacks. Each judges those whose controls are 1; check_newer_ssp
+ * and check_newer_size want "load CET state" to be 1. */
+#define ENTRY_NEWER                                                                \
+    (ENTRY_LOAD_BNDCFGS | ENTRY_LOAD_RTIT_CTL | ENTRY_LOAD_UINV | ENTRY_LOAD_CET | \
+     ENTRY_LOAD_LBR_CTL | ENTRY_LOAD_PKRS)
+void check_newer_guest(const struct vmcs_image *v, const struct check_cpu *cpu,
+                       struct rule_set *set);
+void check_newer_ssp(const struct vmcs_image *v, const struct check_cpu *cpu, struct rule_set *set);
+void check_newer_host(const struct vmcs_image *v, const struct check_cpu *cpu,
+                      struct rule_set *set);
+void check_newer_size(const struct vmcs_image *v, const struct check_cpu *cpu,
+                      struct rule_set *set);
 
 #endif

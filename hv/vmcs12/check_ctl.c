@@ -19,6 +19,8 @@ static void reserved_bits(const struct vmcs_image *v, const struct check_cpu *cp
     breaks(set, range_broken(cpu2, cpu->cpu2), R_cpu2_ctl);
     breaks(set, range_broken(v->exit_ctl, cpu->exit), R_exit_ctl);
     breaks(set, range_broken(v->entry_ctl, cpu->entry), R_entry_ctl);
+    breaks(set, any(v->cpu1_ctl, CPU1_TERTIARY) && any(v->cpu3_ctl, ~cpu->cpu3), R_cpu3_ctl);
+    breaks(set, any(v->exit_ctl, EXIT_SECONDARY) && any(v->exit2_ctl, ~cpu->exit2), R_exit2_ctl);
     breaks(set, v->cr3_target_count > VMX_MISC_CR3_TARGETS(cpu->misc), R_cr3_target_count);
 }
 

@@ -6,12 +6,6 @@
 
 #define INTR_RESERVED 0x7ffff000u
 
-/* The hardware exceptions that push an error code. #CP (21) is not among them: L1 is shown no CET,
- * and a processor without CET has no #CP. */
-#define ERROR_CODE_VECTORS                                                               \
-    (BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | \
-     BIT(VEC_AC))
-
 static void vector(u32 info, const struct check_cpu *cpu, struct rule_set *set)
 {
     u32 type = INTR_TYPE(info), vec = INTR_VECTOR(info);
@@ -31,7 +25,7 @@ static void error_code(const struct vmcs_image *v, const struct check_cpu *cpu,
     bool protected_mode =
         !any(vmcs12_cpu2(v), CPU2_UNRESTRICTED_GUEST) || any(v->guest_cr0, CR0_PE);
     bool possible = INTR_TYPE(info) == INTR_HW_EXCEPTION && protected_mode;
-    bool usual = INTR_VECTOR(info) < 32 && any(ERROR_CODE_VECTORS, BIT(INTR_VECTOR(info)));
+    bool usual = INTR_VECTOR(info) < 32 && any(cpu->error_code_vectors, BIT(INTR_VECTOR(info)));
     bool delivers = any(info, INTR_ERROR_VALID);
 
     breaks(set, !delivers && possible && usual && !cpu->any_error_code, R_event_error_due);

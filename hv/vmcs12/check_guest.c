@@ -27,7 +27,7 @@ static void guest_regs(const struct vmcs_image *v, const struct check_cpu *cpu,
         breaks(set, !any(cr0, CR0_PG) || !any(cr4, CR4_PAE), R_guest_ia32e_paging);
     else
         breaks(set, any(cr4, CR4_PCIDE), R_guest_pcide);
-    breaks(set, any(v->guest_cr3, cpu->phys_reserved), R_guest_cr3);
+    breaks(set, any(v->guest_cr3, cpu->cr3_reserved), R_guest_cr3);
 }
 
 static void guest_efer(const struct vmcs_image *v, const struct check_cpu *cpu,
@@ -56,6 +56,8 @@ static void guest_msrs(const struct vmcs_image *v, const struct check_cpu *cpu,
         breaks(set, pat_bad_bits(v->guest_pat), R_guest_pat);
     if (any(v->entry_ctl, ENTRY_LOAD_EFER))
         guest_efer(v, cpu, set);
+    if (UNLIKELY(any(v->entry_ctl, ENTRY_NEWER)))
+        check_newer_guest(v, cpu, set);
 }
 
 /* SDM 3C 27.3.1.3 "Checks on Guest Descriptor-Table Registers" */
@@ -86,6 +88,8 @@ static void rip_rflags(const struct vmcs_image *v, const struct check_cpu *cpu,
     breaks(set,
            any(info, INTR_VALID) && INTR_TYPE(info) == INTR_EXTERNAL && !any(rflags, RFLAGS_IF),
            R_rflags_if);
+    if (UNLIKELY(any(v->entry_ctl, ENTRY_LOAD_CET)))
+        check_newer_ssp(v, cpu, set);
 }
 
 void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 groups,
@@ -96,7 +100,7 @@ void check_guest(const struct vmcs_image *v, const struct check_env *env, u32 gr
     if (any(groups, CHECK_GUEST_MSRS))
         guest_msrs(v, env->cpu, broken);
     if (any(groups, CHECK_SEGMENTS))
-        check_segments(v, env->cpu, broken);
+        check_segments(v, env, broken);
     if (any(groups, CHECK_TABLES))
         tables(v, env->cpu, broken);
     if (any(groups, CHECK_RIP))

@@ -13,7 +13,7 @@ static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu, s
     breaks(set, (cpu->cr0_must_be_1 & ~cr0) | (cr0 & ~cpu->cr0_may_be_1), R_host_cr0);
     breaks(set, (cpu->cr4_must_be_1 & ~cr4) | (cr4 & ~cpu->cr4_may_be_1), R_host_cr4);
     breaks(set, any(cr4, CR4_CET) && !any(cr0, CR0_WP), R_host_cet);
-    breaks(set, any(v->host_cr3, cpu->phys_reserved), R_host_cr3);
+    breaks(set, any(v->host_cr3, cpu->cr3_reserved), R_host_cr3);
     breaks(set, noncanonical(cpu, v->host_sysenter_esp) | noncanonical(cpu, v->host_sysenter_eip),
            R_host_sysenter);
     if (any(v->exit_ctl, EXIT_LOAD_PERF_GLOBAL_CTRL))
@@ -25,6 +25,8 @@ static void host_regs(const struct vmcs_image *v, const struct check_cpu *cpu, s
         breaks(set, any(v->host_efer, cpu->efer_reserved), R_host_efer_reserved);
         breaks(set, (v->host_efer & (EFER_LMA | EFER_LME)) != mode, R_host_efer_size);
     }
+    if (UNLIKELY(any(v->exit_ctl, EXIT_LOAD_CET | EXIT_LOAD_PKRS)))
+        check_newer_host(v, cpu, set);
 }
 
 /* SDM 3C 27.2.3 "Checks on Host Segment and Descriptor-Table Registers" */
@@ -54,6 +56,8 @@ static void host_size(const struct vmcs_image *v, const struct check_env *env, s
     breaks(set, !host64 && env->in_ia32e_mode, R_size_inside_ia32e);
     breaks(set, !(host64 && env->in_ia32e_mode) && any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST),
            R_size_ia32e_guest);
+    if (UNLIKELY(any(v->exit_ctl, EXIT_LOAD_CET)))
+        check_newer_size(v, env->cpu, set);
     if (host64) {
         breaks(set, !any(v->host_cr4, CR4_PAE), R_size_64_pae);
         breaks(set, noncanonical(env->cpu, v->host_rip), R_size_64_rip);

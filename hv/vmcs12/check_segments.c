@@ -1,8 +1,9 @@
 /*
- * The rules of the guest's segment registers. The reserved bits of access rights are not judged,
- * because the image does not hold these bits. CAVEAT(ar-packing)
+ * The rules of the guest's segment registers. The image does not hold the reserved bits of access
+ * rights, so the environment tells of them. CAVEAT(ar-packing)
  * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers"
  */
+#include "hv/arch/segment.h"
 #include "hv/vmcs12/check_break.h"
 
 #define TYPE_ACCESSED 1u /* these three are bits of a code or data type */
@@ -153,10 +154,30 @@ static void ldtr(const struct vmcs_image *v, struct rule_set *set)
     granularity(ar, v->guest_ldtr_limit, set, R_ldtr_g_small, R_ldtr_g_large);
 }
 
-void check_segments(const struct vmcs_image *v, const struct check_cpu *cpu,
+/* bits: one per segment register, as in struct check_env. */
+static void reserved_rights(const struct vmcs_image *v, u32 bits, struct rule_set *set)
+{
+    u32 usable = BIT(SEG_CS);
+
+    usable |= ar_usable(v->guest_ss_ar) ? BIT(SEG_SS) : 0;
+    usable |= ar_usable(v->guest_ds_ar) ? BIT(SEG_DS) : 0;
+    usable |= ar_usable(v->guest_es_ar) ? BIT(SEG_ES) : 0;
+    usable |= ar_usable(v->guest_fs_ar) ? BIT(SEG_FS) : 0;
+    usable |= ar_usable(v->guest_gs_ar) ? BIT(SEG_GS) : 0;
+    if (any(v->guest_rflags, RFLAGS_VM))
+        breaks(set, any(bits, BIT(SEG_OPERANDS) - 1), R_v86_access_rights);
+    else
+        breaks(set, any(bits, usable), R_segment_reserved);
+    breaks(set, any(bits, BIT(SEG_TR)), R_tr_reserved);
+    breaks(set, any(bits, BIT(SEG_LDTR)) && ar_usable(v->guest_ldtr_ar), R_ldtr_reserved);
+}
+
+void check_segments(const struct vmcs_image *v, const struct check_env *env,
                     struct rule_set *broken)
 {
-    bases(v, cpu, broken);
+    bases(v, env->cpu, broken);
+    if (UNLIKELY(env->rights_reserved != 0))
+        reserved_rights(v, env->rights_reserved, broken);
     if (any(v->guest_rflags, RFLAGS_VM))
         v86_segments(v, broken);
     else

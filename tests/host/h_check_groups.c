@@ -50,6 +50,11 @@ static void flip_gates(struct rng *rng, struct vmcs_image *v)
     v->exit_ctl ^=
         (u32)rng_next(rng) & (u32)rng_next(rng) &
         (EXIT_HOST_ADDR_SPACE_SIZE | EXIT_LOAD_EFER | EXIT_LOAD_PAT | EXIT_LOAD_PERF_GLOBAL_CTRL);
+    if (rng_below(rng, 4) == 0) {
+        v->entry_ctl |= (u32)rng_next(rng) & 0x7f0000;
+        v->exit_ctl |= (u32)rng_next(rng) & (EXIT_LOAD_CET | EXIT_LOAD_PKRS | EXIT_SECONDARY);
+        v->cpu1_ctl |= (u32)rng_next(rng) & CPU1_TERTIARY;
+    }
     v->pin_ctl ^= (u32)rng_next(rng) & (u32)rng_next(rng) &
                   (PIN_POSTED_INTERRUPTS | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
 }
@@ -103,6 +108,9 @@ static void random_entry(struct rng *rng, struct valid *t)
     }
     t->cpuid.rtm = rng_below(rng, 2);
     t->cpuid.sgx = rng_below(rng, 2);
+    t->cpuid.lam = rng_below(rng, 2);
+    t->cpuid.rtit_reserved = rng_next(rng);
+    t->cpuid.lbr_reserved = rng_next(rng);
     t->env.vtpr = (u8)rng_next(rng);
     t->env.link_header ^= rng_below(rng, 3) ? 0 : VMCS_SHADOW_INDICATOR;
     t->env.pdpte[1] = rng_below(rng, 2) ? rng_edgy(rng) : 0;

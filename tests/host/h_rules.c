@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "hv/arch/segment.h"
 #include "tests/lib/valid.h"
 
 struct row {
@@ -19,8 +20,12 @@ struct row {
 };
 
 #define CLEAR(word, bits) ((word) &= ~(u32)(bits)) /* for the 32-bit control words */
-#define JOIN_(a, b)       a##b
-#define JOIN(a, b)        JOIN_(a, b)
+/* Turn on a control that no profile allows, on a processor that does. */
+#define NEWER(word, ctl, bit) (t->caps.true_##word |= (u64)(bit) << 32, v->ctl |= (bit))
+#define NEWER_ENTRY(bit)      NEWER(entry, entry_ctl, bit)
+#define NEWER_EXIT(bit)       NEWER(exit, exit_ctl, bit)
+#define JOIN_(a, b)           a##b
+#define JOIN(a, b)            JOIN_(a, b)
 #define ROW_FUNCTION(...)                                  \
     static void JOIN(FILE_TAG, __LINE__)(struct valid * t) \
     {                                                      \
@@ -182,6 +187,33 @@ static void test_msr_rows(void **state)
     }
 }
 
+/* Of a feature that a processor lacks, L1 is told the control that it has not: the rules behind
+ * the control come later. */
+static void test_newer_hidden(void **state)
+{
+    const u32 entry[] = {ENTRY_LOAD_BNDCFGS, ENTRY_LOAD_RTIT_CTL, ENTRY_LOAD_UINV,
+                         ENTRY_LOAD_CET,     ENTRY_LOAD_LBR_CTL,  ENTRY_LOAD_PKRS};
+    const u32 exit[] = {EXIT_LOAD_CET, EXIT_LOAD_PKRS, EXIT_SECONDARY};
+    struct valid t;
+    struct rule_set broken;
+
+    (void)state;
+    for (unsigned cpu = 0; cpu <= CPU_BOCHS; cpu++) {
+        for (unsigned i = 0; i < ARRAY_LEN(entry) + ARRAY_LEN(exit); i++) {
+            bool on_entry = i < ARRAY_LEN(entry);
+            valid_build(&t, BASE_PLAIN, (enum valid_cpu)cpu);
+            t.v.guest_bndcfgs = t.v.guest_pkrs = t.v.guest_s_cet = t.v.guest_ssp = BIT(33) | 6;
+            t.v.host_pkrs = t.v.host_s_cet = t.v.host_ssp = t.v.exit2_ctl = BIT(33) | 6;
+            t.v.guest_uinv = 0x100;
+            if (on_entry)
+                t.v.entry_ctl |= entry[i];
+            else
+                t.v.exit_ctl |= exit[i - ARRAY_LEN(entry)];
+            assert_int_equal(valid_judge(&t, &broken).rule, on_entry ? R_entry_ctl : R_exit_ctl);
+        }
+    }
+}
+
 /* The caller does the access and reports its fault by this rule. */
 static void test_msr_access(void **state)
 {
@@ -214,8 +246,9 @@ static void test_coverage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_msr_rows),
-        cmocka_unit_test(test_msr_access), cmocka_unit_test(test_coverage), /* after the rows */
+        cmocka_unit_test(test_rows),       cmocka_unit_test(test_msr_rows),
+        cmocka_unit_test(test_msr_access), cmocka_unit_test(test_newer_hidden),
+        cmocka_unit_test(test_coverage), /* after the rows */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

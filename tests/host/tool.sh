@@ -164,6 +164,119 @@ expect 1 '' convert --to kvm page readonly
 [ -d readonly ] && [ -z "$(ls readonly)" ] || fail "convert: replaced a directory"
 "$tool" map > /dev/full 2> err.txt && fail "a full disk goes unnoticed"
 
+# A file is replaced with its mode; a link to it stays, so do its other names; a device is no file.
+expect 0 '' convert --to kvm page kept
+chmod 640 kept
+ln -s kept link
+expect 0 '' convert --to broadwell page link
+[ -L link ] && [ "$(stat -c %a kept)" = 640 ] && cmp -s -n 1024 page kept || fail "convert: a link or its file's mode is lost"
+ln kept twin
+expect 0 '' convert --to kvm page kept
+[ "$(stat -c %h kept)" = 2 ] && cmp -s kept twin || fail "convert: a second name is lost"
+ln -s later dangling
+expect 0 '' convert --to kvm page dangling
+[ -L dangling ] && [ -f later ] || fail "convert: a link to nothing is replaced"
+refuse 'No space left' convert --to kvm page /dev/full
+[ -c /dev/full ] || fail "convert: /dev/full is no device any more"
+mkfifo fifo
+(cat fifo > through) & expect 0 '' convert --to kvm page fifo
+wait
+cmp -s kept through || fail "convert: a pipe does not get the bytes"
+
+refuse 'did you mean dump' dmup page
+expect 0 '^SYNOPSIS' -h
+expect 0 '^vmcs12 of Nidus' --version
+(head -c 4096 /dev/zero | tr '\0' '\022'; cat page; head -c 8192 /dev/zero; cat kvm.img) > memory
+expect 0 '^0x000001000  broadwell  guest_rip 0xffffffff81000000' scan memory
+expect 0 '^0x000004000  kvm ' scan memory
+expect 2 '' scan blob
+expect 0 '"guest_rip": "0xffffffff81000000"' dump --json page
+head -c 4096 /dev/zero > cleared
+put cleared 0 12000000
+expect 0 'was it cleared' dump cleared
+
+# why: exit statuses, and every kind of input that is no public dump (h_why.c has those).
+dumps=$root/tests/data/vmcs-dumps
+expect 1 'broken: data_accessed' why "$dumps/06.txt"
+stdin=$dumps/06.txt expect 1 'broken: data_accessed' why
+stdin=$dumps/06.txt expect 1 '"rule": "data_accessed"' why --json -
+"$tool" why --json "$dumps"/06.txt | python3 -m json.tool > json.txt || fail "why: no JSON"
+expect 0 'this entry did not fail' why "$dumps/04.txt"
+expect 2 'no dump of a VMCS' why /dev/null
+expect 2 'No such file' why nothing
+expect 2 'no option' why --bad
+expect 2 'no capability MSR' why --msr 0x10=1 "$dumps/06.txt"
+expect 2 '32 to 52' why --maxphyaddr 99 "$dumps/06.txt"
+expect 1 '.\[1;31m' why --color always "$dumps/06.txt"
+why() { # PATTERN: what the text in the file `paste` gets for an answer
+    expect "$1" "$2" why paste
+}
+printf 'HM error = 0x24c (588)\n' > paste
+why 1 'named by the exit code: rflags_if'
+printf 'vm exit[0]\n\treason\t\tVMX\n\tstatus\t\t0\n\texit_reason\t33 (Entry failure due to invalid guest state)\n\tqualification\t0x0000000000000002\n\tinst_type\t0\n\tinst_error\t0\n' > paste
+why 1 'named by the exit code: pdpte_reserved'
+printf 'nidus: VM entry refused (exit reason 33): rflags_if: SDM 3C 27.3.1.4 "x": y; guest_rflags=2\n' > paste
+why 1 'named by the exit code: rflags_if'
+"$tool" dump page > paste
+why 1 'broken: host_cr0'
+xxd page > paste 2> /dev/null || od -A x -t x1 -v page | sed 's/^\([0-9a-f]*\) /\1: /' > paste
+why 1 'an image of a VMCS'
+cp page paste
+why 1 'an image of a VMCS'
+cp cleared paste
+why 3 'implausible dump'
+{ for f in 4000:VMX_PIN_CONTROLS:16 4002:VMX_PRIMARY_PROCESSOR_CONTROLS:401e172 6800:GUEST_CR0:80000011 6804:GUEST_CR4:2020 \
+    6820:GUEST_RFLAGS:2 4402:VM_EXIT_INFO_REASON:80000021; do
+    IFS=: read -r enc name value <<< "$f"; echo "haxm_error: $enc $name: $value"; done; } > paste
+why 1 'broken: guest_cr0'
+printf 'GUEST_CR0 = 0x80000011\nGUEST_CR3 = 0x1000\nGUEST_CR4 = 0x2020\nGUEST_RFLAGS = 0x2\nVM_EXIT_REASON = 0x80000021\n' > paste
+why 1 'broken: guest_cr0'
+printf 'Guest CR0: 0x80000011\nGuest CR4: 0x2020\nGuest CR3: 0x1000\nGuest RFLAGS: 0x2\nGuest CS selector: 0x8\nVM-entry controls: 0x11ff\n' > paste
+why 1 'broken: guest_cr0'
+printf 'GuestCr0 = 0x80000011\nGuestCr4 = 0x2020\nGuestCr3 = 0x1000\nGuestRflags = 0x2\n' > paste
+why 1 'broken: guest_cr0'
+printf 'vmread(0x%s) = 0x%s\n' 6800 80000011 6804 2020 6802 1000 6820 2 > paste
+why 1 'broken: guest_cr0'
+printf 'GUEST_%s = %s\n' CR0 0x80000031 CR4 0x2020 CR3 0x1000 RFLAGS 0x2 ES_SELECTOR 16 CS_LIMIT 16777215 > paste
+why 3 'guest_cs_limit cannot be read' # decimal or hexadecimal?
+"$tool" dump --json page > paste
+why 1 'a list of Nidus'
+printf 'CPU(0x00): vcpu->vmcs.guest_CR0=0x0000000080000011\nCPU(0x00): vcpu->vmcs.guest_CR4=0x0000000000002020\nCPU(0x00): vcpu->vmcs.guest_RFLAGS=0x0000000000000002\nCPU(0x00): vcpu->vmcs.guest_CR3=0x0000000000001000\nCPU(0x00): vcpu->vmcs.info_vmexit_reason=0x80000021\n' > paste
+why 1 'a dump of XMHF'
+printf '[NoirVisor] Failed at VM-Entry, Code=7\n[NoirVisor] Guest CS Segment - Selector: 0x10\t Access-Rights: 0x209B\t Limit: 0x0\t Base: 0x0000000000000000\nPin-Based Controls: 0x36\t Primary Controls: 0x8401E172\t Secondary Controls: 0x80\t Exception Bitmap: 0x0\nVM-Exit Controls: 0x36FFF\t VM-Entry Controls: 0x13FF\n' > paste
+why 1 'broken: unrestricted_ept'
+{ sed 's/reason=80000021/reason=00000030/; s/intr_info=000004e6/intr_info=8000030d/; s/IDTVectoring: info=00000000/IDTVectoring: info=80000b0d/' \
+    "$dumps/06.txt"; echo 'KVM: entry failed, hardware error 0x7'; } > paste
+why 3 'named by the exit code: controls'
+why 3 'if IA32_VMX_BASIC bit 56 is 0'
+why 3 '0x80000b0d: the IDT-vectoring field has the same event'
+expect 3 '"rule": "controls"' why --json paste
+"$tool" dump --as kvm page > paste
+why 1 'a dump of KVM'
+"$tool" dump --as xen page > paste
+why 1 'a dump of Xen'
+refuse 'no such layout of text' dump --as vmware page
+
+# What the same paste says of the processor counts.
+sed 's/CR4: actual=0x0000000000002041/CR4: actual=0x0000000000006041/; s/attr=0x0c0f2/attr=0x0c0f3/' "$dumps/06.txt" > paste
+why 3 'if IA32_VMX_CR4_FIXED1 bit 14 is 0'
+echo '0x489: 0x3727ff' >> paste
+why 1 'broken: guest_cr4'
+sed -i '$d' paste
+printf '# rdmsr 0x489\n3767ff\n' >> paste
+why 3 'nothing printed breaks a rule'
+sed -i '$d' paste
+expect 1 'broken: guest_cr4' why --msr 0x489=0x3727ff paste
+expect 3 'nothing printed' why --msr 0x489=0x3767ff paste
+
+# Three dumps in a log of 10 MiB: under a second of the processor's time.
+yes '[ 1234.567890] usb 1-1: new high-speed USB device number 5 using xhci_hcd, vmcs 0x4f, entry 7' | head -c 5000000 > half
+cat half "$dumps/06.txt" "$dumps/04.txt" half "$dumps/26.txt" > log
+TIMEFORMAT=%U
+spent=$({ time "$root/$2/vmcs12" why log > out.txt; } 2>&1)
+[ "$(grep -c '^.*line [0-9]*: a dump' out.txt)" = 3 ] || fail "why: not three dumps in the log: $(grep -c 'a dump' out.txt)"
+[[ $spent == 0.* ]] || fail "why: $spent s for 10 MiB"
+
 # What docs/ says is generated is what this program generates.
 "$tool" doc fields | cmp -s - "$root/docs/fields.md" || fail "docs/fields.md is out of date: build/vmcs12 doc fields"
 "$tool" doc rules | cmp -s - "$root/docs/rules.md" || fail "docs/rules.md is out of date: build/vmcs12 doc rules"

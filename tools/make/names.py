@@ -31,7 +31,7 @@ def main():
     files, paths = tree()
     ends = {p[i:] for p in paths for i in [0] + [j + 1 for j, c in enumerate(p) if c == "/"]}
     wrong = 0
-    for file in [f for f in files if not f.startswith(OTHERS)]:
+    for file in [f for f in files if not f.startswith(OTHERS) and not f.endswith(".png")]:
         with open(file, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 for word in WORD.findall(line):

@@ -3,94 +3,36 @@
  * The commands are in vmcs12_*.c; what they know of VMCSs is in hv/vmcs12.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/vmcs12/vmcs12_tool.h"
 
-static const char help[] =
-    "NAME\n"
-    "    vmcs12 - read, compare, convert, judge and draw VMCS images\n"
-    "\n"
-    "SYNOPSIS\n"
-    "    vmcs12 dump [--layout L] [--offset N] [--all] FILE\n"
-    "    vmcs12 diff [--layout L] [--offset N] A B\n"
-    "    vmcs12 convert --to L [--layout L] [--offset N] [--profile P] A B\n"
-    "    vmcs12 lint [--profile P] [--layout L] [--offset N] FILE\n"
-    "    vmcs12 layout [L]\n"
-    "    vmcs12 map [--output SVG] [L]\n"
-    "    vmcs12 kvm-state show FILE\n"
-    "    vmcs12 kvm-state get [--shadow] [--to L] FILE IMAGE\n"
-    "    vmcs12 kvm-state make --vmxon ADDR --vmcs12 ADDR [--guest-mode] IMAGE [SHADOW] BLOB\n"
-    "    vmcs12 caps [--profile P]\n"
-    "    vmcs12 doc fields|layouts|rules\n"
-    "\n"
-    "DESCRIPTION\n"
-    "    A VMCS image is the memory of one VMCS. Its layout is told by the revision identifier in\n"
-    "    its first four bytes. FILE may be a page, a dump of physical memory with --offset, or -\n"
-    "    for standard input.\n"
-    "\n"
-    "COMMANDS\n"
-    "    dump       every field with a value, by name, decoded; --all prints zero fields too\n"
-    "    diff       the fields in which two images differ, whatever their layouts\n"
-    "    convert    write image A as B in another layout; refused, by the field's name, when\n"
-    "               the target (or with --profile such a processor) cannot hold a value in use\n"
-    "    lint       every VM-entry rule that the image breaks, with the SDM's section\n"
-    "    layout     the layout as CSV: encoding,name,width,offset\n"
-    "    map        the layout as a picture, SVG\n"
-    "    kvm-state  the blob of KVM_GET_NESTED_STATE: show it, get an image out, make one\n"
-    "    caps       the capability MSRs of a profile, decoded\n"
-    "    doc        the generated tables of docs/\n"
-    "\n"
-    "OPTIONS\n"
-    "    --layout L     broadwell (revision 0x12), extended, kvm or computed, whatever the "
-    "revision says\n"
-    "    --to L         the layout to write\n"
-    "    --offset N     where the image begins in its file, 0x for hexadecimal\n"
-    "    --profile P    broadwell (the default), e5-2683v4 or d-1540\n"
-    "    --output FILE  where to write instead of standard output\n"
-    "    --help         this text\n"
-    "\n"
-    "EXIT STATUS\n"
-    "    0  done, and for diff and lint: nothing found\n"
-    "    1  wrong usage or input; one line on standard error says what, nothing is written\n"
-    "    2  diff found a difference, lint a broken rule\n"
-    "\n"
-    "EXAMPLES\n"
-    "    vmcs12 dump --offset 0x1ffe3000 memory.img\n"
-    "    vmcs12 convert --to kvm page.bin kvm.bin\n"
-    "    vmcs12 map --output map.svg broadwell\n";
+#ifndef TOOL_VERSION
+#define TOOL_VERSION "version unknown"
+#endif
 
 struct command {
     const char *name;
     int (*run)(struct tool *t);
     unsigned least, most; /* how many operands the command takes */
     const char *options;
+    int failed; /* the exit status of wrong usage */
 };
 
 static const struct command commands[] = {
-    {"dump", tool_dump, 1, 1, " layout offset all "},
-    {"diff", tool_diff, 2, 2, " layout offset "},
-    {"convert", tool_convert, 2, 2, " layout offset to profile "},
-    {"lint", tool_lint, 1, 1, " layout offset profile "},
-    {"layout", tool_layout, 0, 1, " output "},
-    {"map", tool_map, 0, 1, " output "},
-    {"kvm-state", tool_kvm_state, 2, 4, " shadow to vmxon vmcs12 guest-mode "},
-    {"caps", tool_caps, 0, 0, " profile "},
-    {"doc", tool_doc, 1, 1, ""},
+    {"why", tool_why, 0, 1, " json cpu msr maxphyaddr color ", 2},
+    {"dump", tool_dump, 1, 1, " layout offset all as json ", TOOL_FAILED},
+    {"diff", tool_diff, 2, 2, " layout offset ", TOOL_FAILED},
+    {"convert", tool_convert, 2, 2, " layout offset to profile ", TOOL_FAILED},
+    {"lint", tool_lint, 1, 1, " layout offset profile ", TOOL_FAILED},
+    {"scan", tool_scan, 1, 1, " json ", TOOL_FAILED},
+    {"layout", tool_layout, 0, 1, " output ", TOOL_FAILED},
+    {"map", tool_map, 0, 1, " output ", TOOL_FAILED},
+    {"kvm-state", tool_kvm_state, 2, 4, " shadow to vmxon vmcs12 guest-mode ", TOOL_FAILED},
+    {"caps", tool_caps, 0, 0, " profile ", TOOL_FAILED},
+    {"doc", tool_doc, 1, 1, "", TOOL_FAILED},
 };
-
-int tool_fail(struct tool *t, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    fputs("vmcs12: ", t->err);
-    vfprintf(t->err, format, ap);
-    fputc('\n', t->err);
-    va_end(ap);
-    return TOOL_FAILED;
-}
 
 static bool number(const char *text, u64 *value)
 {
@@ -107,7 +49,8 @@ static bool take_value(struct tool *t, const char *name, const char *value)
     struct { const char *name; const char **text; u64 *number; } const places[] = {
         {"layout", &t->layout, NULL}, {"to", &t->to, NULL},         {"profile", &t->profile, NULL},
         {"output", &t->output, NULL}, {"offset", NULL, &t->offset}, {"vmxon", NULL, &t->vmxon},
-        {"vmcs12", NULL, &t->vmcs12},
+        {"vmcs12", NULL, &t->vmcs12}, {"as", &t->as, NULL},         {"cpu", &t->cpu, NULL},
+        {"color", &t->color, NULL},   {"maxphyaddr", NULL, &t->maxphyaddr},
     };
     /* clang-format on */
     for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
@@ -121,7 +64,12 @@ static bool take_value(struct tool *t, const char *name, const char *value)
             return tool_fail(t, "--%s: '%s' is no number", name, value), false;
         return true;
     }
-    return tool_fail(t, "--%s: no such option", name), false;
+    if (strcmp(name, "msr") != 0)
+        return tool_fail(t, "--%s: no such option", name), false;
+    if (value == NULL || t->msrs == TOOL_MSRS)
+        return tool_fail(t, "--msr needs a value, and there are %d at most", TOOL_MSRS), false;
+    t->msr[t->msrs++] = value;
+    return true;
 }
 
 static bool take_flag(struct tool *t, const char *name)
@@ -129,6 +77,7 @@ static bool take_flag(struct tool *t, const char *name)
     bool *flag = strcmp(name, "all") == 0          ? &t->all
                  : strcmp(name, "shadow") == 0     ? &t->shadow
                  : strcmp(name, "guest-mode") == 0 ? &t->guest_mode
+                 : strcmp(name, "json") == 0       ? &t->json
                                                    : NULL;
     if (flag != NULL)
         *flag = true;
@@ -162,33 +111,71 @@ static bool take_arguments(struct tool *t, const struct command *c, int argc, ch
     return true;
 }
 
-static bool wants_help(int argc, char **argv)
+static bool wants(int argc, char **argv, const char *option, const char *short_option)
 {
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], option) == 0 || strcmp(argv[i], short_option) == 0)
             return true;
     return false;
+}
+
+/* How many letters differ, counting one that is missing or too many or swapped as few. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned d = 0;
+    while (*a != '\0' && *b != '\0') {
+        if (*a == *b) {
+            a++, b++;
+            continue;
+        }
+        d++;
+        if (a[1] == b[0] && a[0] == b[1] && a[1] != '\0')
+            a += 2, b += 2;
+        else if (a[1] == *b)
+            a++;
+        else if (*a == b[1])
+            b++;
+        else
+            a++, b++;
+    }
+    return d + (unsigned)strlen(a) + (unsigned)strlen(b);
+}
+
+static int no_command(struct tool *t, const char *name)
+{
+    const char *near = NULL;
+    unsigned least = 3;
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++)
+        if (distance(name, commands[i].name) < least) {
+            least = distance(name, commands[i].name);
+            near = commands[i].name;
+        }
+    if (near != NULL)
+        return tool_fail(t, "%s: no such command; did you mean %s? (vmcs12 --help)", name, near);
+    return tool_fail(t, "%s: no such command (vmcs12 --help)", name);
 }
 
 int tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 {
     struct tool t = {
         .in = in, .out = out, .err = err, .vmxon = KVM_NO_ADDRESS, .vmcs12 = KVM_NO_ADDRESS};
-    if (wants_help(argc, argv))
-        return fputs(help, out) < 0 ? TOOL_FAILED : TOOL_OK;
+    if (wants(argc, argv, "--help", "-h"))
+        return fputs(tool_help(), out) < 0 ? TOOL_FAILED : TOOL_OK;
+    if (wants(argc, argv, "--version", "--version"))
+        return fprintf(out, "vmcs12 of Nidus, %s\n", TOOL_VERSION) < 0 ? TOOL_FAILED : TOOL_OK;
     if (argc < 2)
         return tool_fail(&t, "no command (vmcs12 --help)");
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
         if (!take_arguments(&t, &commands[i], argc, argv))
-            return TOOL_FAILED;
+            return commands[i].failed;
         int status = commands[i].run(&t);
         if (fflush(out) != 0 || ferror(out))
             return tool_fail(&t, "standard output: %s", strerror(errno));
         return status;
     }
-    return tool_fail(&t, "%s: no such command (vmcs12 --help)", argv[1]);
+    return no_command(&t, argv[1]);
 }
 
 #ifndef TOOL_NO_MAIN

@@ -3,12 +3,26 @@
  * bytes into an image by layout. This file reports each error once, with the file's name.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/vmcs12/vmcs12_tool.h"
+
+int tool_fail(struct tool *t, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    fputs("vmcs12: ", t->err);
+    vfprintf(t->err, format, ap);
+    fputc('\n', t->err);
+    va_end(ap);
+    return TOOL_FAILED;
+}
 
 /* Goes forward to the offset, by reading if the stream cannot seek. */
 static bool skip(FILE *f, u64 offset)
@@ -25,19 +39,38 @@ static bool skip(FILE *f, u64 offset)
     return true;
 }
 
+FILE *tool_open(struct tool *t, const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? t->in : fopen(path, "rb");
+    if (f == NULL)
+        tool_fail(t, "%s: %s", path, strerror(errno));
+    return f;
+}
+
+void tool_close(struct tool *t, FILE *f)
+{
+    if (f != t->in)
+        fclose(f);
+}
+
+bool tool_colour(struct tool *t)
+{
+    if (t->color != NULL && strcmp(t->color, "auto") != 0)
+        return strcmp(t->color, "always") == 0;
+    return t->out == stdout && isatty(STDOUT_FILENO);
+}
+
 bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length)
 {
-    bool standard = strcmp(path, "-") == 0;
-    FILE *f = standard ? t->in : fopen(path, "rb");
+    FILE *f = tool_open(t, path);
     if (f == NULL)
-        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+        return false;
     errno = 0;
     bool there = skip(f, t->offset);
     *length = there ? fread(bytes, 1, room, f) : 0;
     bool failed = ferror(f) != 0;
     int why = errno;
-    if (!standard)
-        fclose(f);
+    tool_close(t, f);
     if (failed)
         return tool_fail(t, "%s: %s", path, strerror(why != 0 ? why : EIO)), false;
     if (!there || (*length == 0 && t->offset != 0))
@@ -68,17 +101,27 @@ static mode_t usual_mode(void)
     return 0666 & ~mask;
 }
 
-bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length)
+/* Gives the new file what the old one had. A file system that has no owners to give is no fault. */
+static bool take_over(int fd, const struct stat *old)
 {
-    if (strcmp(path, "-") == 0)
-        return fwrite(bytes, 1, length, t->out) == length;
-    char beside[4096];
+    if (old == NULL)
+        return fchmod(fd, usual_mode()) == 0;
+    if (fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
+        return false;
+    return fchmod(fd, old->st_mode & 07777) == 0;
+}
+
+/* Writes beside the file, then renames. old: what is there, or NULL. */
+static bool replace(struct tool *t, const char *path, const u8 *bytes, size_t length,
+                    const struct stat *old)
+{
+    char beside[4096 + 8];
     if (snprintf(beside, sizeof beside, "%s.XXXXXX", path) >= (int)sizeof beside)
         return tool_fail(t, "%s: the name is too long", path), false;
     int fd = mkstemp(beside);
     if (fd < 0)
         return tool_fail(t, "%s: %s", path, strerror(errno)), false;
-    bool done = write_all(fd, bytes, length) && fchmod(fd, usual_mode()) == 0 && fsync(fd) == 0;
+    bool done = write_all(fd, bytes, length) && take_over(fd, old) && fsync(fd) == 0;
     int why = errno;
     if (close(fd) != 0 && done) {
         why = errno;
@@ -92,6 +135,36 @@ bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length
         return true;
     unlink(beside);
     return tool_fail(t, "%s: %s", path, strerror(why)), false;
+}
+
+/* Writes into what is there: a device, a pipe, a file that has other names, too; or into the file
+ * that a link names and that is not there yet. */
+static bool write_into(struct tool *t, const char *path, const u8 *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0)
+        return tool_fail(t, "%s: %s", path, strerror(errno)), false;
+    bool done = write_all(fd, bytes, length);
+    int why = errno;
+    if (close(fd) != 0 && done) {
+        why = errno;
+        done = false;
+    }
+    return done || (tool_fail(t, "%s: %s", path, strerror(why)), false);
+}
+
+bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length)
+{
+    char real[PATH_MAX];
+    struct stat old;
+    if (strcmp(path, "-") == 0)
+        return fwrite(bytes, 1, length, t->out) == length;
+    if (realpath(path, real) == NULL || stat(real, &old) != 0)
+        return lstat(path, &old) == 0 ? write_into(t, path, bytes, length)
+                                      : replace(t, path, bytes, length, NULL);
+    if (!S_ISREG(old.st_mode) || old.st_nlink > 1)
+        return write_into(t, real, bytes, length);
+    return replace(t, real, bytes, length, &old);
 }
 
 bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l)

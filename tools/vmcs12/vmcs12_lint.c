@@ -10,8 +10,7 @@
 #include "hv/vmcs12/check.h"
 #include "tools/vmcs12/vmcs12_tool.h"
 
-/* What CPUID and the MSRs of the profile's processor say, as far as a rule reads them. */
-static struct check_cpuid cpuid_of(enum vmx_profile p)
+struct check_cpuid tool_cpuid(enum vmx_profile p)
 {
     return (struct check_cpuid){
         .maxphyaddr = p == PROFILE_BROADWELL ? 39 : 46,
@@ -201,7 +200,7 @@ int tool_lint(struct tool *t)
     struct rule_set broken;
     if (!tool_find_profile(t, &p) || !tool_load(t, t->arg[0], &image))
         return TOOL_FAILED;
-    struct check_cpuid cpuid = cpuid_of(p);
+    struct check_cpuid cpuid = tool_cpuid(p);
     check_cpu_init(&cpu, profile_caps(p), &cpuid);
     struct verdict verdict = judge(&image.v, &cpu, &broken);
     for (enum rule_id rule = 0; rule < R_COUNT; rule++)

@@ -87,12 +87,45 @@ static const char *launch_text(u32 state)
                                       : "of an unknown launch state";
 }
 
+/* Every field of the layout, as numbers in text. */
+static int print_json(struct tool *t, const struct tool_image *image)
+{
+    const char *between = "";
+    fprintf(t->out, "{\"revision\": \"0x%x\", \"layout\": \"%s\", \"fields\": {", image->revision,
+            layout_info(image->layout)->name);
+    for (enum vmcs_field f = 0; f < F_COUNT; f++) {
+        if (layout_offset(image->layout, f) == LAYOUT_NONE)
+            continue;
+        fprintf(t->out, "%s\n  \"%s\": \"0x%llx\"", between, vmcs12_name(f),
+                (unsigned long long)vmcs12_get(&image->v, f));
+        between = ",";
+    }
+    fputs("\n}}\n", t->out);
+    return TOOL_OK;
+}
+
+/* The CPU keeps the fields of a current VMCS for itself; its page may be old. */
+static void warn_stale(struct tool *t, const struct vmcs_image *v)
+{
+    for (enum vmcs_field f = 0; f < F_COUNT; f++)
+        if (vmcs12_get(v, f) != 0)
+            return;
+    fputs("all fields are zero: was it cleared? The page of a current VMCS is stale.\n", t->err);
+}
+
 int tool_dump(struct tool *t)
 {
     static const enum field_area order[] = {AREA_CTL, AREA_GUEST, AREA_HOST, AREA_RO};
     struct tool_image image;
     if (!tool_load(t, t->arg[0], &image))
         return TOOL_FAILED;
+    if (t->as != NULL && !tool_dump_as(t, &image.v))
+        return TOOL_FAILED;
+    warn_stale(t, &image.v);
+    if (t->as != NULL)
+        return TOOL_OK;
+    if (t->json)
+        return print_json(t, &image);
     fprintf(t->out, "%sVMCS, revision 0x%x, layout %s, %s\n",
             any(image.v.revision, VMCS_SHADOW_INDICATOR) ? "shadow " : "",
             image.revision & ~VMCS_SHADOW_INDICATOR, layout_info(image.layout)->name,

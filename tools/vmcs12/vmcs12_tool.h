@@ -8,19 +8,23 @@
 
 #include <stdio.h>
 
+#include "hv/vmcs12/check.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/layout.h"
 #include "hv/vmcs12/profile.h"
 
 #define TOOL_ARGS 4
+#define TOOL_MSRS 24
 
 /* The options and operands of a command. A text that is not given is NULL, an address
  * KVM_NO_ADDRESS. */
 struct tool {
     FILE *in, *out, *err;
-    const char *layout, *to, *profile, *output;
-    u64 offset, vmxon, vmcs12;
-    bool all, shadow, guest_mode;
+    const char *layout, *to, *profile, *output, *as, *cpu, *color;
+    u64 offset, vmxon, vmcs12, maxphyaddr;
+    bool all, shadow, guest_mode, json;
+    const char *msr[TOOL_MSRS]; /* of --msr: "0x480=0x..." */
+    unsigned msrs;
     const char *arg[TOOL_ARGS];
     unsigned args;
 };
@@ -33,7 +37,9 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_FOUND = 2 };
 int tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err);
 
 /* The commands. Each returns an exit status. */
+int tool_why(struct tool *t);
 int tool_dump(struct tool *t);
+int tool_scan(struct tool *t);
 int tool_diff(struct tool *t);
 int tool_convert(struct tool *t);
 int tool_lint(struct tool *t);
@@ -43,14 +49,27 @@ int tool_kvm_state(struct tool *t);
 int tool_caps(struct tool *t);
 int tool_doc(struct tool *t);
 
+const char *tool_help(void);
+
+/* dump --as: the image in the words of KVM or Xen (why/as.c). False: t->err says why. */
+bool tool_dump_as(struct tool *t, const struct vmcs_image *v);
+
 /* Prints a line that begins with "vmcs12: " on t->err. Returns TOOL_FAILED. */
 int tool_fail(struct tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Opens a file to be read; "-" is t->in. NULL: t->err says why. */
+FILE *tool_open(struct tool *t, const char *path);
+void tool_close(struct tool *t, FILE *f);
+
+/* True when output is to be coloured, by --color and by where it goes. */
+bool tool_colour(struct tool *t);
 
 /* Reads up to `room` bytes of a file from --offset on. False: t->err says why. */
 bool tool_read(struct tool *t, const char *path, u8 *bytes, size_t room, size_t *length);
 
-/* Writes a file whole or not at all: under another name first, then renames. False: t->err says
- * why. */
+/* Writes a file whole or not at all: under another name first, then renames. Links to it, its owner
+ * and its mode stay. What is no regular file, or has several names, is written to as it is. False:
+ * t->err says why. */
 bool tool_write(struct tool *t, const char *path, const u8 *bytes, size_t length);
 
 /* A VMCS from a file. --layout chooses the layout; without it, the revision does. */
@@ -65,6 +84,9 @@ bool tool_load(struct tool *t, const char *path, struct tool_image *image);
 /* Find what --layout or --to, and what --profile names. False: t->err lists the choices. */
 bool tool_find_layout(struct tool *t, const char *name, enum vmcs_layout *l);
 bool tool_find_profile(struct tool *t, enum vmx_profile *p);
+
+/* What CPUID and the MSRs of a profile's processor say, as far as a rule reads them. */
+struct check_cpuid tool_cpuid(enum vmx_profile p);
 
 /* The words whose bits have names (vmcs12_bits.def). bit_name returns NULL for a bit without
  * one. */
