@@ -64,13 +64,13 @@ $(B)/core.bin: $(B)/core.elf
 	$(Q)objcopy -O binary $< $@
 
 # The bar of the walking skeleton was 64 KiB, that of the nested core 192. Retpolines, the allow-lists of MSRs and CPUID,
-# the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more.
-CORE_LIMIT_KIB := 208
+# the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more. The short path between L1 and L2, which is
+# straight code over the fields, took 9; several processors, and the rules for fields of newer ones, 12.
+CORE_LIMIT_KIB := 232
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
-	@find hv -name '*.[ch]' -o -name '*.asm' | xargs cat | awk '{ n++ } /^ *(\/\*|\*|;|$$)/ { c++ } \
-	  END { printf "hv/: %d lines, %d without comments and blank lines (limit 12000, tables aside)\n", n, n - c }'
+	@tools/make/lines.sh
 
 # ---- UEFI programs (GNU-EFI) ---------------------------------------------------------------
 EFI_LDS := /usr/lib/elf_x86_64_efi.lds

@@ -25,7 +25,7 @@ static const char help[] =
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
     "  mp=auto|sipi                       sipi: wake processors without the firmware's MP "
     "services\r\n"
-    "  shadow=on|off tlb=default|strict|eager    how L0 works\r\n"
+    "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
 
@@ -139,6 +139,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .nested = o->nested,
         .profile = o->profile,
         .shadow = o->shadow,
+        .fast = o->fast,
         .stress = o->stress,
         .tlb = o->tlb,
         .spec = SPEC_ALL,

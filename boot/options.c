@@ -32,6 +32,7 @@ static const struct key keys[] = {
     {"profile", KIND_CHOICE, BOOT_PROFILE_BROADWELL, AT(profile),
         {"broadwell", "e5-2683v4", "d-1540", "host"}},
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
+    {"fast",    KIND_CHOICE, 1,                 AT(fast),     {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
     {"stress",  KIND_SET,    0,                 AT(stress),
         {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu"}},

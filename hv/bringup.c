@@ -82,6 +82,7 @@ static struct vm *make_vm(const struct boot_info *info)
     take_ranges(vm, info);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
+    vm->fast = info->fast;
     vm->stress = info->stress;
     vm->tlb = info->tlb;
     vm->cpu_count = info->cpu_count;

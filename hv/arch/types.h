@@ -40,5 +40,7 @@ typedef struct {
 #define MUST_CHECK   __attribute__((warn_unused_result))
 #define PACKED       __attribute__((packed))
 #define NORETURN     __attribute__((noreturn))
+#define NOINLINE     __attribute__((noinline))
+#define FORCE_INLINE inline __attribute__((always_inline))
 
 #endif

@@ -66,6 +66,7 @@ struct boot_info {
     u32 nested;                  /* 0: L1 sees no VMX */
     u32 profile;                 /* enum boot_profile */
     u32 shadow;                  /* 1: use VMCS shadowing for L1 when the CPU has it */
+    u32 fast;                    /* 1: the short path between L1 and L2 */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
     u32 spec;                    /* SPEC_* */

@@ -95,20 +95,19 @@ enum outcome emulate_cpuid(struct cpu *cpu)
 /* Does what emulate_cpuid and exit_advance do, for the plain case: no blocking by STI or MOV SS,
  * TF and RF clear, and RIP stays within its 4 GiB. CPUID exits more often than anything else
  * that L0 handles for L1. */
-bool emulate_short(struct percpu *percpu)
+u64 emulate_short(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
     u64 *gpr = cpu->regs.gpr, leaf = (u32)gpr[REG_RAX];
-    if (vmcs_read(ENC_exit_reason) != EXIT_REASON_CPUID || leaf > 63 ||
-        !any(cpu->vm->facts.leaf_plain >> leaf, 1))
-        return false;
+    if (leaf > 63 || !any(cpu->vm->facts.leaf_plain >> leaf, 1))
+        return SHORT_NOT;
     u64 len = vmcs_read(ENC_exit_instruction_len), next = vmcs_read(ENC_guest_rip) + len;
     if (any(vmcs_read(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
         any(vmcs_read(ENC_guest_rflags), RFLAGS_TF | RFLAGS_RF) || (u32)next < len)
-        return false;
+        return SHORT_NOT;
     cpuid_gpr(gpr, leaf);
     vmcs_write(ENC_guest_rip, next);
     cpu->exits[0][EXIT_REASON_CPUID]++;
     cpu->vmcs01.launched = 1; /* after a first exit, an NMI may stop the VMRESUME */
-    return true;
+    return SHORT_RESUME;
 }

@@ -12,10 +12,11 @@
 /* ---- cpuid.c ---- */
 
 enum outcome emulate_cpuid(struct cpu *cpu);
-/* Answers an exit of L1 the short way. Today that is CPUID of a leaf which L0 shows unchanged.
- * enter.asm calls it when only RBX and the registers that C may clobber are saved. False:
- * nothing has changed, and the exit takes its row. @pre vmcs01 is current and has just exited */
-bool emulate_short(struct percpu *percpu);
+/* Answers CPUID of L1 the short way, when L0 shows the leaf unchanged.
+ * enter.asm calls it when only the registers that C may clobber are saved. Returns an enum
+ * short_way. SHORT_NOT: nothing has changed for L1, and the exit takes its row.
+ * @pre vmcs01 is current and has just exited */
+u64 emulate_short(struct percpu *percpu);
 
 /* ---- instructions.c ---- */
 

@@ -31,6 +31,64 @@ struct tlb_policy {
     bool shares_by_address; /* EPTPs that differ only in flags share what is cached */
 };
 
+/* Where the state of the current VMCS12 is; hv/nested/images/residence.c explains. */
+enum residence { AT_HOME, LENT, SHOWN };
+
+/* What L1's VMREAD and VMWRITE reach without an exit: the VMCS that vmcs01's link pointer names. */
+enum shows { SHOWS_NOTHING, SHOWS_SHADOW01, SHOWS_VMCS02 };
+
+/* What the short path has to do beside what it always does; 0 for most L1s. */
+enum short_extra {
+    SHORT_EFER = 1 << 0,       /* VMCS12 does not both save and load EFER */
+    SHORT_PAT = 1 << 1,        /* the same of PAT */
+    SHORT_PERF = 1 << 2,       /* VMCS12 loads IA32_PERF_GLOBAL_CTRL */
+    SHORT_DEBUG = 1 << 3,      /* VMCS12 does not both save and load DR7 and DEBUGCTL */
+    SHORT_LINK = 1 << 4,       /* VMCS12 has a link pointer */
+    SHORT_TPR = 1 << 5,        /* the TPR threshold is judged */
+    SHORT_CR4_HIDDEN = 1 << 6, /* L0 masks bits of CR4 that VMCS12 does not */
+    SHORT_CPU1 = 1 << 7,       /* "primary controls" of vmcs02 are not VMCS12's */
+    SHORT_TIMER = 1 << 8,      /* each entry starts the preemption timer anew */
+    SHORT_NO_VPID = 1 << 9,    /* each crossing flushes L1's tag */
+    SHORT_EPT = 1 << 10,       /* EPT02 stands over an EPT12 */
+    SHORT_HOST_EFER = 1 << 11, /* an exit does not load EFER */
+    SHORT_HOST_PAT = 1 << 12,
+    SHORT_WIDE = 1 << 13,      /* the CPU has wider linear addresses than L1's */
+    SHORT_HALTS = 1 << 14,     /* L2 may stop in another activity state */
+    SHORT_NMIS = 1 << 15,      /* blocking by NMI passes from L2 to L1 */
+    SHORT_IBPB = 1 << 16,      /* predictors do not tell L1 from L2 */
+    SHORT_MSRS = 1 << 18,      /* MSR_BITMAP02 is used */
+    SHORT_PERF_KEPT = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */
+};
+
+/* The short path between L2 and L1 (hv/nested/crossing/short_path.c). Facts of the last VM entry on
+ * the plain path, which hold while `ready`. */
+struct short_path {
+    bool ready;  /* vmcs02 is what merge makes of VMCS12, and VMCS12 allows the short path */
+    bool open;   /* L1's next VMRESUME may be answered at the door */
+    bool marked; /* vmcs02's region has the shadow-VMCS indicator and is not active */
+    bool host_made;
+    u32 extra;       /* enum short_extra */
+    u32 cpu1;        /* VMCS12's "primary controls" as they were judged */
+    u32 cpu1_extra;  /* bits of "primary controls" that vmcs02 has and VMCS12 has not */
+    u32 cpu1_free;   /* bits that L1 may change between two entries on the short path */
+    u32 blocking01;  /* L1's interruptibility at its last VMRESUME */
+    u64 reflect;     /* BIT(basic reason): such an exit of L2 is L1's, by the controls alone */
+    u64 efer_judged; /* of EFER, must be as `lma` says: LMA, and what L1's processor lacks */
+    u64 lma;         /* EFER_LMA when L2 is in IA-32e mode, else 0 */
+    u64 host_lma;    /* the same of L1's host state */
+    u64 cr4_hidden;  /* bits of L2's CR4 that only L0 masks */
+    u64 cr4;         /* L2's CR4 as it was judged */
+    u64 cr0, efer;   /* L2's, as the last exit on the short path found them */
+    u64 host_cr0, host_cr4;  /* L1's read shadows of CR0 and CR4 behind an exit */
+    const u64 *msr_bitmap12; /* L1's page, or the page of ones */
+    const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */
+    gpa1_t apic_page;        /* cpu->apic_page when addresses were translated */
+    struct {
+#define HOST01(name) u64 name;
+#include "hv/vmcs12/host01.def"
+    } host;
+};
+
 struct ept02;
 struct kvm_state;
 struct tail;
@@ -46,7 +104,8 @@ struct nested {
     gpa1_t vmxon_pointer;
     gpa1_t current; /* the current-VMCS pointer, or NO_VMCS */
     struct vmcs_image vmcs12;
-    u32 settled; /* CHECK_* groups of entry rules that vmcs12 is known to pass */
+    u8 field_how[F_COUNT]; /* of each field, what residence.c knows of it */
+    u32 settled;           /* CHECK_* groups of entry rules that vmcs12 is known to pass */
 
     /* vmcs02 and what it is made from. */
     struct vmcs vmcs02;
@@ -59,11 +118,14 @@ struct nested {
     struct msr_open msr_open02; /* the words of that page which L2 uses */
     u64 *page_of_ones;          /* read where L1 names a page without memory */
     u64 *page_of_nowhere;       /* written where L1 names a page without memory */
-    bool vapic_nowhere;         /* page_of_nowhere is the virtual-APIC page of the L2 that runs */
-    bool nmi_held;              /* an NMI waits for L2's window, or for L2 to leave */
-    bool init_blocked;          /* an INIT waits until L1 leaves root mode */
-    u64 refused;                /* VM entries that our rules passed and the CPU refused */
-    u64 exit_tsc;               /* the TSC when L2 last stopped */
+    enum residence residence;   /* where vmcs12's state is */
+    struct short_path path;
+    bool nowhere_written; /* the CPU writes to page_of_nowhere for the L2 that runs */
+    bool vapic_nowhere;   /* page_of_nowhere is the virtual-APIC page of the L2 that runs */
+    bool nmi_held;        /* an NMI waits for L2's window, or for L2 to leave */
+    bool init_blocked;    /* an INIT waits until L1 leaves root mode */
+    u64 refused;          /* VM entries that our rules passed and the CPU refused */
+    u64 exit_tsc;         /* the TSC when L2 last stopped */
 
     /* Translations of L2. */
     struct tlb_policy tlb;
@@ -76,7 +138,8 @@ struct nested {
     struct vmcs_image shown01; /* what shadow01 held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;
     u64 shadow01_gates; /* hw_gates that L1 has as well */
-    bool can_shadow01, shadow01_on;
+    bool can_shadow01;
+    enum shows shows;
 
     /* Memory of hv/nested/state/blob.c. */
     struct vmcs_image base12;

@@ -2,14 +2,17 @@
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
 ; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (on the
-; short way) still in place, and RSP does not change inside a window. Speculation: spec.asm.
+; short way, short.asm) still in place, and RSP does not change inside a window. Speculation:
+; spec.asm.
 bits 64
 default rel
 %include "offsets.inc"
+%include "hv/vmx/door.inc"
 
-global vmx_enter_raw:function, enter_windows:data, vmx_exit:function
-global vmx_exit_short:function, vmx_exit_spec:function, vmx_exit_short_spec:function
-extern emulate_short, spec_enter, spec_leave, spec_exit
+global vmx_enter_raw:function, enter_windows:data, vmx_exit:function, vmx_exit_spec:function
+global exited, window_end, entered_nmi
+extern spec_enter, spec_leave, spec_exit, short_window, short_window_end, short_nmi
+extern cpuid_window, cpuid_window_end, cpuid_nmi
 
 section .text
 align 64
@@ -58,30 +61,6 @@ not_entered:
         call    spec_leave
         jmp     leave_door
 
-; Stores into struct regs the registers of the guest that C leaves alone.
-%macro SAVE_CALLEE_SAVED 0
-        mov     [gs:CPU_regs + REGS_rbp], rbp
-        mov     [gs:CPU_regs + REGS_r12], r12
-        mov     [gs:CPU_regs + REGS_r13], r13
-        mov     [gs:CPU_regs + REGS_r14], r14
-        mov     [gs:CPU_regs + REGS_r15], r15
-%endmacro
-
-; Stores what C may clobber, and RBX, a result of CPUID. Then RSP is C's stack.
-%macro SAVE_CLOBBERED 0
-        mov     [rsp + REGS_rax], rax
-        mov     [rsp + REGS_rcx], rcx
-        mov     [rsp + REGS_rdx], rdx
-        mov     [rsp + REGS_rbx], rbx
-        mov     [rsp + REGS_rsi], rsi
-        mov     [rsp + REGS_rdi], rdi
-        mov     [rsp + REGS_r8],  r8
-        mov     [rsp + REGS_r9],  r9
-        mov     [rsp + REGS_r10], r10
-        mov     [rsp + REGS_r11], r11
-        mov     rsp, [rsp + REGS_host_rsp]
-%endmacro
-
 align 64
 ; HOST_RIP. RSP = HOST_RSP = the struct regs of this CPU; everything else is the guest's.
 ; An interrupt cannot come here (IF = 0); exceptions and NMIs have stacks of their own.
@@ -101,50 +80,10 @@ vmx_exit_spec:                                          ; HOST_RIP where spec_ex
         SAVE_CLOBBERED
         call    spec_exit
         jmp     exited
-vmx_exit_short_spec:
-        SAVE_CLOBBERED
-        call    spec_exit
-        jmp     short_saved
-
-align 64
-; HOST_RIP of vmcs01, entered as vmx_exit is. The short way for exits that C answers at once.
-vmx_exit_short:
-        SAVE_CLOBBERED
-short_saved:
-        mov     rdi, [gs:PERCPU_self]
-        call    emulate_short
-        test    al, al
-        jz      exited
-short_window:
-        cmp     qword [gs:PERCPU_nmi_pending], 0
-        jne     short_work
-short_go:
-        mov     rax, [gs:CPU_regs + REGS_rax]
-        mov     rcx, [gs:CPU_regs + REGS_rcx]
-        mov     rdx, [gs:CPU_regs + REGS_rdx]
-        mov     rbx, [gs:CPU_regs + REGS_rbx]
-        mov     rsi, [gs:CPU_regs + REGS_rsi]
-        mov     rdi, [gs:CPU_regs + REGS_rdi]
-        mov     r8,  [gs:CPU_regs + REGS_r8]
-        mov     r9,  [gs:CPU_regs + REGS_r9]
-        mov     r10, [gs:CPU_regs + REGS_r10]
-        mov     r11, [gs:CPU_regs + REGS_r11]
-        vmresume
-        jmp     short_window_end
-short_work:
-        call    spec_enter
-        cmp     dword [gs:PERCPU_nmi_pending], 0
-        je      short_go
-        jmp     short_nmi
-short_window_end:
-        SAVE_CALLEE_SAVED                               ; MOV keeps CF and ZF
-        jmp     window_end
-short_nmi:
-        SAVE_CALLEE_SAVED
-        jmp     entered_nmi
 
 section .rodata
 align 8
-enter_windows:                                          ; struct enter_window[2]
+enter_windows:                                          ; struct enter_window[3]
         dq      window, window_end, entered_nmi
+        dq      cpuid_window, cpuid_window_end, cpuid_nmi
         dq      short_window, short_window_end, short_nmi

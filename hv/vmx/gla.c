@@ -76,8 +76,57 @@ static bool place_of_l1(void *cpu, const struct walk_result *r, u64 access, gpa1
     return true;
 }
 
+/* The entry of L1's table at `table` for gla, or 0 where no memory is. */
+static u64 entry_of(const struct cpu *cpu, u64 table, u64 gla, u32 shift)
+{
+    const volatile u64 *at = gpa1_map(cpu, GPA1(table | (gla >> shift & 0x1ff) * sizeof(u64)));
+    return at ? *at : 0;
+}
+
+/* True when the leaf maps a page of 1 << shift bytes and has no reserved bit. */
+static bool leaf_fits(const struct cpu *cpu, u64 leaf, u32 shift)
+{
+    u64 below = (1ull << shift) - PAGE_SIZE; /* bit 12 of a large leaf is PAT's */
+    return shift == 12 || (!any(leaf, below & ~BIT(12)) &&
+                           (shift == 21 || (shift == 30 && cpu->vm->facts.page_1g)));
+}
+
+/* The walk as it nearly always is: four levels, supervisor code, all entries present and accessed,
+ * a written page dirty, no reserved bit, and no right that depends on more than the entries. False:
+ * pagewalk has to decide. SDM 3A 4.5 "4-Level Paging and 5-Level Paging" */
+static bool walk_plain(struct cpu *cpu, u64 gla, u64 access, u64 *gpa)
+{
+    exit_more(cpu, SNAP_MODE);
+    const struct exit_state *st = &cpu->st;
+    u64 never = (phys_reserved(cpu->vm->facts.phys_bits) & PTE_ADDR) |
+                (any(st->efer, EFER_NXE) ? 0 : PTE_NX);
+    u64 entry = st->cr3, rights = PTE_U | PTE_W;
+    if (!any(st->efer, EFER_LMA) || any(st->cr4, CR4_LA57) || ar_dpl(st->ss_ar) != 0)
+        return false;
+    u32 shift = 48;
+    do {
+        shift -= 9;
+        entry = entry_of(cpu, entry & PTE_ADDR, gla, shift);
+        if (!all(entry, PTE_P | PTE_A) || any(entry, never))
+            return false;
+        rights &= entry;
+    } while (shift != 12 && !any(entry, PTE_PS));
+    if (!leaf_fits(cpu, entry, shift) || (any(rights, PTE_U) && any(st->cr4, CR4_SMAP | CR4_PKE)) ||
+        (any(access, PF_W) && !(any(rights, PTE_W) && any(entry, PTE_D))))
+        return false;
+    u64 in_page = (1ull << shift) - 1;
+    *gpa = (entry & PTE_ADDR & ~in_page) | (gla & in_page);
+    return true;
+}
+
 bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
 {
+    u64 gpa;
+    if ((gla & (PAGE_SIZE - 1)) + size <= PAGE_SIZE && !any(access, ~(u64)PF_W) &&
+        walk_plain(cpu, gla, access, &gpa)) {
+        *span = (struct gla_span){.at = {GPA1(gpa)}, .size = {size}};
+        return true;
+    }
     struct gla_memory m = {{cpu, gla_table_read, gla_table_set_flags}, place_of_l1};
     if (gla_translate_in(cpu, &m, gla, size, access, span))
         return true;

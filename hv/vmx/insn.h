@@ -90,6 +90,7 @@ static inline MUST_CHECK enum vmx_status invvpid(enum invvpid_type type, u16 vpi
 }
 
 /* Panics: the current VMCS refused `field`. Out of line, so that the fast path is one branch. */
+void vmcs_region_refused(u64 hpa) __attribute__((noreturn, cold));
 void vmcs_read_refused(u64 field) __attribute__((noreturn, cold));
 void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
 
@@ -100,6 +101,36 @@ static inline u64 vmcs_read(u64 field)
     return v;
 refused:
     vmcs_read_refused(field);
+}
+
+/* For the short path: fields that every processor has, without the test. */
+static inline u64 vmcs_get(u64 field)
+{
+    u64 v;
+    __asm__ volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
+    return v;
+}
+
+/* VMCLEAR and VMPTRLD of a region of L0's own. A refusal is a bug. */
+static inline void vmclear_ours(const hpa_t *region)
+{
+    __asm__ goto volatile("vmclear %0\n jbe %l[refused]" : : "m"(*region) : "memory" : refused);
+    return;
+refused:
+    vmcs_region_refused(region->a);
+}
+
+static inline void vmptrld_ours(const hpa_t *region)
+{
+    __asm__ goto volatile("vmptrld %0\n jbe %l[refused]" : : "m"(*region) : "memory" : refused);
+    return;
+refused:
+    vmcs_region_refused(region->a);
+}
+
+static inline void vmcs_put(u64 field, const u64 *v)
+{
+    __asm__ volatile("vmwrite %0, %1" : : "m"(*v), "r"(field) : "cc");
 }
 
 static inline void vmcs_write(u64 field, u64 v)

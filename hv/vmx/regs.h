@@ -29,15 +29,26 @@ enum vmx_enter {
     VMX_ENTER_NMI = 3,          /* percpu.nmi_pending or mc_pending was set; nothing was entered */
 };
 
+/* What the short way answers, with the VMCS to run current. */
+enum short_way {
+    SHORT_NOT = 0,    /* nothing: the exit goes to the run loop */
+    SHORT_RESUME = 1, /* VMRESUME */
+    SHORT_LAUNCH = 2, /* VMLAUNCH */
+    SHORT_SAVE = 3,   /* ask again, with all registers but RSP saved */
+};
+
 void vmx_enter_raw(void); /* enter.asm; not to be called */
-/* Exit addresses, never called. vmx_exit is HOST_RIP of vmcs02. vmx_exit_short is HOST_RIP of
- * vmcs01: it first asks emulate_short, with only RBX and the registers stored that C may
+/* Exit addresses, never called. vmx_exit is HOST_RIP of vmcs02, or vmx_exit_l2 when the short path
+ * is on, which first asks nested_short_exit. vmx_exit_short is HOST_RIP of
+ * vmcs01: it first asks emulate_short, with only the registers stored that C may
  * clobber. The _spec ones do the same, and first run spec_exit (spec.asm); they are used when
  * spec= plans something behind each exit. */
 void vmx_exit(void);
 void vmx_exit_short(void);
 void vmx_exit_spec(void);
 void vmx_exit_short_spec(void);
+void vmx_exit_l2(void);
+void vmx_exit_l2_spec(void);
 
 /*
  * The door: loads the guest's registers, VMLAUNCH (launched = 0) or VMRESUME, saves them at the

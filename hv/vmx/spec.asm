@@ -48,7 +48,7 @@ spec_leave:
         mov     rax, r8
 .done:  ret
 
-; Called behind an exit, when the registers that C may clobber and RBX are saved. Keeps the
+; Called behind an exit, when the registers that C may clobber are saved. Keeps the
 ; guest's IA32_SPEC_CTRL in memory and loads L0's. Then each of 32 calls puts an entry into the
 ; return stack, and each entry leads to a stop. Clobbers rax, rcx, rdx, flags.
 spec_exit:

@@ -43,9 +43,12 @@ void vmcs_load(struct cpu *cpu, struct vmcs *v)
 
 u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01)
 {
+    bool l2 = !of_vmcs01 && cpu->vm->fast && !cpu->vm->stress;
     if (any(cpu->percpu.spec, SPEC_CTRL | SPEC_RSB))
-        return of_vmcs01 ? (u64)vmx_exit_short_spec : (u64)vmx_exit_spec;
-    return of_vmcs01 ? (u64)vmx_exit_short : (u64)vmx_exit;
+        return of_vmcs01 ? (u64)vmx_exit_short_spec
+               : l2      ? (u64)vmx_exit_l2_spec
+                         : (u64)vmx_exit_spec;
+    return of_vmcs01 ? (u64)vmx_exit_short : l2 ? (u64)vmx_exit_l2 : (u64)vmx_exit;
 }
 
 /* SDM 3C 25.5 "Host-State Area" */
@@ -122,6 +125,11 @@ static u32 last_error(void)
 {
     u64 error = 0;
     return vmread(ENC_vm_instruction_error, &error) == VMX_OK ? (u32)error : 0;
+}
+
+void vmcs_region_refused(u64 hpa)
+{
+    panic("bug: VMCLEAR or VMPTRLD of %lx was refused", hpa);
 }
 
 void vmcs_read_refused(u64 field)

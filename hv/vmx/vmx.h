@@ -47,7 +47,7 @@ struct vm {
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, stress, tlb; /* the options of these names (boot_info.h) */
+    u32 profile, shadow, fast, stress, tlb; /* the options of these names (boot_info.h) */
     u32 committed; /* all processors are launched, and none may leave again. Atomic */
     u32 cpu_count;
     struct cpu *cpu[BOOT_MAX_CPUS];

@@ -297,7 +297,7 @@ static void one_cpuid(struct machine *m, u32 state)
     v->guest_rip = state & 32 ? 0xffffffff : 0x100000;
     v->guest_efer = state & 64 ? EFER_LMA | EFER_LME : 0;
     v->exit_instruction_len = 2;
-    v->exit_reason = state & 128 ? EXIT_REASON_INVD : EXIT_REASON_CPUID;
+    v->exit_reason = EXIT_REASON_CPUID;
     cpu->regs.gpr[REG_RAX] = leaves[state >> 8];
     cpu->regs.gpr[REG_RCX] = 0;
     struct regs regs = cpu->regs, regs_after;
@@ -306,7 +306,6 @@ static void one_cpuid(struct machine *m, u32 state)
         assert_memory_equal(&before, v, sizeof before);
         return;
     }
-    assert_true(before.exit_reason == EXIT_REASON_CPUID);
     short_ways++;
     after = *v;
     regs_after = cpu->regs;

@@ -45,7 +45,7 @@ static void test_defaults(void **state)
     line_clear(&l);
     options_describe(&o, &l);
     assert_string_equal(l.text, "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                                "shadow=on tlb=default spec=auto");
+                                "shadow=on fast=on tlb=default spec=auto");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -75,6 +75,8 @@ static void test_every_value(void **state)
         {"profile=host", &o.profile, BOOT_PROFILE_HOST},
         {"shadow=on", &o.shadow, 1},
         {"shadow=off", &o.shadow, 0},
+        {"fast=on", &o.fast, 1},
+        {"fast=off", &o.fast, 0},
         {"tlb=default", &o.tlb, BOOT_TLB_DEFAULT},
         {"tlb=strict", &o.tlb, BOOT_TLB_STRICT},
         {"tlb=eager", &o.tlb, BOOT_TLB_EAGER},
@@ -309,9 +311,9 @@ static void test_command_wins(void **state)
     struct line l;
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text,
-                        "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on "
-                        "tlb=default stress=flush spec=auto");
+    assert_string_equal(
+        l.text, "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on fast=on "
+                "tlb=default stress=flush spec=auto");
     assert_chain("\\b.efi");
 }
 

@@ -135,6 +135,16 @@ static const char *who(void)
     return machine.cpu->in_l2 ? "vmcs02" : "vmcs01";
 }
 
+/* Without PAE paging nothing reads the PDPTEs of a VMCS, without a TPR shadow not the threshold. */
+static bool read_by_cpu(const struct vmcs_image *v, enum vmcs_field f)
+{
+    bool pae =
+        any(v->guest_cr0, CR0_PG) && any(v->guest_cr4, CR4_PAE) && !any(v->guest_efer, EFER_LMA);
+    if (f == F_tpr_threshold)
+        return any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW);
+    return pae || f < F_guest_pdptr0 || f > F_guest_pdptr3;
+}
+
 /* What must be true of the VMCS that L0 enters, whatever L1 wrote. If VMCS12 has an entry
  * MSR-load area, vmcs02 may differ from the merged image. */
 static void invariants(void)
@@ -148,35 +158,54 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
-    /* L0 may inject an NMI of its own, which the merge knows nothing of. */
-    if (!machine.cpu->in_l2 || v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
+    /* L0 may inject an NMI of its own, or wait for its window: the merge knows nothing of that. */
+    if (!machine.cpu->in_l2 || n->nmi_held ||
+        v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
-#define FIELD(enc, width, area, name, gate, to02, to12)                                \
-    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&              \
-        v->name != n->base02.name)                                                     \
-        machine_bug("vmcs02: %s is not L0's", #name);                                  \
-    if (AREA_##area != AREA_RO && n->entering && any(n->hw_gates, BIT(GATE_##gate)) && \
-        !n->vmcs12.entry_msr_load_count && v->name != n->want02.name)                  \
+    /* On the short path L0 merges nothing, unless it audits. */
+    bool merged =
+        n->entering && (n->residence == AT_HOME || any(machine.cpu->vm->stress, STRESS_PARANOID));
+#define FIELD(enc, width, area, name, gate, to02, to12)                                           \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&                         \
+        v->name != n->base02.name)                                                                \
+        machine_bug("vmcs02: %s is not L0's", #name);                                             \
+    if (AREA_##area != AREA_RO && merged && any(n->hw_gates, BIT(GATE_##gate)) &&                 \
+        !n->vmcs12.entry_msr_load_count && read_by_cpu(v, F_##name) && v->name != n->want02.name) \
         machine_bug("vmcs02: %s is not what was merged", #name);
 #include "hv/vmcs12/fields.def"
 }
 
-/* Mixes into machine.trace what the guest enters with. While L2 runs, L0's copy of VMCS12 is
- * whole, so VMCS12 is mixed in too; at other times L1 may have written fields without an exit.
- * The preemption timer is left out, because L0's own work takes time from it. */
-static void trace(const struct vmcs_image *v)
+/* VMCS12's field while L2 runs, when it has one value wherever VMCS12 resides. In the other fields
+ * the working copy may be older than vmcs02, which L1 cannot see. */
+static u64 of_vmcs12(const struct vmcs_image *v02, enum vmcs_field f)
 {
     const struct nested *n = machine.cpu->nested;
+    enum field_area area = (enum field_area)vmcs12_desc(f)->area;
+    bool shadowed = f == F_entry_intr_info || f == F_entry_exception_error_code ||
+                    f == F_entry_instruction_len || f == F_tpr_threshold ||
+                    f == F_cr0_guest_host_mask || f == F_cr0_read_shadow || f == F_cr4_read_shadow;
+    if (area == AREA_GUEST || (area == AREA_RO && f != F_vm_instruction_error))
+        return 0;
+    u64 value = vmcs12_get(n->residence == LENT && shadowed ? v02 : &n->vmcs12, f);
+    return f == F_entry_intr_info ? value & ~(u64)INTR_VALID : value;
+}
+
+/* Mixes into machine.trace what the guest enters with. While L2 runs, VMCS12 is mixed in too; at
+ * other times L1 may have written fields without an exit. The preemption timer is left out, because
+ * L0's own work takes time from it, and the link pointer, which names L1's shadow VMCS. */
+static void trace(const struct vmcs_image *v)
+{
     u64 h = machine.trace + machine.cpu->in_l2;
 #define MIX(x) h = (h ^ (u64)(x)) * 0x100000001b3ull
-#define FIELD(enc, width, area, name, gate, to02, to12)                    \
-    if (AREA_##area == AREA_GUEST && F_##name != F_preemption_timer_value) \
-        MIX(v->name);                                                      \
-    if (machine.cpu->in_l2 && F_##name != F_preemption_timer_value)        \
-        MIX(n->vmcs12.name);
+#define FIELD(enc, width, area, name, gate, to02, to12)                      \
+    if (AREA_##area == AREA_GUEST && F_##name != F_preemption_timer_value && \
+        F_##name != F_vmcs_link_pointer && read_by_cpu(v, F_##name))         \
+        MIX(v->name);                                                        \
+    if (machine.cpu->in_l2)                                                  \
+        MIX(of_vmcs12(v, F_##name));
 #include "hv/vmcs12/fields.def"
-    MIX(v->entry_intr_info);
-    MIX(any(v->entry_intr_info, INTR_ERROR_VALID) ? v->entry_exception_error_code : 0);
+    MIX(any(v->entry_intr_info, INTR_VALID) ? v->entry_intr_info : 0);
+    MIX(all(v->entry_intr_info, INTR_VALID | INTR_ERROR_VALID) ? v->entry_exception_error_code : 0);
     MIX(v->cr0_read_shadow);
     MIX(v->cr4_read_shadow);
     machine.trace = h ^ h >> 29;

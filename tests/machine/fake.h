@@ -35,6 +35,25 @@ void vmcs_read_refused(u64 field) __attribute__((noreturn, cold));
 void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
 u64 vmcs_read(u64 field);
 void vmcs_write(u64 field, u64 v);
+void vmcs_region_refused(u64 hpa) __attribute__((noreturn, cold));
+static inline void vmclear_ours(const hpa_t *region)
+{
+    if (vmclear(*region) != VMX_OK)
+        vmcs_region_refused(region->a);
+}
+static inline void vmptrld_ours(const hpa_t *region)
+{
+    if (vmptrld(*region) != VMX_OK)
+        vmcs_region_refused(region->a);
+}
+static inline u64 vmcs_get(u64 field)
+{
+    return vmcs_read(field);
+}
+static inline void vmcs_put(u64 field, const u64 *v)
+{
+    vmcs_write(field, *v);
+}
 
 /* hv/vmx/regs.h with another vmx_enter */
 #define vmx_enter(regs, launched) vmx_enter_by_assembly(regs, launched)

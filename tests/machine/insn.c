@@ -176,6 +176,8 @@ void vmx_exit(void) {}
 void vmx_exit_short(void) {}
 void vmx_exit_spec(void) {}
 void vmx_exit_short_spec(void) {}
+void vmx_exit_l2(void) {}
+void vmx_exit_l2_spec(void) {}
 
 void desc_init(struct desc *d, u8 *stacks, u64 gs_base, u16 cs, u16 ss)
 {

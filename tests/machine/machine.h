@@ -52,6 +52,7 @@ struct machine {
     u32 pkru;
     u8 *ram;
     /* the run */
+    u32 fast; /* the option; 0 after machine_reset_to */
     struct percpu *gs;
     struct cpu *cpu;
     enum vmx_enter (*play)(struct machine *m); /* at an accepted entry: runs the guest */

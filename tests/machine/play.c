@@ -10,6 +10,7 @@
 
 static struct play_input input;
 static bool enter_next; /* L1 has just built a VMCS, and most often enters L2 with that VMCS */
+static bool behind_l2;  /* L1 has not tried to go on with L2 since its last exit */
 
 u8 play_byte(void)
 {
@@ -84,20 +85,72 @@ static enum vmx_enter vmwrite_exit(u64 encoding, u64 value)
     return machine_exit(EXIT_REASON_VMWRITE);
 }
 
-/* A VMWRITE that the VMWRITE bitmap lets pass goes to the shadow VMCS without an exit. */
+static u32 play_event(void);
+
+/* The VMCS that L1 reads and writes without an exit, or NULL. */
+static struct vmcs_image *shadow(void)
+{
+    for (u32 i = 0; i < VMCS_SLOTS; i++)
+        if (machine.cpu->nested->shows != SHOWS_NOTHING &&
+            machine.vmcs[i].hpa == machine.current->v.vmcs_link_pointer)
+            return &machine.vmcs[i].v;
+    return NULL;
+}
+
+/* Half of the fields are those that L1's exit handlers write. */
+static enum vmcs_field field_to_write(void)
+{
+    static const u8 hot[] = {
+        F_guest_rip,
+        F_guest_rflags,
+        F_guest_cr0,
+        F_guest_cr3,
+        F_guest_cr4,
+        F_cpu1_ctl,
+        F_cpu1_ctl,
+        F_guest_interruptibility,
+        F_entry_intr_info,
+        F_entry_intr_info,
+        F_entry_intr_info,
+        F_entry_intr_info,
+        F_tpr_threshold,
+        F_exception_bitmap,
+        F_guest_pending_dbg_exceptions,
+        F_cr0_read_shadow,
+        F_guest_dr7,
+        F_guest_efer,
+        F_cr4_read_shadow,
+        F_guest_fs_base,
+        F_host_rip,
+        F_guest_cs_selector,
+        F_preemption_timer_value,
+    };
+    u8 n = play_byte();
+    return (enum vmcs_field)(n & 1 ? hot[n / 2 % ARRAY_LEN(hot)] : play_byte() % F_COUNT);
+}
+
+/* A VMWRITE that the VMWRITE bitmap lets pass goes to the shadow VMCS without an exit. Most values
+ * differ from the old one in a bit. */
 static enum vmx_enter l1_vmwrite(void)
 {
     const struct nested *n = machine.cpu->nested;
-    enum vmcs_field f = (enum vmcs_field)(play_byte() % F_COUNT);
-    u64 encoding = vmcs12_desc(f)->encoding, value = play_edgy();
-    if (n->shadow01_on && !(n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8))))
-        for (u32 i = 0; i < VMCS_SLOTS; i++)
-            if (machine.vmcs[i].hpa == n->shadow01.hpa.a) {
-                vmcs12_set(&machine.vmcs[i].v, f, value);
-                machine.current->v.exit_instruction_len = 2;
-                return machine_exit(EXIT_REASON_CPUID);
-            }
-    return vmwrite_exit(encoding, value);
+    enum vmcs_field f = field_to_write();
+    struct vmcs_image *v = shadow();
+    u64 encoding = vmcs12_desc(f)->encoding, old = 0;
+    bool exits = !v || n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8));
+    if (!exits)
+        old = vmcs12_get(v, f);
+    else if (vmcs12_desc(f)->area == AREA_CTL || vmcs12_desc(f)->area == AREA_HOST)
+        old = vmcs12_get(&n->vmcs12, f); /* else it may be vmcs02 that knows */
+    u8 how = play_byte();
+    u64 value = how & 0x40 ? play_edgy() : old ^ BIT(how & 31);
+    if (f == F_entry_intr_info && how & 0x80)
+        value = play_event();
+    if (exits)
+        return vmwrite_exit(encoding, value);
+    vmcs12_set(v, f, value);
+    machine.current->v.exit_instruction_len = 2;
+    return machine_exit(EXIT_REASON_CPUID);
 }
 
 /* ---- what L1 does without an exit ------------------------------------------------------------ */
@@ -226,6 +279,8 @@ static enum vmx_enter step_l1(struct machine *m)
     u8 op = play_byte();
     u32 page = op >> 4 & 3;
     v->exit_instruction_len = 3;
+    if (behind_l2 && op & 0x40) /* as L1s do all day */
+        return machine_exit(EXIT_REASON_VMRESUME);
     if (enter_next && op & 0x80) {
         enter_next = false;
         return machine_exit(m->cpu->nested->vmcs12.launch_state == LAUNCH_CLEAR
@@ -294,7 +349,13 @@ static enum vmx_enter step(struct machine *m)
 {
     if (input.left == 0)
         machine_end();
-    return m->cpu->in_l2 ? play_l2(m) : play_l1(m);
+    if (m->cpu->in_l2) {
+        behind_l2 = true;
+        return play_l2(m);
+    }
+    enum vmx_enter how = play_l1(m);
+    behind_l2 = behind_l2 && m->current->v.exit_reason != EXIT_REASON_VMRESUME;
+    return how;
 }
 
 const char *play(const u8 *bytes, size_t size)
@@ -304,7 +365,7 @@ const char *play(const u8 *bytes, size_t size)
     const u32 revision = VMCS12_REVISION;
 
     input = (struct play_input){bytes, size};
-    enter_next = false;
+    enter_next = behind_l2 = false;
     if (!machine_reset_to((enum machine_model)(play_byte() % MODEL_COUNT)))
         return "";
     machine.play = step;
@@ -312,6 +373,7 @@ const char *play(const u8 *bytes, size_t size)
     for (u32 i = 0; i < VMCS_PAGES; i++)
         memcpy(machine.ram + VMCS_PAGE + i * PAGE_SIZE, &revision, sizeof revision);
     u8 options = play_byte();
+    machine.fast = options >> 5 & 1;
     if (!machine_run(options & 3, options >> 2 & 1, stress[options >> 3 & 3]))
         return machine.bug[0] && strstr(machine.bug, "not start") ? "" : machine.bug;
     return machine.bug;

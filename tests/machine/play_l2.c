@@ -26,6 +26,11 @@ static u64 keep(u64 now, u64 was, u64 mask)
     return (now & ~mask) | (was & mask);
 }
 
+static bool uses_pae(const struct vmcs_image *v)
+{
+    return any(v->guest_cr0, CR0_PG) && any(v->guest_cr4, CR4_PAE) && !any(v->guest_efer, EFER_LMA);
+}
+
 static void change_one(struct vmcs_image *v)
 {
     struct vmcs_image was = *v;
@@ -38,7 +43,8 @@ static void change_one(struct vmcs_image *v)
     v->guest_interruptibility &= ~(u32)BLOCKING_BY_SMI;
     if (v->guest_activity_state > ACTIVITY_HLT)
         v->guest_activity_state = was.guest_activity_state;
-    if (machine_guest_rule(v) != R_NONE)
+    if (machine_guest_rule(v) != R_NONE ||
+        (f >= F_guest_pdptr0 && f <= F_guest_pdptr3 && !uses_pae(v)))
         *v = was;
 }
 
@@ -62,6 +68,7 @@ static void change_mode(struct vmcs_image *v, u8 how)
 static void run(struct vmcs_image *v)
 {
     u8 how = play_byte();
+    bool pae = uses_pae(v);
     v->entry_intr_info &= ~INTR_VALID;
     /* The first instruction ends blocking and HLT, and pending traps are delivered. */
     if (how & 0x80) {
@@ -73,6 +80,8 @@ static void run(struct vmcs_image *v)
         change_mode(v, how);
     for (u32 i = how & 7; i > 0; i--)
         change_one(v);
+    if (!pae && uses_pae(v)) /* the MOV to CR0 or CR4 loaded them */
+        v->guest_pdptr0 = v->guest_pdptr1 = v->guest_pdptr2 = v->guest_pdptr3 = 0;
 }
 
 /* An event whose delivery the exit interrupted, one that this state could have had; or 0. */

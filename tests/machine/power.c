@@ -181,6 +181,7 @@ bool machine_run(u32 profile, u32 shadow, u32 stress)
                               .can_vmx = 1,
                               .profile = profile,
                               .shadow = shadow,
+                              .fast = machine.fast,
                               .stress = stress,
                               .cpu_count = 1,
                               .range_count = 2,

@@ -25,7 +25,7 @@ run() { # MODE TEST
     local words=()
     [ -z "$emulator" ] || words=("BOCHS=${emulator% *}" "MODEL=${emulator#* }")
     rm -f "$(transcript "$1" "$2")"
-    env "${words[@]}" "$copy/tools/rig/guest_tests.py" "--$1" -j 1 --out "$copy/build/$1/${emulator// /-}" "$2" >"$copy/log" 2>&1
+    env "${words[@]}" "$copy/tools/rig/guest_tests.py" "--$1" -j 1 --with fast=off --out "$copy/build/$1/${emulator// /-}" "$2" >"$copy/log" 2>&1
 }
 
 line() { # MODE TEST NAME: the lines of that name

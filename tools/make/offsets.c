@@ -132,4 +132,23 @@ void offsets(void)
     DEFINE(ENTER_FAIL_INVALID, VMX_ENTER_FAIL_INVALID);
     DEFINE(ENTER_FAIL_VALID, VMX_ENTER_FAIL_VALID);
     DEFINE(ENTER_NMI, VMX_ENTER_NMI);
+    DEFINE(SHORT_LAUNCH_WAY, SHORT_LAUNCH);
+    DEFINE(SHORT_SAVE_WAY, SHORT_SAVE);
+    DEFINE(ENC_EXIT_REASON, (int)ENC_exit_reason);
+    DEFINE(ENC_GUEST_RFLAGS, (int)ENC_guest_rflags);
+    DEFINE(ENC_GUEST_RIP, (int)ENC_guest_rip);
+    DEFINE(ENC_GUEST_INTERRUPTIBILITY, (int)ENC_guest_interruptibility);
+    DEFINE(ENC_INSTRUCTION_LEN, (int)ENC_exit_instruction_len);
+    DEFINE(RFLAGS_TF_RF, (int)(RFLAGS_TF | RFLAGS_RF));
+    DEFINE(BLOCKING_STI_MOV_SS, (int)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    DEFINE(VM_leaf_plain, (int)offsetof(struct vm, facts.leaf_plain));
+    DEFINE(REGS_to_vm, (int)(offsetof(struct cpu, vm) - offsetof(struct cpu, regs)));
+    DEFINE(REGS_to_launched,
+           (int)(offsetof(struct cpu, vmcs01.launched) - offsetof(struct cpu, regs)));
+    DEFINE(REGS_to_cpuids,
+           (int)(offsetof(struct cpu, exits[0][EXIT_REASON_CPUID]) - offsetof(struct cpu, regs)));
+    DEFINE(REASON_CPUID, (int)EXIT_REASON_CPUID);
+    DEFINE(REASON_VMREAD, (int)EXIT_REASON_VMREAD);
+    DEFINE(REASON_VMWRITE, (int)EXIT_REASON_VMWRITE);
+    DEFINE(REASON_VMRESUME, (int)EXIT_REASON_VMRESUME);
 }

@@ -16,7 +16,7 @@ static const u64 *map01(const struct cpu *cpu)
     return (const u64 *)cpu->vm->msr_bitmap;
 }
 
-static const u64 *map12(const struct cpu *cpu)
+const u64 *bitmap02_of_l1(const struct cpu *cpu)
 {
     const u64 *page = gpa1_map(cpu, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
     return page ? page : cpu->nested->page_of_ones;
@@ -29,7 +29,7 @@ void bitmap02_merge(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (!n->msr_open02.count || !any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS))
         return;
-    const u64 *l1 = map12(cpu);
+    const u64 *l1 = bitmap02_of_l1(cpu);
     msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, map01(cpu), l1);
     if (stressed(cpu, STRESS_PARANOID) && !msr_bitmap_covers(n->msr_bitmap02, map01(cpu), l1))
         panic("bug: MSR_BITMAP02 lets pass what L0 or L1 intercepts");
@@ -37,7 +37,7 @@ void bitmap02_merge(struct cpu *cpu)
 
 bool bitmap02_l1_wants(const struct cpu *cpu, bool write)
 {
-    return msr_bitmap_hit((const u8 *)map12(cpu), (u32)cpu->regs.gpr[REG_RCX], write);
+    return msr_bitmap_hit((const u8 *)bitmap02_of_l1(cpu), (u32)cpu->regs.gpr[REG_RCX], write);
 }
 
 bool bitmap02_passes(struct cpu *cpu, bool write)
@@ -46,7 +46,7 @@ bool bitmap02_passes(struct cpu *cpu, bool write)
     u32 msr = (u32)cpu->regs.gpr[REG_RCX];
     if (msr_bitmap_hit(cpu->vm->msr_bitmap, msr, write))
         return false;
-    msr_bitmap_open(&n->msr_open02, n->msr_bitmap02, map01(cpu), map12(cpu), msr, write);
+    msr_bitmap_open(&n->msr_open02, n->msr_bitmap02, map01(cpu), bitmap02_of_l1(cpu), msr, write);
     exit_execute_again(cpu);
     return true;
 }

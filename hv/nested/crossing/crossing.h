@@ -37,6 +37,16 @@ void nested_run_l2(struct cpu *cpu);
  * while L1 runs. */
 void nested_hold_nmi(struct cpu *cpu);
 
+/* ---- short_exit.c and short_entry.c. What enter.asm calls at an exit when only the registers that
+ * C may clobber are saved. Both return an enum short_way ---- */
+
+/* L2 has exited. SHORT_NOT: nothing has changed, and the exit takes its row.
+ * @pre vmcs02 is current */
+u64 nested_short_exit(struct percpu *percpu);
+/* L1 has exited by VMRESUME. SHORT_NOT: L1 sees no change, and the exit takes its row.
+ * @pre vmcs01 is current */
+u64 nested_short_entry(struct percpu *percpu);
+
 /* ---- reflect.c ---- */
 
 /* Carries out the outcome REFLECT: L1 finds the exit in cpu->exit in its VMCS12 and goes on at its

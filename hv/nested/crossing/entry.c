@@ -48,7 +48,7 @@ static void judge_all(const struct nested *n, const struct check_env *env,
               rule_name(rule_set_first(&all)));
 }
 
-static struct verdict judge(struct cpu *cpu, struct check_env *env)
+struct verdict nested_judge(struct cpu *cpu, struct check_env *env)
 {
     struct nested *n = cpu->nested;
     struct rule_set broken;
@@ -94,7 +94,8 @@ static void fill_written(struct cpu *cpu, struct merge_addr *a)
         a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, nowhere);
     a->virtual_apic_nowhere = a->virtual_apic.a == nowhere.a;
     n->vapic_nowhere = a->virtual_apic_nowhere;
-    if (a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a)
+    n->nowhere_written = a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a;
+    if (n->nowhere_written)
         nested_forget_nowhere(cpu);
 }
 
@@ -108,7 +109,7 @@ static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
-    n->vapic_nowhere = false;
+    n->vapic_nowhere = n->nowhere_written = false;
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         fill_written(cpu, a);
     /* The CPU only compares this address, so the address of a device serves as well. */
@@ -154,6 +155,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
     bitmap02_merge(cpu);
+    n->path.cr4_hidden = env.l0.cr4_mask & ~n->vmcs12.cr4_guest_host_mask;
     merge_vmcs02(&env, &n->want02);
 }
 
@@ -186,6 +188,7 @@ static bool window_wakes(const struct vmcs_image *v)
 static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
 {
     struct nested *n = cpu->nested;
+    n->path.ready = false;
     nested_merge(cpu, checked->pdpte);
     nested_run_l2(cpu);
     vmcs02_store(cpu, &n->want02);
@@ -197,6 +200,7 @@ static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *
     n->launching = insn == INSN_VMLAUNCH;
     n->entering = true;
     n->vmcs12.launch_state = LAUNCH_LAUNCHED;
+    short_prepare(cpu);
     if (n->init_blocked)
         take_init(cpu);
     else if (UNLIKELY(window_wakes(&n->vmcs12)))
@@ -210,8 +214,11 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     struct nested *n = cpu->nested;
     struct check_env env = {0};
     enum outcome out;
+    if (insn == INSN_VMRESUME && short_enter(cpu))
+        return RESUME;
     if (!nested_permitted(cpu, &out))
         return out;
+    residence_home(cpu);
     if (n->current.a == NO_VMCS || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
         return nested_fail_invalid(cpu);
     shadow01_pull(cpu);
@@ -222,7 +229,7 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
         return nested_fail(cpu, insn, ERR_VMLAUNCH_NOT_CLEAR);
     if (insn == INSN_VMRESUME && n->vmcs12.launch_state != LAUNCH_LAUNCHED)
         return nested_fail(cpu, insn, ERR_VMRESUME_NOT_LAUNCHED);
-    struct verdict v = judge(cpu, &env);
+    struct verdict v = nested_judge(cpu, &env);
     if (v.outcome == VERDICT_VMFAIL)
         return nested_fail(cpu, insn, v.number);
     if (v.outcome == VERDICT_FAILED_ENTRY)
@@ -249,6 +256,7 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
 {
     struct nested *n = cpu->nested;
     explain_refused(cpu, error);
+    residence_home(cpu);
     vmcs02_fetch_guest(cpu);
     if (n->launching)
         n->vmcs12.launch_state = LAUNCH_CLEAR;

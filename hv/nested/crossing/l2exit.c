@@ -7,6 +7,7 @@
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
+#include "hv/nested/images/images.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmcs12/event.h"
@@ -18,7 +19,7 @@
 
 #define SNAP_ROUTE (SNAP_QUAL | SNAP_INTR)
 
-static const struct exit_row exit_rows_l2[EXIT_ROWS] = {
+const struct exit_row exit_rows_l2[EXIT_ROWS] = {
     [0 ... EXIT_ROWS - 1] = {nested_l2_exit, SNAP_ROUTE},
 };
 
@@ -78,7 +79,7 @@ void nested_run_l2(struct cpu *cpu)
 
 /* ---- facts for the route ---------------------------------------------------------------- */
 
-static bool io_hit(const struct cpu *cpu)
+bool io_bitmaps12_hit(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
     const void *a = gpa1_map(cpu, GPA1(n->vmcs12.io_bitmap_a_addr));
@@ -91,7 +92,7 @@ static bool bitmap_hit(struct cpu *cpu)
 {
     switch (EXIT_REASON_BASIC(cpu->exit.reason)) {
     case EXIT_REASON_IO_INSTRUCTION:
-        return io_hit(cpu);
+        return io_bitmaps12_hit(cpu);
     case EXIT_REASON_RDMSR:
         return bitmap02_l1_wants(cpu, false);
     case EXIT_REASON_WRMSR:
@@ -284,6 +285,9 @@ enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
     u64 then = cpu->nested->exit_tsc = rdtsc();
+    if (!any(reason, EXIT_REASON_ENTRY_FAIL))
+        cpu->nested->entering = false;
+    residence_home(cpu);
     if (reason == (EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK))
         return handle_as_l1(cpu, EXIT_REASON_ENTRY_MACHINE_CHECK);
     if (any(reason, EXIT_REASON_ENTRY_FAIL)) {
@@ -291,7 +295,6 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         nested_entry_failed(cpu, reason, cpu->exit.qual);
         return RESUME;
     }
-    cpu->nested->entering = false;
     enum outcome out = answer(cpu);
     if (out == REFLECT)
         return out;
@@ -308,6 +311,7 @@ void nested_reflect_event(struct cpu *cpu, u32 reason, u32 info)
 {
     struct vmexit x = {.reason = reason, .intr_info = info};
     cpu->nested->exit_tsc = rdtsc();
+    residence_home(cpu);
     struct event planned = {.info = (u32)vmcs_read(ENC_entry_intr_info),
                             .error = (u32)vmcs_read(ENC_entry_exception_error_code),
                             .len = (u32)vmcs_read(ENC_entry_instruction_len)};

@@ -8,6 +8,8 @@
 
 /* Makes the map right by what L1's page holds now. To be called for every VM entry of L1. */
 void bitmap02_merge(struct cpu *cpu);
+/* Where L1's map lies, or a map that intercepts all where no memory is. */
+const u64 *bitmap02_of_l1(const struct cpu *cpu);
 /* L1's map intercepts the RDMSR, or WRMSR (`write`), of L2 that exited.
  * @pre vmcs12 uses MSR bitmaps */
 bool bitmap02_l1_wants(const struct cpu *cpu, bool write);
@@ -24,8 +26,42 @@ u32 nested_msr_load_entry(struct cpu *cpu);
 u32 nested_msr_store(struct cpu *cpu);
 u32 nested_msr_load_exit(struct cpu *cpu);
 
+/* ---- short_path.c, short_exit.c, short_entry.c: the short path ---- */
+
+/* Looks whether the VM entry just made allows the short path, and notes what it needs. To be
+ * called when vmcs02 holds what was merged. @pre vmcs02 is current */
+void short_prepare(struct cpu *cpu);
+/* Gives L1 the exit of L2 by the short path. False: nothing has changed, and the plain path must do
+ * it. The exit information is vmcs02's, with what a handler of L0's changed in the groups of
+ * cpu->have. @pre in_l2, vmcs02 is current, L2 has exited */
+bool short_leave(struct cpu *cpu) MUST_CHECK;
+/* Carries out L1's VMRESUME by the short path. False: L1 sees no change, and the plain path must
+ * do it. @pre vmcs01 is current, L1 has exited by VMRESUME */
+bool short_enter(struct cpu *cpu) MUST_CHECK;
+
+/* ---- short_audit.c: stress=paranoid has the plain path make everything as well ---- */
+
+/* Before the short path leaves L2, and when it has: panics when vmcs01 or VMCS12 is not what
+ * sync_host12 and sync_exit12 make. @pre vmcs02 is current; vmcs01 is current */
+void short_audit_leaving(struct cpu *cpu);
+void short_audit_left(struct cpu *cpu);
+/* Before the short path looks at L1's VMRESUME, and when it has entered: panics when a rule is
+ * broken, or when vmcs02 is not what merge makes. @pre vmcs01 is current; vmcs02 is current */
+void short_audit_entering(struct cpu *cpu);
+void short_audit_entered(struct cpu *cpu);
+
+/* ---- l2exit.c ---- */
+
+/* While L2 runs, cpu->rows is this. */
+extern const struct exit_row exit_rows_l2[];
+/* L1's I/O bitmaps make the I/O access in cpu->exit.qual exit. */
+bool io_bitmaps12_hit(const struct cpu *cpu);
+
 /* ---- one function each ---- */
 
+/* entry.c: judges VMCS12 by the rules that are not settled. *env gets what was read for it.
+ * @pre vmcs01 is current */
+struct verdict nested_judge(struct cpu *cpu, struct check_env *env) MUST_CHECK;
 /* entry.c: makes page_of_nowhere all ones again. */
 void nested_forget_nowhere(struct cpu *cpu);
 /* reflect.c: gives L1 an exit of L2, made by the CPU or made up by L0. *x is all of its exit

@@ -51,6 +51,8 @@ void nested_leave_l2(struct cpu *cpu, const struct vmexit *x)
 
 void nested_reflect(struct cpu *cpu)
 {
+    if (short_leave(cpu))
+        return;
     exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
                        SNAP_IDT | SNAP_IO);
     nested_leave_l2(cpu, &cpu->exit);
@@ -64,6 +66,7 @@ void nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
 {
     struct nested *n = cpu->nested;
     bool loaded = EXIT_REASON_BASIC(reason) == EXIT_REASON_ENTRY_MSR_LOADING;
+    residence_home(cpu);
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     if (n->entering && n->launching) /* the CPU, or a machine check, stopped a VMLAUNCH */

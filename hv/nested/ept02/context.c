@@ -152,6 +152,18 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
     return ept02_eptp(cpu, c);
 }
 
+bool ept02_goes_on(struct cpu *cpu)
+{
+    struct ept02 *e = cpu->nested->ept02;
+    const struct ept02_context *c = e->last;
+    if (!c || c->root == NO_TABLE || c->eptp12 != cpu->nested->vmcs12.ept_pointer ||
+        c->invalidated || e->awaiting == c || e->generation01 != cpu->ept01->generation ||
+        stressed(cpu, STRESS_EVICT))
+        return false;
+    e->run++;
+    return true;
+}
+
 /* INVEPT names the tables by EPTP bits 51:12. Two contexts may differ in other bits alone. */
 void ept02_invalidate(struct cpu *cpu, u64 eptp12)
 {

@@ -19,6 +19,10 @@ bool ept02_init(struct cpu *cpu) MUST_CHECK;
  * with the EPTP12. */
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
 
+/* True when the EPTP of the last ept02_pointer is still what it would return for vmcs12's EPTP12,
+ * with nothing left to do. L2 then begins to run with it. */
+bool ept02_goes_on(struct cpu *cpu);
+
 /* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
 struct ept12_access {
     gpa2_t gpa2;

@@ -4,6 +4,7 @@
 #define HV_NESTED_IMAGES_IMAGES_H
 
 #include "hv/nested/nested.h"
+#include "hv/vmx/insn.h"
 
 /* ---- vmcs02.c. @pre vmcs01 or vmcs02 is current, as the function's name says; vmcs02_reset takes
  * either ---- */
@@ -31,7 +32,63 @@ void shadow01_init(struct cpu *cpu);
 void shadow01_push(struct cpu *cpu);
 /* Copies what L1 wrote to shadowed fields into the working copy. */
 void shadow01_pull(struct cpu *cpu);
+/* Names in vmcs01 what L1's VMREAD and VMWRITE reach. */
+void shadow_show(struct cpu *cpu, enum shows what);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
+
+/* ---- residence.c: where the truth about the current VMCS12 is ---- */
+
+/* Brings VMCS12 home: the working copy is the truth, image02 is what vmcs02 holds, and L1 is shown
+ * the working copy. Does nothing when VMCS12 is at home. @pre the VMCS of the level that runs is
+ * current, and it is so again afterwards */
+void residence_home(struct cpu *cpu);
+/* For an L1 that reads, or writes (`write`), the field with the encoding: makes the working copy's
+ * value of the field right, and after a change of the working copy passes the value on. */
+void residence_fetch(struct cpu *cpu, u64 encoding, bool write);
+void residence_changed(struct cpu *cpu, u64 encoding);
+/* L1's VMREAD and VMWRITE of a whole field, in the cases that need no more than the access. False:
+ * nothing has changed. @pre vmcs01 is current, L1 has a current VMCS */
+bool residence_read(struct cpu *cpu, u64 encoding, u64 *value) MUST_CHECK;
+bool residence_write(struct cpu *cpu, u64 encoding, u64 value) MUST_CHECK;
+/* Fills n->field_how. @pre n->caps */
+void residence_init(struct cpu *cpu);
+
+/* stress=paranoid: makes *v what VMCS12 is while L1 runs. Nothing moves but image02's guest area.
+ * @pre vmcs01 is current */
+void residence_look(struct cpu *cpu, struct vmcs_image *v);
+
+/* Makes the VMCS current, whatever was. No fact of the exit is valid afterwards. */
+static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
+{
+    vmptrld_ours(&v->hpa);
+    cpu->current = v;
+    cpu->have = 0;
+}
+
+/* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. On a CPU without VMCS
+ * shadowing does nothing. The indicator may change only while the VMCS is clear.
+ * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" */
+static inline void vmcs02_show(struct nested *n)
+{
+    if (!n->can_shadow01)
+        return;
+    vmclear_ours(&n->vmcs02.hpa);
+    n->vmcs02.launched = 0;
+    *(u32 *)n->vmcs02.page |= VMCS_SHADOW_INDICATOR;
+    n->path.marked = true;
+}
+
+/* Turns vmcs02 into an ordinary VMCS again, and makes it current. */
+static inline void vmcs02_take_back(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (LIKELY(n->path.marked)) {
+        vmclear_ours(&n->vmcs02.hpa);
+        *(u32 *)n->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
+        n->path.marked = false;
+    }
+    vmcs_load_ours(cpu, &n->vmcs02);
+}
 
 #endif

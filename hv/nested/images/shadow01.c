@@ -76,7 +76,7 @@ void shadow01_put(struct cpu *cpu, u64 encoding)
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
     u32 full = vmcs12_desc(f)->encoding;
-    if (!n->shadow01_on || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
+    if (n->shows != SHOWS_SHADOW01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
         return;
     vmcs_load(cpu, &n->shadow01);
     vmcs_write(full, vmcs12_get(&n->vmcs12, f));
@@ -85,16 +85,17 @@ void shadow01_put(struct cpu *cpu, u64 encoding)
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-/* Turns VMCS shadowing on or off. @pre vmcs01 is current */
-static void turn(struct cpu *cpu, bool on)
+void shadow_show(struct cpu *cpu, enum shows what)
 {
     struct nested *n = cpu->nested;
-    if (n->shadow01_on == on)
+    if (n->shows == what)
         return;
-    u64 cpu2 = vmcs_read(ENC_cpu2_ctl);
-    vmcs_write(ENC_cpu2_ctl, on ? cpu2 | CPU2_VMCS_SHADOWING : cpu2 & ~(u64)CPU2_VMCS_SHADOWING);
-    vmcs_write(ENC_vmcs_link_pointer, on ? n->shadow01.hpa.a : NO_VMCS);
-    n->shadow01_on = on;
+    u64 cpu2 = vmcs_read(ENC_cpu2_ctl) & ~(u64)CPU2_VMCS_SHADOWING;
+    vmcs_write(ENC_cpu2_ctl, what == SHOWS_NOTHING ? cpu2 : cpu2 | CPU2_VMCS_SHADOWING);
+    vmcs_write(ENC_vmcs_link_pointer, what == SHOWS_NOTHING  ? NO_VMCS
+                                      : what == SHOWS_VMCS02 ? n->vmcs02.hpa.a
+                                                             : n->shadow01.hpa.a);
+    n->shows = what;
 }
 
 /* stress=paranoid: checks that L1 reads what its VMCS12 holds. @pre the shadow VMCS is current */
@@ -116,8 +117,8 @@ void shadow01_push(struct cpu *cpu)
     if (!n->can_shadow01)
         return;
     bool on = n->vmxon && n->current.a != NO_VMCS;
-    bool every = !n->shadow01_on || stressed(cpu, STRESS_REMERGE);
-    turn(cpu, on);
+    bool every = n->shows == SHOWS_NOTHING || stressed(cpu, STRESS_REMERGE);
+    shadow_show(cpu, on ? SHOWS_SHADOW01 : SHOWS_NOTHING);
     if (!on)
         return;
     vmcs_load(cpu, &n->shadow01);
@@ -138,7 +139,7 @@ void shadow01_pull(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 changed = 0;
-    if (!n->shadow01_on)
+    if (n->shows != SHOWS_SHADOW01)
         return;
     vmcs_load(cpu, &n->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                         \

@@ -22,6 +22,12 @@ enum outcome nested_vmread(struct cpu *cpu);
 enum outcome nested_vmwrite(struct cpu *cpu);
 enum outcome nested_vmcall(struct cpu *cpu);
 
+/* short_access.c: L1 has exited by VMREAD or VMWRITE (`reason`). short.asm calls it when the
+ * registers that C may clobber are saved, and again with `saved` when it asked for the others by
+ * SHORT_SAVE. Returns an enum short_way; SHORT_NOT: nothing has changed for L1.
+ * @pre vmcs01 is current */
+u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved);
+
 /* Checks what every VMX instruction needs: VMX operation, else #UD, then CPL 0, else #GP(0). False:
  * cpu->fault has the fault, and *out is INJECT. */
 bool nested_permitted(struct cpu *cpu, enum outcome *out) MUST_CHECK;

@@ -159,6 +159,7 @@ void nested_store_current(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (n->current.a == NO_VMCS)
         return;
+    residence_home(cpu);
     shadow01_pull(cpu);
     u8 *page = gpa1_map(cpu, n->current);
     if (page != NULL) /* without memory there the image is lost, as on the CPU */
@@ -271,6 +272,8 @@ enum outcome nested_vmread(struct cpu *cpu)
     if (!v)
         return nested_fail_invalid(cpu);
     struct insn_operand op = field_operands(cpu);
+    if (!cpu->in_l2)
+        residence_fetch(cpu, reg_operand(cpu, op.reg2), false);
     if (vmcs12_read(v, &n->caps, reg_operand(cpu, op.reg2), &value) != 0)
         return nested_fail(cpu, INSN_VMREAD, ERR_UNSUPPORTED_FIELD);
     if (op.is_reg)
@@ -296,12 +299,15 @@ enum outcome nested_vmwrite(struct cpu *cpu)
     else if (!memory_operand(cpu, &value, false, &out))
         return out;
     u64 encoding = reg_operand(cpu, op.reg2);
+    if (!cpu->in_l2)
+        residence_fetch(cpu, encoding, true);
     u32 error = vmcs12_write(v, &n->caps, encoding, value);
     if (error != 0)
         return nested_fail(cpu, INSN_VMWRITE, error);
     if (cpu->in_l2)
         return nested_succeed(cpu);
     nested_changed(n, check_groups_of(vmcs12_find(encoding)));
+    residence_changed(cpu, encoding);
     shadow01_put(cpu, encoding);
     return nested_succeed(cpu);
 }

@@ -91,6 +91,7 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     struct tail *t = n->tail;
     bool has_current = n->vmxon && n->current.a != NO_VMCS;
     memset(s, 0, sizeof *s);
+    residence_home(cpu);
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     else
@@ -142,6 +143,7 @@ void nested_wipe(struct cpu *cpu)
     struct nested *n = cpu->nested;
     n->nmi_held = false; /* the blob has the NMI, so L1 must not get it now */
     nested_run_l1(cpu);
+    n->path.ready = false;
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
     n->current = GPA1(NO_VMCS);
     memset(&n->vmcs12, 0, sizeof n->vmcs12);

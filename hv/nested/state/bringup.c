@@ -75,6 +75,7 @@ void nested_init(struct cpu *cpu)
     vmcs01_fetch_guest(cpu);
     vmcs02_reset(cpu);
     shadow01_init(cpu);
+    residence_init(cpu);
 }
 
 void nested_leave(struct cpu *cpu)

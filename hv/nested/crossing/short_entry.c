@@ -1,0 +1,277 @@
+/*
+ * From L1's VMRESUME to L2 on the short path: VMCS12's state lives in vmcs02 and stays there. Every
+ * field that a rule reads and that may have another value than at the last judgement is judged: L1
+ * writes some without an exit (shadow01.def), and L2 changed others. The judgement is by a simpler
+ * rule that implies those of hv/vmcs12/check.h. Where it does not hold, the plain path judges all.
+ * stress=paranoid has all rules judged and compares vmcs02 with a merge.
+ */
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
+#include "hv/nested/ept02/ept02.h"
+#include "hv/nested/images/images.h"
+#include "hv/vmx/guestmem.h"
+#include "hv/vmx/stress.h"
+
+#define RFLAGS_RESERVED (~0ull << 22 | BIT(15) | BIT(5) | BIT(3))
+
+/* ---- L1's own state. @pre vmcs01 is current -------------------------------------------------- */
+
+/* L2 starts with L1's EFER where the entry loads none. vmcs02 has what L2 had. SDM 3C 27.3.2.1
+ * "Loading Guest Control Registers, Debug Registers, and MSRs" */
+static NOINLINE bool efer_fits(const struct nested *n, u64 efer)
+{
+    const struct short_path *p = &n->path;
+    u64 changed = EFER_LMA | (any(p->cr0, CR0_PG) ? EFER_LME : 0);
+    u64 mode = p->lma ? EFER_LMA | EFER_LME : 0;
+    if (any(n->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
+        return n->vmcs12.guest_efer == p->efer;
+    return p->efer == ((mode & changed) | (efer & ~changed));
+}
+
+/* SDM 3C 27.3.1.5 "Checks on Guest Non-Register State": the link pointer's page */
+static NOINLINE bool link_fits(const struct cpu *cpu)
+{
+    const struct nested *n = cpu->nested;
+    const struct vmcs_image *v = &n->vmcs12;
+    bool shadowing = any(vmcs12_cpu2(v), CPU2_VMCS_SHADOWING);
+    u32 header;
+    gpa1_read_open(cpu, GPA1(v->vmcs_link_pointer), &header, sizeof header);
+    return header == (n->check_cpu.revision | (shadowing ? VMCS_SHADOW_INDICATOR : 0));
+}
+
+/* CPL 0, no MOV SS, and what vmcs02 holds of L1: bits of CR0, and addresses. */
+static inline bool l1_fits(const struct cpu *cpu, struct nested *n)
+{
+    struct short_path *p = &n->path;
+    u64 efer = vmcs_get(ENC_guest_efer);
+    p->blocking01 = (u32)vmcs_get(ENC_guest_interruptibility);
+    if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
+        (efer & EFER_LMA) != p->host_lma ||
+        any(vmcs_get(ENC_guest_cr0) ^ p->cr0, CR0_NEVER_LOADED) ||
+        cpu->apic_page.a != p->apic_page.a)
+        return false;
+    return !any(p->extra, SHORT_EFER | SHORT_LINK) ||
+           ((!any(p->extra, SHORT_EFER) || efer_fits(n, efer)) &&
+            (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
+}
+
+/* What the entry loads beside CR0 and EFER, of VMCS12 or of L1: read while vmcs01 is current. */
+struct loaded {
+    u64 pat, perf, dr7, debugctl;
+};
+
+static NOINLINE void read_loaded(const struct vmcs_image *v, u32 extra, struct loaded *l)
+{
+    bool pat = any(v->entry_ctl, ENTRY_LOAD_PAT);
+    bool perf = any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL);
+    bool debug = any(v->entry_ctl, ENTRY_LOAD_DEBUG_CONTROLS);
+    if (any(extra, SHORT_PAT))
+        l->pat = pat ? v->guest_pat : vmcs_get(ENC_guest_pat);
+    if (any(extra, SHORT_PERF))
+        l->perf = perf ? v->guest_perf_global_ctrl : vmcs_get(ENC_guest_perf_global_ctrl);
+    if (!any(extra, SHORT_DEBUG))
+        return;
+    l->dr7 = debug ? v->guest_dr7 : vmcs_get(ENC_guest_dr7);
+    l->debugctl = debug ? v->guest_debugctl : vmcs_get(ENC_guest_debugctl);
+}
+
+/* ---- L2's state. @pre vmcs02 is current ------------------------------------------------------ */
+
+static NOINLINE bool loaded_fits(u32 extra, const struct loaded *l)
+{
+    if (any(extra, SHORT_PAT) && vmcs_get(ENC_guest_pat) != l->pat)
+        return false;
+    if (any(extra, SHORT_PERF) && vmcs_get(ENC_guest_perf_global_ctrl) != l->perf)
+        return false;
+    return !any(extra, SHORT_DEBUG) ||
+           (vmcs_get(ENC_guest_debugctl) == l->debugctl && vmcs_get(ENC_guest_dr7) == l->dr7);
+}
+
+/* A CPU with wider linear addresses took from L2 what is not canonical on L1's. */
+static NOINLINE bool bases_fit(const struct check_cpu *c)
+{
+    static const u16 field[] = {ENC_guest_fs_base,      ENC_guest_gs_base,     ENC_guest_ldtr_base,
+                                ENC_guest_tr_base,      ENC_guest_gdtr_base,   ENC_guest_idtr_base,
+                                ENC_guest_sysenter_esp, ENC_guest_sysenter_eip};
+    u64 bad = 0;
+    for (u32 i = 0; i < ARRAY_LEN(field); i++)
+        bad |= (vmcs_get(field[i]) + c->linear_bias) & c->linear_reserved;
+    return bad == 0;
+}
+
+/* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP" */
+static inline bool rip_fits(const struct nested *n)
+{
+    const struct check_cpu *c = &n->check_cpu;
+    u64 rip = vmcs_get(ENC_guest_rip);
+    if (rip >> 32 == 0)
+        return true;
+    return n->path.lma && any(vmcs_get(ENC_guest_cs_ar), AR_L) &&
+           !any(rip + 2 * c->linear_bias, c->linear_reserved << 1);
+}
+
+/* An external interrupt without reserved bits and without an error code. */
+#define EXTERNAL_PLAIN(info) (((info) & ~0xffu) == INTR_VALID)
+
+/* Any other event, judged whole. The working copy is given what the rules read.
+ * @pre L2 is active, and nothing but an NMI is blocked */
+static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
+{
+    const struct check_env env = {.cpu = &n->check_cpu};
+    struct rule_set broken = {{0}};
+    struct vmcs_image *v = &n->vmcs12;
+    if (INTR_TYPE(info) == INTR_EXTERNAL)
+        return false; /* with bits that are reserved */
+    if (INTR_TYPE(info) == INTR_NMI && blocking != 0)
+        return false;
+    v->entry_intr_info = info;
+    v->entry_exception_error_code = (u32)vmcs_get(ENC_entry_exception_error_code);
+    v->entry_instruction_len = (u32)vmcs_get(ENC_entry_instruction_len);
+    v->guest_cr0 = n->path.cr0;
+    nested_changed(n, CHECK_EVENT | CHECK_GUEST);
+    check_controls(v, &env, CHECK_EVENT, &broken);
+    return rule_set_empty(&broken);
+}
+
+/* SDM 3C 27.3.1 "Checks on the Guest State Area". Without blocking by STI or MOV SS and in the
+ * active state no rule ties pending debug exceptions to TF. */
+static inline bool state_fits(struct nested *n)
+{
+    const struct short_path *p = &n->path;
+    u64 rflags = vmcs_get(ENC_guest_rflags);
+    u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
+    u32 info = (u32)vmcs_get(ENC_entry_intr_info);
+    if ((rflags & (RFLAGS_RESERVED | RFLAGS_FIXED | RFLAGS_VM)) != RFLAGS_FIXED ||
+        any(blocking, ~(u32)BLOCKING_BY_NMI) || vmcs_get(ENC_guest_pending_dbg_exceptions) != 0 ||
+        vmcs_get(ENC_guest_cr0) != p->cr0 || vmcs_get(ENC_guest_cr4) != p->cr4 ||
+        any(vmcs_get(ENC_guest_cr3), n->check_cpu.phys_reserved) ||
+        any(vmcs_get(ENC_guest_debugctl), n->check_cpu.debugctl_reserved) || !rip_fits(n))
+        return false;
+    if (LIKELY(!any(info, INTR_VALID)))
+        return true;
+    return EXTERNAL_PLAIN(info) ? any(rflags, RFLAGS_IF) : exception_fits(n, info, blocking);
+}
+
+/* SDM 3C 27.2.1.1 "VM-Execution Control Fields": the TPR threshold */
+static NOINLINE bool tpr_fits(const struct cpu *cpu)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const u8 *vtpr = cpu->nested->path.vtpr12;
+    u32 threshold = (u32)vmcs_get(ENC_tpr_threshold);
+    if (threshold == 0)
+        return true;
+    if (threshold >> 4 != 0)
+        return false;
+    return any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) || (vtpr && threshold <= *vtpr >> 4);
+}
+
+#define JUDGED_EXTRA \
+    (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_PAT | SHORT_PERF | SHORT_DEBUG | SHORT_WIDE)
+
+static NOINLINE bool extra_fits(const struct cpu *cpu, const struct loaded *l)
+{
+    const struct nested *n = cpu->nested;
+    u32 extra = n->path.extra;
+    return (!any(extra, SHORT_TPR) || tpr_fits(cpu)) &&
+           (!any(extra, SHORT_CR4_HIDDEN) ||
+            !any(vmcs_get(ENC_cr4_read_shadow), n->path.cr4_hidden)) &&
+           (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu)) && loaded_fits(extra, l);
+}
+
+/* ---- the entry ------------------------------------------------------------------------------- */
+
+/* L1 opened or closed a window. */
+static NOINLINE void window_changed(struct nested *n, u32 cpu1)
+{
+    n->path.cpu1 = n->vmcs12.cpu1_ctl = cpu1;
+    n->image02.cpu1_ctl = cpu1 | n->path.cpu1_extra;
+}
+
+static NOINLINE void follow_ept02(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    u64 eptp = ept02_pointer(cpu, n->vmcs12.ept_pointer);
+    if (eptp != n->image02.ept_pointer)
+        vmcs_write(ENC_ept_pointer, eptp);
+    n->image02.ept_pointer = eptp;
+}
+
+/* What vmcs02 does not have of VMCS12, and what L0 composes for L2. */
+static inline void follow(struct cpu *cpu, struct nested *n, u32 cpu1)
+{
+    struct short_path *p = &n->path;
+    u32 bitmap = (u32)vmcs_get(ENC_exception_bitmap);
+    if (UNLIKELY(bitmap != n->vmcs12.exception_bitmap))
+        n->vmcs12.exception_bitmap = n->image02.exception_bitmap = bitmap;
+    if (UNLIKELY(cpu1 != p->cpu1))
+        window_changed(n, cpu1);
+    if (any(p->extra, SHORT_CPU1))
+        vmcs_write(ENC_cpu1_ctl, n->image02.cpu1_ctl);
+    if (any(p->extra, SHORT_TIMER))
+        vmcs_write(ENC_preemption_timer_value, n->vmcs12.preemption_timer_value);
+    if (any(p->extra, SHORT_EPT) && UNLIKELY(!ept02_goes_on(cpu)))
+        follow_ept02(cpu);
+    if (any(p->extra, SHORT_MSRS) && n->msr_open02.count)
+        msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
+                         p->msr_bitmap12);
+    if (any(p->extra, SHORT_NO_VPID))
+        vpid01_flush(cpu);
+}
+
+/* VMCS12 must be judged whole: its state goes home before anybody looks. */
+static NOINLINE bool give_up(struct cpu *cpu)
+{
+    cpu->nested->path.ready = cpu->nested->path.open = false;
+    vmcs_load(cpu, &cpu->vmcs01);
+    return false;
+}
+
+static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
+{
+    struct short_path *p = &n->path;
+    struct loaded l;
+    u64 perf = 0;
+    if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, n))
+        return false;
+    if (audit)
+        short_audit_entering(cpu);
+    if (any(p->extra, SHORT_PERF_KEPT))
+        perf = vmcs_get(ENC_guest_perf_global_ctrl);
+    if (any(p->extra, SHORT_PAT | SHORT_PERF | SHORT_DEBUG))
+        read_loaded(&n->vmcs12, p->extra, &l);
+    vmcs02_take_back(cpu);
+    u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
+    if (!state_fits(n) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
+        (any(p->extra, SHORT_PERF_KEPT) && vmcs_get(ENC_guest_perf_global_ctrl) != perf) ||
+        (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu, &l)))
+        return give_up(cpu);
+    follow(cpu, n, cpu1);
+    n->residence = LENT;
+    n->launching = false;
+    n->entering = true;
+    cpu->in_l2 = true;
+    cpu->rows = exit_rows_l2;
+    return true;
+}
+
+bool short_enter(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    bool audit = stressed(cpu, STRESS_PARANOID);
+    if (!n || n->residence != SHOWN || !n->path.ready || !enter(cpu, n, audit))
+        return false;
+    cpu->crossings++;
+    if (audit)
+        short_audit_entered(cpu);
+    return true;
+}
+
+u64 nested_short_entry(struct percpu *percpu)
+{
+    struct cpu *cpu = cpu_of(percpu);
+    struct nested *n = cpu->nested;
+    if (!n || !n->path.open || !enter(cpu, n, false))
+        return SHORT_NOT;
+    cpu->exits[0][EXIT_REASON_VMRESUME]++;
+    return n->can_shadow01 ? SHORT_LAUNCH : SHORT_RESUME;
+}

@@ -1,0 +1,270 @@
+/*
+ * From L2 to L1 on the short path: no field of VMCS12 moves. vmcs02 becomes L1's shadow VMCS, and
+ * L1's host state goes from a block into vmcs01. What sync_exit12 and sync_host12 (hv/vmcs12) would
+ * make is what L1 finds; stress=paranoid compares.
+ */
+#include "hv/nested/crossing/crossing.h"
+#include "hv/nested/crossing/private.h"
+#include "hv/nested/images/images.h"
+#include "hv/core/privileged.h"
+#include "hv/vmcs12/check_inputs.h"
+#include "hv/vmcs12/event.h"
+#include "hv/vmcs12/sync.h"
+#include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
+
+/* ---- vmcs02 shows VMCS12's values ------------------------------------------------------------ */
+
+/* Whether each fact of the exit that a handler of L0's may have changed is vmcs02's. With `write`
+ * makes it so. Groups that nobody read are as the CPU recorded them. */
+static bool exit_told(const struct cpu *cpu, bool write)
+{
+    const struct vmexit *x = &cpu->exit;
+    const struct {
+        u32 group;
+        u64 encoding, value;
+    } fact[] = {
+        {~0u, ENC_exit_reason, x->reason},
+        {SNAP_QUAL, ENC_exit_qualification, x->qual},
+        {SNAP_STEP, ENC_exit_instruction_len, x->insn_len},
+        {SNAP_INSN_INFO, ENC_exit_instruction_info, x->insn_info},
+        {SNAP_GLA, ENC_guest_linear_address, x->gla},
+        {SNAP_GPA, ENC_guest_physical_address, x->gpa},
+        {SNAP_INTR, ENC_exit_intr_info, x->intr_info},
+        {SNAP_INTR, ENC_exit_intr_error_code, x->intr_error},
+        {SNAP_IDT, ENC_idt_vectoring_info, x->idt_info},
+        {SNAP_IDT, ENC_idt_vectoring_error_code, x->idt_error},
+    };
+    for (u32 i = 0; i < ARRAY_LEN(fact); i++) {
+        if (fact[i].group != ~0u && !any(cpu->have, fact[i].group))
+            continue;
+        if (vmcs_read(fact[i].encoding) == fact[i].value)
+            continue;
+        if (!write)
+            return false;
+        vmcs_write(fact[i].encoding, fact[i].value);
+    }
+    return true;
+}
+
+/* The exit clears the valid bit of L1's event. L0 may have put an event of its own into vmcs02, or
+ * a lower TPR threshold. @pre VMCS12 is at home */
+static void show_controls(struct nested *n)
+{
+    struct vmcs_image *v = &n->vmcs12;
+    u32 info = v->entry_intr_info & ~INTR_VALID;
+    nested_changed(n, check_changed(F_entry_intr_info, v->entry_intr_info, info));
+    v->entry_intr_info = info;
+#define SHOW(name)                          \
+    if (vmcs_read(ENC_##name) != v->name) { \
+        vmcs_write(ENC_##name, v->name);    \
+        n->image02.name = v->name;          \
+    }
+    SHOW(entry_intr_info)
+    SHOW(entry_exception_error_code)
+    SHOW(entry_instruction_len)
+    if (any(n->hw_gates, BIT(GATE_TPR_SHADOW))) {
+        SHOW(tpr_threshold)
+    }
+}
+
+/* ---- L1's host state ------------------------------------------------------------------------- */
+
+/* What L2 decides about is patched later. @pre no host rule is broken, and L1 needs no PDPTEs */
+static void make_host(struct nested *n)
+{
+    struct short_path *p = &n->path;
+    struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .maxphyaddr = 52};
+    struct vmcs_image *v = &n->want02; /* the next VM entry makes it anew */
+    p->host_made = sync_host12(&h, v) == ABORT_NONE;
+    p->host_cr0 = v->guest_cr0;
+    p->host_cr4 = v->guest_cr4;
+    v->guest_cr0 |= CR0_NE;
+    v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & CR4_KNOWN;
+#define HOST01(name) p->host.name = vmcs12_get(v, F_##name);
+#include "hv/vmcs12/host01.def"
+}
+
+/* The bits of CR0 that an exit does not load are L2's. They hardly ever change. */
+static void patch_cr0(struct short_path *p, u64 cr0)
+{
+    p->host_cr0 = (p->host_cr0 & ~CR0_NEVER_LOADED) | (cr0 & CR0_NEVER_LOADED);
+    p->host.guest_cr0 = p->host_cr0 | CR0_NE;
+}
+
+/* SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs". @pre vmcs02 is current */
+static NOINLINE void patch_msrs(struct short_path *p)
+{
+    u64 keep = EFER_LMA | EFER_LME, mode = p->host_lma ? keep : 0;
+    if (any(p->extra, SHORT_HOST_EFER))
+        p->host.guest_efer = (p->efer & ~keep) | mode;
+    if (any(p->extra, SHORT_HOST_PAT))
+        p->host.guest_pat = vmcs_get(ENC_guest_pat);
+}
+
+static FORCE_INLINE void patch_host(struct short_path *p)
+{
+    if (any(p->extra, SHORT_HOST_EFER | SHORT_HOST_PAT))
+        patch_msrs(p);
+    if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))
+        patch_cr0(p, p->cr0);
+}
+
+/* An exit by an NMI blocks NMIs. Any other exit leaves the blocking as it was in L2. Under virtual
+ * NMIs the flag in L2's state tells of virtual blocking.
+ * SDM 3C 28.5.5 "Updating Non-Register State". @pre vmcs02 is current */
+static inline u32 blocking_of_l1(const struct nested *n, u32 reason)
+{
+    if (UNLIKELY(reason == EXIT_REASON_EXCEPTION_NMI) &&
+        INTR_TYPE((u32)vmcs_get(ENC_exit_intr_info)) == INTR_NMI)
+        return BLOCKING_BY_NMI;
+    return any(n->path.extra, SHORT_NMIS)
+               ? (u32)vmcs_get(ENC_guest_interruptibility) & BLOCKING_BY_NMI
+               : 0;
+}
+
+static u64 perf_of_l1(const struct vmcs_image *v12)
+{
+    return any(v12->exit_ctl, EXIT_LOAD_PERF_GLOBAL_CTRL) ? v12->host_perf_global_ctrl
+                                                          : vmcs_get(ENC_guest_perf_global_ctrl);
+}
+
+/* SDM 3C 28.5 "Loading Host State". @pre vmcs01 is current */
+static inline void put_host(struct cpu *cpu, const struct short_path *p, u32 blocking)
+{
+#define HOST01(name) vmcs_put(ENC_##name, &p->host.name);
+#include "hv/vmcs12/host01.def"
+    if (UNLIKELY(p->blocking01 != blocking))
+        vmcs_write(ENC_guest_interruptibility, blocking);
+    if (UNLIKELY(cpu->cr0_shadow != p->host_cr0)) {
+        cpu->cr0_shadow = p->host_cr0;
+        vmcs_write(ENC_cr0_read_shadow, p->host_cr0);
+    }
+    if (UNLIKELY(cpu->cr4_shadow != p->host_cr4)) {
+        cpu->cr4_shadow = p->host_cr4;
+        vmcs_write(ENC_cr4_read_shadow, p->host_cr4);
+    }
+}
+
+/* ---- leaving L2 ------------------------------------------------------------------------------ */
+
+/* Whether L2 stopped in a state that the short path can leave in vmcs02. What it cannot: another
+ * activity state, a mode that VMCS12 does not tell, values that L1's processor lacks, and PDPTEs,
+ * which an exit saves or not. Notes CR0 and EFER. @pre vmcs02 is current */
+static FORCE_INLINE bool simple(struct nested *n)
+{
+    struct short_path *p = &n->path;
+    u64 cr0 = vmcs_get(ENC_guest_cr0), efer = vmcs_get(ENC_guest_efer);
+    if (n->nmi_held || (efer & p->efer_judged) != p->lma)
+        return false;
+    if (any(p->extra, SHORT_HALTS) && vmcs_get(ENC_guest_activity_state) != ACTIVITY_ACTIVE)
+        return false;
+    if (UNLIKELY(!p->lma) && any(cr0, CR0_PG) && any(vmcs_get(ENC_guest_cr4), CR4_PAE))
+        return false;
+    p->cr0 = cr0;
+    p->efer = efer;
+    return true;
+}
+
+/* What few L1s need. @pre vmcs01 is current */
+static NOINLINE void leave_extra(struct cpu *cpu, u32 extra, u64 perf)
+{
+    if (any(extra, SHORT_PERF))
+        vmcs_write(ENC_guest_perf_global_ctrl, perf);
+    if (any(extra, SHORT_IBPB))
+        wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+    if (any(extra, SHORT_NO_VPID))
+        vpid01_flush(cpu);
+}
+
+/* Everything behind the decision. @pre vmcs02 is current and holds VMCS12's values */
+static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, u32 reason, u32 extra)
+{
+    struct short_path *p = &n->path;
+    u32 blocking = blocking_of_l1(n, reason);
+    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&n->vmcs12) : 0;
+    patch_host(p);
+    if (any(p->extra, SHORT_CPU1))
+        vmcs_write(ENC_cpu1_ctl, p->cpu1);
+    vmcs02_show(n);
+    vmcs_load_ours(cpu, &cpu->vmcs01);
+    put_host(cpu, p, blocking);
+    if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID)))
+        leave_extra(cpu, extra, perf);
+    n->residence = SHOWN;
+    n->entering = false;
+    cpu->in_l2 = false;
+    cpu->rows = cpu->rows_l1;
+}
+
+bool short_leave(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
+    u32 perf = any(n->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
+    if (!n->path.ready || !simple(n) || (!exit_told(cpu, false) && !may_write))
+        return false;
+    (void)exit_told(cpu, true);
+    if (stressed(cpu, STRESS_PARANOID))
+        short_audit_leaving(cpu);
+    show_controls(n);
+    if (!n->path.host_made)
+        make_host(n);
+    n->path.blocking01 = ~0u; /* L1's is written */
+    leave(cpu, n, EXIT_REASON_BASIC(cpu->exit.reason), n->path.extra | perf);
+    if (n->can_shadow01)
+        shadow_show(cpu, SHOWS_VMCS02);
+    n->path.open = cpu->vm->stress == 0;
+    cpu->crossings++;
+    if (stressed(cpu, STRESS_PARANOID))
+        short_audit_left(cpu);
+    return true;
+}
+
+/* ---- the door's question --------------------------------------------------------------------- */
+
+/* A reason for which controls alone do not decide. @pre vmcs02 is current */
+static NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
+{
+    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    u32 info;
+    switch (reason) {
+    case EXIT_REASON_EXCEPTION_NMI:
+        info = (u32)vmcs_get(ENC_exit_intr_info);
+        if (INTR_TYPE(info) == INTR_NMI)
+            return any(v->pin_ctl, PIN_NMI_EXITING);
+        return event_exits_to_l1(v, INTR_VECTOR(info), (u32)vmcs_get(ENC_exit_intr_error_code));
+    case EXIT_REASON_INTERRUPT_WINDOW:
+        return any(v->cpu1_ctl, CPU1_INTR_WINDOW_EXITING);
+    case EXIT_REASON_NMI_WINDOW:
+        return any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING);
+    case EXIT_REASON_IO_INSTRUCTION:
+        cpu->exit.qual = vmcs_get(ENC_exit_qualification);
+        return any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS) && io_bitmaps12_hit(cpu);
+    case EXIT_REASON_RDMSR:
+    case EXIT_REASON_WRMSR:
+        return any(v->cpu1_ctl, CPU1_USE_MSR_BITMAPS) &&
+               bitmap02_l1_wants(cpu, reason == EXIT_REASON_WRMSR);
+    default:
+        return false;
+    }
+}
+
+/* LENT says that the short path is ready, that L1's host state is made, and that vmcs01 names
+ * vmcs02 as L1's shadow VMCS. The log's last exits are those of the run loop. */
+u64 nested_short_exit(struct percpu *percpu)
+{
+    struct cpu *cpu = cpu_of(percpu);
+    struct nested *n = cpu->nested;
+    u64 reason = vmcs_get(ENC_exit_reason);
+    if (n->residence != LENT || reason > 63)
+        return SHORT_NOT;
+    if (!any(n->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
+        return SHORT_NOT;
+    if (!simple(n))
+        return SHORT_NOT;
+    cpu->exits[1][reason]++;
+    leave(cpu, n, (u32)reason, n->path.extra);
+    n->path.open = true;
+    return SHORT_RESUME;
+}

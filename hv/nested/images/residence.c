@@ -1,0 +1,326 @@
+/*
+ * Residence: where the truth about the current VMCS12 is. L1's page may be stale in all of them,
+ * from VMPTRLD to VMCLEAR, as the SDM allows.
+ *
+ *   fields of VMCS12                        AT_HOME        LENT           SHOWN
+ *   controls, host state, launch state      working copy   working copy   working copy
+ *   what L1 writes without an exit (*)      working copy   vmcs02         vmcs02
+ *   what an exit saves of L2                working copy   vmcs02         vmcs02
+ *   exit information                        working copy   working copy   vmcs02
+ *   L1 reads and writes (*) in              shadow01       (L2 runs)      vmcs02
+ *
+ *   (*) the rows of shadow01.def with W = 1
+ *
+ * AT_HOME is the residence of the plain path, and the only one with fast=off. While L2 runs at
+ * home, the working copy holds what the VM entry took, and vmcs02 L2's state.
+ *
+ * An exit of L2 on the short path leads to SHOWN: nothing is copied, and vmcs02 itself is the
+ * shadow VMCS of L1. L1's VMRESUME on the short path leads from SHOWN to LENT. Any exit that the
+ * short path does not answer calls residence_home first, so nobody else knows of residences. One
+ * field can be reached without coming home (residence_fetch, residence_changed), for L1's VMREAD
+ * and VMWRITE. On a CPU without VMCS shadowing SHOWN is the same, but each VMREAD exits.
+ *
+ * A value that an exit saves by a control of VMCS12 only (DR7, EFER, ...) is L1's old one or
+ * vmcs02's. L1 cannot reach it without an exit, and residence_home decides.
+ */
+#include "hv/nested/images/images.h"
+#include "hv/nested/images/pack.h"
+#include "hv/vmcs12/check_inputs.h"
+#include "hv/vmcs12/sync.h"
+#include "hv/vmx/insn.h"
+
+/* n->field_how */
+enum {
+    EXISTS = 1 << 0,      /* for L1 */
+    WRITTEN = 1 << 1,     /* L1 writes it without an exit */
+    READ = 1 << 2,        /* L1 reads it without an exit */
+    CONDITIONAL = 1 << 3, /* an exit saves it or not, by a control of VMCS12 or by L2's mode */
+    READ_ONLY = 1 << 4,
+    SHORT_WAY = 1 << 6, /* EXISTS, and the short way may answer */
+    AWAY = 1 << 5,      /* its truth is in vmcs02 while VMCS12 is SHOWN */
+};
+
+static const u8 shadowed[F_COUNT] = {
+#define SHADOW(name, written) [F_##name] = (written) ? READ | WRITTEN : READ,
+#include "hv/nested/images/shadow01.def"
+};
+
+static bool saved_conditionally(enum vmcs_field f)
+{
+    switch (f) {
+    case F_guest_dr7:
+    case F_guest_debugctl:
+    case F_guest_pat:
+    case F_guest_efer:
+    case F_guest_perf_global_ctrl:
+    case F_guest_pdptr0:
+    case F_guest_pdptr1:
+    case F_guest_pdptr2:
+    case F_guest_pdptr3:
+    case F_preemption_timer_value:
+    case F_entry_ctl:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static u8 how(enum vmcs_field f)
+{
+    const struct vmcs_field_desc *d = vmcs12_desc(f);
+    bool saved = d->area == AREA_GUEST && d->to12 != TO12_KEEP;
+    u8 h = shadowed[f];
+    if (saved_conditionally(f))
+        h |= CONDITIONAL;
+    else if (saved || (d->area == AREA_RO && f != F_vm_instruction_error) || any(h, WRITTEN))
+        h |= AWAY;
+    return d->area == AREA_RO ? h | READ_ONLY : h;
+}
+
+void residence_init(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    for (u32 f = 0; f < F_COUNT; f++) {
+        enum vmcs_gate gate = (enum vmcs_gate)vmcs12_desc((enum vmcs_field)f)->gate;
+        n->field_how[f] = how((enum vmcs_field)f);
+        if (vcaps_gate(&n->caps, gate) && HAS(n->hw_gates, gate))
+            n->field_how[f] |= cpu->vm->fast && !cpu->vm->stress ? EXISTS | SHORT_WAY : EXISTS;
+    }
+}
+
+/* ---- coming home ----------------------------------------------------------------------------- */
+
+/* Takes the controls that L1 writes without an exit, into *v. Those of the working copy and of
+ * vmcs02 differ in "primary controls" only, which the short path keeps right in all three places
+ * while L2 runs. Returns the groups of rules that read a changed one. @pre vmcs02 is current */
+static u32 take_controls(const struct nested *n, struct vmcs_image *v)
+{
+    u32 changed = 0;
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_CTL && any(shadowed[F_##name], WRITTEN) && F_##name != F_cpu1_ctl && \
+        HAS(n->hw_gates, GATE_##gate)) {                                                         \
+        vmcs_type_##name is = PACK_##width(vmcs_read(enc));                                      \
+        changed |= check_changed(F_##name, v->name, is);                                         \
+        v->name = is;                                                                            \
+    }
+#include "hv/vmcs12/fields.def"
+    return changed;
+}
+
+/* The same controls of vmcs02's image. */
+static void follow_controls(struct nested *n)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_CTL && any(shadowed[F_##name], WRITTEN) && F_##name != F_cpu1_ctl && \
+        HAS(n->hw_gates, GATE_##gate))                                                           \
+        n->image02.name = n->vmcs12.name;
+#include "hv/vmcs12/fields.def"
+}
+
+/* @pre vmcs02 is current */
+static struct vmexit exit_information(const struct nested *n)
+{
+    return (struct vmexit){
+        .reason = (u32)vmcs_read(ENC_exit_reason),
+        .qual = vmcs_read(ENC_exit_qualification),
+        .intr_info = (u32)vmcs_read(ENC_exit_intr_info),
+        .intr_error = (u32)vmcs_read(ENC_exit_intr_error_code),
+        .idt_info = (u32)vmcs_read(ENC_idt_vectoring_info),
+        .idt_error = (u32)vmcs_read(ENC_idt_vectoring_error_code),
+        .insn_len = (u32)vmcs_read(ENC_exit_instruction_len),
+        .insn_info = (u32)vmcs_read(ENC_exit_instruction_info),
+        .gla = vmcs_read(ENC_guest_linear_address),
+        .gpa = HAS(n->hw_gates, GATE_EPT) ? vmcs_read(ENC_guest_physical_address) : 0,
+        .io_rcx = vmcs_read(ENC_io_rcx),
+        .io_rsi = vmcs_read(ENC_io_rsi),
+        .io_rdi = vmcs_read(ENC_io_rdi),
+        .io_rip = vmcs_read(ENC_io_rip),
+    };
+}
+
+/* Makes *v, a copy of the working copy or that itself, what VMCS12 is: what the plain path would
+ * have written at the exit, and over it what L1 has written since. L1 wrote to the same fields of
+ * vmcs02. L1 may have turned PAE paging on, but the exit saved no PDPTEs: the short path takes none
+ * from PAE paging. Returns as take_controls. @pre VMCS12 is SHOWN, vmcs02 is current */
+static u32 take_all(struct cpu *cpu, struct vmcs_image *v)
+{
+    struct nested *n = cpu->nested;
+    vmcs02_fetch_guest(cpu);
+    struct vmexit x = exit_information(n);
+    struct sync_env s = {.v02 = &n->image02,
+                         .x = &x,
+                         .vcaps = &n->caps,
+                         .preemption_timer = n->image02.preemption_timer_value};
+    u64 pdpte[4] = {v->guest_pdptr0, v->guest_pdptr1, v->guest_pdptr2, v->guest_pdptr3};
+    u32 changed = sync_exit12(&s, v) | take_controls(n, v), cpu1 = (u32)vmcs_read(ENC_cpu1_ctl);
+    v->guest_pdptr0 = pdpte[0];
+    v->guest_pdptr1 = pdpte[1];
+    v->guest_pdptr2 = pdpte[2];
+    v->guest_pdptr3 = pdpte[3];
+    changed |= check_changed(F_cpu1_ctl, v->cpu1_ctl, cpu1);
+    v->cpu1_ctl = cpu1;
+    return changed;
+}
+
+static void home_from_l1(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    vmcs02_take_back(cpu);
+    nested_changed(n, take_all(cpu, &n->vmcs12));
+    follow_controls(n);
+    n->image02.cpu1_ctl = n->vmcs12.cpu1_ctl;
+    vmcs_load(cpu, &cpu->vmcs01);
+    shadow01_push(cpu);
+}
+
+/* L2 was entered on the short path. An entry that the CPU refused leaves L1's guest state and the
+ * last exit's information in vmcs02.
+ * SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State" */
+static void home_from_l2(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    nested_changed(n, take_controls(n, &n->vmcs12));
+    follow_controls(n);
+    if (!n->entering)
+        return;
+    vmcs02_fetch_guest(cpu);
+/* clang-format off */
+#define FIELD(enc, width, area, name, gate, to02, to12)                                          \
+    if (AREA_##area == AREA_GUEST && any(n->field_how[F_##name], AWAY))                          \
+        n->vmcs12.name = n->image02.name;                                                        \
+    if (AREA_##area == AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                               \
+        any(n->field_how[F_##name], AWAY))    \
+        n->vmcs12.name = PACK_##width(vmcs_read(enc));
+/* clang-format on */
+#include "hv/vmcs12/fields.def"
+    n->settled = 0;
+}
+
+void residence_home(struct cpu *cpu)
+{
+    enum residence from = cpu->nested->residence;
+    if (LIKELY(from == AT_HOME))
+        return;
+    cpu->nested->residence = AT_HOME;
+    cpu->nested->path.open = false;
+    if (from == LENT)
+        home_from_l2(cpu);
+    else
+        home_from_l1(cpu);
+}
+
+/* ---- one field ------------------------------------------------------------------------------- */
+
+/* The timer is not saved when each entry of the short path starts it anew. */
+static bool is_conditional(const struct nested *n, enum vmcs_field f)
+{
+    return any(n->field_how[f], CONDITIONAL) &&
+           !(f == F_preemption_timer_value && any(n->path.extra, SHORT_TIMER));
+}
+
+/* vmcs02 may be loaded for a moment as the shadow VMCS that it is. */
+static void back_to_l1(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    if (n->path.marked)
+        vmclear_ours(&n->vmcs02.hpa);
+    vmcs_load_ours(cpu, &cpu->vmcs01);
+}
+
+static u64 get_away(struct cpu *cpu, enum vmcs_field f)
+{
+    vmcs_load_ours(cpu, &cpu->nested->vmcs02);
+    u64 value = vmcs_read(vmcs12_desc(f)->encoding);
+    back_to_l1(cpu);
+    return value;
+}
+
+/* Unless the short path judges the field at each entry, the next entry goes the plain path. */
+static void put_away(struct cpu *cpu, enum vmcs_field f)
+{
+    struct nested *n = cpu->nested;
+    if (!any(n->field_how[f], WRITTEN))
+        n->path.ready = n->path.open = false;
+    vmcs_load_ours(cpu, &n->vmcs02);
+    vmcs_write(vmcs12_desc(f)->encoding, vmcs12_get(&n->vmcs12, f));
+    back_to_l1(cpu);
+}
+
+static bool is_away(const struct nested *n, enum vmcs_field f)
+{
+    return n->residence == SHOWN && all(n->field_how[f], AWAY | EXISTS);
+}
+
+void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
+{
+    struct nested *n = cpu->nested;
+    enum vmcs_field f = vmcs12_find(encoding);
+    bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
+    if (f == F_COUNT || n->residence != SHOWN)
+        return;
+    if (is_conditional(n, f) || (any(n->field_how[f], READ_ONLY) && write && !may_write)) {
+        residence_home(cpu);
+    } else if (is_away(n, f)) {
+        vmcs12_set(&n->vmcs12, f, get_away(cpu, f));
+        nested_changed(n, check_groups_of(f));
+    }
+}
+
+static void follow_write(struct cpu *cpu, enum vmcs_field f)
+{
+    struct nested *n = cpu->nested;
+    if (is_away(n, f))
+        put_away(cpu, f);
+    else if (is_conditional(n, f) || f != F_preemption_timer_value)
+        n->path.ready = n->path.open = false;
+}
+
+void residence_changed(struct cpu *cpu, u64 encoding)
+{
+    follow_write(cpu, vmcs12_find(encoding));
+}
+
+/* The field that a whole encoding names, when the short way may answer. */
+static FORCE_INLINE enum vmcs_field whole(const struct nested *n, u64 encoding)
+{
+    enum vmcs_field f = vmcs12_find(encoding);
+    return f != F_COUNT && !any(encoding, 1) && any(n->field_how[f], SHORT_WAY) ? f : F_COUNT;
+}
+
+bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
+{
+    struct nested *n = cpu->nested;
+    enum vmcs_field f = whole(n, encoding);
+    if (f == F_COUNT || (n->residence == SHOWN && is_conditional(n, f)))
+        return false;
+    *value = is_away(n, f) ? get_away(cpu, f) : vmcs12_get(&n->vmcs12, f);
+    return true;
+}
+
+/* A write of the value that the field has changes nothing. What L1 reads in shadow01 must follow
+ * there, and exit information is rarely written. */
+bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
+{
+    struct nested *n = cpu->nested;
+    enum vmcs_field f = whole(n, encoding);
+    if (f == F_COUNT || any(n->field_how[f], READ_ONLY) ||
+        (n->residence == SHOWN && is_conditional(n, f)) ||
+        (n->shows == SHOWS_SHADOW01 && any(n->field_how[f], READ)))
+        return false;
+    if (!is_away(n, f) && vmcs12_get(&n->vmcs12, f) == value)
+        return true;
+    vmcs12_set(&n->vmcs12, f, value);
+    nested_changed(n, check_groups_of(f));
+    follow_write(cpu, f);
+    return true;
+}
+
+void residence_look(struct cpu *cpu, struct vmcs_image *v)
+{
+    *v = cpu->nested->vmcs12;
+    if (cpu->nested->residence != SHOWN)
+        return;
+    vmcs_load(cpu, &cpu->nested->vmcs02);
+    (void)take_all(cpu, v);
+    back_to_l1(cpu);
+}

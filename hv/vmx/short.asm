@@ -1,0 +1,111 @@
+; short.asm: the short way, for exits that C answers at once: only the registers that C may clobber
+; are saved, and the guest, the same or the other level, goes on from here. HOST_RIP of vmcs02 when
+; the short path is on, and what follows that of vmcs01. Its window is like that of enter.asm.
+bits 64
+default rel
+%include "offsets.inc"
+%include "hv/vmx/door.inc"
+
+global vmx_exit_short_spec:function, short_rest
+global vmx_exit_l2:function, vmx_exit_l2_spec:function
+global short_window, short_window_end, short_nmi
+extern emulate_short, nested_short_exit, nested_short_entry, nested_short_access
+extern spec_enter, spec_exit
+extern exited, window_end, entered_nmi
+
+section .text
+vmx_exit_short_spec:
+        SAVE_CLOBBERED
+        call    spec_exit
+        mov     eax, ENC_EXIT_REASON
+        vmread  rsi, rax
+        jmp     asked
+vmx_exit_l2_spec:
+        SAVE_CLOBBERED
+        call    spec_exit
+        jmp     l2_saved
+
+align 64
+; HOST_RIP of vmcs02 when the short path is on: may lead to L1 at once.
+vmx_exit_l2:
+        SAVE_CLOBBERED
+l2_saved:
+        mov     rdi, [gs:PERCPU_self]
+        call    nested_short_exit
+        jmp     short_asked
+
+align 64
+; From vmx_exit_short (cpuid.asm): RAX, RCX and RDX are stored, ECX is the exit reason.
+short_rest:
+        SAVE_OTHERS
+        mov     esi, ecx
+asked:  mov     rdi, [gs:PERCPU_self]
+        cmp     esi, REASON_CPUID
+        jne     .not_cpuid
+        call    emulate_short
+        test    eax, eax
+        jz      exited
+        xor     esi, esi                                ; VMRESUME
+        mov     rbx, [gs:CPU_regs + REGS_rbx]           ; a result
+        jmp     short_window
+.not_cpuid:
+        cmp     esi, REASON_VMRESUME
+        je      .entry
+        cmp     esi, REASON_VMREAD
+        je      .access
+        cmp     esi, REASON_VMWRITE
+        jne     exited
+.access:
+        xor     edx, edx
+        call    nested_short_access
+        cmp     eax, SHORT_SAVE_WAY
+        jne     short_asked
+        SAVE_CALLEE_SAVED
+        mov     rdi, [gs:PERCPU_self]
+        mov     eax, ENC_EXIT_REASON
+        vmread  rsi, rax
+        mov     edx, 1
+        call    nested_short_access
+        mov     rbx, [gs:CPU_regs + REGS_rbx]           ; VMREAD may have changed one of them
+        mov     rbp, [gs:CPU_regs + REGS_rbp]
+        mov     r12, [gs:CPU_regs + REGS_r12]
+        mov     r13, [gs:CPU_regs + REGS_r13]
+        mov     r14, [gs:CPU_regs + REGS_r14]
+        mov     r15, [gs:CPU_regs + REGS_r15]
+        jmp     short_asked
+.entry: call    nested_short_entry
+short_asked:                                            ; rax = enum short_way
+        mov     esi, eax
+        test    eax, eax
+        jz      exited
+short_window:
+        cmp     qword [gs:PERCPU_nmi_pending], 0
+        jne     short_work
+short_go:
+        test    esi, SHORT_LAUNCH_WAY                   ; MOV keeps the flags up to the JNZ
+        mov     rax, [gs:CPU_regs + REGS_rax]
+        mov     rcx, [gs:CPU_regs + REGS_rcx]
+        mov     rdx, [gs:CPU_regs + REGS_rdx]
+        mov     rsi, [gs:CPU_regs + REGS_rsi]
+        mov     rdi, [gs:CPU_regs + REGS_rdi]
+        mov     r8,  [gs:CPU_regs + REGS_r8]
+        mov     r9,  [gs:CPU_regs + REGS_r9]
+        mov     r10, [gs:CPU_regs + REGS_r10]
+        mov     r11, [gs:CPU_regs + REGS_r11]
+        jnz     short_launch
+        vmresume
+        jmp     short_window_end
+short_launch:
+        vmlaunch
+        jmp     short_window_end
+short_work:
+        call    spec_enter
+        cmp     dword [gs:PERCPU_nmi_pending], 0
+        je      short_go
+        jmp     short_nmi
+short_window_end:
+        SAVE_CALLEE_SAVED                               ; MOV keeps CF and ZF
+        jmp     window_end
+short_nmi:
+        SAVE_CALLEE_SAVED
+        jmp     entered_nmi
