@@ -27,7 +27,7 @@ UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
-images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi
+images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -110,6 +110,10 @@ $(GT_EFI):
 
 # The rig's own loader: runs many programs in one boot.
 $(B)/chain.efi: $(B)/efi/tools/rig/chain.o
+	$(call efi_link,$^)
+
+# ACPI tables for the emulator's firmware, where an operating system is to find several processors.
+$(B)/tables.efi: $(B)/efi/tools/rig/tables.o
 	$(call efi_link,$^)
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
