@@ -65,8 +65,8 @@ $(B)/core.bin: $(B)/core.elf
 
 # The bar of the walking skeleton was 64 KiB, that of the nested core 192. Retpolines, the allow-lists of MSRs and CPUID,
 # the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more. The short path between L1 and L2, which is
-# straight code over the fields, took 9.
-CORE_LIMIT_KIB := 220
+# straight code over the fields, and its audit took 13.
+CORE_LIMIT_KIB := 228
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
