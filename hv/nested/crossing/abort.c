@@ -7,17 +7,29 @@
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
+/* The values that VM entry accepts together with the shutdown state. @pre vmcs01 is current */
+static void write_shutdown(const struct cpu *cpu)
+{
+    bool shutdown = any(cpu->vm->facts.vmx.misc, VMX_MISC_ACTIVITY_SHUTDOWN);
+    vmcs_write(ENC_guest_activity_state, shutdown ? ACTIVITY_SHUTDOWN : ACTIVITY_HLT);
+    vmcs_write(ENC_guest_rflags, RFLAGS_FIXED);
+    vmcs_write(ENC_guest_interruptibility, 0);
+    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
+    vmcs_write(ENC_entry_intr_info, 0);
+}
+
+/* An exit by an NMI may have saved the active state. */
 static enum outcome stay_dead(struct cpu *cpu)
 {
-    (void)cpu;
+    write_shutdown(cpu);
     return RESUME;
 }
 
 static const struct exit_row exit_rows_dead[EXIT_ROWS] = {[0 ... EXIT_ROWS - 1] = {stay_dead, 0}};
 
-/* NMIs exit from now on, because an NMI would end the shutdown state. The other fields get values
- * that VM entry accepts together with that state. A CPU that cannot be entered into shutdown halts
- * with interrupts off. A CPU that can do neither is reset, as a platform answers a shutdown. */
+/* NMIs exit from now on, because an NMI would end the shutdown state. A CPU that cannot be entered
+ * into shutdown halts with interrupts off. A CPU that can do neither is reset, as a platform
+ * answers a shutdown. */
 static void shut_down(struct cpu *cpu)
 {
     u64 misc = cpu->vm->facts.vmx.misc;
@@ -26,12 +38,7 @@ static void shut_down(struct cpu *cpu)
     cpu->dead = true;
     cpu->rows = exit_rows_dead;
     vmcs_write(ENC_pin_ctl, vmcs_read(ENC_pin_ctl) | PIN_NMI_EXITING);
-    vmcs_write(ENC_guest_activity_state,
-               any(misc, VMX_MISC_ACTIVITY_SHUTDOWN) ? ACTIVITY_SHUTDOWN : ACTIVITY_HLT);
-    vmcs_write(ENC_guest_rflags, RFLAGS_FIXED);
-    vmcs_write(ENC_guest_interruptibility, 0);
-    vmcs_write(ENC_guest_pending_dbg_exceptions, 0);
-    vmcs_write(ENC_entry_intr_info, 0);
+    write_shutdown(cpu);
 }
 
 void vmx_abort(struct cpu *cpu, u32 indicator)
