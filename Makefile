@@ -215,7 +215,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
