@@ -60,7 +60,7 @@ initramfs() {
     ln -s /init "$root/bin/l1-off"
     cp "$out/busybox" "$root/bin/"
     for name in sh ls cat dmesg grep head tail less vi ps top mount mkdir uname cttyhack setsid insmod lsmod \
-        modprobe dd hexdump free sleep echo stty reset time sed; do ln -s busybox "$root/bin/$name"; done
+        modprobe dd hexdump free sleep echo stty reset time sed cmp nproc taskset; do ln -s busybox "$root/bin/$name"; done
     cp tests/linux/rc "$root/etc/rc"
     (cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$out/initrd.img.new"
     mv "$out/initrd.img.new" "$out/initrd.img"

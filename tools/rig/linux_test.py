@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu, emulator
-from run import KERNEL_ARGS
+from run import KERNEL_ARGS, kernel_args
 
 LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
 PERCENT = 1.0
@@ -23,6 +23,8 @@ class Boot:
         self.name, self.first, self.text, self.code = name, first, "", None
         self.until, self.mem, self.ips, self.more = until, mem, ips, more      # more: other files of build/l1 on the disk
         self.line = line.replace(" -- ", emulator.chosen().kernel_words() + " -- ")
+        if emulator.cpus() > 1:
+            self.first = [r"\tables.efi", *first]
         self.limit, self.dir = limit, os.path.join(ROOT, folder, name)
 
     def run(self):
@@ -32,7 +34,7 @@ class Boot:
             f.write("".join(l + "\n" for l in self.first + [self.line]))
         b = f"{ROOT}/build"
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={d}/chain.txt", f"::/vmlinuz={b}/l1/vmlinuz",
-                 f"::/initrd.img={b}/l1/initrd.img"] + [f"::/nidus.efi={b}/nidus.efi"] * bool(self.first)
+                 f"::/initrd.img={b}/l1/initrd.img"] + [f"::/{n}={b}/{n}" for n in ("nidus.efi", "tables.efi") if any(n in l for l in self.first)]
         files += [f"::/{name}={b}/l1/{name}" for name in self.more]
         subprocess.run([f"{HERE}/mkesp.sh", f"{d}/esp.img", *files], check=True)
         m = emu.Machine(f"{d}/esp.img", d, mem=self.mem, ips=self.ips)
@@ -81,8 +83,31 @@ def judge(v, bare, nidus):
     print("      " + "\n      ".join(l for l in nidus.text.splitlines() if l.startswith(("exits", "nidus"))))
 
 
+def several():
+    """With CPUS=: Linux brings up all processors, takes each off and on again, and runs KVM's guests on all at once."""
+    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr -- smp"
+    boots = [Boot("bare", [], line, LIMIT * 4, "build/linux-smp"),
+             Boot("nidus", [r"\nidus.efi nested=on profile=host log=none"], line, LIMIT * 4, "build/linux-smp")]
+    emu.side_by_side([b.run for b in boots])
+    v, count = Verdicts(), emulator.cpus()
+    bare, nidus = ([l for l in b.text.split("INIT 0x")[-1].splitlines()[1:] if not l.startswith("#")] for b in boots)
+    for name, lines in (("bare", bare), ("nidus", nidus)):
+        v.check("L1 END" in lines, f"{name}: Linux ends its run")
+        v.check(f"processors {count}" in lines, f"{name}: {count} processors")
+        for n in range(1, count):
+            v.check(f"processor {n} on, {count} there" in lines, f"{name}: processor {n} goes off and comes back")
+            v.check(f"kvm on processor {n}: as on 0" in lines, f"{name}: KVM's guests on processor {n}")
+    differ = [f"{a} / {b}" for a, b in zip(bare, nidus) if a != b]
+    v.check(bare == nidus, f"{len(bare)} lines, the same bare and under Nidus" + ("" if bare == nidus else ": " + " // ".join(differ[:4])))
+    return v
+
+
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
+    if emulator.cpus() > 1:
+        v = several()
+        print(f"linux: {v.passed} passed, {v.failed} failed")
+        return 1 if v.failed else 0
     boots = [Boot("bare", []), Boot("nidus", [r"\nidus.efi nested=off log=none"])]
     try:
         emu.side_by_side([b.run for b in boots])

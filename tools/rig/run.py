@@ -6,7 +6,7 @@ Owns the terminal: it is put back on every way out. Without a terminal on standa
 
 Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (options for nidus.efi; nested=on),
 RUN_BARE=1 (no Nidus), DEPTH=N (N + 1 of them, each in the one before, then Linux), QEMU=1 (L1 has qemu-linux:
-build/l1/qemu.img), LIMIT=seconds, BOCHS=, EMU= (tools/rig/emu.py).
+build/l1/qemu.img), LIMIT=seconds, CPUS=N (processors; ACPI tables from tools/rig/tables.c), BOCHS=, EMU= (tools/rig/emu.py).
 """
 import os, pty, select, signal, subprocess, sys, termios, time, tty
 
@@ -21,6 +21,11 @@ KERNEL_ARGS = "console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable"
 QEMU_IPS = 200000000        # at the usual 25 M a timer tick is 100,000 instructions, and most of an L2's are the tick's own
 LEAVE = 0x1d                # Ctrl-]
 READY = b"L1 SHELL\r\n"     # tests/linux/rc prints it when the terminal is L1's
+
+def kernel_args():
+    """Several processors take ACPI tables: tables.efi (tools/rig/tables.c) installs them."""
+    return KERNEL_ARGS if emulator.cpus() == 1 else KERNEL_ARGS.replace("acpi=off ", "")
+
 
 # What each text on the console means for the person who waits, in the order of their coming.
 STAGES = [(b"BdsDxe: starting", "the firmware starts nidus.efi"), (b"nidus: launched", "Nidus is live; the kernel is loaded as L1"),
@@ -57,7 +62,7 @@ def make_disk(rundir, mode, bare):
     for f in (kernel, initrd):
         if not os.path.isfile(f):
             raise FileNotFoundError(f"{f}: no such file")
-    args = " ".join(f"{KERNEL_ARGS} {environ('ARGS')}".split())
+    args = " ".join(f"{kernel_args()} {environ('ARGS')}".split())
     qemu = [f"::/qemu.img={ROOT}/build/l1/qemu.img"] if environ("QEMU") else []
     second = r"initrd=\qemu.img " if qemu else ""
     line = f"\\vmlinuz initrd=\\initrd.img {second}{args}{emulator.chosen().kernel_words()} -- {mode}"
@@ -65,10 +70,12 @@ def make_disk(rundir, mode, bare):
     with open(f"{rundir}/nidus.cfg", "w") as f:
         f.write("".join(w + "\n" for w in options) + f"chain={line}\n")
     with open(f"{rundir}/chain.txt", "w") as f:
-        f.write(("" if bare else (" ".join(["\\nidus.efi", *options]) + "\n") * (depth + 1)) + line + "\n")
+        several = emulator.cpus() > 1
+        f.write("\\tables.efi\n" * several
+                + ("" if bare else (" ".join(["\\nidus.efi", *options]) + "\n") * (depth + 1)) + line + "\n")
     b = f"{ROOT}/build"
-    if bare or depth:
-        files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
+    if bare or depth or several:
+        files = [f"::/tables.efi={b}/tables.efi"] * several + [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
     else:
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/nidus.efi", f"::/EFI/nidus/nidus.cfg={rundir}/nidus.cfg"]
     files += [f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}", *qemu]

@@ -66,7 +66,7 @@ struct rsdp {
 struct tables {
     struct rsdp rsdp;
     struct {
-        struct header h;
+        struct header head;
         uint64_t table[2];
     } __attribute__((packed)) xsdt;
     struct fadt fadt;
@@ -167,7 +167,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     fill_madt(&t->madt);
     t->xsdt.table[0] = (uintptr_t)&t->fadt;
     t->xsdt.table[1] = (uintptr_t)&t->madt;
-    finish(&t->xsdt.h, "XSDT", sizeof t->xsdt, 1);
+    finish(&t->xsdt.head, "XSDT", sizeof t->xsdt, 1);
     CopyMem(t->rsdp.signature, (void *)"RSD PTR ", 8);
     CopyMem(t->rsdp.oem, (void *)"NIDUS ", 6);
     t->rsdp.revision = 2;
