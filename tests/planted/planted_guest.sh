@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # planted_guest.sh [NAME...]: plants one bug at a time in a copy of the tree, boots one guest test on it, and demands
 # that the named line of the transcript is not the bare machine's (or, for the word "dead", that the test does not
-# end); a bug that leaves the core's image as it is fails too. A row may name another emulator and a model of it (BOCHS= and MODEL=). tests/planted/planted_guest.list has the bugs; HACKING.md tells
+# end); a bug that leaves the core's image as it is fails too. A row may name another emulator, a model of it, and how many
+# processors it has (BOCHS=, MODEL=, CPUS=). tests/planted/planted_guest.list has the bugs; HACKING.md tells
 # what each would have done. Needs `make images`.
 # The last line counts: N passed, M failed.
 set -u
@@ -15,7 +16,7 @@ cp -r build/core build/efi build/*.efi build/*.inc "$copy/build"
 find "$copy/build" -type f -exec touch {} +
 ln -s "$PWD/.bochs3" "$copy/.bochs3"
 
-emulator= # the row's "BOCHS MODEL"
+emulator= # the row's "BOCHS MODEL" or "BOCHS MODEL CPUS"
 
 transcript() { # MODE TEST
     echo "$copy/build/$1/${emulator// /-}/0.$1/$2.txt"
@@ -23,7 +24,9 @@ transcript() { # MODE TEST
 
 run() { # MODE TEST
     local words=()
-    [ -z "$emulator" ] || words=("BOCHS=${emulator% *}" "MODEL=${emulator#* }")
+    # shellcheck disable=SC2086
+    set -- "$1" "$2" $emulator
+    [ -z "$emulator" ] || words=("BOCHS=$3" "MODEL=$4" "CPUS=${5:-1}")
     rm -f "$(transcript "$1" "$2")"
     env "${words[@]}" "$copy/tools/rig/guest_tests.py" "--$1" -j 1 --with fast=off --out "$copy/build/$1/${emulator// /-}" "$2" >"$copy/log" 2>&1
 }
@@ -66,7 +69,7 @@ plant() { # NAME FILE SED TEST LINE
 while IFS='@' read -r name file change test at emulator; do
     case $name in '#'* | '') continue ;; esac
     [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-    [ "${emulator% *}" != 3.0 ] || tools/make/setup.sh bochs3 || { failed=$((failed + 1)); continue; }
+    [ "${emulator%% *}" != 3.0 ] || tools/make/setup.sh bochs3 || { failed=$((failed + 1)); continue; }
     plant "$name" "$file" "$change" "$test" "$at"
 done <tests/planted/planted_guest.list
 rm -rf "$copy"
