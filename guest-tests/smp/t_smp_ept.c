@@ -10,7 +10,7 @@
 #include "hv/arch/msr.h"
 
 enum {
-    ROUNDS = 300,
+    ROUNDS = 200,
     PAGES = 4,
     EXTERNAL = 1,
     VMCALL = 18,
@@ -115,7 +115,8 @@ static bool change(u64 round)
     for (unsigned n = 1; n < smp_count; n++)
         smp_ipi(n, GT_APIC_FIXED | GT_APIC_ASSERT | SMP_VECTOR);
     for (unsigned n = 1; n + 1 < smp_count; n++)
-        ok &= smp_until(&cpu_of[n].acked, round);
+        ok &=
+            smp_until(&cpu_of[n].acked, round) && smp_until(&cpu_of[n].reads, cpu_of[n].reads + 4);
     return ok;
 }
 
