@@ -12,6 +12,7 @@
 
 #include "boot/efi_sipi.h"
 #include "boot/efi_tables.h"
+#include "boot/insn.h"
 
 #define CALL_MICROSECONDS 5000000u
 
@@ -66,9 +67,7 @@ static void list_by_mp_services(struct cpus *cpus)
 
 static u32 this_apic_id(void)
 {
-    u32 eax = 1, ebx, ecx = 0, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    return ebx >> 24;
+    return cpuid(1).ebx >> 24;
 }
 
 static void set_source(struct cpus *cpus, const char *source)

@@ -1,31 +1,7 @@
 /* Reads CPUID, CR4 and MSRs. Contract in efi_facts.h. require.c judges the facts. */
 #include "boot/efi_facts.h"
 
-struct cpuid {
-    u32 eax, ebx, ecx, edx;
-};
-
-/* CPUID of a leaf's subleaf 0. No caller here needs another subleaf. */
-static struct cpuid cpuid(u32 leaf)
-{
-    struct cpuid r;
-    __asm__ volatile("cpuid"
-                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-                     : "a"(leaf), "c"(0));
-    return r;
-}
-
-static u64 rdmsr(u32 msr)
-{
-    u32 lo, hi;
-    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-    return (u64)hi << 32 | lo;
-}
-
-static void wrmsr(u32 msr, u64 value)
-{
-    __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
-}
+#include "boot/insn.h"
 
 /* Records a fact. A fact that is not recorded does not exist on this processor. */
 static void know(struct facts *f, enum fact n, u64 value)

@@ -5,6 +5,8 @@
  */
 #include "boot/efi_launch.h"
 
+#include "boot/insn.h"
+
 /* In handoff.asm. Both return an enum handoff_status. */
 u64 handoff(struct handoff *h);
 u64 handoff_leave(void);
@@ -98,12 +100,6 @@ static bool make_ready(struct region *r, const struct machine *m, struct line *w
     return do_step(r, m, 0, HANDOFF_SETTLE, why);
 }
 
-static void commit(void)
-{
-    u32 eax = LEAF_NIDUS_BRINGUP, ebx, ecx = 0, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-}
-
 bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
 {
     u32 count = r->handoff->info->cpu_count, launched = 0;
@@ -113,7 +109,7 @@ bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
         launched += ok;
     }
     if (ok && do_step(r, m, 0, HANDOFF_LAUNCH, why)) {
-        commit();
+        (void)cpuid(LEAF_NIDUS_BRINGUP); /* L0 lets no processor leave from here on */
         return true;
     }
     if (take_back(m, launched, why))

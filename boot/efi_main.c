@@ -151,14 +151,19 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
     return info;
 }
 
+/* Prepares the memory that a launch takes. Returns NULL, or why there is not enough. */
+static const char *prepare(struct region *r, const struct machine *m, const struct options *o)
+{
+    struct boot_info info = info_of(m, o);
+    return memory_prepare(r, &info);
+}
+
 /* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
  * not enough. */
 static const char *check_memory(const struct machine *m, const struct options *o)
 {
-    static struct boot_info info;
     struct region region;
-    info = info_of(m, o);
-    const char *why = memory_prepare(&region, &info);
+    const char *why = prepare(&region, m, o);
     if (!why)
         memory_release(&region);
     return why;
@@ -219,21 +224,21 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
 /* The option dry: takes every processor as far as a launch can go and come back. */
 static EFI_STATUS rehearse(const struct machine *m, const struct options *o)
 {
-    static struct boot_info info;
     struct region region;
     struct line why, l;
-    info = info_of(m, o);
-    const char *no_memory = memory_prepare(&region, &info);
+    u32 count = wanted(m, o);
+    const char *no_memory = prepare(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!nidus_rehearse(&region, m, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     line_clear(&l);
     line_add(&l, "dry: ");
-    line_add_decimal(&l, info.cpu_count);
-    line_add(&l, info.cpu_count == 1 ? " processor" : " processors");
-    line_add(&l, info.can_vmx ? " went as far as VMLAUNCH and back; launched nothing"
-                              : " went to L0's tables and back; without VMX nothing more");
+    line_add_decimal(&l, count);
+    line_add(&l, count == 1 ? " processor" : " processors");
+    line_add(&l, can_run_first(m, &why)
+                     ? " went as far as VMLAUNCH and back; launched nothing"
+                     : " went to L0's tables and back; without VMX nothing more");
     console_say_line(&l);
     return EFI_SUCCESS;
 }
@@ -283,10 +288,8 @@ static void say_launched(const struct region *r, u32 cpus)
 /* Prepares memory and launches. True when this code runs as L1; else *why says why not. */
 static bool start(const struct machine *m, const struct options *o, struct line *why)
 {
-    static struct boot_info info;
     struct region region;
-    info = info_of(m, o);
-    const char *no = memory_prepare(&region, &info);
+    const char *no = prepare(&region, m, o);
     line_clear(why);
     if (no) {
         line_add(why, no);
@@ -295,7 +298,7 @@ static bool start(const struct machine *m, const struct options *o, struct line 
     say_terms(m, o);
     if (!nidus_launch(&region, m, why))
         return false;
-    say_launched(&region, info.cpu_count);
+    say_launched(&region, wanted(m, o));
     return true;
 }
 

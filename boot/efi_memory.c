@@ -7,6 +7,8 @@
 
 #include "boot/efi_memory.h"
 
+#include "boot/insn.h"
+
 extern const u8 core_blob[], core_blob_end[];
 extern u8 handoff_end[], bridge_nmi[], bridge_mc[];
 u64 handoff(struct handoff *h);
@@ -41,9 +43,7 @@ void memory_release(struct region *r)
 
 static u32 largest_page(void)
 {
-    u32 eax = 0x80000001, ebx, ecx = 0, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    return edx & (1u << 26) ? 3 : 2;
+    return cpuid(0x80000001).edx & (1u << 26) ? 3 : 2;
 }
 
 static bool build_tables(struct region *r, const struct core_header *core)

@@ -5,6 +5,7 @@
 #include <efi.h>
 #include <efilib.h>
 
+#include "boot/insn.h"
 #include "hv/core/boot_info.h"
 
 #define MSR_APIC_BASE  0x1bu
@@ -41,18 +42,11 @@ struct PACKED words {
 extern const u8 sipi_start[], sipi_words[], sipi_end[];
 static EFI_PHYSICAL_ADDRESS page, stack;
 
-static u64 rdmsr(u32 msr)
-{
-    u32 lo, hi;
-    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-    return (u64)hi << 32 | lo;
-}
-
 static void send(u32 apic_id, u32 command)
 {
     u64 base = rdmsr(MSR_APIC_BASE);
     if (base & APIC_X2APIC) {
-        __asm__ volatile("wrmsr" : : "c"(MSR_X2APIC_ICR), "a"(command), "d"(apic_id) : "memory");
+        wrmsr(MSR_X2APIC_ICR, (u64)apic_id << 32 | command);
         return;
     }
     volatile u32 *low = (volatile u32 *)((base & APIC_ADDRESS) + ICR_LOW);
