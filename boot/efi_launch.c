@@ -16,8 +16,10 @@ u64 handoff_leave(void);
 struct step {
     struct handoff *h;
     const struct facts *facts;
-    u64 status;
+    u64 status; /* an enum handoff_status, or: */
 };
+#define STATUS_NOT_BEGUN (~0ull)
+#define STATUS_BEGUN     (~1ull)
 
 static bool enters_vmx(const struct handoff *h)
 {
@@ -27,6 +29,7 @@ static bool enters_vmx(const struct handoff *h)
 static void run_step(void *arg)
 {
     struct step *s = arg;
+    s->status = STATUS_BEGUN;
     memory_capture(s->h);
     if (enters_vmx(s->h))
         facts_allow_vmx(s->facts);
@@ -48,11 +51,13 @@ static const char *refusal(const struct handoff *h, u64 status)
 }
 
 /* True when the processor did the step; else *why names the processor, if there are several, and
- * the reason. */
+ * the reason. A processor that began and did not come back may still run in L0's memory, which then
+ * stays. It may also end later, so *s does not lie on the stack. */
 static bool do_step(struct region *r, const struct machine *m, u32 i, enum handoff_op op,
                     struct line *why)
 {
-    struct step s = {&r->handoff[i], &m->facts[i], HANDOFF_OK};
+    static struct step s;
+    s = (struct step){&r->handoff[i], &m->facts[i], STATUS_NOT_BEGUN};
     s.h->op = op;
     const char *no = cpus_call(&m->cpus, i, run_step, &s);
     if (!no && s.status == HANDOFF_OK)
@@ -61,6 +66,9 @@ static bool do_step(struct region *r, const struct machine *m, u32 i, enum hando
     if (s.h->info->cpu_count > 1)
         cpus_name(&m->cpus, i, why);
     line_add(why, no ? no : refusal(s.h, s.status));
+    r->stays |= s.status == STATUS_BEGUN;
+    if (r->stays)
+        line_add(why, "; reset this machine, as it may still run in L0");
     return false;
 }
 
@@ -69,9 +77,9 @@ static void run_leave(void *arg)
     *(u64 *)arg = handoff_leave();
 }
 
-/* Takes processors 1 to `launched` back. False: one of them stays under Nidus, so L0's memory must
- * stay, too. */
-static bool take_back(const struct machine *m, u32 launched, struct line *why)
+/* Takes processors 1 to `launched` back. If one of them stays under Nidus, L0's memory stays, too.
+ * */
+static void take_back(struct region *r, const struct machine *m, u32 launched, struct line *why)
 {
     for (u32 i = 1; i <= launched; i++) {
         u64 status = HANDOFF_OK;
@@ -81,9 +89,8 @@ static bool take_back(const struct machine *m, u32 launched, struct line *why)
         line_add(why, "; reset this machine, as this one stays under Nidus: ");
         cpus_name(&m->cpus, i, why);
         line_add(why, no ? no : "it did not leave");
-        return false;
+        r->stays = true;
     }
-    return true;
 }
 
 /* The steps before the first launch. */
@@ -112,8 +119,8 @@ bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
         (void)cpuid(LEAF_NIDUS_BRINGUP); /* L0 lets no processor leave from here on */
         return true;
     }
-    if (take_back(m, launched, why))
-        memory_release(r);
+    take_back(r, m, launched, why);
+    memory_release(r);
     return false;
 }
 

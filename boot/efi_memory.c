@@ -23,9 +23,8 @@ static bool reserve(struct region *r, u32 cpus)
     if (EFI_ERROR(uefi_call_wrapper(BS->AllocatePages, 4, AllocateAnyPages, EfiReservedMemoryType,
                                     all / SIZE_4K, &at)))
         return false;
-    r->base = ALIGN_UP(at, SIZE_2M);
-    r->size = REGION_SIZE(cpus);
-    r->next = r->base;
+    u64 base = ALIGN_UP(at, SIZE_2M);
+    *r = (struct region){.base = base, .size = REGION_SIZE(cpus), .next = base};
     if (r->base > at)
         uefi_call_wrapper(BS->FreePages, 2, at, (r->base - at) / SIZE_4K);
     u64 end = r->base + r->size;
@@ -36,6 +35,8 @@ static bool reserve(struct region *r, u32 cpus)
 
 void memory_release(struct region *r)
 {
+    if (r->stays)
+        return;
     uefi_call_wrapper(BS->FreePages, 2, r->base, r->size / SIZE_4K);
 }
 

@@ -22,7 +22,7 @@ const char *memory_prepare(struct region *r, const struct boot_info *options);
 /* Puts this processor's segment registers into *h, and builds the bridge of *h from its GDT. */
 void memory_capture(struct handoff *h);
 
-/* Gives the region back to the firmware. */
+/* Gives the region back to the firmware, unless it stays. */
 void memory_release(struct region *r);
 
 #endif

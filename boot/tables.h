@@ -26,6 +26,7 @@
  * page. */
 struct region {
     u64 base, size, next;
+    bool stays;              /* a processor may run in it: it is never given back */
     struct handoff *handoff; /* one for each processor, in pages that both sides map alike */
 };
 
