@@ -169,7 +169,7 @@ static void drop_identity_map(const struct vm *vm)
 }
 
 /* From here to the end of the bring-up loop a refusal can still give everything back. */
-static enum handoff_status build_vmcs(struct cpu *cpu, struct handoff *h)
+static void build_vmcs(struct cpu *cpu, struct handoff *h)
 {
     if (any(cpu->percpu.spec, SPEC_CTRL))
         cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
@@ -184,7 +184,6 @@ static enum handoff_status build_vmcs(struct cpu *cpu, struct handoff *h)
     cpu->percpu.nmi_pending |= h->nmi; /* those that came on the bridge */
     cpu->percpu.mc_pending |= h->mc;
     h->nmi = h->mc = 0;
-    return HANDOFF_OK;
 }
 
 static void leave(struct cpu *cpu, struct handoff *h)
@@ -200,10 +199,9 @@ static enum handoff_status launch(struct cpu *cpu, struct handoff *h)
     if (!cpu->percpu.id && stressed(cpu, STRESS_LAST_CPU))
         return refuse(h, "the last launch fails, as stress=last-cpu asks");
     enum handoff_status status = enter_vmx(cpu);
-    if (status == HANDOFF_OK)
-        status = build_vmcs(cpu, h);
     if (status != HANDOFF_OK)
         return status;
+    build_vmcs(cpu, h);
     if (!run_bringup(cpu)) {
         leave(cpu, h);
         return HANDOFF_LEFT;
@@ -220,10 +218,9 @@ static enum handoff_status rehearse(struct cpu *cpu, struct handoff *h)
     if (!h->info->can_vmx)
         return HANDOFF_OK;
     enum handoff_status status = enter_vmx(cpu);
-    if (status == HANDOFF_OK)
-        status = build_vmcs(cpu, h);
     if (status != HANDOFF_OK)
         return status;
+    build_vmcs(cpu, h);
     enum rule_id broken = judge_current(cpu);
     leave(cpu, h);
     return broken == R_NONE ? HANDOFF_OK : refuse(h, rule_name(broken));

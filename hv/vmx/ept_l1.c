@@ -22,6 +22,11 @@ static u32 level_index(u64 a, u32 level)
     return (u32)bits(a, 11 + 9 * level, 3 + 9 * level);
 }
 
+static bool is_leaf(u64 entry, u32 level)
+{
+    return entry != 0 && (level == LEVEL_4K || any(entry, EPT_PS));
+}
+
 static u64 *table_at(const struct vm *vm, u64 entry)
 {
     return mem_va(&vm->mem, HPA(entry & EPT_ADDR));
@@ -84,15 +89,14 @@ static u64 map_one(const struct vm *vm, struct ept01_tree *t, u64 a)
     for (u32 level = LEVEL_TOP;; level--) {
         u64 *entry = &table[level_index(a, level)];
         u64 there = __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-        bool is_leaf = there && (level == LEVEL_4K || any(there, EPT_PS));
         u8 type = MT_UC;
-        if (is_leaf)
-            return level_size(level);
-        if (!there && level <= LEVEL_1G && leaf_fits(vm, &t->mtrr, a, level, &type) &&
-            __atomic_compare_exchange_n(entry, &there, leaf(vm, a, level, type), false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            return level_size(level);
-        if (there && (level == LEVEL_4K || any(there, EPT_PS)))
+        if (!there && level <= LEVEL_1G && leaf_fits(vm, &t->mtrr, a, level, &type)) {
+            u64 made = leaf(vm, a, level, type);
+            if (__atomic_compare_exchange_n(entry, &there, made, false, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE))
+                there = made;
+        }
+        if (is_leaf(there, level))
             return level_size(level);
         table = table_below(vm, t, entry);
         if (!table)
@@ -342,7 +346,7 @@ u64 ept01_leaf(const struct cpu *cpu, gpa1_t gpa1, u64 *size)
         u64 entry = __atomic_load_n(&table[level_index(gpa1.a, level)], __ATOMIC_ACQUIRE);
         if (!entry)
             return 0;
-        if (level == LEVEL_4K || any(entry, EPT_PS)) {
+        if (is_leaf(entry, level)) {
             *size = level_size(level);
             return entry;
         }

@@ -43,20 +43,6 @@ static inline MUST_CHECK enum vmx_status vmxoff(void)
     return VMX_STATUS(cf, zf);
 }
 
-static inline MUST_CHECK enum vmx_status vmclear(hpa_t region)
-{
-    bool cf, zf;
-    __asm__ volatile("vmclear %2" : VMX_FLAGS(cf, zf) : "m"(region.a) : "memory");
-    return VMX_STATUS(cf, zf);
-}
-
-static inline MUST_CHECK enum vmx_status vmptrld(hpa_t region)
-{
-    bool cf, zf;
-    __asm__ volatile("vmptrld %2" : VMX_FLAGS(cf, zf) : "m"(region.a) : "memory");
-    return VMX_STATUS(cf, zf);
-}
-
 static inline MUST_CHECK enum vmx_status vmread(u64 field, u64 *v)
 {
     bool cf, zf;

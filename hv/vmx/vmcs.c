@@ -24,8 +24,7 @@ void vmcs_stamp(struct vmcs *v, u32 revision)
 
 void vmcs_clear(struct cpu *cpu, struct vmcs *v)
 {
-    if (vmclear(v->hpa) != VMX_OK)
-        panic("bug: VMCLEAR of %lx was refused", v->hpa.a);
+    vmclear_ours(&v->hpa);
     v->launched = 0;
     if (cpu->current == v)
         cpu->current = NULL;
@@ -36,8 +35,7 @@ void vmcs_load(struct cpu *cpu, struct vmcs *v)
     cpu->have = 0;
     if (cpu->current == v)
         return;
-    if (vmptrld(v->hpa) != VMX_OK)
-        panic("bug: VMPTRLD of %lx was refused", v->hpa.a);
+    vmptrld_ours(&v->hpa);
     cpu->current = v;
 }
 
