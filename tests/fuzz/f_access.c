@@ -3,19 +3,11 @@
  * the input's choice. Every outcome is one the SDM has; an error changes nothing; what was
  * written is read back; the page that a VMCLEAR would write has its 1,024 bytes.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "hv/vmcs12/layout.h"
 #include "hv/vmcs12/profile.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 /* A profile, or capability words that are the input's own bytes. */
 static struct vmx_caps choose_caps(u8 choice, const u8 *data, size_t size)

@@ -5,31 +5,11 @@
  * judged alone add up to the whole; what passes has control words that the MSRs allow; nothing
  * but the set is written. Links with tests/lib/valid.c.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/lib/image.h"
 #include "tests/lib/valid.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
-
-/* Edits of 10 bytes: a field and a value to XOR into it. */
-static void edit(struct vmcs_image *v, const u8 *data, size_t size)
-{
-    for (; size >= 10; data += 10, size -= 10) {
-        u16 number;
-        u64 value;
-        memcpy(&number, data, 2);
-        memcpy(&value, data + 2, 8);
-        enum vmcs_field f = (enum vmcs_field)(number % F_COUNT);
-        vmcs12_set(v, f, vmcs12_get(v, f) ^ value);
-    }
-}
 
 static void choose_env(struct valid *t, const u8 *data)
 {
@@ -77,7 +57,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     if (data[2] & 1)
         memcpy(t.v.bytes, data + 18, size - 18 < 4096 ? size - 18 : 4096);
     else
-        edit(&t.v, data + 18, size - 18);
+        image_edit(&t.v, data + 18, size - 18);
     judge(&t);
     return 0;
 }

@@ -3,24 +3,16 @@
  * within four fetches, and a composed leaf never grants what EPT12 or EPT01 denies, is never
  * misconfigured, and maps the page where both tables together put it.
  */
+#include "tests/fuzz/fuzz.h"
 #include "hv/arch/msr.h"
 #include "hv/ept/ept.h"
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 struct source {
     const u8 *data;
     size_t size;
     u32 fetches;
 };
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static u64 take(struct source *s)
 {

@@ -4,18 +4,10 @@
  * layout that can hold it. The mutator keeps inputs near the format: most bytes of a random
  * blob would only ever be refused.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "hv/vmcs12/kvm_state.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 /* The pages grow out of few bytes, so that small inputs reach large states: byte 40 of the input
  * says how many pages, what follows is laid into them from their first field on. */

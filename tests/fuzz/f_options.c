@@ -1,18 +1,10 @@
 /* Fuzzes the options: any bytes as a configuration and as load options, in every form. What is
  * accepted must describe itself, and read back the same. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "boot/options.h"
 #include "boot/words.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void use(const struct options *o)
 {

@@ -3,23 +3,15 @@
  * allows it to ask for, an answer always exists, and after a reflected exit or a failed entry
  * both images keep what is not the exit's to change.
  */
+#include "tests/fuzz/fuzz.h"
 #include "hv/arch/event.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static struct vmcs_image v12, v02, v01, was;
 static struct vmx_caps caps;
 static struct vmexit x;
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void take(void *to, size_t n, const u8 **data, size_t *size)
 {

@@ -5,6 +5,7 @@
  * sources only.
  */
 #define TOOL_NO_MAIN
+#include "tests/fuzz/fuzz.h"
 #include "tools/vmcs12/vmcs12.c"
 
 #include "tools/vmcs12/vmcs12_caps.c"
@@ -17,14 +18,6 @@
 #include "tools/vmcs12/vmcs12_map.c"
 #include "tools/vmcs12/vmcs12_scan.c"
 #include "tools/vmcs12/vmcs12_show.c"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 /* "?" stands for a text of the input's choice; files are always standard input and output. */
 static const char *const lines[][9] = {
@@ -101,15 +94,6 @@ static size_t content(const u8 *data, size_t size, u8 *bytes, size_t room)
         memcpy(bytes + place % (start + 4088), data + at + 2, 8);
     }
     return start + 4096u;
-}
-
-static FILE *null_stream(void)
-{
-    static FILE *null;
-    if (null == NULL)
-        null = fopen("/dev/null", "w");
-    demand(null != NULL);
-    return null;
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

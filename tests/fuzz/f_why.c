@@ -7,25 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
+#include "tests/lib/image.h"
 #include "tests/lib/valid.h"
 #include "tools/vmcs12/why/judge.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static void demand(bool claim)
-{
-    if (!claim)
-        abort();
-}
-
-static FILE *null_stream(void)
-{
-    static FILE *null;
-    if (null == NULL)
-        null = fopen("/dev/null", "w");
-    demand(null != NULL);
-    return null;
-}
 
 static void answer_all(const char *text, size_t length)
 {
@@ -89,18 +74,6 @@ static void structured(const u8 *data, size_t size)
     free(text);
 }
 
-static void edit(struct vmcs_image *v, const u8 *data, size_t size)
-{
-    for (; size >= 10; data += 10, size -= 10) {
-        u16 number;
-        u64 value;
-        memcpy(&number, data, 2);
-        memcpy(&value, data + 2, 8);
-        enum vmcs_field f = (enum vmcs_field)(number % F_COUNT);
-        vmcs12_set(v, f, vmcs12_get(v, f) ^ value);
-    }
-}
-
 static bool is_printed(const struct dump *d, enum rule_id rule)
 {
     for (const u8 *f = rule_fields(rule); *f != F_COUNT; f++)
@@ -121,7 +94,7 @@ static void round_trip(const u8 *data, size_t size)
     size_t length;
 
     valid_build(&t, (enum valid_base)(data[0] % BASE_COUNT), (enum valid_cpu)(data[1] % CPU_COUNT));
-    edit(&t.v, data + 2, size - 2);
+    image_edit(&t.v, data + 2, size - 2);
     t.v.exit_reason = EXIT_REASON_ENTRY_FAIL; /* a number that says nothing */
     t.v.vm_instruction_error = 0;
     t.env.vtpr_valid = t.env.pdpte_valid = t.env.link_valid = false;

@@ -1,30 +1,10 @@
 /* When two states of the MTRRs count as one (mtrr_alike): what shares a tree of EPT01. */
-#include "hv/arch/mtrr.h"
-#include "hv/arch/msr.h"
-#include "hv/arch/paging.h"
+#include "tests/host/mtrr_state.h"
 #include "tests/lib/rng.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-#define CAP   (8 | MTRRCAP_FIX | MTRRCAP_WC)
-#define ON    (MTRR_DEF_TYPE_EN)
-#define FIX   (MTRR_DEF_TYPE_EN | MTRR_DEF_TYPE_FIX_EN)
-#define V     MTRR_PHYSMASK_VALID
-#define PA    40u
-#define M(sz) (((1ull << PA) - (sz)) | V)
-
-static struct mtrr_state blank(u64 def_type)
-{
-    return (struct mtrr_state){.cap = CAP, .def_type = def_type, .maxphyaddr = PA};
-}
-
-static void pair(struct mtrr_state *s, unsigned i, u64 base, u64 size, u64 type)
-{
-    s->base[i] = base | type;
-    s->mask[i] = M(size);
-}
 
 /* Two states are alike exactly when no register that counts differs: "the fixed-range MTRRs are
  * disabled" without FE, "the mask is valid" bit of a variable range, and E for all of them. */

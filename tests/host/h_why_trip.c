@@ -8,49 +8,8 @@
 
 #include <cmocka.h>
 
-#include "hv/arch/segment.h"
-#include "tests/lib/valid.h"
+#include "tests/host/rules_rows.h"
 #include "tools/vmcs12/why/judge.h"
-
-struct row {
-    void (*change)(struct valid *t);
-    enum rule_id rule;
-    enum valid_base base;
-    bool breaks;
-    const char *text;
-};
-
-#define CLEAR(word, bits)     ((word) &= ~(u32)(bits))
-#define NEWER(word, ctl, bit) (t->caps.true_##word |= (u64)(bit) << 32, v->ctl |= (bit))
-#define NEWER_ENTRY(bit)      NEWER(entry, entry_ctl, bit)
-#define NEWER_EXIT(bit)       NEWER(exit, exit_ctl, bit)
-#define JOIN_(a, b)           a##b
-#define JOIN(a, b)            JOIN_(a, b)
-#define ROW_FUNCTION(...)                                  \
-    static void JOIN(FILE_TAG, __LINE__)(struct valid * t) \
-    {                                                      \
-        struct vmcs_image *v = &t->v;                      \
-        (void)v;                                           \
-        __VA_ARGS__;                                       \
-    }
-#define BREAKS(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
-#define PASSES(rule, base, ...) ROW_FUNCTION(__VA_ARGS__)
-#include "tests/host/rules_rows.def"
-#undef BREAKS
-#undef PASSES
-#define BREAKS(rule, base, ...) \
-    {JOIN(FILE_TAG, __LINE__), R_##rule, BASE_##base, true, #__VA_ARGS__},
-#define PASSES(rule, base, ...) \
-    {JOIN(FILE_TAG, __LINE__), R_##rule, BASE_##base, false, #__VA_ARGS__},
-static const struct row rows[] = {
-#include "tests/host/rules_rows.def"
-};
-
-static bool about_control_word(enum rule_id rule)
-{
-    return rule == R_pin_ctl || rule == R_cpu1_ctl || rule == R_cpu2_ctl || rule == R_exit_ctl ||
-           rule == R_entry_ctl;
-}
 
 /* The exit information that the processor would leave. */
 static void fail_as(struct valid *t, enum rule_id rule)

@@ -65,3 +65,15 @@ void assert_same_field(const struct vmcs_image *a, const struct vmcs_image *b, e
         fail_msg("%s: 0x%llx and 0x%llx differ", vmcs12_name(f), (unsigned long long)x,
                  (unsigned long long)y);
 }
+
+void image_edit(struct vmcs_image *v, const u8 *data, size_t size)
+{
+    for (; size >= 10; data += 10, size -= 10) {
+        u16 number;
+        u64 value;
+        memcpy(&number, data, 2);
+        memcpy(&value, data + 2, 8);
+        enum vmcs_field f = (enum vmcs_field)(number % F_COUNT);
+        vmcs12_set(v, f, vmcs12_get(v, f) ^ value);
+    }
+}

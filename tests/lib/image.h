@@ -17,4 +17,7 @@ void image_fill(struct vmcs_image *v, u8 byte);
 /* Fail the test, naming the field, when the values differ. */
 void assert_same_field(const struct vmcs_image *a, const struct vmcs_image *b, enum vmcs_field f);
 
+/* Edits of 10 bytes each: a field by its number, and a value to XOR into it. */
+void image_edit(struct vmcs_image *v, const u8 *data, size_t size);
+
 #endif
