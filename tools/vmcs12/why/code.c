@@ -10,14 +10,10 @@
 
 void answer_note(struct answer *a, const char *format, ...)
 {
-    size_t used = strlen(a->notes);
     va_list ap;
-    if (used + 400 >= sizeof a->notes)
-        return;
     va_start(ap, format);
-    vsnprintf(a->notes + used, 398, format, ap);
+    notes_add(a->notes, 400, format, ap);
     va_end(ap);
-    strcat(a->notes, "\n");
 }
 
 struct finding *add_finding(struct finding *list, unsigned *count, enum rule_id rule)

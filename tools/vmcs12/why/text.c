@@ -33,32 +33,39 @@ static void print_msr(FILE *out, const struct printed_msr *m)
     fputc('\n', out);
 }
 
+/* What a finding says that names a stage and no rule: an instruction error of one of the two. */
+struct stage_words {
+    const char *name, *text, *number, *title;
+};
+
+static struct stage_words words_of(const struct finding *f)
+{
+    static const struct stage_words controls = {"controls", "A rule of the VMX controls is broken.",
+                                                "27.2.1", "Checks on VMX Controls"},
+                                    host = {"host_state",
+                                            "A rule of the host-state area is broken.", "27.2.2",
+                                            "Checks on Host Control Registers, MSRs, and SSP"};
+    return f->stage == STAGE_CONTROLS ? controls : host;
+}
+
 const char *finding_name(const struct finding *f)
 {
-    return f->rule != R_NONE            ? rule_name(f->rule)
-           : f->stage == STAGE_CONTROLS ? "controls"
-                                        : "host_state";
+    return f->rule != R_NONE ? rule_name(f->rule) : words_of(f).name;
 }
 
 const char *finding_text(const struct finding *f)
 {
-    return f->rule != R_NONE            ? rule_text(f->rule)
-           : f->stage == STAGE_CONTROLS ? "A rule of the VMX controls is broken."
-                                        : "A rule of the host-state area is broken.";
+    return f->rule != R_NONE ? rule_text(f->rule) : words_of(f).text;
 }
 
 const char *finding_number(const struct finding *f)
 {
-    return f->rule != R_NONE            ? rule_section_number(f->rule)
-           : f->stage == STAGE_CONTROLS ? "27.2.1"
-                                        : "27.2.2";
+    return f->rule != R_NONE ? rule_section_number(f->rule) : words_of(f).number;
 }
 
 const char *finding_title(const struct finding *f)
 {
-    return f->rule != R_NONE            ? rule_section_title(f->rule)
-           : f->stage == STAGE_CONTROLS ? "Checks on VMX Controls"
-                                        : "Checks on Host Control Registers, MSRs, and SSP";
+    return f->rule != R_NONE ? rule_section_title(f->rule) : words_of(f).title;
 }
 
 static void print_finding(FILE *out, const struct answer *a, const struct finding *f,

@@ -5,16 +5,21 @@
 #include "hv/arch/cpu.h"
 #include "tools/vmcs12/why/scan.h"
 
+void notes_add(char notes[DUMP_NOTES], size_t room, const char *format, va_list ap)
+{
+    size_t used = strlen(notes);
+    if (used + room >= DUMP_NOTES)
+        return;
+    vsnprintf(notes + used, room - 2, format, ap);
+    strcat(notes, "\n");
+}
+
 void dump_note(struct dump *d, const char *format, ...)
 {
-    size_t used = strlen(d->notes);
     va_list ap;
-    if (used + 200 >= sizeof d->notes)
-        return;
     va_start(ap, format);
-    vsnprintf(d->notes + used, 198, format, ap);
+    notes_add(d->notes, 200, format, ap);
     va_end(ap);
-    strcat(d->notes, "\n");
 }
 
 void dump_lose(struct dump *d, enum vmcs_field f)

@@ -7,6 +7,7 @@
 #ifndef TOOLS_VMCS12_WHY_WHY_H
 #define TOOLS_VMCS12_WHY_WHY_H
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "hv/vmcs12/check.h"
@@ -88,6 +89,8 @@ bool why_read(const char *bytes, size_t length, struct reading *reading) MUST_CH
 /* realloc for an array of dumps. */
 struct dump *reading_grow(struct dump *dump, unsigned room);
 
+/* Adds a line to notes, if there is room for one of `room` characters. */
+void notes_add(char notes[DUMP_NOTES], size_t room, const char *format, va_list ap);
 /* Adds a line to the dump's notes, if there is room. */
 void dump_note(struct dump *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
