@@ -3,6 +3,7 @@
  * Also what a body needs from the firmware beforehand: memory and its own command line.
  */
 #include "guest-tests/lib/gt.h"
+#include "guest-tests/lib/gt_mp.h"
 #include "guest-tests/lib/gt_private.h"
 #include "hv/arch/cpuid_bits.h"
 
@@ -186,13 +187,6 @@ static void run_here(void (*body)(void))
 
 /* ---- the body on another processor: cpu=N in the load options ---- */
 
-struct mp_services {
-    void *count, *info, *start_all;
-    EFI_STATUS(EFIAPI *start_one)
-    (struct mp_services *self, void(EFIAPI *f)(void *arg), UINTN n, EFI_EVENT event,
-     UINTN microseconds, void *arg, BOOLEAN *done);
-};
-
 /* Its firmware state is the one that gt_firmware_enter() gives back while the body runs: the
  * firmware's bootstrap processor does nothing but wait, so the body may call what it could call
  * there. */
@@ -219,12 +213,9 @@ static UINTN other_processor(void)
 
 static void run_there(void (*body)(void), UINTN cpu)
 {
-    EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
-    struct mp_services *mp = NULL;
-
     gt_firmware_enter();
-    if (BS->LocateProtocol(&guid, NULL, (void **)&mp) != EFI_SUCCESS ||
-        mp->start_one(mp, on_other, cpu, NULL, 0, (void *)body, NULL) != EFI_SUCCESS)
+    struct gt_mp *mp = gt_mp();
+    if (mp == NULL || mp->start_one(mp, on_other, cpu, NULL, 0, (void *)body, NULL) != EFI_SUCCESS)
         gt_fail("processor %u cannot be started", (unsigned)cpu);
     gt_firmware_leave();
 }

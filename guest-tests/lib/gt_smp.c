@@ -1,12 +1,10 @@
 /* Finds processors, brings them up, gives them work. Contract in gt_smp.h. */
 #include "guest-tests/lib/gt_smp.h"
 #include "guest-tests/lib/gt_device.h"
+#include "guest-tests/lib/gt_mp.h"
 #include "guest-tests/lib/gt_cpu.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
-
-#include <efi.h>
-#include <efilib.h>
 
 extern u8 smp_trampoline[], smp_trampoline_end[], smp_trampoline_words[] GT_HIDDEN;
 extern u8 smp_faults[] GT_HIDDEN;
@@ -42,19 +40,13 @@ static struct words *words_of(unsigned which)
 
 /* ---- the firmware's list ---- */
 
-struct mp {
-    EFI_STATUS(EFIAPI *count)(struct mp *self, UINTN *all, UINTN *enabled);
-    EFI_STATUS(EFIAPI *info)(struct mp *self, UINTN n, u64 *info);
-};
-
 static void find(void)
 {
-    EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
-    struct mp *mp;
+    struct gt_mp *mp = gt_mp();
     UINTN all = 1, enabled = 1;
 
     smp_count = 1;
-    if (BS->LocateProtocol(&guid, NULL, (void **)&mp) != EFI_SUCCESS)
+    if (mp == NULL)
         return;
     mp->count(mp, &all, &enabled);
     for (UINTN n = 1; n < enabled && n < SMP_MAX; n++) {
