@@ -157,6 +157,12 @@ static inline void gt_sti(void)
     __asm__ volatile("sti" : : : "memory");
 }
 
+/* What waits is taken; IF is 0 again behind it. */
+static inline void gt_sti_nop_cli(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 /* Interrupts are taken inside; IF is 0 again behind it. */
 static inline void gt_sti_hlt_cli(void)
 {

@@ -17,12 +17,23 @@ CPU_RSP     equ 56
 CPU_GPR     equ 64
 APIC_EOI    equ 0xfee000b0
 MSR_EFER    equ 0xc0000080
+MSR_FS_BASE equ 0xc0000100
 Q           equ 8
 
         section .data
         align   4096
         bits    16
 %define AT(label) (label - smp_trampoline)
+; Stores registers to `found`, four bytes each; `at` is the offset behind them.
+%assign at 0
+%macro  FOUND 1-*
+  %rep %0
+        mov     eax, %1
+        mov     [cs:AT(found) + at], eax
+    %assign at at + 4
+    %rotate 1
+  %endrep
+%endmacro
 smp_trampoline:
         cli
         mov     [cs:AT(saved)], eax
@@ -36,6 +47,18 @@ smp_trampoline:
         mov     eax, cr0
         mov     [cs:AT(saved) + 32], eax
         mov     word [cs:AT(saved) + 40], cs
+        FOUND   ds, es, ss, fs, gs, cr2, cr3, cr4, dr0, dr1, dr2, dr3, dr6, dr7
+        o32 sgdt [cs:AT(found) + at]
+        o32 sidt [cs:AT(found) + at + 8]
+        mov     ecx, MSR_EFER
+        rdmsr
+        mov     [cs:AT(found) + at + 16], eax
+        mov     ecx, MSR_FS_BASE
+        rdmsr
+        mov     [cs:AT(found) + at + 20], eax
+        mov     ecx, MSR_FS_BASE + 1    ; GS
+        rdmsr
+        mov     [cs:AT(found) + at + 24], eax
         xor     ebx, ebx
         mov     bx, cs
         mov     ds, bx
@@ -88,6 +111,7 @@ w_main: dq      0
 stack16: dw     0xff0, 0
         dd      0
 saved:  times 12 dd 0
+found:  times 22 dd 0
 smp_trampoline_end:
 
         section .text

@@ -11,11 +11,11 @@ extern u8 smp_faults[] GT_HIDDEN;
 void smp_nmi(void) GT_HIDDEN;
 void smp_irq(void) GT_HIDDEN;
 
-enum { STACK_PAGES = 4, TRAMPOLINES = 2 };
+enum { STACK_PAGES = 4, TRAMPOLINES = 2, ANYWHERE = TRAMPOLINES };
 
 struct smp_cpu smp_cpu[SMP_MAX];
 unsigned smp_count;
-static u8 *page[TRAMPOLINES];
+static u8 *page[TRAMPOLINES + 1]; /* the last one is smp_start_at's */
 static u64 *idt;
 
 /* The words of the trampoline, in gt_smp.asm's order. */
@@ -30,7 +30,7 @@ struct words {
     u64 cr3, cpu, main;
     u16 sp16, ss16;
     u32 pad_stack;
-    u32 saved[12];
+    u32 saved[12], found[FOUND_WORDS];
 } __attribute__((packed));
 
 static struct words *words_of(unsigned which)
@@ -91,6 +91,8 @@ bool smp_begin(unsigned wanted)
     gt_firmware_enter();
     find();
     gt_firmware_leave();
+    if (wanted == 0)
+        wanted = smp_count;
     gt_check(smp_count >= wanted, "processors: %u, wanted %u", smp_count, wanted);
     if (smp_count < wanted)
         return false;
@@ -143,6 +145,7 @@ static void main_loop(struct smp_cpu *c, struct words *w)
     c->first_cr0 = w->saved[8];
     c->first_flags = w->saved[9];
     c->first_cs = w->saved[10] & 0xffff;
+    CopyMem(c->found, w->found, sizeof c->found);
     load_tables(c);
     c->f = NULL;
     __atomic_add_fetch(&c->alive, 1, __ATOMIC_SEQ_CST);
@@ -199,6 +202,17 @@ bool smp_start(unsigned cpu, unsigned which)
     smp_ipi(cpu, GT_APIC_INIT | GT_APIC_ASSERT | GT_APIC_LEVEL);
     wait_a_bit();
     return sipi(cpu, which, 50000) || sipi(cpu, which, SMP_PATIENCE);
+}
+
+bool smp_start_at(unsigned cpu, u8 vector)
+{
+    static u8 kept[4096];
+    u8 *at = (u8 *)((u64)vector << 12);
+    CopyMem(kept, at, sizeof kept);
+    page[ANYWHERE] = at;
+    bool up = smp_start(cpu, ANYWHERE);
+    CopyMem(at, kept, sizeof kept);
+    return up;
 }
 
 /* ---- work ---- */

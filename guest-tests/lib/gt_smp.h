@@ -16,6 +16,29 @@ enum {
     SMP_PATIENCE = 100000000,
 };
 
+/* What a SIPI finds besides the general registers, 32 bits each; gt_smp.asm has the same order. */
+enum smp_found {
+    FOUND_DS,
+    FOUND_ES,
+    FOUND_SS,
+    FOUND_FS,
+    FOUND_GS,
+    FOUND_CR2,
+    FOUND_CR3,
+    FOUND_CR4,
+    FOUND_DR0,
+    FOUND_DR3 = FOUND_DR0 + 3,
+    FOUND_DR6,
+    FOUND_DR7,
+    FOUND_GDTR,
+    FOUND_IDTR = FOUND_GDTR + 2,
+    FOUND_EFER = FOUND_IDTR + 2,
+    FOUND_FS_BASE,
+    FOUND_GS_BASE,
+    FOUND_FREE,
+    FOUND_WORDS
+};
+
 /* What handlers count, by GS base: one for the processor as L1, one for its L2. gt_smp.asm knows
  * the order of the first six. */
 struct smp_counts {
@@ -36,13 +59,14 @@ struct smp_cpu {
     u8 *vmxon, *vmcs, *l2_stack;
     bool launched;
     u64 first[8]; /* registers that the SIPI found: EAX EBX ECX EDX ESI EDI EBP ESP, 32 bits each */
-    u64 first_cr0, first_flags, first_cs, first_ip;
+    u64 first_cr0, first_flags, first_cs;
+    u32 found[FOUND_WORDS];
 };
 
 extern struct smp_cpu smp_cpu[SMP_MAX];
 extern unsigned smp_count;
 
-/* False, with a FAIL line, when there are fewer than `wanted` processors. */
+/* False, with a FAIL line, when there are fewer than `wanted` processors; 0 takes all there are. */
 bool smp_begin(unsigned wanted);
 void smp_end(void);
 
@@ -52,6 +76,8 @@ bool smp_start(unsigned cpu, unsigned which);
 /* The same without the INIT, for a processor that waits for a SIPI. */
 bool smp_sipi(unsigned cpu, unsigned which);
 u8 smp_vector(unsigned which);
+/* smp_start() at any page below 1 MiB that is memory; the page gets its contents back. */
+bool smp_start_at(unsigned cpu, u8 vector);
 
 void smp_call(unsigned cpu, void (*f)(struct smp_cpu *cpu, u64 arg), u64 arg); /* returns at once */
 /* Waits for the end of what smp_call gave. False: too long, or the processor met a fault. */
@@ -72,6 +98,10 @@ void smp_vmcs(struct smp_cpu *cpu, u8 *page, void (*f)(void));
 /* VMLAUNCH or VMRESUME; the exit reason, or 1 << 32 | the VM-instruction error. */
 u64 smp_enter(struct smp_cpu *cpu);
 u64 smp_enter_asm(struct smp_cpu *cpu, u64 launched) GT_HIDDEN;
+/* An exit by an NMI leaves NMIs blocked in L1 until an IRET, which this is. */
+void smp_unblock_nmis(void);
+/* Moves L2's RIP behind the instruction that exited. */
+void smp_advance(void);
 static inline void smp_vmcall(void)
 {
     __asm__ volatile("vmcall" : : : "memory");

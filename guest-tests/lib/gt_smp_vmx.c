@@ -79,6 +79,11 @@ static void write_guest(struct smp_cpu *cpu, void (*f)(void))
     vmx_vmwrite(V_GUEST_RIP, (u64)f);
     vmx_vmwrite(V_GUEST_RSP, (u64)cpu->l2_stack - 8);
     vmx_vmwrite(V_VMCS_LINK_PTR, ~0ul);
+    /* of an L2 that the page held before */
+    vmx_vmwrite(V_GUEST_ACTIVITY, 0);
+    vmx_vmwrite(V_GUEST_INTERRUPTIBILITY, 0);
+    vmx_vmwrite(V_GUEST_PENDING_DEBUG, 0);
+    vmx_vmwrite(V_ENTRY_INTR_INFO, 0);
 }
 
 void smp_vmcs(struct smp_cpu *cpu, u8 *page, void (*f)(void))
@@ -104,4 +109,18 @@ u64 smp_enter(struct smp_cpu *cpu)
         return 1ul << 32 | vmx_get(V_INSN_ERROR);
     cpu->launched = true;
     return vmx_get(V_EXIT_REASON);
+}
+
+void smp_unblock_nmis(void)
+{
+    __asm__ volatile("mov %%rsp, %%rax\n\tpushq %1\n\tpush %%rax\n\tpushfq\n\tpushq %0\n\t"
+                     "lea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:"
+                     :
+                     : "i"(GT_CODE64), "i"(GT_DATA)
+                     : "rax", "memory");
+}
+
+void smp_advance(void)
+{
+    vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
 }

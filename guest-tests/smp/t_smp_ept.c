@@ -98,7 +98,7 @@ static void run_l2(struct smp_cpu *c, u64 asked)
                 cpu_of[n].acked = round;
             }
         } else if (reason == VMCALL) {
-            vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
+            smp_advance();
         } else {
             cpu_of[n].bad = reason;
             break;

@@ -23,16 +23,6 @@ static void calls(void)
         smp_vmcall();
 }
 
-/* An exit by an NMI leaves NMIs blocked in L1 until an IRET. */
-static void iret_here(void)
-{
-    __asm__ volatile("mov %%rsp, %%rax\n\tpushq %1\n\tpush %%rax\n\tpushfq\n\tpushq %0\n\t"
-                     "lea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:"
-                     :
-                     : "i"(GT_CODE64), "i"(GT_DATA)
-                     : "rax", "memory");
-}
-
 static void handle(struct smp_cpu *c, u64 reason)
 {
     u64 info = vmx_get(V_EXIT_INTR_INFO);
@@ -42,10 +32,10 @@ static void handle(struct smp_cpu *c, u64 reason)
         gt_apic_write(GT_APIC_EOI, 0);
     } else if (reason == NMI_EXIT && (info & 0x7ff) == (INTR_NMI | 2)) {
         got[c->number].nmis++;
-        iret_here();
+        smp_unblock_nmis();
     } else if (reason == VMCALL) {
         got[c->number].calls++;
-        vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
+        smp_advance();
     } else {
         got[c->number].bad++;
     }
@@ -116,9 +106,9 @@ static void hop(struct smp_cpu *c, u64 hop_number)
     ring_bad += smp_enter(c) != VMCALL || ring_value != before + 1;
     if (c != owner)
         CopyMem(owner->gpr, c->gpr, sizeof c->gpr);
-    vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
+    smp_advance();
     ring_bad += smp_enter(c) != VMCALL; /* launched: VMRESUME */
-    vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
+    smp_advance();
     if (c != owner)
         CopyMem(owner->gpr, c->gpr, sizeof c->gpr);
     vmx_vmwrite(V_TSC_OFFSET, hop_number + 1);
@@ -157,6 +147,7 @@ TEST_MAIN(smp_l2)
             return;
         }
     gt_device_take(); /* no interrupt but ours on the bootstrap processor */
+    gt_sti_nop_cli();
     bool ok = smp_all(work, 0);
     gt_device_give();
     for (unsigned n = 0; n < smp_count; n++)
