@@ -148,6 +148,30 @@ static void rendezvous(struct smp_cpu *c, u64 times)
     }
 }
 
+/* A processor's MTRRs are its own, whatever the others write meanwhile. */
+static void own_mtrr(struct smp_cpu *c, u64 times)
+{
+    u32 last = MSR_IA32_MTRR_PHYSBASE0 + 2 * (u32)((gt_rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT) - 1);
+    u64 was = gt_rdmsr(last);
+
+    for (u64 i = 0; i < times; i++) {
+        u64 mine = (u64)(c->number + 1) << 24 | (i & 1) << 20;
+        smp_barrier(&meet, smp_count);
+        gt_wrmsr(last, mine);
+        smp_barrier(&meet, smp_count);
+        strange[c->number] += gt_rdmsr(last) != mine;
+        entries[c->number]++;
+    }
+    gt_wrmsr(last, was);
+}
+
+static void forget(void)
+{
+    meet = 0;
+    for (unsigned n = 0; n < smp_count; n++)
+        entries[n] = strange[n] = 0;
+}
+
 TEST_MAIN(smp_share)
 {
     bool ok = true;
@@ -164,12 +188,15 @@ TEST_MAIN(smp_share)
         one_vmcs_on_several();
     else
         gt_line("same vmcs: all go on"); /* a bare processor may do anything */
-    meet = 0;
-    for (unsigned n = 0; n < smp_count; n++)
-        entries[n] = strange[n] = 0;
+    forget();
     ok = smp_all(rendezvous, TOGGLES);
     for (unsigned n = 0; n < smp_count; n++)
         gt_line("rendezvous.%u: %lu, wrong %lu", n, entries[n], strange[n]);
     gt_line("rendezvous: %s", ok ? "all go on" : "one is lost");
+    forget();
+    ok = smp_all(own_mtrr, TOGGLES);
+    for (unsigned n = 0; n < smp_count; n++)
+        gt_line("mtrr.%u: %lu, wrong %lu", n, entries[n], strange[n]);
+    gt_line("mtrr: %s", ok ? "all go on" : "one is lost");
     smp_end();
 }
