@@ -319,15 +319,23 @@ def test_a_test_left_out_at_depth_needs_a_reason():
     for words, why in (("depth=no:a,reason", "a reason"), ("limit=3", None)):
         t = Test("t_x", {})
         t.read([words])
-        assert t.not_at_depth() == why
+        assert t.why_not("depth") == why
     for words in ("depth=no", "depth=2", "depth=no:"):
         t = Test("t_x", {})
         t.read([words])
         try:
-            t.not_at_depth()
+            t.why_not("depth")
             assert False, words
         except ValueError:
             pass
+
+
+def test_a_test_left_out_on_another_processor():
+    t = Test("t_x", {})
+    t.read(["on=no:its,timer"])
+    for cpu, kept in (("", [t]), ("1", [])):
+        with environment(BOCHS="HERE/bochs-3.0", CPUS="2", CPU=cpu), contextlib.redirect_stdout(None):
+            assert suitable([t], 0, "") == kept
 
 
 def manifest(text):

@@ -24,7 +24,7 @@ from transcript import Caveats, Transcript, judge
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
-OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth", "cpus")
+OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth", "cpus", "on")
 
 
 class Test:
@@ -48,11 +48,11 @@ class Test:
     def limit(self):
         return float(self.options.get("limit", 120))
 
-    def not_at_depth(self):
-        """Why the test cannot run under a Nidus in Nidus, or None."""
-        word, _, why = str(self.options.get("depth", "")).partition(":")
+    def why_not(self, where):
+        """Why the test cannot run under a Nidus in Nidus ("depth") or on another processor ("on"), or None."""
+        word, _, why = str(self.options.get(where, "")).partition(":")
         if word not in ("", "no") or (word and not why):
-            raise ValueError(f"guest-tests/manifest: {self.name}: depth=no:REASON, commas for spaces")
+            raise ValueError(f"guest-tests/manifest: {self.name}: {where}=no:REASON, commas for spaces")
         return why or None
 
 
@@ -264,7 +264,7 @@ def suitable(tests, depth, profile):
     for t in tests:
         if "cpus" in t.options and int(t.options["cpus"]) != emulator.cpus():
             continue                            # a stage of its own, with CPUS=
-        why = t.not_at_depth() if depth else None
+        why = (t.why_not("depth") if depth else None) or (t.why_not("on") if os.environ.get("CPU") else None)
         own = t.options.get("cpu")
         if model and own and emulator.chosen().model(own) != emulator.chosen().model():
             why = f"it is about {own}"
