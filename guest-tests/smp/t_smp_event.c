@@ -17,6 +17,7 @@ enum {
     EVENTS = 150,
     LAPS = 100,
     TRIES = 40,
+    PATIENCE = 3000000, /* turns before an event counts as lost */
     INIT = 3,
     NMI = GT_APIC_NMI | GT_APIC_ASSERT,
     INTERRUPT = GT_APIC_FIXED | GT_APIC_ASSERT | SMP_VECTOR,
@@ -171,7 +172,7 @@ static void one_kind(unsigned cpu, u64 which)
     for (u64 i = 1; i <= EVENTS && !lost && !others; i++) {
         until_in_l2(k);
         smp_ipi(cpu, k->command);
-        for (u64 n = 0; n < SMP_PATIENCE && arrived(c, k) < i && !others; n++)
+        for (u64 n = 0; n < PATIENCE && arrived(c, k) < i && !others; n++)
             __builtin_ia32_pause();
         lost = arrived(c, k) == i ? 0 : i;
     }

@@ -8,9 +8,9 @@
 #include "guest-tests/lib/vmx_insn.h"
 #include "hv/arch/msr.h"
 
-enum { ENTRIES = 300, TOGGLES = 10, DEF_TYPE_E = 1 << 11 };
+enum { ENTRIES = 300, TOGGLES = 10, LISTED = 4, DEF_TYPE_E = 1 << 11 };
 
-static u8 *io_a, *io_b, *msr_map, *load_list, *store_list, *vapic, *other_vmcs;
+static u8 *io_a, *io_b, *msr_map, *load_list, *store_list, *exit_list, *vapic, *other_vmcs;
 static volatile u64 running, meet, entries[SMP_MAX], strange[SMP_MAX];
 
 static void busy(void)
@@ -47,9 +47,11 @@ static void enter_with_shared(struct smp_cpu *c, u64 count)
     vmx_vmwrite(V_MSR_BITMAP, (u64)msr_map);
     vmx_vmwrite(V_VIRTUAL_APIC_ADDR, (u64)vapic);
     vmx_vmwrite(V_ENTRY_MSR_LOAD_ADDR, (u64)load_list);
-    vmx_vmwrite(V_ENTRY_MSR_LOAD_COUNT, 4);
+    vmx_vmwrite(V_ENTRY_MSR_LOAD_COUNT, LISTED);
     vmx_vmwrite(V_EXIT_MSR_STORE_ADDR, (u64)store_list);
-    vmx_vmwrite(V_EXIT_MSR_STORE_COUNT, 0);
+    vmx_vmwrite(V_EXIT_MSR_STORE_COUNT, LISTED);
+    vmx_vmwrite(V_EXIT_MSR_LOAD_ADDR, (u64)exit_list);
+    vmx_vmwrite(V_EXIT_MSR_LOAD_COUNT, LISTED);
     for (u64 i = 0; i < count; i++) {
         u64 reason = smp_enter(c);
         entries[n]++;
@@ -61,7 +63,8 @@ static void enter_with_shared(struct smp_cpu *c, u64 count)
     __atomic_sub_fetch(&running, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Only MSRs that an entry may load; sometimes one that it may not, so that the entry fails. */
+/* Only MSRs that an entry may load; sometimes one that it may not, so that the entry fails. What an
+ * exit stores and loads is always possible: it would end L1's processor otherwise. */
 static void scribble(void)
 {
     static const u32 msr[] = {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
@@ -73,6 +76,9 @@ static void scribble(void)
     ((volatile u64 *)vapic)[r >> 32 & 511] = 0;
     ((volatile u64 *)load_list)[2 * (r >> 8 & 3)] = r & 3 ? msr[r >> 10 & 3] : 2;
     ((volatile u64 *)load_list)[2 * (r >> 8 & 3) + 1] = 0x1000 + (r >> 20 & 0xff);
+    ((volatile u64 *)store_list)[2 * (r >> 12 & 3)] = msr[r >> 14 & 3];
+    ((volatile u64 *)exit_list)[2 * (r >> 40 & 3)] = msr[(r >> 50) % 3]; /* no FS base */
+    ((volatile u64 *)exit_list)[2 * (r >> 44 & 3) + 1] = 0x1000 + (r >> 46 & 0xff);
     ((volatile u64 *)smp_cpu[1].vmxon)[1 + r % 511] = r;
     ((volatile u64 *)other_vmcs)[1 + r % 511] = r;
 }
@@ -80,8 +86,9 @@ static void scribble(void)
 static void shared_structures(void)
 {
     bool ok = true;
-    for (u64 i = 0; i < 4; i++)
-        ((u64 *)load_list)[2 * i] = MSR_IA32_SYSENTER_CS;
+    for (u64 i = 0; i < LISTED; i++)
+        ((u64 *)load_list)[2 * i] = ((u64 *)store_list)[2 * i] = ((u64 *)exit_list)[2 * i] =
+            MSR_IA32_SYSENTER_CS;
     running = smp_count - 1;
     for (unsigned n = 1; n < smp_count; n++)
         smp_call(n, enter_with_shared, ENTRIES);
@@ -177,7 +184,8 @@ TEST_MAIN(smp_share)
     bool ok = true;
     if (!smp_begin(4))
         return;
-    u8 **pages[] = {&io_a, &io_b, &msr_map, &load_list, &store_list, &vapic, &other_vmcs};
+    u8 **pages[] = {&io_a,       &io_b,      &msr_map, &load_list,
+                    &store_list, &exit_list, &vapic,   &other_vmcs};
     for (unsigned i = 0; i < sizeof pages / sizeof *pages; i++)
         *pages[i] = gt_pages(1);
     for (unsigned n = 1; n < smp_count; n++)
