@@ -9,7 +9,7 @@
 
 enum { STORM = 100, INIT = 3, SIPI = 4, WAIT_FOR_SIPI = 3, VECTOR = 0x9f };
 
-static volatile u64 in_root, exits, others, qualification, last, resumed;
+static volatile u64 in_root, turns, exits, others, qualification, last, resumed;
 
 static void spin(void)
 {
@@ -53,7 +53,7 @@ static void stay_in_root(struct smp_cpu *c, u64 arg)
         return;
     in_root = 1;
     while (in_root != 2)
-        __builtin_ia32_pause();
+        turns++;
     smp_vmx_off(c);
     in_root = 3;
 }
@@ -75,6 +75,16 @@ static void storm_in_l2(unsigned cpu)
             last, ok ? "goes on" : "is lost");
 }
 
+/* Root operation blocks the INIT: the loop of stay_in_root() goes on. */
+static bool runs_on(void)
+{
+    u64 before = turns;
+
+    for (unsigned i = 0; i < 20000 && turns < before + 2; i++)
+        __builtin_ia32_pause();
+    return turns >= before + 2;
+}
+
 static void in_root_operation(unsigned cpu)
 {
     in_root = 0;
@@ -84,6 +94,7 @@ static void in_root_operation(unsigned cpu)
     smp_ipi(cpu, GT_APIC_INIT | GT_APIC_ASSERT | GT_APIC_LEVEL);
     for (unsigned i = 0; i < 20000; i++)
         __builtin_ia32_pause();
+    gt_line("root.%u.blocked: %s", cpu, runs_on() ? "runs on" : "stands still");
     in_root = 2;
     for (unsigned i = 0; i < 20000; i++)
         __builtin_ia32_pause();
