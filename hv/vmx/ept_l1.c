@@ -134,11 +134,12 @@ static void map_ahead(const struct vm *vm, struct ept01_tree *t)
 /* ---- the trees: which one a processor uses -------------------------------------------------- */
 
 /* Takes a place among the users of a tree, which then stays what it is. False: it is being
- * built. */
-static bool hold(struct ept01_tree *t)
+ * built, or nobody uses it while another processor chooses one to build. */
+static bool hold(struct ept01 *e, struct ept01_tree *t)
 {
     u32 users = __atomic_load_n(&t->users, __ATOMIC_RELAXED);
-    while (users != EPT01_BUILDING)
+    while (users != EPT01_BUILDING &&
+           (users != 0 || !__atomic_load_n(&e->choosing, __ATOMIC_SEQ_CST)))
         if (__atomic_compare_exchange_n(&t->users, &users, users + 1, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED))
             return true;
@@ -155,7 +156,7 @@ static struct ept01_tree *find(struct ept01 *e, const struct mtrr_state *mtrr)
 {
     for (u32 i = 0; i < e->count; i++) {
         struct ept01_tree *t = &e->tree[i];
-        if (!hold(t))
+        if (!hold(e, t))
             continue;
         if (t->generation != 0 && !__atomic_load_n(&t->closed, __ATOMIC_RELAXED) &&
             mtrr_alike(&t->mtrr, mtrr))
@@ -186,10 +187,17 @@ static struct ept01_tree *take_unused(struct ept01 *e)
 
 static struct ept01_tree *build(struct vm *vm, const struct mtrr_state *mtrr, bool ahead)
 {
-    struct ept01_tree *t;
-    do /* another processor may hold an unused tree for a moment, to look at its state */
+    struct ept01_tree *t = NULL;
+    /* Another processor may hold an unused tree for a moment, to look at its state. Each other
+     * processor spoils one try at most: the next time, it sees that a tree is being chosen. */
+    __atomic_store_n(&vm->ept01.choosing, 1, __ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < vm->ept01.count && !t; i++)
         t = take_unused(&vm->ept01);
-    while (!t);
+    __atomic_store_n(&vm->ept01.choosing, 0, __ATOMIC_RELEASE);
+    if (!t) {
+        lock_give(&vm->ept01.lock); /* the others go on */
+        panic("bug: every tree of EPT01 is in use");
+    }
     memset(t->root, 0, PAGE_SIZE);
     t->pool_used = 0;
     t->closed = false;

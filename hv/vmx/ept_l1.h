@@ -11,7 +11,8 @@
  * the tree is closed: the processor that met this changes to a new tree, and the others stay until
  * they meet it, too. A tree that nobody uses is built anew for another state.
  *
- * The one lock, ept01.lock, is held while a tree is taken and begun. Finding a tree takes no lock.
+ * The one lock, ept01.lock, is held while a tree is taken and begun. Finding a tree takes no lock;
+ * only while the holder of the lock chooses a tree, nobody begins to use an unused one.
  */
 #ifndef HV_VMX_EPT_L1_H
 #define HV_VMX_EPT_L1_H
@@ -41,6 +42,7 @@ struct ept01 {
     struct ept01_tree *tree;
     u32 count;
     u32 lock;
+    u32 choosing;   /* whoever has the lock takes a tree that nobody uses. Atomic */
     u64 generation; /* the last one given; guarded by the lock */
 };
 

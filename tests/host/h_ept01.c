@@ -6,6 +6,7 @@
 #include "tests/machine/machine.h"
 #include "hv/arch/msr.h"
 #include "hv/arch/paging.h"
+#include "hv/core/lock.h"
 #include "tests/lib/rng.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define CPUS      4u
@@ -196,6 +198,60 @@ static void rendezvous(void **state)
     count_users();
 }
 
+static void change_to(struct cpu *c, u64 pick)
+{
+    set_mtrrs(c, pick);
+    ept01_follow(c);
+}
+
+static u32 changing; /* 1: the thread below is at work. Atomic */
+
+static void *change_to_one(void *arg)
+{
+    __atomic_store_n(&changing, 1, __ATOMIC_SEQ_CST);
+    change_to(arg, 1);
+    return NULL;
+}
+
+/* While one processor chooses a tree to build, others join trees that are in use, at once, and wait
+ * with those that nobody uses: so the choice has an end. */
+static void nobody_begins_while_one_chooses(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    start(true);
+    change_to(&cpu[0], 1);
+    struct ept01_tree *unused = cpu[0].ept01;
+    change_to(&cpu[0], 2);
+    lock_take(&vm.ept01.lock);
+    __atomic_store_n(&vm.ept01.choosing, 1, __ATOMIC_SEQ_CST);
+    change_to(&cpu[1], 2);
+    assert_ptr_equal(cpu[1].ept01, cpu[0].ept01);
+    assert_int_equal(pthread_create(&thread, NULL, change_to_one, &cpu[2]), 0);
+    while (!__atomic_load_n(&changing, __ATOMIC_SEQ_CST))
+        ;
+    for (u32 i = 0; i < 100; i++) {
+        usleep(1000);
+        assert_int_equal(__atomic_load_n(&unused->users, __ATOMIC_SEQ_CST), 0);
+    }
+    u64 built = vm.ept01.generation;
+    __atomic_store_n(&vm.ept01.choosing, 0, __ATOMIC_SEQ_CST);
+    lock_give(&vm.ept01.lock);
+    pthread_join(thread, NULL);
+    assert_ptr_equal(cpu[2].ept01, unused);
+    assert_int_equal(vm.ept01.generation, built);
+    count_users();
+}
+
+/* All change to states that no tree has, again and again: each is given one. */
+static void all_build(void **state)
+{
+    (void)state;
+    start(true);
+    run(64);
+    assert_int_equal(vm.ept01.choosing, 0);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -217,6 +273,8 @@ int main(void)
         cmocka_unit_test(many_change),
         cmocka_unit_test(pools_run_out),
         cmocka_unit_test(rendezvous),
+        cmocka_unit_test(nobody_begins_while_one_chooses),
+        cmocka_unit_test(all_build),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
