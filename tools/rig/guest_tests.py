@@ -284,6 +284,7 @@ def main():
     p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
                    help="more options for nidus.efi, for every test of this run (stress=restore)")
+    p.add_argument("--args", default="", metavar="WORDS", help="more arguments for every test of this run (hops=10000)")
     p.add_argument("--profile", help="nidus.efi's profile, and only the tests that are alike in it")
     p.add_argument("--verdicts", metavar="FILE", help="what each test's differences are, as JSON")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
@@ -302,6 +303,7 @@ def main():
         words = [t.options.get("nidus", ""), a.extra] + [f"profile={a.profile}"] * bool(a.profile)
         t.options["nidus"] = " ".join(w for w in words if w)
         t.options["limit"] = a.limit or t.limit()
+        t.options["args"] = f"{t.options.get('args', '')} {a.args}".strip()
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), emulator.chosen().name(), emulator.chosen().short_model())
     boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:

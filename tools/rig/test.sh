@@ -46,6 +46,7 @@ stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-s
 if tools/make/setup.sh bochs3 >/dev/null; then
     stage smp env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp 't_smp_*'
     stage linux-smp env CPUS=$([ "$long" ] && echo 4 || echo 2) tools/rig/linux_test.py
+    [ -z "$long" ] || stage smp-ring env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp-ring --args hops=10000 t_smp_ring t_smp_l2
     [ -z "$long" ] || stage on-cpu-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --out build/guest-on-cpu-1
 else
     echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"
