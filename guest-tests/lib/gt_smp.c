@@ -215,6 +215,19 @@ bool smp_start_at(unsigned cpu, u8 vector)
     return up;
 }
 
+bool smp_begin_all(unsigned wanted)
+{
+    if (!smp_begin(wanted))
+        return false;
+    for (unsigned n = 1; n < smp_count; n++) {
+        if (!smp_start(n, 0)) {
+            gt_fail("cpu %u did not come up", n);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- work ---- */
 
 bool smp_until(const volatile u64 *word, u64 value)

@@ -68,6 +68,8 @@ extern unsigned smp_count;
 
 /* False, with a FAIL line, when there are fewer than `wanted` processors; 0 takes all there are. */
 bool smp_begin(unsigned wanted);
+/* smp_begin, and each processor but the first is started. */
+bool smp_begin_all(unsigned wanted);
 void smp_end(void);
 
 void smp_ipi(unsigned cpu, u32 command); /* GT_APIC_* delivery mode and vector */
@@ -102,6 +104,8 @@ u64 smp_enter_asm(struct smp_cpu *cpu, u64 launched) GT_HIDDEN;
 void smp_unblock_nmis(void);
 /* Moves L2's RIP behind the instruction that exited. */
 void smp_advance(void);
+/* For L2: its processor. GS leads to struct smp_counts l2. */
+struct smp_cpu *smp_of_l2(void);
 static inline void smp_vmcall(void)
 {
     __asm__ volatile("vmcall" : : : "memory");

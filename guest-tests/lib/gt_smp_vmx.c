@@ -124,3 +124,11 @@ void smp_advance(void)
 {
     vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + vmx_get(V_EXIT_INSN_LEN));
 }
+
+struct smp_cpu *smp_of_l2(void)
+{
+    u64 self;
+
+    __asm__ volatile("mov %%gs:0, %0" : "=r"(self));
+    return (struct smp_cpu *)(self - __builtin_offsetof(struct smp_cpu, l2));
+}

@@ -185,14 +185,6 @@ static void one_kind(unsigned cpu, u64 which)
 
 /* ---- L2 to L2: a token that each passes on by an NMI and an interrupt ---- */
 
-static struct smp_cpu *of_l2(void)
-{
-    u64 self;
-
-    __asm__ volatile("mov %%gs:0, %0" : "=r"(self));
-    return (struct smp_cpu *)(self - __builtin_offsetof(struct smp_cpu, l2));
-}
-
 /* An NMI may come before the processor has entered L2 at all. */
 static bool has(const volatile struct smp_cpu *c, u64 events)
 {
@@ -201,7 +193,7 @@ static bool has(const volatile struct smp_cpu *c, u64 events)
 
 static void pass_on(void)
 {
-    struct smp_cpu *c = of_l2();
+    struct smp_cpu *c = smp_of_l2();
     unsigned next = (c->number + 1) % smp_count;
 
     for (u64 lap = 1; lap <= LAPS; lap++) {
@@ -296,14 +288,9 @@ static void ignored(unsigned cpu, const char *name, void (*f)(struct smp_cpu *, 
 
 TEST_MAIN(smp_event)
 {
-    if (!smp_begin(CPUS))
+    if (!smp_begin_all(CPUS))
         return;
     msr_map = gt_pages(1);
-    for (unsigned cpu = 1; cpu < smp_count; cpu++)
-        if (!smp_start(cpu, 0)) {
-            gt_fail("cpu %u did not come up", cpu);
-            return;
-        }
     for (u64 which = 0; which < sizeof kinds / sizeof *kinds; which++)
         one_kind(1 + (unsigned)which % (CPUS - 1), which);
     l2_to_l2();

@@ -138,14 +138,9 @@ static void go_round(struct smp_cpu *c, u64 hops)
 
 TEST_MAIN(smp_l2)
 {
-    if (!smp_begin(CPUS))
+    if (!smp_begin_all(CPUS))
         return;
     ring = gt_pages(1);
-    for (unsigned cpu = 1; cpu < smp_count; cpu++)
-        if (!smp_start(cpu, 0)) {
-            gt_fail("cpu %u did not come up", cpu);
-            return;
-        }
     gt_device_take(); /* no interrupt but ours on the bootstrap processor */
     gt_sti_nop_cli();
     bool ok = smp_all(work, 0);

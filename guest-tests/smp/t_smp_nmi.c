@@ -126,13 +126,8 @@ static void storm(unsigned cpu)
 
 TEST_MAIN(smp_nmi)
 {
-    bool ok = true;
-
-    if (!smp_begin(CPUS))
+    if (!smp_begin_all(CPUS))
         return;
-    for (unsigned n = 1; n < smp_count; n++)
-        ok &= smp_start(n, 0);
-    gt_check(ok, "not all came up");
     gt_device_take();
     gt_sti_nop_cli();
     for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)

@@ -130,16 +130,12 @@ static void go_round(struct smp_cpu *c, u64 hops)
 TEST_MAIN(smp_ring)
 {
     u64 hops = vmx_option("hops", HOPS), fields = 0;
-    bool ok = true;
 
-    if (!smp_begin(CPUS))
+    if (!smp_begin_all(CPUS))
         return;
     ring = gt_pages(1);
     spare = gt_pages(CPUS);
-    for (unsigned cpu = 1; cpu < smp_count; cpu++)
-        ok &= smp_start(cpu, 0);
-    gt_check(ok, "not all came up");
-    ok = smp_all(go_round, hops);
+    bool ok = smp_all(go_round, hops);
     for (int i = 0; i < VMX_FIELDS; i++)
         fields += exists[i];
     gt_line("ring: %s, %lu hops of %lu fields, %lu read, %lu wrong, %lu refusals",

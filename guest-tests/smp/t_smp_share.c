@@ -226,23 +226,19 @@ static void own_mtrr(struct smp_cpu *c, u64 times)
 
 TEST_MAIN(smp_share)
 {
-    bool ok = true;
-    if (!smp_begin(4))
+    if (!smp_begin_all(4))
         return;
     u8 **pages[] = {&io_a,       &io_b,      &msr_map, &load_list,
                     &store_list, &exit_list, &vapic,   &other_vmcs};
     for (unsigned i = 0; i < sizeof pages / sizeof *pages; i++)
         *pages[i] = gt_pages(1);
-    for (unsigned n = 1; n < smp_count; n++)
-        ok &= smp_start(n, 0);
-    gt_check(ok, "not all came up");
     shared_structures();
     if (gt_under_nidus()) {
         one_vmcs_on_several();
         own_counts();
     }
     forget();
-    ok = smp_all(rendezvous, TOGGLES);
+    bool ok = smp_all(rendezvous, TOGGLES);
     for (unsigned n = 0; n < smp_count; n++)
         gt_line("rendezvous.%u: %lu, wrong %lu", n, entries[n], strange[n]);
     gt_line("rendezvous: %s", ok ? "all go on" : "one is lost");

@@ -69,14 +69,6 @@ static void build_ept12(void)
 
 /* ---- L2 ---- */
 
-static struct smp_cpu *of_l2(void)
-{
-    u64 self;
-
-    __asm__ volatile("mov %%gs:0, %0" : "=r"(self));
-    return (struct smp_cpu *)(self - __builtin_offsetof(struct smp_cpu, l2));
-}
-
 /* A frame tells its round in its first word. One that comes again tells the new round a moment
  * before EPT12 shows it, and whoever has it cached sees that: back by one is not back. */
 static void judge_read(unsigned n, u64 oldest, u64 seen, u64 newest)
@@ -89,7 +81,7 @@ static void judge_read(unsigned n, u64 oldest, u64 seen, u64 newest)
 
 static void look_and_stamp(void)
 {
-    unsigned n = of_l2()->number;
+    unsigned n = smp_of_l2()->number;
     volatile u64 *probe = (volatile u64 *)PROBE;
 
     for (u64 i = 1;; i++) {
@@ -251,12 +243,10 @@ TEST_MAIN(smp_stale)
     u64 round = 0;
     bool ok = true;
 
-    if (!smp_begin(CPUS))
+    if (!smp_begin_all(CPUS))
         return;
     build_ept12();
     show(round, RWX, false);
-    for (unsigned n = 1; n < smp_count; n++)
-        ok &= smp_start(n, 0);
     for (unsigned n = 1; n < smp_count; n++)
         smp_call(n, run_l2, n + 1 < smp_count);
     for (unsigned n = 1; n < smp_count; n++)

@@ -110,6 +110,14 @@ def test_a_permit_is_for_the_models_that_it_names():
     assert caveats(text, "Bochs 2.7", "old").unused(["t"]) == [] and len(caveats(text, "Bochs 2.7", "new").unused(["t"])) == 2
 
 
+def test_a_permit_may_be_for_another_processor_only():
+    text = ENTRY + "processors: another\n"
+    for cpu, permits in (("", 0), ("1", 2)):
+        with environment(CPU=cpu):
+            assert len(caveats(text).permits) == permits and len(caveats(ENTRY).permits) == 2
+    assert caveats(ENTRY + "processors: all\n").errors
+
+
 def test_a_permit_may_be_for_some_bits_only():
     text = ENTRY.replace("t.a*", "t.a*~10600")
     ok = lambda bare, nidus: problems(transcript(*bare), transcript(*nidus), text) == []

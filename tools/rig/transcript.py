@@ -3,7 +3,7 @@
 Owns: what a transcript is (README of the format: HACKING.md, "Add a guest test") and when two of them
 agree. Boots nothing; guest_tests.py does.
 """
-import fnmatch, re
+import fnmatch, os, re
 
 CAVEAT_NEEDS = ("sdm", "emulator")
 
@@ -30,7 +30,7 @@ class Caveats:
                 self.close(entry, fields)
                 entry, fields = line[3:].strip(), {}
             elif entry and not fenced:
-                match = re.match(r"(permits|sdm|emulator|models): *(.*)", line)
+                match = re.match(r"(permits|sdm|emulator|models|processors): *(.*)", line)
                 if match:
                     fields.setdefault(match[1], []).append(match[2].strip())
 
@@ -45,7 +45,9 @@ class Caveats:
         of = [OF_EMULATOR.match(s) for s in fields.get("emulator", [])]
         if not all(of):
             self.errors.append(f"CAVEATS {entry}: emulator: wants a name and versions, or 'every one'")
-        elif self.is_for(of) and not self.errors:
+        elif fields.get("processors", ["another"]) != ["another"]:
+            self.errors.append(f"CAVEATS {entry}: processors: wants the word another")
+        elif self.is_for(of) and not self.errors and ("processors" not in fields or os.environ.get("CPU")):
             self.models[entry] = " ".join(fields.get("models", [])).split()
             self.permits += [(entry, glob) for text in fields["permits"] for glob in text.split()]
 
