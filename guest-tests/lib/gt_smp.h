@@ -13,7 +13,7 @@
 enum {
     SMP_MAX = 8,
     SMP_VECTOR = 0x61, /* an interrupt that is only counted */
-    SMP_PATIENCE = 20000000,
+    SMP_PATIENCE = 5000000,
 };
 
 /* What a SIPI finds besides the general registers, 32 bits each; gt_smp.asm has the same order. */

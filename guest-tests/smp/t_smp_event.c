@@ -159,7 +159,7 @@ static void until_in_l2(const struct kind *k)
         __builtin_ia32_pause();
 }
 
-static void one_kind(unsigned cpu, u64 which)
+static bool one_kind(unsigned cpu, u64 which)
 {
     const struct kind *k = &kinds[which];
     struct smp_cpu *c = &smp_cpu[cpu];
@@ -181,6 +181,7 @@ static void one_kind(unsigned cpu, u64 which)
 
     gt_line("%s.%u: %lu of %u, lost at %lu, %s exit, others %lu %lx, %s", k->name, cpu, count,
             EVENTS, lost, exited ? "some" : "none", others, last_other, ok ? "goes on" : "is lost");
+    return ok;
 }
 
 /* ---- L2 to L2: a token that each passes on by an NMI and an interrupt ---- */
@@ -291,12 +292,15 @@ TEST_MAIN(smp_event)
     if (!smp_begin_all(CPUS))
         return;
     msr_map = gt_pages(1);
-    for (u64 which = 0; which < sizeof kinds / sizeof *kinds; which++)
-        one_kind(1 + (unsigned)which % (CPUS - 1), which);
-    l2_to_l2();
-    ignored(1, "l2", receive, 0, false);
-    ignored(2, "l2 halted", receive, 1, true);
-    ignored(3, "root", in_root, 0, false);
-    ignored(1, "l1 halted", in_l1_halted, 0, true);
+    bool ok = true;
+    for (u64 which = 0; which < sizeof kinds / sizeof *kinds && ok; which++)
+        ok = one_kind(1 + (unsigned)which % (CPUS - 1), which);
+    if (ok) {
+        l2_to_l2();
+        ignored(1, "l2", receive, 0, false);
+        ignored(2, "l2 halted", receive, 1, true);
+        ignored(3, "root", in_root, 0, false);
+        ignored(1, "l1 halted", in_l1_halted, 0, true);
+    }
     smp_end();
 }

@@ -58,7 +58,7 @@ static void stay_in_root(struct smp_cpu *c, u64 arg)
     in_root = 3;
 }
 
-static void storm_in_l2(unsigned cpu)
+static bool storm_in_l2(unsigned cpu)
 {
     unsigned sent = 0;
     exits = 0;
@@ -73,6 +73,7 @@ static void storm_in_l2(unsigned cpu)
     bool ok = smp_wait(cpu);
     gt_line("l2.%u: %lu exits for %u INITs, %lu others, last %lx, %s", cpu, exits, sent, others,
             last, ok ? "goes on" : "is lost");
+    return ok;
 }
 
 /* Root operation blocks the INIT: the loop of stay_in_root() goes on. */
@@ -103,18 +104,19 @@ static void in_root_operation(unsigned cpu)
     gt_line("root.%u.again: %s", cpu, smp_sipi(cpu, 0) || smp_start(cpu, 0) ? "up" : "lost");
 }
 
-static void wait_for_sipi(unsigned cpu)
+static bool wait_for_sipi(unsigned cpu)
 {
     exits = 0;
     smp_call(cpu, sipi_in_l2, 1);
     if (!smp_until(&exits, 1))
-        return;
+        return false;
     for (unsigned i = 0; i < 20000; i++)
         __builtin_ia32_pause();
     smp_ipi(cpu, GT_APIC_SIPI | VECTOR);
     bool ok = smp_wait(cpu);
     gt_line("sipi.%u: exit %lx qualification %lx, %s", cpu, last, qualification,
             ok ? "goes on" : "is lost");
+    return ok;
 }
 
 TEST_MAIN(smp_init)
@@ -126,8 +128,8 @@ TEST_MAIN(smp_init)
             gt_fail("cpu %u did not come up", cpu);
             return;
         }
-        storm_in_l2(cpu);
-        wait_for_sipi(cpu);
+        if (!storm_in_l2(cpu) || !wait_for_sipi(cpu))
+            break;
         in_root_operation(cpu);
     }
     smp_end();

@@ -112,7 +112,7 @@ static void play(struct smp_cpu *c, u64 arg)
         receive_in_l1();
 }
 
-static void storm(unsigned cpu)
+static bool storm(unsigned cpu)
 {
     receiver = cpu;
     sender = (cpu + 1) % smp_count;
@@ -122,18 +122,21 @@ static void storm(unsigned cpu)
 
     gt_line("%s.%u: %lu of %u, lost at %lu, other exit %lx, %s", way->name, cpu, arrived(), EVENTS,
             lost, others, ok ? "goes on" : "is lost");
+    return ok;
 }
 
 TEST_MAIN(smp_nmi)
 {
+    bool ok = true;
+
     if (!smp_begin_all(CPUS))
         return;
     gt_device_take();
     gt_sti_nop_cli();
     for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)
-        for (unsigned cpu = 0; cpu < smp_count; cpu++) {
+        for (unsigned cpu = 0; cpu < smp_count && ok; cpu++) {
             way = &ways[i];
-            storm(cpu);
+            ok = storm(cpu);
         }
     gt_device_give();
     smp_end();
