@@ -95,7 +95,7 @@ $(B)/efi/%.asm.o: %.asm $(if $(wildcard tools/make/offsets.c),$(B)/offsets.inc)
 define efi_link
 	$(call say,EFI,$@)
 	$(Q)ld $(EFI_LDFLAGS) $(1) -o $(@:.efi=.so) $(EFI_LIBS)
-	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=10 $(@:.efi=.so) $@
+	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=$(or $(EFI_SUBSYSTEM),10) $(@:.efi=.so) $@
 endef
 
 BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
@@ -112,8 +112,9 @@ $(GT_EFI):
 $(B)/chain.efi: $(B)/efi/tools/rig/chain.o
 	$(call efi_link,$^)
 
-# ACPI tables for the emulator's firmware, where an operating system is to find several processors.
-$(B)/tables.efi: $(B)/efi/tools/rig/tables.o
+# ACPI tables for the emulator's firmware, where an operating system is to find several processors. A driver: it stays.
+$(B)/tables.efi: EFI_SUBSYSTEM := 11
+$(B)/tables.efi: $(B)/efi/tools/rig/tables.o $(B)/efi/tools/rig/waiting.o
 	$(call efi_link,$^)
 
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------

@@ -102,11 +102,12 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, machine=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
+        self.machine = machine or "pc"       # QEMU's
         self.emulator = emulator.chosen(kind)
         self.kind = self.emulator.kind
         if self.kind == "bochs":
@@ -137,7 +138,8 @@ class Machine:
         accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
         if not os.environ.get("QEMU_CPU") and nested_kvm():
             accel, cpu = ["-accel", "kvm"], "host"
-        return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+        return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem),
+                "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]

@@ -18,7 +18,8 @@ DEFAULT_MODEL = "broadwell_ult"
 WITH_CET = ("tigerlake", "sapphire_rapids", "arrow_lake")
 
 # What Linux must leave alone on a model of Bochs 3.0: CAVEAT(bochs-linux-features)
-LINUX_WORDS = {"corei7_icelake_u": "clearcpuid=fsrm", "tigerlake": "clearcpuid=fsrm", "sapphire_rapids": "clearcpuid=fsrm,amx_tile no5lvl"}
+LINUX_LACKS = {"corei7_icelake_u": ["fsrm"], "tigerlake": ["fsrm"], "sapphire_rapids": ["fsrm", "amx_tile"]}
+LINUX_WORDS = {"sapphire_rapids": ["no5lvl"]}
 
 
 class Unusable(SystemExit):
@@ -64,9 +65,12 @@ class Emulator:
         return wanted or float(self.version) < 3
 
     def kernel_words(self):
-        """What is added to Linux's command line on the model that MODEL= names."""
-        words = LINUX_WORDS.get(self.model()) if self.kind == "bochs" and float(self.version) >= 3 else None
-        return f" {words}" if words else ""
+        """What is added to Linux's command line on the model that MODEL= names, with the processors of CPUS=."""
+        if self.kind != "bochs" or float(self.version) < 3:
+            return ""
+        lacks = LINUX_LACKS.get(self.model(), []) + ["monitor"] * (cpus() > 2)       # CAVEAT(bochs-monitor-wakes)
+        words = ["clearcpuid=" + ",".join(lacks)] * bool(lacks) + LINUX_WORDS.get(self.model(), [])
+        return "".join(" " + w for w in words)
 
     def panics(self, model, cpus):
         """What the configuration says of panics."""
@@ -103,8 +107,10 @@ def ask(kind, program):
 
 
 def chosen(kind=None):
-    """The emulator that the environment asks for (or this kind of it)."""
+    """The emulator that the environment asks for (or this kind of it; "bochs3" is Bochs 3.0 whatever BOCHS= says)."""
     kind = kind or os.environ.get("EMU") or "bochs"
+    if kind == "bochs3":
+        return ask("bochs", UNPACKED)
     if kind not in ("bochs", "qemu"):
         raise Unusable(f"EMU={kind}: bochs or qemu")
     return ask(kind, program_of(kind))

@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu
+import emu, emulator
 
 LIST = os.path.join(ROOT, "tools/rig/refusals.list")
 CFG = "\\EFI\\nidus\\nidus.cfg"
@@ -97,6 +97,8 @@ class Boot:
                 return [f"rm -q {CFG}"]
             elif kind == "same":
                 start = f"pre_same.efi {row.options}".strip()
+            elif kind == "mp":
+                start = f"pre_mp.efi {text} {row.options}"
             elif kind == "shell":
                 start = text.replace("\\\\", "\\")
             elif kind != "-":
@@ -107,7 +109,7 @@ class Boot:
         build = os.path.join(ROOT, "build")
         files = {"::/nidus.efi": f"{build}/nidus.efi", "::/my dir/n s.efi": f"{build}/nidus.efi",
                  "::/my dir/args.efi": f"{build}/pre_args.efi"}
-        for name in ("pre_raw", "pre_args", "pre_same", "pre_hog", "pre_lock"):
+        for name in ("pre_raw", "pre_args", "pre_same", "pre_hog", "pre_lock", "pre_mp"):
             files[f"::/{name}.efi"] = f"{build}/{name}.efi"
         lines = ["@echo -off", "fs0:", "mkdir \\EFI", "mkdir \\EFI\\nidus"]
         for row in self.rows:
@@ -123,7 +125,7 @@ class Boot:
         os.makedirs(self.dir, exist_ok=True)
         started = time.monotonic()
         m = emu.Machine(self.disk(), self.dir, mem=self.options.get("mem"), cpu=self.options.get("cpu"),
-                        cpus=int(self.options.get("cpus", 1)), kind=self.kind)
+                        cpus=int(self.options.get("cpus", 1)), kind=self.kind, machine=self.options.get("machine"))
         try:
             m.start()
             m.wait(END, LIMIT)
@@ -175,6 +177,9 @@ def main():
     if unknown:
         p.error("no such boot: " + " ".join(sorted(unknown)))
     boots = [b for b in boots if not a.boots or b.name in a.boots]
+    for b in [b for b in boots if b.kind == "bochs3" and not os.path.exists(emulator.UNPACKED)]:
+        print(f"skip  {b.name}: no Bochs 3.0 (tools/make/setup.sh bochs3)")
+        boots.remove(b)
     failed = 0
     try:
         emu.side_by_side([b.run for b in boots], a.j)

@@ -1,9 +1,12 @@
 /*
  * tables.efi: gives the emulator's firmware the ACPI tables that it lacks, so that an operating
  * system finds all processors: RSDP, XSDT, FADT, FACS, an empty DSDT, and a MADT with the
- * processors of the MP services protocol, the I/O APIC, and IRQ 0 at its pin 2. For the rig alone:
- * Nidus installs no table. ACPI 6.4, chapters 5.2.5 to 5.2.12
+ * processors of the MP services protocol, the I/O APIC, and IRQ 0 at its pin 2. With three
+ * processors and more, waiting.c is at work as well, so the program stays loaded. For the rig
+ * alone: Nidus installs no table. ACPI 6.4, chapters 5.2.5 to 5.2.12
  */
+#include "tools/rig/waiting.h"
+
 #include <efi.h>
 #include <efilib.h>
 #include <stdint.h>
@@ -111,7 +114,7 @@ static void fill_madt(struct madt *m)
     EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
     struct mp_services *mp = NULL;
     UINTN all = 1, enabled = 1;
-    uint8_t *at = m->entries;
+    uint8_t *at = m->entries, apic_id[CPUS_MAX];
     BS->LocateProtocol(&guid, NULL, (void **)&mp);
     if (mp)
         mp->count(mp, &all, &enabled);
@@ -119,8 +122,11 @@ static void fill_madt(struct madt *m)
         uint64_t info[12] = {0};
         if (mp)
             mp->info(mp, n, info);
-        at = put(at, (uint8_t[]){0, 8, (uint8_t)n, (uint8_t)info[0], 1, 0, 0, 0});
+        apic_id[n] = (uint8_t)info[0];
+        at = put(at, (uint8_t[]){0, 8, (uint8_t)n, apic_id[n], 1, 0, 0, 0});
     }
+    if (all > 2)
+        waiting_prepare(apic_id, all < CPUS_MAX ? all : CPUS_MAX);
     at = put(at, (uint8_t[]){1, 12, (uint8_t)all, 0, 0, 0, IOAPIC >> 16 & 0xff, IOAPIC >> 24, 0, 0,
                              0, 0});
     at = put(at, (uint8_t[]){2, 10, 0, 0, 2, 0, 0, 0, 0, 0});       /* IRQ 0 */
