@@ -21,13 +21,14 @@ BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
 GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
+STICK_EFI := $(B)/vmcs-probe.efi
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
-images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
+images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -106,6 +107,17 @@ $(B)/nidus.efi: $(BOOT_OBJ)
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(foreach s,$(GT_SRC),$(eval $(B)/$(notdir $(s:.c=.efi)): $(B)/efi/$(s:.c=.o) $(GT_LIBOBJ)))
 $(GT_EFI):
+	$(call efi_link,$^)
+
+# The layout probe: what is known of revision 0x12 is compiled in.
+PROBE_OBJ := $(patsubst %.c,$(B)/efi/%.o,$(wildcard guest-tests/probe/*.c))
+$(B)/probe_layout.inc: tests/data/broadwell_vmcs_layout.csv
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)awk -F, 'NR > 1 { printf "P(%s, \"%s\", \"%s\", %s)\n", $$1, $$2, $$3, $$4 == "" ? "NO_PLACE" : $$4 }' $< > $@
+$(PROBE_OBJ): $(B)/probe_layout.inc
+$(PROBE_OBJ): EFI_CFLAGS += -I$(B)
+$(B)/vmcs-probe.efi: $(PROBE_OBJ) $(GT_LIBOBJ)
 	$(call efi_link,$^)
 
 # The rig's own loader: runs many programs in one boot.

@@ -8,6 +8,9 @@
 extern const char *gt_name; /* of the running test */
 extern unsigned gt_lines;   /* printed since BEGIN */
 
+/* Looks for a sink (gt_sink.h); without one the transcript goes to port 0xE9.
+ * @pre boot services may be called */
+bool gt_sink_find(void);
 size_t gt_format_v(char *buf, size_t size, const char *fmt, va_list ap);
 
 /* gt_desc.c: make the library's tables and load them; give the firmware's back. */
