@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Boots vmcs-probe.efi twice and compares what it finds with what is known.
 
-Bare it must recover the emulator's own layout, which is a formula: fields of one width and kind stand in one block of 256
-bytes, four bytes an encoding. Under Nidus it must find revision 0x12 as tests/data/broadwell_vmcs_layout.csv has it.
+Bare it must recover the emulator's own layout: fields of one width and kind stand in one block, four bytes an encoding, and
+the block's place is a fact of the emulator's version. Under Nidus it must find revision 0x12 as tests/data/broadwell_vmcs_layout.csv has it.
 
-Owns: that formula, the verdicts. Booting is guest_tests.py's. Environment: BOCHS=, MODEL= (tools/rig/emulator.py).
+Owns: those places, the verdicts. Booting is guest_tests.py's. Environment: BOCHS=, MODEL= (tools/rig/emulator.py).
 """
 import csv, os, signal, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu
+import emu, emulator
 from guest_tests import ROOT, Boot, Test
 
 KNOWN = os.path.join(ROOT, "tests/data/broadwell_vmcs_layout.csv")
@@ -25,9 +25,14 @@ RIGHTS = range(0x4814, 0x4824, 2)
 PACKED = {"bare": "packed 0-23>0x{1:03x}.0 24-31>0x{0:03x}.0", "nidus": "packed 0-7>0x{0:03x}.0 12-15>0x{1:03x}.4 16-16>0x{1:03x}.0"}
 
 
+# Where the block of each width and kind (bits 14:13 and 11:10 of an encoding) begins.
+BLOCKS = {"2.7": [0x10 + 0x100 * n for n in range(16)],
+          "3.0": [0x10, None, 0x110, 0x190, 0x210, 0x350, 0x490, 0x5d0, 0x710, 0x7d0, 0x890, 0x950, 0xa10, 0xad0, 0xb90, 0xc50]}
+
+
 def emulators(enc):
     """Where Bochs keeps a field."""
-    return 0x10 + ((enc >> 11 & 12) | (enc >> 10 & 3)) * 0x100 + (enc & 0x3ff) * 4
+    return BLOCKS[emulator.chosen().version][(enc >> 11 & 12) | (enc >> 10 & 3)] + (enc & 0x3ff) * 4
 
 
 def known():
@@ -58,7 +63,7 @@ def judge(mode, lines):
             wrong.append(f"{enc:#06x} {r['field_name']} at {at:#05x}: {r['byte_offset_hex']},{r['confidence']},{r['source']},{r['note']}")
         if enc in RIGHTS and PACKED[mode].format(at, at + 1) not in r["note"]:
             wrong.append(f"{enc:#06x}: {r['note']}")
-    totals = f" fields {len(there)} placed {len(there)} agree {len(there) if mode == 'nidus' else 0} "
+    totals = f" fields {len(there)} placed {len(there)} agree " + f"{len(there)} " * (mode == "nidus")
     if not any(".verdict: " in l and totals in l and l.endswith("packed 8 overlaps 0") for l in rest):
         wrong.append("verdict: " + "; ".join(l for l in rest if ".verdict" in l))
     halves = [l.split() for l in rest if ".high: " in l]
