@@ -21,7 +21,7 @@ BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
 GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
-STICK_EFI := $(B)/vmcs-probe.efi
+STICK_EFI := $(addprefix $(B)/,vmcs-probe.efi machine.efi cycles.efi)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
@@ -117,6 +117,12 @@ $(B)/probe_layout.inc: tests/data/broadwell_vmcs_layout.csv
 	$(Q)awk -F, 'NR > 1 { printf "P(%s, \"%s\", \"%s\", %s)\n", $$1, $$2, $$3, $$4 == "" ? "NO_PLACE" : $$4 }' $< > $@
 $(PROBE_OBJ): $(B)/probe_layout.inc
 $(PROBE_OBJ): EFI_CFLAGS += -I$(B)
+# What the stick's menu runs besides tests.
+STICK_OBJ = $(patsubst %.c,$(B)/efi/%.o,$(wildcard guest-tests/stick/$(1)*.c))
+$(B)/machine.efi: $(call STICK_OBJ,machine) $(GT_LIBOBJ)
+	$(call efi_link,$^)
+$(B)/cycles.efi: $(call STICK_OBJ,cycles) $(GT_LIBOBJ)
+	$(call efi_link,$^)
 $(B)/vmcs-probe.efi: $(PROBE_OBJ) $(GT_LIBOBJ)
 	$(call efi_link,$^)
 
