@@ -21,7 +21,7 @@ BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
 GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
-STICK_EFI := $(addprefix $(B)/,vmcs-probe.efi machine.efi cycles.efi)
+STICK_EFI := $(addprefix $(B)/,menu.efi vmcs-probe.efi machine.efi cycles.efi)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
@@ -103,6 +103,10 @@ BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
+
+# The first program on the stick.
+$(B)/menu.efi: $(patsubst %.c,$(B)/efi/%.o,$(wildcard boot/menu/*.c) guest-tests/lib/gt_format.c)
+	$(call efi_link,$^)
 
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(foreach s,$(GT_SRC),$(eval $(B)/$(notdir $(s:.c=.efi)): $(B)/efi/$(s:.c=.o) $(GT_LIBOBJ)))
