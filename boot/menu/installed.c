@@ -74,6 +74,18 @@ static EFI_DEVICE_PATH *whole_path(EFI_DEVICE_PATH *path)
     return found;
 }
 
+/* True for the stick's own disk: a boot entry of removable media names the device alone. */
+static bool is_the_stick(EFI_DEVICE_PATH *path)
+{
+    EFI_DEVICE_PATH *own = DevicePathFromHandle(child_device());
+
+    for (; !IsDevicePathEnd(path); path = NextDevicePathNode(path), own = NextDevicePathNode(own))
+        if (IsDevicePathEnd(own) || DevicePathNodeLength(path) != DevicePathNodeLength(own) ||
+            CompareMem(path, own, DevicePathNodeLength(path)) != 0)
+            return false;
+    return true;
+}
+
 /* The path list's length must lie inside the variable, and its nodes inside that length. */
 static bool path_is_whole(const uint8_t *at, size_t size)
 {
@@ -106,10 +118,10 @@ static void add_entry(unsigned number, uint8_t *entry, UINTN size)
         (attributes & CATEGORY) || entry[at] == BBS_DEVICE_PATH)
         return;
     s->path = whole_path((EFI_DEVICE_PATH *)(entry + at));
-    if (!s->path)
+    if (!s->path || is_the_stick(s->path))
         return;
     narrow(s->text, text);
-    gt_format(s->kind, sizeof s->kind, "Boot%04X", number);
+    gt_format(s->kind, sizeof s->kind, "Boot%04x", number);
     s->options = entry + at + paths;
     s->options_size = size - at - paths;
     count++;
@@ -131,7 +143,7 @@ static void find_entries(void)
     if (EFI_ERROR(RT->GetVariable(L"BootOrder", &global, NULL, &size, order)))
         return;
     for (unsigned i = 0; i < size / 2 && count < SYSTEMS / 2; i++) {
-        CHAR16 name[9] = L"Boot";
+        CHAR16 name[9] = L"Boot"; /* and the number */
         VOID *entry;
         UINTN room = ENTRY_MAX;
 

@@ -18,6 +18,9 @@ text[version.txt]=$(git describe --always --dirty 2>/dev/null || echo unknown)
 text[tests.txt]=$(cat tools/stick/tests.txt)
 text[nidus.txt]="# more options for each start of nidus.efi, one line; docs/OPTIONS.md. For one processor alone: cpus=bsp"
 text[linux.txt]=$(cat tools/stick/linux.txt)
+# What may differ under Nidus on any processor, by docs/CAVEATS.md.
+text[permits.txt]=$(python3 -B -c 'import sys; sys.path.insert(0, "tools/rig"); import transcript
+print("\n".join(glob for _, glob in transcript.Caveats("docs/CAVEATS.md", "silicon").permits))')
 for pair in "$@"; do text[${pair%%=*}]=${pair#*=}; done
 
 tests=$(sed -nE 's/^(on|off) +//p' <<<"${text[tests.txt]}" | sort -u)
@@ -36,7 +39,7 @@ mkfs.vfat -F 32 -s 1 --invariant -i $volume_id -n NIDUS "$esp" >/dev/null
 mmd -i "$esp" ::/EFI ::/EFI/BOOT ::/nidus
 mcopy -i "$esp" $b/menu.efi ::/EFI/BOOT/BOOTX64.EFI
 mcopy -i "$esp" "${files[@]}" ::/nidus
-for name in linux.txt nidus.txt tests.txt version.txt; do printf '%s\n' "${text[$name]}" | mcopy -i "$esp" - "::/nidus/$name"; done
+for name in linux.txt nidus.txt permits.txt tests.txt version.txt; do printf '%s\n' "${text[$name]}" | mcopy -i "$esp" - "::/nidus/$name"; done
 
 # The emulator wants whole cylinders; 1 MiB behind the partition holds the second table.
 bytes=$((first * 512 + blocks * 1024 + mib))
