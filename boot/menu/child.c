@@ -57,7 +57,8 @@ static void widen(CHAR16 *wide, const char *text)
     } while (*text++);
 }
 
-/* Why a program that brings page tables and interrupt tables of its own cannot run here. */
+/* Why a program that brings page tables and interrupt tables of its own cannot run here.
+ * CAVEAT(stick-tests-low) */
 static const char *unsuitable(EFI_LOADED_IMAGE *li)
 {
     uint64_t stack, cr4;
