@@ -1,4 +1,4 @@
-/* cycles.efi's parts: cycles.c has the order and the VM trips, cycles_rows.c single instructions. */
+/* cycles.efi: cycles.c has the order and the VM trips, cycles_rows.c single instructions. */
 #ifndef GUEST_TESTS_STICK_CYCLES_H
 #define GUEST_TESTS_STICK_CYCLES_H
 

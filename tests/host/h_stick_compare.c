@@ -99,7 +99,7 @@ static void test_permits(void **state)
 static void test_star_again(void **state)
 {
     (void)state;
-    expect("a.b.b.c: 1\n", "a.b.b.c: 2\n", "a*b.c", 0, 1, "-a.b.b.c: 1;+a.b.b.c: 2;");
+    expect("a.b.b.k: 1\n", "a.b.b.k: 2\n", "a*b.k", 0, 1, "-a.b.b.k: 1;+a.b.b.k: 2;");
 }
 
 int main(void)

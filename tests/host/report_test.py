@@ -22,7 +22,7 @@ MACHINE = ["status 0", "BEGIN machine", "machine.under: bare", 'machine.firmware
 CYCLES = ["status 0", "cycles.nothing: 24 22 30 10000", "cycles.cpuid: 96 90 110 10000", "cycles.vmread_hot: 30 28 33 10000",
           "cycles.vmwrite_hot: 31 28 33 10000", "cycles.vmclear_dirty: 150 1 2 10000", "cycles.vmptrld_of_2: 160 1 2 10000",
           "cycles.trip_ept_vpid: 1100 1 2 10000"]
-CSV = "vmcs_probe.csv: "
+CSV = "vmcs_probe." + "csv: "
 RIGHTS = [f"{CSV}{enc:#06x},GUEST_{n}_AR_BYTES,32,{at:#05x},high,probe BC,as revision 0x12; packed 0-7>{at:#05x}.0 12-16>{at + 1:#05x}.0"
           for enc, n, at in zip(range(0x4814, 0x4824, 2), "ES CS SS DS FS GS LDTR TR".split(), (0x22, 0x32, 0x42, 0x52, 0x82, 0x92, 0x62, 0x72))]
 PROBE = ["BEGIN vmcs_probe", "vmcs_probe.vmcs: revision 12 bytes 1024 memory type 6 misc 300481e5",
