@@ -300,8 +300,12 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
-usb: images
+# A stick for a real machine: docs/first-boot.md. NOLINUX=1 leaves Linux out.
+usb: setup-run
+	@[ -n "$(NOLINUX)" ] || tools/make/payload.sh stick
+	@$(MAKE) -s --no-print-directory images
 	@tools/make/usb.sh $(B)/usb.img
+	@tools/make/usb_say.sh $(B)/usb.img
 
 setup-web:
 	@tools/make/setup.sh web

@@ -72,6 +72,14 @@ static void test_no_bracket(void **state)
     assert_int_equal(compare_transcripts(a, b, "", note).differ, 0);
 }
 
+/* t_alive says within its brackets who answers CPUID. */
+static void test_who_answers(void **state)
+{
+    (void)state;
+    expect("ALIVE none\nt.a: 1\n", "ALIVE NidusNidus 1 0\nt.a: 1\n", "", 0, 0, "");
+    expect("ALIVE none\n", "", "", 0, 0, "");
+}
+
 static void test_permits(void **state)
 {
     static const struct {
@@ -109,6 +117,7 @@ int main(void)
         cmocka_unit_test(test_value_differs),
         cmocka_unit_test(test_line_is_missing_or_more),
         cmocka_unit_test(test_no_bracket),
+        cmocka_unit_test(test_who_answers),
         cmocka_unit_test(test_permits),
         cmocka_unit_test(test_star_again),
     };
