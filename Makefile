@@ -21,13 +21,14 @@ BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
 GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
+STICK_EFI := $(addprefix $(B)/,menu.efi vmcs-probe.efi machine.efi cycles.efi)
 GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
 .PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
-images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
+images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -103,9 +104,30 @@ $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
+# The first program on the stick.
+$(B)/menu.efi: $(patsubst %.c,$(B)/efi/%.o,$(wildcard boot/menu/*.c) guest-tests/lib/gt_format.c)
+	$(call efi_link,$^)
+
 GT_LIBOBJ := $(GT_LIB:%.c=$(B)/efi/%.o) $(GT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(foreach s,$(GT_SRC),$(eval $(B)/$(notdir $(s:.c=.efi)): $(B)/efi/$(s:.c=.o) $(GT_LIBOBJ)))
 $(GT_EFI):
+	$(call efi_link,$^)
+
+# The layout probe: what is known of revision 0x12 is compiled in.
+PROBE_OBJ := $(patsubst %.c,$(B)/efi/%.o,$(wildcard guest-tests/probe/*.c))
+$(B)/probe_layout.inc: tests/data/broadwell_vmcs_layout.csv
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)awk -F, 'NR > 1 { printf "P(%s, \"%s\", \"%s\", %s)\n", $$1, $$2, $$3, $$4 == "" ? "NO_PLACE" : $$4 }' $< > $@
+$(PROBE_OBJ): $(B)/probe_layout.inc
+$(PROBE_OBJ): EFI_CFLAGS += -I$(B)
+# What the stick's menu runs besides tests.
+STICK_OBJ = $(patsubst %.c,$(B)/efi/%.o,$(wildcard guest-tests/stick/$(1)*.c))
+$(B)/machine.efi: $(call STICK_OBJ,machine) $(GT_LIBOBJ)
+	$(call efi_link,$^)
+$(B)/cycles.efi: $(call STICK_OBJ,cycles) $(GT_LIBOBJ)
+	$(call efi_link,$^)
+$(B)/vmcs-probe.efi: $(PROBE_OBJ) $(GT_LIBOBJ)
 	$(call efi_link,$^)
 
 # The rig's own loader: runs many programs in one boot.
@@ -179,6 +201,8 @@ WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
 WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
+$(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
+
 MACH_UNIT := h_transition h_hardware h_machine_event h_ept01
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
@@ -216,7 +240,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
@@ -277,8 +301,12 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
-usb: images
+# A stick for a real machine: docs/first-boot.md. NOLINUX=1 leaves Linux out.
+usb: setup-run
+	@[ -n "$(NOLINUX)" ] || tools/make/payload.sh stick
+	@$(MAKE) -s --no-print-directory images
 	@tools/make/usb.sh $(B)/usb.img
+	@tools/make/usb_say.sh $(B)/usb.img
 
 setup-web:
 	@tools/make/setup.sh web

@@ -162,6 +162,9 @@ static void apic_registers(void)
                                     GT_APIC_TIMER_DIVIDE};
     /* clang-format on */
 
+    /* Two writes forget the errors of whatever ran before in this boot. */
+    gt_apic_write(GT_APIC_ESR, 0);
+    gt_apic_write(GT_APIC_ESR, 0);
     for (size_t i = 0; i < ARRAY_LEN(registers); i++)
         gt_line("apic %x: %x", registers[i], gt_apic_read(registers[i]));
     for (u32 v = 0; v < 0x100; v += 0x11) {

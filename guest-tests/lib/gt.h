@@ -13,6 +13,7 @@
 #include <efi.h>
 #include <efilib.h>
 #include "guest-tests/lib/gt_cpu.h"
+#include "guest-tests/lib/gt_format.h"
 
 #define GT_HIDDEN __attribute__((visibility("hidden")))
 
@@ -57,9 +58,6 @@ void gt_check(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 /* From now on gt_line gives its text to take instead of printing it; NULL ends that.
  * gt_fail prints. */
 void gt_lines_to(void (*take)(const char *text));
-/* Formats into buf (always terminated); returns the length. */
-size_t gt_format(char *buf, size_t size, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
 void gt_raw(const char *text); /* text as it is, to port 0xE9 */
 
 /* One stack layout for every vector: what gt_trap.asm pushes, then what the CPU pushed. */

@@ -228,6 +228,7 @@ EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void
     gt_image = image;
     gt_name = name;
     gt_lines = 0;
+    gt_sink_find();
     gt_seed(0x6e69647573);
     read_args();
     if (!pool_open(&high_pool, 0xffffffff, POOL_PAGES))

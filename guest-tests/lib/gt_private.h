@@ -2,13 +2,14 @@
 #ifndef GUEST_TESTS_LIB_GT_PRIVATE_H
 #define GUEST_TESTS_LIB_GT_PRIVATE_H
 
-#include <stdarg.h>
 #include "guest-tests/lib/gt.h"
 
 extern const char *gt_name; /* of the running test */
 extern unsigned gt_lines;   /* printed since BEGIN */
 
-size_t gt_format_v(char *buf, size_t size, const char *fmt, va_list ap);
+/* Looks for a sink (gt_sink.h); without one the transcript goes to port 0xE9.
+ * @pre boot services may be called */
+bool gt_sink_find(void);
 
 /* gt_desc.c: make the library's tables and load them; give the firmware's back. */
 void gt_desc_build(void);

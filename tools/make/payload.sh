@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# payload.sh [qemu | xen]: puts Debian's kernel and a small initramfs into build/l1/ (vmlinuz,
+# payload.sh [qemu | xen | stick]: puts Debian's kernel and a small initramfs into build/l1/ (vmlinuz,
 # initrd.img). "qemu" also makes qemu.img, a second initramfs that holds this machine's QEMU and the
 # two files for its guest. "xen" also makes Xen, its configuration and the kernel of its domain 0:
-# xen.efi, xen.cfg, dom0. The script installs nothing: it downloads packages as files and unpacks
+# xen.efi, xen.cfg, dom0. "stick" also makes stick/: Debian's generic kernel, which knows laptops, and the
+# initramfs with its modules for disks, USB, keyboards and KVM. The script installs nothing: it downloads packages as files and unpacks
 # them. It does so once, until `make clean`. A changed program in tests/linux rebuilds the initramfs
 # only.
 set -euo pipefail
@@ -101,6 +102,35 @@ xen() {
     rm -rf "$out/xen"
 }
 
+STICK_MODULES="xhci_pci ehci_pci usb_storage uas usbhid hid_generic ata_piix ahci sd_mod vfat nls_cp437 nls_ascii kvm_intel"
+
+needs() { # prints module $1 behind the modules that it needs, as paths below $2
+    local file name
+    file=$(find "$2" -name "${1//_/[-_]}.ko" | head -n 1)
+    [ -n "$file" ] || { echo "payload: the kernel has no module $1" >&2; return 1; }
+    for name in $(strings -a "$file" | sed -n 's/^depends=//p' | tr ',' ' '); do needs "$name" "$2" || return 1; done
+    echo "$file"
+}
+
+stick() {
+    local root=$out/stick/root unpacked=$out/stick/unpacked
+    rm -rf "$out/stick"
+    mkdir -p "$out/stick"
+    echo "  fetching Debian's generic kernel (linux-image-amd64)"
+    dpkg-deb -x "$(fetch "$(depends linux-image-amd64 linux-image-)")" "$unpacked"
+    cp "$unpacked"/boot/vmlinuz-* "$out/stick/vmlinuz"
+    cp -r "$out/root" "$root"
+    rm -rf "$root/lib"
+    mkdir -p "$root/lib" "$root/mnt"
+    for name in findfs sync umount poweroff tee; do ln -sf busybox "$root/bin/$name"; done
+    for name in $STICK_MODULES; do needs "$name" "$unpacked"; done | awk '!seen[$0]++' | while read -r file; do
+        cp "$file" "$root/lib/"
+        basename "$file" >>"$root/lib/order"
+    done
+    (cd "$root" && find . -exec touch -h -d @0 {} + && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --reproducible --quiet) | gzip -9n >"$out/stick/initrd.img"
+    rm -rf "$root" "$unpacked"
+}
+
 kernel
 busybox
 for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
@@ -109,4 +139,7 @@ done
 [ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/make/payload.sh ] || xen
 [ "${1:-}" != qemu ] || for f in "$out/initrd.img" tests/linux/qemu-linux tools/make/payload.sh; do
     [ "$out/qemu.img" -nt "$f" ] || { qemu; break; }
+done
+[ "${1:-}" != stick ] || for f in "$out/initrd.img" tools/make/payload.sh; do
+    [ "$out/stick/initrd.img" -nt "$f" ] || { stick; break; }
 done

@@ -1,17 +1,53 @@
 #!/usr/bin/env bash
-# usb.sh IMAGE: makes a disk image with Nidus as the boot program. Write it to a stick for a real
-# machine. The image has no partition table: one FAT volume fills the disk, and UEFI firmware boots
-# that from removable media.
+# usb.sh IMAGE [FILE=TEXT...]: makes a disk image for a stick: a GPT with one EFI system partition (FAT32), which boots
+# into the menu (boot/menu) and holds everything that the menu starts. Made twice of the same tree, it is the same.
+# FILE=TEXT replaces one of the small files of \nidus, for the rig: linux.txt, tests.txt, nidus.txt.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-shell=/usr/share/efi-shell-x64/shellx64.efi
-files=(::/EFI/BOOT/BOOTX64.EFI=build/nidus.efi ::/nidus.efi=build/nidus.efi)
-[ ! -f build/l1/vmlinuz ] || files+=(::/vmlinuz=build/l1/vmlinuz ::/initrd.img=build/l1/initrd.img)
-[ ! -f $shell ] || files+=(::/shellx64.efi=$shell)
-tools/rig/mkesp.sh "$1" "${files[@]}" '::/EFI/nidus/nidus.cfg:=# one option a line; docs/OPTIONS.md\ncpus=bsp\nverbose=1\n'
-cat <<END
-$1: $(($(stat -c %s "$1") / 1048576)) MiB. Write it to a stick (everything on it is lost):
-    sudo dd if=$1 of=/dev/sdX bs=4M conv=fsync
-Nidus has not been tried on a real machine yet. It runs on ONE processor until SMP lands: its
-nidus.cfg says cpus=bsp, and the other processors stay outside Nidus. Edit \\EFI\\nidus\\nidus.cfg for more.
+export MTOOLS_SKIP_CHECK=1 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C TZ=UTC
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 1577836800)
+export SOURCE_DATE_EPOCH
+img=$1 esp=$1.esp b=build; shift
+
+# Numbers of nobody's disk: whoever has two sticks has two with these.
+disk_id=4E494455-0053-4E49-8055-000000000001 part_id=4E494455-0053-4E49-8055-000000000002 volume_id=4e494455
+first=2048 mib=$((1024 * 1024)) cylinder=516096
+
+declare -A text
+text[version.txt]=$(git describe --always --dirty 2>/dev/null || echo unknown)
+text[tests.txt]=$(cat tools/stick/tests.txt)
+text[nidus.txt]="# more options for each start of nidus.efi, one line; docs/OPTIONS.md. For one processor alone: cpus=bsp"
+text[linux.txt]=$(cat tools/stick/linux.txt)
+# What may differ under Nidus on any processor, by docs/CAVEATS.md.
+text[permits.txt]=$(python3 -B -c 'import sys; sys.path.insert(0, "tools/rig"); import transcript
+print("\n".join(glob for _, glob in transcript.Caveats("docs/CAVEATS.md", "silicon").permits))')
+for pair in "$@"; do text[${pair%%=*}]=${pair#*=}; done
+
+tests=$(sed -nE 's/^(on|off) +//p' <<<"${text[tests.txt]}" | sort -u)
+files=($b/nidus.efi $b/machine.efi $b/cycles.efi $b/vmcs-probe.efi)
+for t in $tests; do files+=("$b/$t.efi"); done
+[ ! -f $b/l1/stick/vmlinuz ] || files+=($b/l1/stick/vmlinuz $b/l1/stick/initrd.img)
+
+# FAT32 wants 65,525 clusters of at least a sector; 24 MiB are for reports.
+need=$((24 * mib))
+for f in "${files[@]}"; do need=$((need + $(stat -Lc %s "$f") + 65536)); done
+[ $need -gt $((40 * mib)) ] || need=$((40 * mib))
+blocks=$((need / 1024))
+rm -f "$img" "$esp" "$img.lock"
+truncate -s $((blocks * 1024)) "$esp"
+mkfs.vfat -F 32 -s 1 --invariant -i $volume_id -n NIDUS "$esp" >/dev/null
+mmd -i "$esp" ::/EFI ::/EFI/BOOT ::/nidus
+mcopy -i "$esp" $b/menu.efi ::/EFI/BOOT/BOOTX64.EFI
+mcopy -i "$esp" "${files[@]}" ::/nidus
+for name in linux.txt nidus.txt permits.txt tests.txt version.txt; do printf '%s\n' "${text[$name]}" | mcopy -i "$esp" - "::/nidus/$name"; done
+
+# The emulator wants whole cylinders; 1 MiB behind the partition holds the second table.
+bytes=$((first * 512 + blocks * 1024 + mib))
+truncate -s $(((bytes / cylinder + 1) * cylinder)) "$img"
+sfdisk -q "$img" <<END
+label: gpt
+label-id: $disk_id
+start=$first, size=$((blocks * 2)), type=U, uuid=$part_id, name=NIDUS
 END
+dd if="$esp" of="$img" bs=512 seek=$first conv=notrunc,sparse status=none
+rm "$esp"

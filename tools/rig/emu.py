@@ -44,7 +44,7 @@ pci: enabled=1, chipset=i440fx, slot1=pcivga
 vga: extension=vbe
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
-boot: disk
+{second}boot: disk
 com1: enabled=1, {com1}
 port_e9_hack: enabled=1
 log: bochs.log
@@ -102,9 +102,11 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, machine=None):
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, machine=None,
+                 usb=False, second=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
+        self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
         self.mem = int(mem or os.environ.get("MEM") or 512)
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.machine = machine or "pc"       # QEMU's
@@ -125,8 +127,9 @@ class Machine:
     def bochs_command(self):
         com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
         size = os.path.getsize(self.disk) // 512
+        second = f'ata0-slave: type=disk, path="{os.path.abspath(self.second)}", mode=flat, cylinders={os.path.getsize(self.second) // 512 // SECTORS_PER_CYLINDER}, heads=16, spt=63\n' if self.second else ""
         with open(self.path("bochsrc"), "w") as f:
-            f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
+            f.write(BOCHSRC.format(second=second, ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
                                    panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
                                    com1=com1, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
@@ -138,9 +141,13 @@ class Machine:
         accel, cpu = ["-accel", "tcg"], os.environ.get("QEMU_CPU") or self.cpu or "qemu64"
         if not os.environ.get("QEMU_CPU") and nested_kvm():
             accel, cpu = ["-accel", "kvm"], "host"
-        return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem),
-                "-bios", OVMF,
-                "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
+        drive = ["-drive", f"file={self.disk},format=raw,if=ide,snapshot=on"]
+        if self.usb:
+            drive = ["-device", "qemu-xhci", "-drive", f"file={self.disk},format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on"]
+        if self.second:
+            drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
+        return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+                *drive, "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 

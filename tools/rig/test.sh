@@ -37,6 +37,7 @@ stage payload tools/make/payload.sh
 stage guest tools/rig/guest_tests.py ${long:+--long}
 [ -z "$long" ] || stage depth-1 tools/rig/guest_tests.py --depth 1 --out build/guest-depth-1
 stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
+stage probe tools/rig/probe_test.py
 stage ept01 tools/rig/ept01_test.py
 stage ends tools/rig/ends_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
@@ -47,6 +48,7 @@ if tools/make/setup.sh bochs3 >/dev/null; then
     stage smp env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp 't_smp_*'
     stage linux-smp env CPUS=$([ "$long" ] && echo 4 || echo 2) tools/rig/linux_test.py
     [ -z "$long" ] || stage smp-ring env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp-ring --args hops=10000 t_smp_ring t_smp_l2
+    [ -z "$long" ] || stage probe-3.0 env BOCHS=3.0 tools/rig/probe_test.py
     [ -z "$long" ] || stage on-cpu-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --out build/guest-on-cpu-1
 else
     echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"
@@ -70,6 +72,8 @@ stage linux tools/rig/linux_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
+[ -z "$long" ] || stage stick-linux tools/make/payload.sh stick
+stage stick tools/rig/stick_test.py ${long:+long}
 stage refusals tools/rig/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]

@@ -1,0 +1,215 @@
+/*
+ * Starts a system of this machine's as L1: a boot entry of the firmware, or the boot program of
+ * another volume. Nothing is written to the firmware's variables.
+ */
+#include "boot/menu/files.h"
+#include "guest-tests/lib/gt_format.h"
+#include "boot/menu/menu.h"
+#include "boot/menu/report.h"
+
+enum { SYSTEMS = 16, DESCRIPTION = 48, ORDER_MAX = 64, ENTRY_MAX = 2048 };
+
+static struct installed {
+    EFI_DEVICE_PATH *path; /* whole, as LoadImage wants it */
+    void *options;
+    UINTN options_size;
+    char text[DESCRIPTION]; /* for the screen; a description may hold a serial number */
+    char kind[16];          /* for the report */
+} installed[SYSTEMS];
+static unsigned count;
+
+static void narrow(char *out, const CHAR16 *wide)
+{
+    size_t n = 0;
+
+    for (; n < DESCRIPTION - 1 && wide[n]; n++)
+        out[n] = wide[n] >= ' ' && wide[n] < 0x7f ? (char)wide[n] : '?';
+    out[n] = 0;
+}
+
+static bool is_partition(const EFI_DEVICE_PATH *node)
+{
+    return DevicePathType(node) == MEDIA_DEVICE_PATH &&
+           DevicePathSubType(node) == MEDIA_HARDDRIVE_DP;
+}
+
+static bool same_partition(const EFI_DEVICE_PATH *a, const EFI_DEVICE_PATH *b)
+{
+    const HARDDRIVE_DEVICE_PATH *x = (const void *)a, *y = (const void *)b;
+
+    return x->SignatureType == y->SignatureType && x->PartitionNumber == y->PartitionNumber &&
+           x->PartitionStart == y->PartitionStart &&
+           CompareMem(x->Signature, y->Signature, sizeof x->Signature) == 0;
+}
+
+static bool has_partition(EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *wanted)
+{
+    for (; path && !IsDevicePathEnd(path); path = NextDevicePathNode(path))
+        if (is_partition(path) && same_partition(path, wanted))
+            return true;
+    return false;
+}
+
+/* A boot entry may begin with the partition alone: what leads to it is found here. NULL: no such
+ * partition is there, or it is this stick's. */
+static EFI_DEVICE_PATH *whole_path(EFI_DEVICE_PATH *path)
+{
+    EFI_HANDLE *volumes = NULL;
+    UINTN n = 0;
+    EFI_DEVICE_PATH *found = NULL, *rest = NextDevicePathNode(path);
+
+    if (!is_partition(path))
+        return DuplicateDevicePath(path);
+    if (EFI_ERROR(BS->LocateHandleBuffer(ByProtocol, &FileSystemProtocol, NULL, &n, &volumes)))
+        return NULL;
+    for (UINTN i = 0; i < n && !found; i++) {
+        EFI_DEVICE_PATH *leads = DevicePathFromHandle(volumes[i]);
+
+        if (volumes[i] == child_device() || !has_partition(leads, path))
+            continue;
+        found = IsDevicePathEnd(rest) ? FileDevicePath(volumes[i], L"\\EFI\\BOOT\\BOOTX64.EFI")
+                                      : AppendDevicePath(leads, rest);
+    }
+    FreePool(volumes);
+    return found;
+}
+
+/* True for the stick's own disk: a boot entry of removable media names the device alone. */
+static bool is_the_stick(EFI_DEVICE_PATH *path)
+{
+    EFI_DEVICE_PATH *own = DevicePathFromHandle(child_device());
+
+    for (; !IsDevicePathEnd(path); path = NextDevicePathNode(path), own = NextDevicePathNode(own))
+        if (IsDevicePathEnd(own) || DevicePathNodeLength(path) != DevicePathNodeLength(own) ||
+            CompareMem(path, own, DevicePathNodeLength(path)) != 0)
+            return false;
+    return true;
+}
+
+/* The path list's length must lie inside the variable, and its nodes inside that length. */
+static bool path_is_whole(const uint8_t *at, size_t size)
+{
+    while (size >= 4) {
+        size_t n = at[2] | (size_t)at[3] << 8;
+
+        if (n < 4 || n > size)
+            return false;
+        if (at[0] == END_DEVICE_PATH_TYPE)
+            return true;
+        at += n;
+        size -= n;
+    }
+    return false;
+}
+
+/* UEFI 3.1.3 "Load Options": attributes, length of the path list, description, paths, data. */
+static void add_entry(unsigned number, uint8_t *entry, UINTN size)
+{
+    enum { ACTIVE = 1, CATEGORY = 0x1f00, DESCRIPTION_AT = 6 };
+    struct installed *s = &installed[count];
+    uint32_t attributes = *(uint32_t *)entry;
+    size_t paths = *(uint16_t *)(entry + 4), at = DESCRIPTION_AT;
+    const CHAR16 *text = (const CHAR16 *)(entry + DESCRIPTION_AT);
+
+    while (at + 2 <= size && *(CHAR16 *)(entry + at))
+        at += 2;
+    at += 2;
+    if (at + paths > size || !path_is_whole(entry + at, paths) || !(attributes & ACTIVE) ||
+        (attributes & CATEGORY) || entry[at] == BBS_DEVICE_PATH)
+        return;
+    s->path = whole_path((EFI_DEVICE_PATH *)(entry + at));
+    if (!s->path || is_the_stick(s->path))
+        return;
+    narrow(s->text, text);
+    gt_format(s->kind, sizeof s->kind, "Boot%04x", number);
+    s->options = entry + at + paths;
+    s->options_size = size - at - paths;
+    count++;
+}
+
+static void hex4(CHAR16 *out, unsigned v)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = L"0123456789ABCDEF"[v >> (12 - 4 * i) & 15];
+    out[4] = 0;
+}
+
+static void find_entries(void)
+{
+    EFI_GUID global = EFI_GLOBAL_VARIABLE;
+    static uint16_t order[ORDER_MAX];
+    UINTN size = sizeof order;
+
+    if (EFI_ERROR(RT->GetVariable(L"BootOrder", &global, NULL, &size, order)))
+        return;
+    for (unsigned i = 0; i < size / 2 && count < SYSTEMS / 2; i++) {
+        CHAR16 name[9] = L"Boot"; /* and the number */
+        VOID *entry;
+        UINTN room = ENTRY_MAX;
+
+        hex4(name + 4, order[i]);
+        if (EFI_ERROR(BS->AllocatePool(EfiLoaderData, ENTRY_MAX, &entry)))
+            return;
+        if (!EFI_ERROR(RT->GetVariable(name, &global, NULL, &room, entry)) && room > 8)
+            add_entry(order[i], entry, room);
+    }
+}
+
+static void find_files(void)
+{
+    static const CHAR16 *const known[] = {
+        L"\\EFI\\Microsoft\\Boot\\bootmgfw.efi", L"\\EFI\\debian\\shimx64.efi",
+        L"\\EFI\\ubuntu\\shimx64.efi", L"\\EFI\\fedora\\shimx64.efi", L"\\EFI\\BOOT\\BOOTX64.EFI"};
+    EFI_HANDLE *volumes = NULL;
+    UINTN n = 0;
+
+    if (EFI_ERROR(BS->LocateHandleBuffer(ByProtocol, &FileSystemProtocol, NULL, &n, &volumes)))
+        return;
+    for (UINTN i = 0; i < n; i++) {
+        for (unsigned k = 0; k < sizeof known / sizeof *known && count < SYSTEMS; k++) {
+            if (volumes[i] == child_device() || !file_there(volumes[i], known[k]))
+                continue;
+            installed[count].path = FileDevicePath(volumes[i], (CHAR16 *)known[k]);
+            narrow(installed[count].text, known[k]);
+            gt_format(installed[count].kind, sizeof installed[count].kind, "file");
+            installed[count].options_size = 0;
+            count++;
+        }
+    }
+    FreePool(volumes);
+}
+
+static void start(const struct installed *s)
+{
+    char text[100];
+    EFI_STATUS status;
+
+    report_mark("installed begins", s->kind);
+    status = child_start(s->path, s->options, s->options_size);
+    gt_format(text, sizeof text, "%s came back: status %lx", s->kind, (uint64_t)status);
+    verdict('7', false, text);
+}
+
+void installed_run(void)
+{
+    char text[100], key;
+
+    count = 0;
+    find_entries();
+    find_files();
+    if (!count) {
+        say("No other system was found: no boot entry of the firmware, and no volume that boots.");
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        gt_format(text, sizeof text, "  %c  %s: %s", 'a' + (char)i, installed[i].kind,
+                  installed[i].text);
+        say(text);
+    }
+    say("Which? Any other key goes back to the menu.");
+    key = key_wait(0);
+    if (key < 'a' || key >= 'a' + (char)count)
+        return;
+    if (nidus_make_live("nested=on log=none"))
+        start(&installed[key - 'a']);
+}

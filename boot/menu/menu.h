@@ -1,0 +1,69 @@
+/*
+ * The stick's menu: it starts every other program on the stick, keeps what they print, and writes
+ * it to \nidus\REPORT-n.txt before and after each step that may end badly. It launches Nidus only
+ * when somebody has asked for that twice. menu.c has the loop; what a report is: report.h.
+ */
+#ifndef BOOT_MENU_MENU_H
+#define BOOT_MENU_MENU_H
+
+#include <efi.h>
+#include <efilib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- screen.c: text on the firmware's console, keys ---- */
+
+void say(const char *text);               /* a line */
+void say_part(const char *text);          /* without the end of a line */
+char key_now(void);                       /* a key that was pressed, or 0 */
+char key_wait(unsigned seconds);          /* the next key; 0 when the time is over; 0: no limit */
+bool confirm(const char *what, char key); /* asks; true when that key is pressed */
+/* Gives all console text of other programs to the function as well; NULL ends that. */
+void screen_copy_to(void (*take)(const CHAR16 *text));
+
+/* ---- child.c: the other programs ---- */
+
+enum { TRANSCRIPT_MAX = 512 * 1024, CONSOLE_MAX = 32 * 1024 };
+
+/* What a program printed: a test's transcript, and the console. Both end in a zero. */
+struct child {
+    EFI_STATUS status;
+    const char *refused; /* why it was not started; NULL when it was */
+    char *transcript, *console;
+    size_t transcript_length, console_length;
+    UINT64 lost;
+};
+
+bool child_begin(EFI_HANDLE self); /* memory and the sink; false: not enough */
+/* Starts the program \nidus\NAME.efi with these arguments. `low`: it needs to lie, with our stack,
+ * below 4 GiB, as tests do. seconds: the firmware resets the machine when it takes longer; 0:
+ * never. What it printed is valid until the next call. */
+struct child *child_run(const char *name, const char *arguments, bool low, unsigned seconds);
+/* Starts an image by its device path; the options are those of a boot entry. Comes back when that
+ * returns. */
+EFI_STATUS child_start(EFI_DEVICE_PATH *path, void *options, UINTN size);
+EFI_HANDLE child_device(void); /* the stick's volume */
+
+/* ---- steps.c: what the numbers do ---- */
+
+void step_check(void);
+void step_dry(void);
+void step_blink(void);
+void step_tests(void);
+void step_cycles(void);
+void step_linux(void);
+void step_installed(void);
+
+/* ---- parts of steps ---- */
+
+bool nidus_is_live(void); /* CPUID says that what runs here is L1 */
+/* Asks, launches, and says how it went. True when Nidus is live. */
+bool nidus_make_live(const char *options);
+void tests_run(void);     /* tests.c */
+void installed_run(void); /* installed.c */
+
+/* The number of the step and how it went, for the code on the screen. */
+void verdict(char step, bool well, const char *text);
+
+#endif

@@ -1,0 +1,215 @@
+/* The steps but for tests and installed systems. Contract in menu.h. */
+#include "boot/menu/files.h"
+#include "guest-tests/lib/gt_format.h"
+#include "boot/menu/menu.h"
+#include "boot/menu/report.h"
+
+enum { LEAF_NIDUS = 0x40000000, HYPERVISOR_BIT = 31, WORDS = 400 };
+
+static void cpuid(uint32_t leaf, uint32_t out[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(0));
+}
+
+bool nidus_is_live(void)
+{
+    uint32_t r[4];
+
+    cpuid(1, r);
+    if (!(r[2] >> HYPERVISOR_BIT & 1))
+        return false;
+    cpuid(LEAF_NIDUS, r);
+    return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
+}
+
+void verdict(char step, bool well, const char *text)
+{
+    uint32_t r[4];
+    char code[60], line[160];
+
+    cpuid(1, r);
+    gt_format(code, sizeof code, "N%c%c-%05x-%08x", step, well ? 'K' : 'X', r[0], report_crc());
+    report_open("verdict");
+    report_line("step %c %s", step, well ? "well" : "bad");
+    report_line("code %s", code);
+    report_line("%s", text);
+    report_close();
+    say("");
+    gt_format(line, sizeof line, "  %s", text);
+    say(line);
+    gt_format(line, sizeof line, "  CODE %s    (a photograph of it is evidence)", code);
+    say(line);
+}
+
+/* The last line that nidus.efi printed, without "nidus: ". */
+static const char *last_line(const struct child *c)
+{
+    static char line[160];
+    const char *end = c->console + c->console_length, *at;
+    size_t n = 0;
+
+    if (c->refused)
+        return c->refused;
+    while (end > c->console && end[-1] == '\n')
+        end--;
+    for (at = end; at > c->console && at[-1] != '\n';)
+        at--;
+    if (end - at > 7 && CompareMem(at, "nidus: ", 7) == 0)
+        at += 7;
+    for (; at + n < end && n < sizeof line - 1; n++)
+        line[n] = at[n];
+    line[n] = 0;
+    return n ? line : "it said nothing";
+}
+
+static void report_child(const char *section, const struct child *c, bool transcript)
+{
+    report_open(section);
+    if (c->refused)
+        report_line("not started: %s", c->refused);
+    report_line("status %lx", (uint64_t)c->status);
+    if (c->lost)
+        report_line("lost %lu", (uint64_t)c->lost);
+    if (transcript)
+        report_text(c->transcript, c->transcript_length);
+    else
+        report_text(c->console, c->console_length);
+    report_close();
+}
+
+/* nidus.efi with these words and those of \nidus\nidus.txt. */
+static struct child *run_nidus(const char *section, const char *words)
+{
+    char own[200], line[WORDS], all[WORDS], *rest = own, *more;
+    struct child *c;
+
+    gt_format(all, sizeof all, "%s", words);
+    file_read("nidus.txt", own, sizeof own);
+    while ((more = file_line(&rest)) != NULL) {
+        gt_format(line, sizeof line, "%s %s", all, more);
+        gt_format(all, sizeof all, "%s", line);
+    }
+    gt_format(line, sizeof line, "%s begins", section);
+    report_mark(line, all);
+    c = child_run("nidus", all, false, 0);
+    report_child(section, c, false);
+    return c;
+}
+
+static bool went_well(const struct child *c)
+{
+    return !c->refused && !EFI_ERROR(c->status);
+}
+
+void step_check(void)
+{
+    struct child *c;
+
+    say("Reading the machine's facts ...");
+    report_mark("machine begins", nidus_is_live() ? "nidus is live" : "bare");
+    c = child_run("machine", "", true, 0);
+    report_child("machine", c, true);
+    c = run_nidus("check", "check");
+    verdict('1', went_well(c), last_line(c));
+}
+
+static bool is_bare(const char *what)
+{
+    if (!nidus_is_live())
+        return true;
+    say_part(what);
+    say(" is for the bare machine, and Nidus is live: switch the machine off and on first.");
+    return false;
+}
+
+void step_dry(void)
+{
+    struct child *c;
+
+    if (!is_bare("The dry run"))
+        return;
+    c = run_nidus("dry", "dry");
+    verdict('2', went_well(c), last_line(c));
+}
+
+void step_blink(void)
+{
+    struct child *c;
+
+    if (!is_bare("Blink") ||
+        !confirm("Blink launches Nidus for one VM exit and takes it out again.", 'y'))
+        return;
+    c = run_nidus("blink", "blink");
+    verdict('3', went_well(c), last_line(c));
+}
+
+bool nidus_make_live(const char *options)
+{
+    struct child *c;
+
+    if (nidus_is_live())
+        return true;
+    if (!confirm("Nidus will be live, under everything that follows, until the machine is switched "
+                 "off.",
+                 'L'))
+        return false;
+    c = run_nidus("launch", options);
+    if (went_well(c) && nidus_is_live()) {
+        verdict('L', true, last_line(c));
+        return true;
+    }
+    verdict('L', false, last_line(c));
+    return false;
+}
+
+void step_tests(void)
+{
+    tests_run();
+}
+
+void step_cycles(void)
+{
+    struct child *c;
+    const char *where = nidus_is_live() ? "cycles nidus" : "cycles bare";
+
+    say("Timing instructions; this takes a minute at most ...");
+    report_mark("cycles begins", where);
+    c = child_run("cycles", "", true, 0);
+    report_child(where, c, true);
+    verdict('5', went_well(c), went_well(c) ? where : last_line(c));
+}
+
+void step_linux(void)
+{
+    static CHAR16 wide[WORDS];
+    char text[WORDS], *rest = text, *line;
+    EFI_DEVICE_PATH *path;
+    EFI_STATUS s;
+    size_t n = 0;
+
+    if (!file_there(child_device(), L"\\nidus\\vmlinuz")) {
+        say("There is no Linux on this stick (\\nidus\\vmlinuz).");
+        return;
+    }
+    if (!nidus_make_live("nested=on log=none"))
+        return;
+    file_read("linux.txt", text, sizeof text);
+    line = file_line(&rest);
+    for (; line && line[n]; n++)
+        wide[n] = (CHAR16)line[n];
+    wide[n] = 0;
+    report_mark("linux begins", line ? line : "");
+    say("Starting Linux; it writes what it saw to \\nidus\\DMESG.txt.");
+    path = FileDevicePath(child_device(), L"\\nidus\\vmlinuz");
+    s = child_start(path, wide, (n + 1) * sizeof *wide);
+    FreePool(path);
+    gt_format(text, sizeof text, "Linux came back: status %lx", (uint64_t)s);
+    verdict('6', false, text);
+}
+
+void step_installed(void)
+{
+    installed_run();
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Walks the stick's menu with keys, as a person would, and judges the reports that it leaves on the stick.
+
+In QEMU the image is a USB stick, the firmware has ACPI tables and two processors, and nothing has VMX: every step goes as far
+as its refusal. In Bochs every step goes through.
+
+Owns: the walks, what each report must say. Booting is emu.py's, reading a report tools/report.py's.
+
+  stick_test.py [NAME...]      all short walks, or those named; "long" is all of them
+
+A walk's console and report land in build/stick/NAME.
+"""
+import argparse, os, re, signal, subprocess, sys, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [HERE, os.path.join(ROOT, "tools")]
+sys.dont_write_bytecode = True
+import emu, report
+from run import Console
+
+MENU, FIRST, LAUNCH = "Which?", "In 30 seconds", "Press L"
+FIRMWARE = "starting Boot0000"           # what the firmware does when the menu has quit
+# Nothing of this shape may leave the machine: a MAC, a UUID.
+PRIVATE = re.compile(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.I)
+NO_VMX = "bad: cannot run: no VMX"
+BLINK = r"(?:well|bad: cannot run: unknown option \"blink\")"
+LIVE = "well: launched: version"
+LINUX = r"\nidus\vmlinuz initrd=\nidus\initrd.img console=ttyS0 acpi=off cryptomgr.notests=1 tsc=reliable -- stick"
+
+
+class Walk:
+    """keys: [(what the console must show, the keys then sent)]; steps: what the report's verdicts begin with."""
+
+    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=()):
+        self.name, self.kind, self.keys, self.steps, self.last = name, kind, keys, steps, last
+        self.files, self.long, self.second, self.limit, self.also = files, long, second, limit, also
+
+
+def refused_walk():
+    """All of the menu where there is no VMX; every launch is asked for, and asked for again."""
+    return Walk("qemu-usb", "qemu",
+                [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"),
+                 (MENU, "6"), (LAUNCH, "x"), (MENU, "6"), (LAUNCH, "L"), (MENU, "7"), ("Any other key", "a"), (LAUNCH, "L"), (MENU, "?"), (MENU, "8")],
+                ["1 " + NO_VMX, "2 well: dry: 2 processors went to L0's tables", "3 bad", "4 well: bare: 2 of 2", "L " + NO_VMX, "5 well: cycles bare",
+                 "L " + NO_VMX, "L " + NO_VMX], files=["tests.txt=off t_alive\noff t_mtrr"])
+
+
+WALKS = [
+    refused_walk(),
+    Walk("bochs", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "2"), (MENU, "8")],
+         ["1 well: check: Nidus can run here", "2 well: dry: 1 processor went as far as VMLAUNCH", "4 well: bare: 2 of 2", "L " + LIVE,
+          "4 well: under Nidus: 2 of 2"], files=["tests.txt=off t_alive\noff t_irq"]),
+    Walk("nobody", "qemu", [(FIRST, ""), (MENU, "8")], ["1 " + NO_VMX], long=True),
+    Walk("plain", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "5"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"), (MENU, "8")],
+         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 6 of 6", "L " + LIVE, "4 well: under Nidus: 6 of 6", "5 well: cycles nidus"],
+         long=True),
+    Walk("nested", "bochs", [(FIRST, "5"), (MENU, "4"), ("How much", "3"), (LAUNCH, "L"), (MENU, "5"), (MENU, "7"), ("Any other key", "PICK"), (MENU, "8")],
+         ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus", "5 well: cycles nidus", "7 bad: file came back: status 0"],
+         long=True, second=True, limit=900, also=["probe bare", "probe nidus", "cycles bare", "cycles nidus"]),
+    Walk("linux", "bochs", [(FIRST, "6"), (LAUNCH, "L")], ["L " + LIVE], last="switches the machine off", files=["linux.txt=" + LINUX], long=True, limit=900),
+]
+
+
+def make_second(directory):
+    """Another disk, on which a system could be installed: its boot program says what it was given."""
+    path = os.path.join(directory, "second.img")
+    subprocess.run([os.path.join(HERE, "mkesp.sh"), path, f"::/EFI/BOOT/BOOTX64.EFI={ROOT}/build/pre_args.efi"], check=True)
+    return path
+
+
+class Run:
+    def __init__(self, walk):
+        self.walk, self.dir, self.problems, self.seconds = walk, os.path.join(ROOT, "build/stick", walk.name), [], 0
+        self.console = None
+
+    def wait_for(self, m, text, since):
+        """True when the console has shown the text behind `since`."""
+        while text.encode() not in self.console.text[since:]:
+            if not m.running() or m.spent() > self.walk.limit or emu.stopping.is_set():
+                self.problems.append(f'the console never showed "{text}"; last: {self.shown()[-1:]}')
+                return False
+            self.console.read(0.2)
+        return True
+
+    def shown(self):
+        text = re.sub(r"\x1b\[[0-9;=]*[A-Za-z]", "", self.console.text.decode("latin-1")).replace("\r", "")
+        return [l for l in text.splitlines() if l.strip()]
+
+    def pick(self):
+        """The letter of the other disk's boot program."""
+        return next((l.split()[0] for l in reversed(self.shown()) if re.match(r"  \w  file: ", l)), "?")
+
+    def press_all(self, m):
+        since = 0
+        for text, keys in [*self.walk.keys, (self.walk.last, "")]:
+            if not self.wait_for(m, text, since):
+                return
+            since = len(self.console.text)
+            time.sleep(0.3)         # the menu throws away what was typed before its question
+            os.write(self.console.master, (self.pick() if keys == "PICK" else keys).encode())
+
+    def go(self):
+        os.makedirs(self.dir, exist_ok=True)
+        started, self.console = time.monotonic(), Console()
+        img = os.path.join(self.dir, "usb.img")
+        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True)
+        qemu = self.walk.kind == "qemu"
+        m = emu.Machine(img, self.dir, com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
+                        cpu="Broadwell,-vmx" if qemu else None, second=make_second(self.dir) if self.walk.second else None)
+        try:
+            m.start()
+            self.press_all(m)
+        finally:
+            m.stop()
+            with open(os.path.join(self.dir, "console.txt"), "w") as f:
+                f.write("\n".join(self.shown()) + "\n")
+        self.judge(img)
+        self.seconds = time.monotonic() - started
+
+    def fetch(self, img, name):
+        got = subprocess.run(["mcopy", "-n", "-i", f"{img}@@1M", f"::/nidus/{name}", "-"], capture_output=True)
+        with open(os.path.join(self.dir, name), "wb") as f:
+            f.write(got.stdout)
+        return got.stdout
+
+    def judge(self, img):
+        data = self.fetch(img, "REPORT-0.txt")
+        try:
+            sections = report.parse(data)
+        except report.Bad as e:
+            self.problems.append(f"the report: {e}")
+            return
+        said = [f"{s.lines[0].split()[1]} {s.lines[0].split()[2]}: {s.lines[-1]}" for s in sections if s.name == "verdict"]
+        for i, wanted in enumerate(self.walk.steps):
+            if i >= len(said) or not re.match(wanted, said[i]):
+                self.problems.append(f"verdict {i + 1}: {said[i] if i < len(said) else 'none'}; expected {wanted}")
+        if len(said) > len(self.walk.steps):
+            self.problems.append("more verdicts: " + "; ".join(said[len(self.walk.steps):]))
+        codes = [l.split()[1] for s in sections for l in s.lines if l.startswith("code ")]
+        on_screen = re.findall(r"CODE (N\S+)", "\n".join(self.shown()))
+        if codes != on_screen:
+            self.problems.append(f"codes on the screen {on_screen}, in the report {codes}")
+        names = {s.name for s in sections}
+        self.problems += [f"no section {n}" for n in self.walk.also if n not in names]
+        if PRIVATE.search(data.decode()):
+            self.problems.append("the report names a device: " + PRIVATE.search(data.decode())[0])
+        tool = subprocess.run([os.path.join(ROOT, "tools/report.py"), os.path.join(self.dir, "REPORT-0.txt")], capture_output=True, text=True)
+        if tool.returncode:
+            self.problems.append("tools/report.py: " + (tool.stderr or tool.stdout).strip()[-200:])
+        if self.walk.name == "linux" and b"Linux version" not in self.fetch(img, "DMESG.txt"):
+            self.problems.append("Linux saved no log on the stick")
+
+
+def main():
+    p = argparse.ArgumentParser(description="walk the stick's menu and judge its reports")
+    p.add_argument("walks", nargs="*")
+    p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
+    a = p.parse_args()
+    unknown = set(a.walks) - {w.name for w in WALKS} - {"long"}
+    if unknown:
+        p.error("no such walk: " + " ".join(sorted(unknown)))
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
+    runs = [Run(w) for w in WALKS if w.name in a.walks or "long" in a.walks or not (a.walks or w.long)]
+    try:
+        emu.side_by_side([r.go for r in runs], a.j)
+    except KeyboardInterrupt:
+        return emu.INTERRUPTED
+    for r in runs:
+        print(f"{'FAIL ' if r.problems else 'ok   '} {r.walk.name}: {len(r.walk.keys)} keys, {r.seconds:.0f} s")
+        for problem in r.problems[:12]:
+            print("      " + problem)
+    failed = sum(bool(r.problems) for r in runs)
+    print(f"stick: {len(runs) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
