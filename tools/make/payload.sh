@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/l1
 mkdir -p "$out/deb"
+exec 9>"$out/lock" && flock 9
 
 fetch() { # downloads package $1 into $out/deb and prints the file's name
     local found

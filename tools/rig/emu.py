@@ -105,7 +105,7 @@ class Machine:
     def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
-        self.mem = int(mem or os.environ.get("MEM") or 512)
+        self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.emulator = emulator.chosen(kind)
         self.kind = self.emulator.kind
@@ -206,6 +206,15 @@ class Machine:
         except FileNotFoundError:
             return self.kind == "qemu" and self.proc.returncode == 0
 
+    def last_panic(self):
+        """The emulator's own word on why it gave up, or ""."""
+        try:
+            with open(self.path("bochs.log"), errors="replace") as f:
+                told = [l.split(">>PANIC<<", 1)[1].strip() for l in f if ">>PANIC<<" in l]
+        except FileNotFoundError:
+            return ""
+        return "" if not told or self.shut_down_cleanly() else told[-1]
+
     def stop(self):
         """Ends what start() started, and nothing else. Safe to call twice."""
         if self.proc:
@@ -303,7 +312,8 @@ def main():
     if code not in (ENDED, INTERRUPTED):
         what = {TIME_LIMIT: "time limit", DIED: "the emulator died", NO_MARKER: "shut down before the marker",
                 NO_START: "not started"}[code]
-        print(f"emu: {what}; see {m.dir}", file=sys.stderr)
+        panic = m.last_panic()
+        print(f"emu: {what}" + f": {panic}" * bool(panic) + f"; see {m.dir}", file=sys.stderr)
     return code
 
 
