@@ -8,7 +8,7 @@ import contextlib, os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu, emulator
-import linux_test, models, run, run_efi
+import linux_test, models, run, run_efi, sym
 from guest_tests import Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
@@ -443,6 +443,24 @@ def test_wrong_files_are_named():
                     assert False
                 except ValueError as e:
                     assert f"{name}={value}: {said}" in str(e)
+
+
+def test_symbols_are_put_behind_addresses():
+    root = os.path.dirname(os.path.dirname(sym.ROOT + "/tests/x"))
+    elf = f"{root}/build/core.elf"
+    if not os.path.exists(elf):         # the host tests alone do not build it
+        return
+    s = sym.Symbols(elf)
+    at = next(a for a, n in s.text if n == "hv_entry")
+    line = s.annotate(f"nidus: exit 1 at rip {at:016x}, {at:#x}, {at + 2 ** 40:016x}, x{at:x} 0000000000001234\n")
+    named = f" <hv_entry+0x0 hv/bringup.c:"
+    assert line.count(named) == 2 and line.endswith("0000000000001234\n") and f"{at:016x}{named}" in line and f"{at:#x}{named}" in line
+    for wrong in (f"{root}/README.md", "/nowhere"):
+        try:
+            sym.Symbols(wrong)
+            assert False
+        except sym.Unusable as e:
+            assert "\n" not in str(e)
 
 
 def main():

@@ -45,6 +45,7 @@ kvm_program() { # links kvm-l2 and its guests into $1
     ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
     strip "$1/bin/kvm-l2"
     ln -s kvm-l2 "$1/bin/run-l2"
+    cp tests/linux/kvm/expected "$1/etc/kvm-l2.expected"
     mkdir -p "$1/lib"
     find "$out/kernel" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) -exec cp {} "$1/lib/" \;
 }
@@ -104,7 +105,7 @@ xen() {
 
 kernel
 busybox
-for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
+for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tests/linux/leaves.h tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
 done
 [ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/make/payload.sh ] || xen

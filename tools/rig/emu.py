@@ -60,6 +60,10 @@ magic_break: enabled={magic}
 def die_with_parent():
     """In the child: its own process group, and SIGKILL when this program goes away however it goes."""
     os.setsid()
+    die_too()
+
+
+def die_too():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -157,6 +161,27 @@ class Machine:
         if bochs:
             self.reader = threading.Thread(target=self.read_e9, daemon=True)
             self.reader.start()
+
+    def debug(self):
+        """Runs with this program's standard input, output and error for the emulator's debugger, to its end. Port 0xE9
+        appears among its words. Ctrl-C is the debugger's: it stops the guest."""
+        command = self.bochs_command()
+        self.unlock()
+        self.began = time.monotonic()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            err = open(self.path("stderr.txt"), "wb")
+            restore = lambda: (die_too(), signal.signal(signal.SIGINT, signal.SIG_DFL))
+            debugger = subprocess.Popen(command, cwd=self.dir, preexec_fn=restore, stderr=err)
+            try:
+                debugger.wait()
+            except KeyboardInterrupt:
+                debugger.kill()
+                debugger.wait()
+                raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.unlock()
 
     def read_e9(self):
         """Bochs writes port 0xE9 to its standard output; it is kept as it comes, so that a run can be watched."""
@@ -285,7 +310,8 @@ def main():
     p.add_argument("--limit", type=float, default=300, help="seconds of the emulator's processor time (default 300)")
     p.add_argument("--cpu", help="the emulator's CPU model, before MODEL=")
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
-    p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
+    p.add_argument("--magic", action="store_true",
+                   help="stop at XCHG BX,BX, with this terminal (or standard input) for the debugger; no --until and no --limit then")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
     a = p.parse_args()
     if not os.path.isfile(a.disk):
@@ -298,7 +324,12 @@ def main():
         print(e, file=sys.stderr)
         return NO_START
     code = NO_START
+    if a.magic and (m.kind != "bochs" or a.until or a.show):
+        p.error("--magic is Bochs's, and goes with neither --until nor --show")
     try:
+        if a.magic:
+            m.debug()
+            return ENDED
         m.start()
         code = m.wait(a.until, a.limit)
     except FileNotFoundError as e:

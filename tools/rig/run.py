@@ -237,9 +237,18 @@ def run_directory():
     raise ValueError("nine runs in this tree already")
 
 
+def terminal_size():
+    """For L1's terminal driver, which cannot ask: "size=ROWSxCOLUMNS ", or nothing."""
+    try:
+        size = os.get_terminal_size(sys.stdin.fileno())
+    except OSError:
+        return ""
+    return f"size={size.lines}x{size.columns} " if size.lines and size.columns else ""
+
+
 def run_linux(rundir, bare, console):
     person, progress = sys.stdin.isatty(), Progress()
-    disk = make_disk(rundir, "shell" if person else "auto", bare)
+    disk = make_disk(rundir, f"{terminal_size()}shell" if person else "auto", bare)
     ips = emu.IPS_AT_DEPTH if depth_asked() else QEMU_IPS if environ("QEMU") else None
     m = emu.Machine(disk, rundir, com1=console.name, ips=ips, mem=1024 if environ("QEMU") and not environ("MEM") else None)
     try:
