@@ -46,7 +46,7 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
 boot: disk
 com1: enabled=1, {com1}
-port_e9_hack: enabled=1
+{com2}port_e9_hack: enabled=1
 log: bochs.log
 panic: {panics}
 error: action=report
@@ -106,9 +106,9 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
+    def __init__(self, disk, rundir, com1=None, com2=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
-        self.com1 = com1                     # a tty's name, or None for com1.txt
+        self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2
         self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.emulator = emulator.chosen(kind)
@@ -131,7 +131,7 @@ class Machine:
         with open(self.path("bochsrc"), "w") as f:
             f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
                                    panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
-                                   com1=com1, magic=int(self.magic)))
+                                   com1=com1, com2=f"com2: enabled=1, mode=term, dev={self.com2}\n" if self.com2 else "", magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
         return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
@@ -143,7 +143,7 @@ class Machine:
             accel, cpu = ["-accel", "kvm"], "host"
         return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
-                "-monitor", "none", "-no-reboot", "-serial", serial,
+                "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
     def start(self):

@@ -4,12 +4,14 @@ says and what Nidus says to it. run.py calls it.
 Every line of the output is marked with who spoke: "L1", "nidus", "e9" (what a program wrote to port 0xE9) or "run".
 L1's console and Nidus share COM1 (log=com1), so these two are in the order in which they spoke.
 
-Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=2), RUN_BARE=1,
+GDB=1 puts COM2 on the socket gdb.sock of the run directory, for gdb; L1 waits for it (gdb=wait).
+
+Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=2), RUN_BARE=1, GDB=1,
 DEPTH=, CPUS=, MEM=, LIMIT=seconds of the emulator's own time (300).
 """
 import os, re, subprocess, sys, time
 
-import emu, emulator
+import emu, emulator, gdb_line
 
 FOLDER = "own"
 OPTIONS = ["log=com1", "verbose=2"]
@@ -59,6 +61,7 @@ class Talk:
     def __init__(self, names, out=print):
         self.names, self.out = names, out
         self.ended, self.now, self.refusal = [], None, None
+        self.debugger = False               # COM2 is L0's
 
     def console(self, line):
         word, _, rest = line.partition(" ")
@@ -69,6 +72,7 @@ class Talk:
         elif word == "STATUS" and rest.startswith("0x") and self.now:
             self.status(int(rest, 16))
         elif line.startswith("nidus: "):
+            self.debugger = self.debugger or line.startswith("nidus: gdb: ")
             self.refusal = self.refusal or (line if "cannot run: " in line else None)
             self.out("nidus | " + line.removeprefix("nidus: "))
         elif not NOISE.match(line):
@@ -103,7 +107,7 @@ def programs():
 
 
 def make_disk(rundir, root, own, bare, depth):
-    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *(os.environ.get("NIDUS") or "").split()]
+    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *["gdb=wait"] * bool(os.environ.get("GDB")), *(os.environ.get("NIDUS") or "").split()]
     several, build = emulator.cpus() > 1, f"{root}/build"
     lines = ["@console"] + ["\\tables.efi"] * several
     lines += [] if bare else [" ".join(["\\nidus.efi", *options])] * (depth + 1)
@@ -116,7 +120,7 @@ def make_disk(rundir, root, own, bare, depth):
     return f"{rundir}/esp.img"
 
 
-def watch(m, console, talk, progress, limit):
+def watch(m, console, talk, progress, limit, line=None):
     """Until the programs have ended, Nidus has refused, the machine is gone or the time is up. Says why when not the first."""
     com1, e9, seen = Lines(), Lines(), 0
     while True:
@@ -126,10 +130,12 @@ def watch(m, console, talk, progress, limit):
         said, seen = e9.feed(text[seen:], not alive), len(text)
         if any(heard + said):
             progress.clear()
-        for line in heard:
-            talk.console(line)
-        for line in said:
-            talk.e9(line)
+        for text_line in heard:
+            talk.console(text_line)
+        for text_line in said:
+            talk.e9(text_line)
+        if line and talk.debugger:
+            line.open.set()
         if talk.refusal:
             return talk.refusal
         if len(talk.ended) == len(talk.names):
@@ -147,12 +153,17 @@ def main(rundir, root, console, make_progress, bare):
     limit = emulator.number("LIMIT", LIMIT * (depth + 1), 1, 10**6)
     disk, talk = make_disk(rundir, root, own, bare, depth), Talk([n for _, n in own])
     print(f"run   | {'bare, no Nidus' if bare else 'under Nidus'}; the emulator works for about ten seconds", flush=True)
-    m = emu.Machine(disk, rundir, com1=console.name)
+    line = gdb_line.Line(f"{rundir}/gdb.sock") if os.environ.get("GDB") else None
+    if line:
+        print(f"run   | in gdb: target remote {os.path.relpath(line.path)}", flush=True)
+    m = emu.Machine(disk, rundir, com1=console.name, com2=line.tty if line else None)
     try:
         m.start()
-        why = watch(m, console, talk, make_progress(), limit)
+        why = watch(m, console, talk, make_progress(), limit, line)
     finally:
         m.stop()
+        if line:
+            line.close()
     if why:
         print("run   | " + (f"{talk.now}: " if talk.now else "") + why, flush=True)
         return NO_VERDICT
