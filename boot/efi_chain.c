@@ -7,6 +7,7 @@
 
 #include "boot/efi_console.h"
 #include "boot/options.h"
+#include "boot/status.h"
 #include "boot/words.h"
 
 static u32 length(const u16 *s)
@@ -17,7 +18,7 @@ static u32 length(const u16 *s)
     return n;
 }
 
-/* Prints "chain=PATH: what: status 0x...", and returns the status for the caller to return. */
+/* Prints "chain=PATH: what: EFI_NAME (0x...)", and returns the status for the caller to return. */
 static EFI_STATUS fail(const u16 *path, const char *what, EFI_STATUS s)
 {
     struct line l;
@@ -26,8 +27,8 @@ static EFI_STATUS fail(const u16 *path, const char *what, EFI_STATUS s)
     line_add_foreign(&l, path, length(path));
     line_add(&l, ": ");
     line_add(&l, what);
-    line_add(&l, ": status ");
-    line_add_hex(&l, s);
+    line_add(&l, ": ");
+    line_add_status(&l, s);
     console_say_line(&l);
     return s;
 }

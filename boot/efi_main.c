@@ -27,6 +27,7 @@ static const char help[] =
     "services\r\n"
     "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
+    "  gdb=none|com2|wait                 a debugger on COM2; wait: before L1 goes on\r\n"
     "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
 
 /* Prints the one line of a refusal, and returns the status for the caller to return. */
@@ -139,7 +140,8 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .nested = o->nested,
         .profile = o->profile,
         .shadow = o->shadow,
-        .fast = o->fast,
+        .fast = o->fast && !o->gdb,
+        .gdb = o->gdb,
         .stress = o->stress,
         .tlb = o->tlb,
         .spec = SPEC_ALL,

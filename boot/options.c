@@ -34,6 +34,7 @@ static const struct key keys[] = {
     {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
     {"fast",    KIND_CHOICE, 1,                 AT(fast),     {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
+    {"gdb",     KIND_CHOICE, BOOT_GDB_NONE,     AT(gdb),      {"none", "com2", "wait"}},
     {"stress",  KIND_SET,    0,                 AT(stress),
         {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu"}},
     {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),

@@ -18,7 +18,7 @@
 struct options {
     u32 log;     /* enum boot_log */
     u32 verbose; /* 0..2 */
-    u32 nested, shadow, fast;
+    u32 nested, shadow, fast, gdb;
     u32 profile; /* enum boot_profile */
     u32 stress;  /* STRESS_* */
     u32 tlb;     /* enum boot_tlb */

@@ -51,11 +51,12 @@ bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 si
         path[n] = *folder++;
     }
     for (u32 i = 0; i < w.len; i++) {
-        if (w.text[i] == '"')
-            continue;
+        u16 c = w.text[i] == '/' ? '\\' : w.text[i];
+        if (c == '"' || (c == '\\' && n && path[n - 1] == '\\'))
+            continue; /* somebody's shell may have doubled the separator */
         if (n + 1 >= size)
             return false;
-        path[n++] = w.text[i] == '/' ? '\\' : w.text[i];
+        path[n++] = c;
     }
     path[n] = 0;
     return true;

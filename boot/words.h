@@ -25,9 +25,9 @@ u32 word_length(struct word line, bool *closed);
 
 /*
  * Stores the path of the program that a command line starts. The path is the first word without
- * quotes, with '\' for '/', and ends in a zero. A relative path is put behind folder, which is
- * empty or ends in '\'. size: room in `path`, in characters. Returns false when the path does not
- * fit.
+ * quotes, with one '\' for each run of '\' and '/', and ends in a zero. A relative path is put
+ * behind folder, which is empty or ends in '\'. size: room in `path`, in characters. Returns false
+ * when the path does not fit.
  */
 MUST_CHECK bool words_program_path(const u16 *command, const u16 *folder, u16 *path, u32 size);
 

@@ -7,6 +7,7 @@
 #include "hv/run.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/arch/root_cr.h"
+#include "hv/gdb/gdb.h"
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
@@ -113,6 +114,8 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (!h->info->can_vmx)
         return HANDOFF_OK;
     const char *why = caps_read(&vm->facts);
+    if (!why && h->info->gdb)
+        why = gdb_reserve(vm->cpu[0], h->info);
     return why ? refuse(h, why) : HANDOFF_OK;
 }
 
@@ -209,6 +212,8 @@ static enum handoff_status launch(struct cpu *cpu, struct handoff *h)
     drop_identity_map(cpu->vm);
     log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a,
              cpu->vm->hole_size, cpu->vm->depth, cpu->ept01->eptp);
+    if (cpu->gdb)
+        gdb_start(cpu);
     run(cpu);
 }
 

@@ -1,5 +1,6 @@
 /* The core's one loop, which every processor runs once it is launched (hv/bringup.c). */
 #include "hv/run.h"
+#include "hv/gdb/gdb.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/explain/explain.h"
@@ -124,6 +125,20 @@ static void NORETURN run_stressed(struct cpu *cpu)
     }
 }
 
+/* The loop with gdb=: some exits are the debugger's alone. */
+static void NORETURN run_debugged(struct cpu *cpu)
+{
+    for (;;) {
+        gdb_before(cpu);
+        enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        bool mine = gdb_after(cpu, how);
+        if (how != VMX_ENTER_EXIT)
+            not_entered(cpu, how);
+        else if (!mine)
+            handle_exit(cpu);
+    }
+}
+
 bool run_bringup(struct cpu *cpu)
 {
     while (!__atomic_load_n(&cpu->vm->committed, __ATOMIC_ACQUIRE) && !cpu->leaving)
@@ -133,6 +148,8 @@ bool run_bringup(struct cpu *cpu)
 
 void run(struct cpu *cpu)
 {
+    if (cpu->gdb)
+        run_debugged(cpu);
     if (cpu->vm->stress)
         run_stressed(cpu);
     run_plain(cpu);

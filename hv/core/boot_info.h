@@ -39,6 +39,7 @@ enum boot_profile {
 #define SPEC_CTRL (1u << 4) /* L0 has a value of its own in IA32_SPEC_CTRL */
 #define SPEC_ALL  31u
 
+enum boot_gdb { BOOT_GDB_NONE = 0, BOOT_GDB_COM2 = 1, BOOT_GDB_WAIT = 2 };
 enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 
 /* The stacks of one processor lie in one piece: one page for each exception stack, then the stack
@@ -69,6 +70,7 @@ struct boot_info {
     u32 fast;                    /* 1: the short path between L1 and L2 */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
+    u32 gdb;                     /* enum boot_gdb */
     u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 can_vmx;                 /* 0: `dry` on a processor without VMX */

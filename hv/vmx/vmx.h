@@ -26,6 +26,7 @@
 struct check_cpu;
 struct nested;
 struct paranoid;
+struct gdb;
 struct exit_row;
 
 #define NO_APIC_PAGE (~0ull)
@@ -83,6 +84,7 @@ struct cpu {
     struct flush_audit audit;
     struct nested *nested;               /* NULL with nested=off */
     struct paranoid *paranoid;           /* with stress=paranoid */
+    struct gdb *gdb;                     /* with gdb=; the first processor's alone */
     u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
     bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */

@@ -208,6 +208,9 @@ static void test_program_path(void **state)
         {"\"x y.efi\"", "\\EFI\\nidus\\x y.efi"},
         {"\\a\" \"b c", "\\a b"},
         {"\"/x\"", "\\x"},
+        {"\\\\x.efi", "\\x.efi"},
+        {"\\a\\\\b//c", "\\a\\b\\c"},
+        {"\\/\\", "\\"},
     };
     static const u16 folder[] = {'\\', 'E', 'F', 'I', '\\', 'n', 'i', 'd', 'u', 's', '\\', 0};
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {

@@ -8,7 +8,7 @@ import contextlib, os, sys, tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu, emulator
-import linux_test, models
+import linux_test, models, run, run_efi, sym
 from guest_tests import Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
@@ -172,7 +172,7 @@ def environment(**words):
                         f"a_twin\\nb_twin\\n\\n0000i[SIM] quit\\n  Bochs x86 Emulator {version}\\n'\n")
             os.chmod(f"{d}/bochs-{version}", 0o755)
         saved = dict(os.environ)
-        for name in ("EMU", "BOCHS", "MODEL"):
+        for name in ("EMU", "BOCHS", "MODEL", "DEPTH", "QEMU", "KERNEL", "INITRD", "RUN_BARE", "CPUS", "MEM"):
             os.environ.pop(name, None)
         os.environ.update({k: v.replace("HERE", d) for k, v in words.items()})
         try:
@@ -379,6 +379,107 @@ def test_tests_are_named_or_matched():
         assert False
     except ValueError:
         pass
+
+
+def test_lines_are_cut_and_cleaned():
+    l = run_efi.Lines()
+    assert l.feed(b"one\r\ntw") == ["one"] and l.feed(b"o\x1b[2J\n\n") == ["two", ""]
+    assert l.feed(b"half nidus: VMfail 7\r\nnidus: x") == ["half", "nidus: VMfail 7"]
+    assert l.feed(b"\xff\0y\r\r\n") == ["nidus: x\ufffdy"] and l.feed(b"rest", True) == ["rest"]
+
+
+def test_statuses_of_programs():
+    error = 1 << 63
+    assert [run_efi.status_name(s) for s in (0, error | 21, error | 14, 5, error | 99)] == [
+        "EFI_SUCCESS", "EFI_ABORTED", "EFI_NOT_FOUND", "status 0x5", "status 0x8000000000000063"]
+    assert [run_efi.exit_status(s) for s in (0, error | 21, 5, error, error | 4000, error | 1 << 40)] == [0, 21, 5, 1, 120, 120]
+
+
+def test_who_spoke():
+    said = []
+    t = run_efi.Talk(["x.efi"], said.append)
+    for line in ("BdsDxe: starting", "RUN \\nidus.efi log=com1", "nidus: launched", "STATUS 0x0", "RUN \\own\\x.efi a b",
+                 "STATUS of things", "hello", "nidus: VMfail 7", "", "STATUS 0x8000000000000015"):
+        t.console(line)
+    for line in ("RUN \\own\\x.efi", "START 0x1", "words", "nidus: more", ""):
+        t.e9(line)
+    assert said == ["nidus | launched", "run   | x.efi starts", "L1    | STATUS of things", "L1    | hello", "nidus | VMfail 7",
+                    "run   | x.efi returned EFI_ABORTED", "e9    | words", "nidus | more"]
+    assert t.ended == [21] and t.refusal is None
+    t.console("nidus: cannot run: no")
+    assert t.refusal == "nidus: cannot run: no"
+
+
+def test_a_nidus_that_fails_is_a_refusal():
+    t = run_efi.Talk(["x.efi"], lambda _: None)
+    t.console("RUN \\nidus.efi")
+    t.console("STATUS 0x8000000000000003")
+    assert t.refusal == "nidus.efi returned EFI_UNSUPPORTED" and t.ended == []
+
+
+def test_numbers_of_the_environment():
+    for value in ("abc", "-1", "0", "9", "1.5", "\u0663", "99999999999999999999"):
+        with environment(CPUS=value):
+            assert f"CPUS={value}: 1 to 8" in refusal(emulator.cpus)
+    with environment(CPUS="8"):
+        assert emulator.cpus() == 8
+    with environment():
+        assert emulator.number("NUMBER_OF_NOBODY", 3, 1, 8) == 3
+
+
+def test_words_while_a_person_waits():
+    up = b"BdsDxe: starting Boot0001\r\n"
+    live = b"nidus: launched: version 1\r\n"
+    with environment(DEPTH="1"):
+        assert [run.stage_of(up + live * n) for n in range(3)] == [
+            "the firmware starts what is to boot", "Nidus 0 is live; Nidus 1 starts in it", "Nidus 1 is live; the kernel is loaded as L1"]
+        assert run.stage_of(up + live * 2 + b"EFI stub: x") == "Linux boots as L1" and run.estimate() == "two minutes"
+    with environment(RUN_BARE="1", DEPTH="x"):
+        assert run.depth_asked() == 0 and run.estimate() == "a minute"
+    assert run.refused(up + b"nidus: cannot run: log=usb\r\n") and not run.refused(b"nidus: cannot run: lo") and not run.refused(up)
+
+
+def test_wrong_files_are_named():
+    with tempfile.TemporaryDirectory() as d:
+        with open(f"{d}/text.efi", "w") as f:
+            f.write("text")
+        with open(f"{d}/a.efi", "wb") as f:
+            f.write(b"MZ")
+        for efi, said in ((f"{d}/none.efi", "no such file"), (f"{d}", "no such file"), (f"{d}/text.efi", "not an EFI program"),
+                          (f"{d}/a.efi {d}/./a.efi", "two files of one name")):
+            with environment(EFI=efi):
+                try:
+                    run_efi.programs()
+                    assert False
+                except ValueError as e:
+                    assert said in str(e)
+        with environment(EFI=f"{d}/a.efi"):
+            assert run_efi.programs() == [(f"{d}/a.efi", "a.efi")]
+        for name, value, said in (("KERNEL", f"{d}/no", "no such file"), ("KERNEL", f"{d}/text.efi", "not an EFI program")):
+            with environment(**{"INITRD": f"{d}/a.efi", name: value}):
+                try:
+                    run.payload()
+                    assert False
+                except ValueError as e:
+                    assert f"{name}={value}: {said}" in str(e)
+
+
+def test_symbols_are_put_behind_addresses():
+    root = os.path.dirname(os.path.dirname(sym.ROOT + "/tests/x"))
+    elf = f"{root}/build/core.elf"
+    if not os.path.exists(elf):         # the host tests alone do not build it
+        return
+    s = sym.Symbols(elf)
+    at = next(a for a, n in s.text if n == "hv_entry")
+    line = s.annotate(f"nidus: exit 1 at rip {at:016x}, {at:#x}, {at + 2 ** 40:016x}, x{at:x} 0000000000001234\n")
+    named = f" <hv_entry+0x0 hv/bringup.c:"
+    assert line.count(named) == 2 and line.endswith("0000000000001234\n") and f"{at:016x}{named}" in line and f"{at:#x}{named}" in line
+    for wrong in (f"{root}/README.md", "/nowhere"):
+        try:
+            sym.Symbols(wrong)
+            assert False
+        except sym.Unusable as e:
+            assert "\n" not in str(e)
 
 
 def main():

@@ -3,50 +3,18 @@
  * and the VM exits of the CPU it runs on by reason. Reads nothing but CPUID, so needs no
  * rights. The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
  */
-#include <cpuid.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "tests/linux/leaves.h"
+
 #include <stdio.h>
-#include <string.h>
-
-enum { LEAF_SIGNATURE = 0x40000000, LEAF_VERSION = 0x40000001, LEAF_EXITS = 0x40000002 };
-enum { CPUID_HYPERVISOR = 1u << 31 };
-#define SUBLEAF_FROM_L2 0x80000000u
-
-static const struct {
-    uint32_t number;
-    const char *name, *text;
-} reasons[] = {
-#define EXIT(number, name, text) {number, #name, text},
-#include "hv/arch/vmx_exit.def"
-#undef EXIT
-};
-
-static uint64_t exits(uint32_t subleaf)
-{
-    uint32_t a, b, c, d;
-    __cpuid_count(LEAF_EXITS, subleaf, a, b, c, d);
-    return (uint64_t)d << 32 | a;
-}
-
-static bool under_nidus(void)
-{
-    uint32_t a, r[3], features;
-    __cpuid(1, a, r[0], features, r[2]);
-    if (!(features & CPUID_HYPERVISOR))
-        return false;
-    __cpuid(LEAF_SIGNATURE, a, r[0], r[1], r[2]);
-    return memcmp(r, "NidusNidus\0", 12) == 0 && a >= LEAF_VERSION;
-}
 
 static uint64_t print_exits(const char *who, uint32_t from)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        uint64_t n = exits(from | reasons[i].number);
+    for (size_t i = 0; i < EXIT_REASONS; i++) {
+        uint64_t n = exits_of(i, from);
         sum += n;
         if (n)
-            printf("exits %s %-20s %12llu\n", who, reasons[i].name, (unsigned long long)n);
+            printf("exits %s %-20s %12llu\n", who, exit_reasons[i].name, (unsigned long long)n);
     }
     return sum;
 }
@@ -66,18 +34,30 @@ static uint64_t cpuid_ticks(void)
     return least;
 }
 
-int main(void)
+static void print_ticks(void)
+{
+    printf("ticks per CPUID %llu (in the emulator a tick is an instruction)\n",
+           (unsigned long long)cpuid_ticks());
+}
+
+int main(int argc, char **argv)
 {
     uint32_t version, depth, c, d;
+    if (argc > 1) {
+        fprintf(stderr, "usage: nidus-info\n"
+                        "Says Nidus's version, its depth, and this processor's VM exits.\n");
+        return strcmp(argv[1], "-h") && strcmp(argv[1], "--help") ? 2 : 0;
+    }
     if (!under_nidus()) {
-        printf("nidus none\nticks per CPUID %llu\n", (unsigned long long)cpuid_ticks());
+        printf("nidus none\n");
+        print_ticks();
         return 1;
     }
     __cpuid(LEAF_VERSION, version, depth, c, d);
-    printf("nidus version 0x%x depth %u\n", version, depth);
-    uint64_t l1 = print_exits("L1", 0), l2 = print_exits("L2", SUBLEAF_FROM_L2);
+    printf("nidus version %u depth %u\n", version, depth);
+    uint64_t l1 = print_exits("L1", FROM_L1), l2 = print_exits("L2", FROM_L2);
     printf("exits L1 sum %llu, L2 sum %llu, on this CPU since its launch\n", (unsigned long long)l1,
            (unsigned long long)l2);
-    printf("ticks per CPUID %llu\n", (unsigned long long)cpuid_ticks());
+    print_ticks();
     return 0;
 }

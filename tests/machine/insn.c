@@ -3,6 +3,7 @@
 #include "tests/machine/machine.h"
 #include "hv/core/privileged.h"
 #include "hv/core/log.h"
+#include "hv/gdb/gdb.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/vmx/regs.h"
 #include <stdio.h>
@@ -206,6 +207,29 @@ void paranoid_init(struct cpu *cpu, const struct boot_info *info)
 void paranoid_check(struct cpu *cpu)
 {
     (void)cpu;
+}
+
+/* hv/gdb talks to a serial line; the machine has none. */
+const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
+{
+    (void)cpu, (void)info;
+    return NULL;
+}
+
+void gdb_start(struct cpu *cpu)
+{
+    (void)cpu;
+}
+
+void gdb_before(struct cpu *cpu)
+{
+    (void)cpu;
+}
+
+bool gdb_after(struct cpu *cpu, enum vmx_enter how)
+{
+    (void)cpu, (void)how;
+    return false;
 }
 
 void cpu_shut_down(void)

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/l1
 mkdir -p "$out/deb"
+exec 9>"$out/lock" && flock 9
 
 fetch() { # downloads package $1 into $out/deb and prints the file's name
     local found
@@ -45,6 +46,7 @@ kvm_program() { # links kvm-l2 and its guests into $1
     ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
     strip "$1/bin/kvm-l2"
     ln -s kvm-l2 "$1/bin/run-l2"
+    cp tests/linux/kvm/expected "$1/etc/kvm-l2.expected"
     mkdir -p "$1/lib"
     find "$out/kernel" \( -name kvm.ko -o -name kvm-intel.ko -o -name irqbypass.ko \) -exec cp {} "$1/lib/" \;
 }
@@ -133,7 +135,7 @@ stick() {
 
 kernel
 busybox
-for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
+for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tests/linux/leaves.h tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
 done
 [ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/make/payload.sh ] || xen

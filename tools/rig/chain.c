@@ -4,6 +4,7 @@
  * To port 0xE9 it prints, around each program, what the rig needs to tell truth from hope:
  *   RUN PATH / START TSC (right before StartImage) / STATUS HEX / ALIVE SIGNATURE VERSION DEPTH
  * and after the last CHAIN END N, then it asks the emulator to shut down. It is no test itself.
+ * Behind a line "@console" RUN and STATUS go to the console too, in order with what is said there.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 enum { PORT_E9 = 0xe9, PORT_SHUTDOWN = 0x8900, LINE_MAX = 1024 };
+enum { COM1_LSR = 0x3fd, LSR_EMPTY = 0x40 };
 enum { CPUID_HYPERVISOR_BIT = 31, LEAF_SIGNATURE = 0x40000000, LEAF_VERSION = 0x40000001 };
 
 static void out_byte(uint16_t port, char c)
@@ -29,11 +31,37 @@ static void e9(const char *s)
     out_text(PORT_E9, s);
 }
 
+static void hex(uint64_t v, char text[19])
+{
+    text[0] = '0', text[1] = 'x', text[18] = 0;
+    for (int i = 0; i < 16; i++)
+        text[2 + i] = "0123456789abcdef"[v >> (60 - 4 * i) & 15];
+}
+
 static void e9_hex(uint64_t v)
 {
-    e9("0x");
-    for (int shift = 60; shift >= 0; shift -= 4)
-        out_byte(PORT_E9, "0123456789abcdef"[v >> shift & 15]);
+    char text[19];
+    hex(v, text);
+    e9(text);
+}
+
+/* A line that whoever watches the run needs: "WORD TEXT". */
+static void say(int console, const char *word, const char *text)
+{
+    e9(word);
+    e9(" ");
+    e9(text);
+    e9("\n");
+    if (console)
+        Print(L"\r\n%a %a\r\n", word, text);
+}
+
+/* The last bytes of the console may still be in the UART. */
+static void drain(void)
+{
+    uint8_t lsr = 0;
+    for (int i = 0; i < 1000000 && !(lsr & LSR_EMPTY); i++)
+        __asm__ volatile("inb %1, %0" : "=a"(lsr) : "Nd"((uint16_t)COM1_LSR));
 }
 
 static uint64_t rdtsc(void)
@@ -131,23 +159,23 @@ static char *next_line(char **rest)
 static void run_list(EFI_HANDLE image, EFI_HANDLE device, char *rest)
 {
     uint64_t count = 0;
+    int console = 0;
     while (*rest) {
-        char *line = next_line(&rest);
-        if (!*line || *line == '#')
+        char *line = next_line(&rest), status[19];
+        console |= *line == '@';
+        if (!*line || *line == '#' || *line == '@')
             continue;
-        e9("RUN ");
-        e9(line);
-        e9("\n");
-        EFI_STATUS s = run_line(image, device, line);
-        e9("STATUS ");
-        e9_hex(s);
-        e9("\n");
+        say(console, "RUN", line);
+        hex(run_line(image, device, line), status);
+        say(console, "STATUS", status);
         say_alive();
         count++;
     }
     e9("CHAIN END ");
     e9_hex(count);
     e9("\n");
+    if (console)
+        drain();
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)

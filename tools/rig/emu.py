@@ -46,7 +46,7 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
 {second}boot: disk
 com1: enabled=1, {com1}
-port_e9_hack: enabled=1
+{com2}port_e9_hack: enabled=1
 log: bochs.log
 panic: {panics}
 error: action=report
@@ -60,6 +60,10 @@ magic_break: enabled={magic}
 def die_with_parent():
     """In the child: its own process group, and SIGKILL when this program goes away however it goes."""
     os.setsid()
+    die_too()
+
+
+def die_too():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -102,12 +106,12 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, machine=None,
-                 usb=False, second=None):
+    def __init__(self, disk, rundir, com1=None, com2=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None,
+                 machine=None, usb=False, second=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
-        self.com1 = com1                     # a tty's name, or None for com1.txt
+        self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2
         self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
-        self.mem = int(mem or os.environ.get("MEM") or 512)
+        self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.machine = machine or "pc"       # QEMU's
         self.emulator = emulator.chosen(kind)
@@ -131,7 +135,7 @@ class Machine:
         with open(self.path("bochsrc"), "w") as f:
             f.write(BOCHSRC.format(second=second, ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
                                    panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
-                                   com1=com1, magic=int(self.magic)))
+                                   com1=com1, com2=f"com2: enabled=1, mode=term, dev={self.com2}\n" if self.com2 else "", magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
         return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
@@ -148,7 +152,7 @@ class Machine:
             drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
         return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 *drive, "-net", "none", "-display", "none",
-                "-monitor", "none", "-no-reboot", "-serial", serial,
+                "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
     def start(self):
@@ -166,6 +170,27 @@ class Machine:
         if bochs:
             self.reader = threading.Thread(target=self.read_e9, daemon=True)
             self.reader.start()
+
+    def debug(self):
+        """Runs with this program's standard input, output and error for the emulator's debugger, to its end. Port 0xE9
+        appears among its words. Ctrl-C is the debugger's: it stops the guest."""
+        command = self.bochs_command()
+        self.unlock()
+        self.began = time.monotonic()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            err = open(self.path("stderr.txt"), "wb")
+            restore = lambda: (die_too(), signal.signal(signal.SIGINT, signal.SIG_DFL))
+            debugger = subprocess.Popen(command, cwd=self.dir, preexec_fn=restore, stderr=err)
+            try:
+                debugger.wait()
+            except KeyboardInterrupt:
+                debugger.kill()
+                debugger.wait()
+                raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self.unlock()
 
     def read_e9(self):
         """Bochs writes port 0xE9 to its standard output; it is kept as it comes, so that a run can be watched."""
@@ -214,6 +239,15 @@ class Machine:
                 return "shutdown requested" in f.read()
         except FileNotFoundError:
             return self.kind == "qemu" and self.proc.returncode == 0
+
+    def last_panic(self):
+        """The emulator's own word on why it gave up, or ""."""
+        try:
+            with open(self.path("bochs.log"), errors="replace") as f:
+                told = [l.split(">>PANIC<<", 1)[1].strip() for l in f if ">>PANIC<<" in l]
+        except FileNotFoundError:
+            return ""
+        return "" if not told or self.shut_down_cleanly() else told[-1]
 
     def stop(self):
         """Ends what start() started, and nothing else. Safe to call twice."""
@@ -285,7 +319,8 @@ def main():
     p.add_argument("--limit", type=float, default=300, help="seconds of the emulator's processor time (default 300)")
     p.add_argument("--cpu", help="the emulator's CPU model, before MODEL=")
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
-    p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
+    p.add_argument("--magic", action="store_true",
+                   help="stop at XCHG BX,BX, with this terminal (or standard input) for the debugger; no --until and no --limit then")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
     a = p.parse_args()
     if not os.path.isfile(a.disk):
@@ -298,7 +333,12 @@ def main():
         print(e, file=sys.stderr)
         return NO_START
     code = NO_START
+    if a.magic and (m.kind != "bochs" or a.until or a.show):
+        p.error("--magic is Bochs's, and goes with neither --until nor --show")
     try:
+        if a.magic:
+            m.debug()
+            return ENDED
         m.start()
         code = m.wait(a.until, a.limit)
     except FileNotFoundError as e:
@@ -312,7 +352,8 @@ def main():
     if code not in (ENDED, INTERRUPTED):
         what = {TIME_LIMIT: "time limit", DIED: "the emulator died", NO_MARKER: "shut down before the marker",
                 NO_START: "not started"}[code]
-        print(f"emu: {what}; see {m.dir}", file=sys.stderr)
+        panic = m.last_panic()
+        print(f"emu: {what}" + f": {panic}" * bool(panic) + f"; see {m.dir}", file=sys.stderr)
     return code
 
 

@@ -13,6 +13,7 @@ import functools, os, re, shutil, subprocess
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UNPACKED = os.path.join(ROOT, ".bochs3/bochs")
 MOST_CPUS = 8
+LEAST_MEM, MOST_MEM = 128, 65536        # MiB
 DEFAULT_MODEL = "broadwell_ult"
 # Firmware that leaves CET on writes read-only pages with CR0.WP clear, and Bochs 3 calls a panic what it then does.
 WITH_CET = ("tigerlake", "sapphire_rapids", "arrow_lake")
@@ -81,9 +82,14 @@ class Emulator:
 
 def cpus():
     """How many processors CPUS= asks for."""
-    wanted = os.environ.get("CPUS") or "1"
-    if wanted not in [str(n) for n in range(1, MOST_CPUS + 1)]:
-        raise Unusable(f"CPUS={wanted}: 1 to {MOST_CPUS}")
+    return number("CPUS", 1, 1, MOST_CPUS)
+
+
+def number(name, default, low, high):
+    """The environment's number of this name, or the default where it has none."""
+    wanted = os.environ.get(name) or str(default)
+    if not wanted.isascii() or not wanted.isdigit() or not low <= int(wanted) <= high:
+        raise Unusable(f"{name}={wanted}: {low} to {high}")
     return int(wanted)
 
 

@@ -7,14 +7,15 @@ Owns the terminal: it is put back on every way out. Without a terminal on standa
 Environment: MEM=MiB, KERNEL=, INITRD=, ARGS= (more words for the kernel), NIDUS= (options for nidus.efi; nested=on),
 RUN_BARE=1 (no Nidus), DEPTH=N (N + 1 of them, each in the one before, then Linux), QEMU=1 (L1 has qemu-linux:
 build/l1/qemu.img), LIMIT=seconds, CPUS=N (processors; ACPI tables from tools/rig/tables.c), BOCHS=, EMU= (tools/rig/emu.py).
+EFI=FILES runs EFI programs instead of Linux: tools/rig/run_efi.py.
 """
-import os, pty, select, signal, subprocess, sys, termios, time, tty
+import fcntl, os, pty, select, signal, subprocess, sys, termios, time, tty
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
-import emu, emulator
+import emu, emulator, run_efi
 
 # The kernel's self-tests of its ciphers are half of its boot in an emulator; there are no ACPI tables.
 KERNEL_ARGS = "console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable"
@@ -28,8 +29,9 @@ def kernel_args():
 
 
 # What each text on the console means for the person who waits, in the order of their coming.
-STAGES = [(b"BdsDxe: starting", "the firmware starts nidus.efi"), (b"nidus: launched", "Nidus is live; the kernel is loaded as L1"),
-          (b"EFI stub:", "Linux boots as L1"), (READY, "L1 is up")]
+STAGES = [(b"BdsDxe: starting", "the firmware starts what is to boot"), (b"EFI stub:", "Linux boots as L1"), (READY, "L1 is up")]
+LAUNCHED, REFUSED = b"nidus: launched", b"nidus: cannot run"
+MOST_DEPTH = 4
 
 
 def environ(name, default=""):
@@ -57,16 +59,37 @@ class Progress:
             sys.stderr.flush()
 
 
-def make_disk(rundir, mode, bare):
-    kernel, initrd = environ("KERNEL", f"{ROOT}/build/l1/vmlinuz"), environ("INITRD", f"{ROOT}/build/l1/initrd.img")
-    for f in (kernel, initrd):
+def depth_asked():
+    return 0 if environ("RUN_BARE") else emulator.number("DEPTH", 0, 0, MOST_DEPTH)
+
+
+def payload():
+    """The kernel and the initramfs, as KERNEL= and INITRD= have them."""
+    files = {"KERNEL": environ("KERNEL", f"{ROOT}/build/l1/vmlinuz"), "INITRD": environ("INITRD", f"{ROOT}/build/l1/initrd.img")}
+    for name, f in files.items():
         if not os.path.isfile(f):
-            raise FileNotFoundError(f"{f}: no such file")
+            raise ValueError(f"{name}={f}: no such file")
+    with open(files["KERNEL"], "rb") as f:
+        if f.read(2) != b"MZ":
+            raise ValueError(f"KERNEL={files['KERNEL']}: not an EFI program, as a Linux kernel with its EFI stub is")
+    return files["KERNEL"], files["INITRD"]
+
+
+def estimate():
+    """What a person is told before the wait; measured on a machine that makes 60 M instructions a second."""
+    depth = depth_asked()
+    if environ("QEMU"):
+        return "three minutes" if not depth else "many minutes"
+    return "a minute" if not depth else "two minutes" if depth == 1 else f"{2 ** depth} minutes"
+
+
+def make_disk(rundir, mode, bare):
+    kernel, initrd = payload()
     args = " ".join(f"{kernel_args()} {environ('ARGS')}".split())
     qemu = [f"::/qemu.img={ROOT}/build/l1/qemu.img"] if environ("QEMU") else []
     second = r"initrd=\qemu.img " if qemu else ""
     line = f"\\vmlinuz initrd=\\initrd.img {second}{args}{emulator.chosen().kernel_words()} -- {mode}"
-    options, depth = environ("NIDUS", "nested=on").split(), int(environ("DEPTH", "0"))
+    options, depth = environ("NIDUS", "nested=on").split(), depth_asked()
     with open(f"{rundir}/nidus.cfg", "w") as f:
         f.write("".join(w + "\n" for w in options) + f"chain={line}\n")
     with open(f"{rundir}/chain.txt", "w") as f:
@@ -85,12 +108,29 @@ def make_disk(rundir, mode, bare):
 
 def stage_of(console):
     told = [text for mark, text in STAGES if mark in console]
+    live, levels = console.count(LAUNCHED), depth_asked() + 1
+    if len(told) == 1 and live:
+        return f"Nidus {live - 1} is live; " + ("the kernel is loaded as L1" if live == levels else f"Nidus {live} starts in it")
     return told[-1] if told else "the firmware starts"
 
 
-def last_words(console):
-    text = console.decode("utf-8", "replace").splitlines()[-12:]
-    print("\nL1's console ended with:\n" + "\n".join("  " + l for l in text), file=sys.stderr)
+def refused(console):
+    """True when nidus.efi has said that it cannot run, in a whole line."""
+    at = console.find(REFUSED)
+    return at >= 0 and b"\n" in console[at:]
+
+
+def last_words(console, m):
+    """Nidus's own lines, then the end of the console; of a refusal that line alone."""
+    lines = run_efi.Lines().feed(console, True)
+    spoken = [l for l in lines if l.startswith("nidus: ")]
+    if refused(console):
+        print("\n" + next(l for l in spoken if "cannot run" in l), file=sys.stderr)
+        return
+    if m.last_panic():
+        print(f"\nthe emulator gave up: {m.last_panic()}", file=sys.stderr)
+    tail = [l for l in lines[-12:] if l not in spoken]
+    print("\nL1's console ended with:\n" + "\n".join("  " + l for l in [*spoken, *tail]), file=sys.stderr)
 
 
 class Console:
@@ -119,7 +159,7 @@ def wait_for_shell(m, console, limit, progress):
         progress.show(stage_of(console.text))
         if mark in console.text:
             return True
-        if not m.running():
+        if not m.running() or refused(console.text):
             return False
     return False
 
@@ -142,13 +182,13 @@ def converse(m, console):
 def interactive(m, console, progress):
     stdin = sys.stdin.fileno()
     saved = termios.tcgetattr(stdin)
-    who = "Bare, no Nidus" if environ("RUN_BARE") else "Nidus"
-    print(f"{who}: the emulator works for about a minute. Ctrl-C ends it now; in L1's shell, Ctrl-] does.", file=sys.stderr)
+    who = "Bare, no Nidus" if environ("RUN_BARE") else "Nidus" if not depth_asked() else f"{depth_asked() + 1} Niduses, one in the other"
+    print(f"{who}: the emulator works for about {estimate()}. Ctrl-C ends it now; in L1's shell, Ctrl-] does.", file=sys.stderr)
     try:
-        up = wait_for_shell(m, console, float(environ("LIMIT", "900")), progress)
+        up = wait_for_shell(m, console, emulator.number("LIMIT", 900 * (1 + depth_asked()), 1, 10**6), progress)
         progress.clear()
         if not up:
-            last_words(console.text)
+            last_words(console.text, m)
             return 1
         seconds = int(time.monotonic() - progress.start)
         print(f"[{seconds} s] This terminal is L1's serial console now. Ctrl-] leaves.", file=sys.stderr)
@@ -160,49 +200,84 @@ def interactive(m, console, progress):
         converse(m, console)
         return 0
     finally:
-        termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
-        print("\r")
+        try:
+            termios.tcsetattr(stdin, termios.TCSADRAIN, saved)
+        except termios.error:       # the terminal is gone
+            pass
+        else:
+            print("\r")
 
 
 def unattended(m, console, progress):
     """No terminal: L1 tells what it is and ends the machine."""
-    deadline = progress.start + float(environ("LIMIT", "600"))
-    while m.running() and time.monotonic() < deadline:
+    deadline = progress.start + emulator.number("LIMIT", 600 * (1 + depth_asked()), 1, 10**6)
+    while m.running() and not refused(console.text) and time.monotonic() < deadline:
         console.read(0.5)
         progress.show(stage_of(console.text))
     while console.read(0.2):
         pass
     if READY not in console.text or m.running():
-        last_words(console.text)
+        last_words(console.text, m)
         return 1
     print(console.text.split(READY, 1)[1].decode("utf-8", "replace").replace("\r\n", "\n"), end="")
     return 0
 
 
-def main():
-    person = sys.stdin.isatty()
-    bare = bool(environ("RUN_BARE"))
-    rundir = os.path.join(ROOT, "build/run")
-    os.makedirs(rundir, exist_ok=True)
-    for s in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(s, emu.raise_on_term)
-    progress, console, m = Progress(), Console(), None
+def run_directory():
+    """A directory that no other run uses, and the file whose lock says so: build/run, or build/run.N beside a run in it."""
+    for n in range(1, 10):
+        path = os.path.join(ROOT, "build/run" + f".{n}" * (n > 1))
+        os.makedirs(path, exist_ok=True)
+        lock = open(os.path.join(path, "lock"), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return path, lock
+        except BlockingIOError:
+            lock.close()
+    raise ValueError("nine runs in this tree already")
+
+
+def terminal_size():
+    """For L1's terminal driver, which cannot ask: "size=ROWSxCOLUMNS ", or nothing."""
     try:
-        disk = make_disk(rundir, "shell" if person else "auto", bare)
-        ips = emu.IPS_AT_DEPTH if int(environ("DEPTH", "0")) else QEMU_IPS if environ("QEMU") else None
-        m = emu.Machine(disk, rundir, com1=console.name, ips=ips, mem=environ("MEM", "1024" if environ("QEMU") else ""))
+        size = os.get_terminal_size(sys.stdin.fileno())
+    except OSError:
+        return ""
+    return f"size={size.lines}x{size.columns} " if size.lines and size.columns else ""
+
+
+def run_linux(rundir, bare, console):
+    person, progress = sys.stdin.isatty(), Progress()
+    disk = make_disk(rundir, f"{terminal_size()}shell" if person else "auto", bare)
+    ips = emu.IPS_AT_DEPTH if depth_asked() else QEMU_IPS if environ("QEMU") else None
+    m = emu.Machine(disk, rundir, com1=console.name, ips=ips, mem=1024 if environ("QEMU") and not environ("MEM") else None)
+    try:
         m.start()
         return (interactive if person else unattended)(m, console, progress)
-    except (FileNotFoundError, subprocess.CalledProcessError) as e:
+    except KeyboardInterrupt:
+        progress.clear()
+        raise
+    finally:
+        m.stop()
+
+
+def main():
+    for s in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, emu.raise_on_term)
+    bare = bool(environ("RUN_BARE"))
+    try:
+        emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM)
+        rundir, lock = run_directory()
+        with lock:
+            if environ("EFI"):
+                return run_efi.main(rundir, ROOT, Console(), Progress, bare)
+            return run_linux(rundir, bare, Console())
+    except (FileNotFoundError, ValueError, subprocess.CalledProcessError) as e:
         print(f"run: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        progress.clear()
         print("run: ended", file=sys.stderr)
         return emu.INTERRUPTED
-    finally:
-        if m:
-            m.stop()
 
 
 if __name__ == "__main__":

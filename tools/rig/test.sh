@@ -39,6 +39,7 @@ stage guest tools/rig/guest_tests.py ${long:+--long}
 stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage probe tools/rig/probe_test.py
 stage ept01 tools/rig/ept01_test.py
+stage examples tools/rig/examples_test.py
 stage ends tools/rig/ends_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
@@ -69,6 +70,7 @@ done
 # 1,000 further seeds: some hours.
 [ -z "$long" ] || stage hostile tools/rig/hostile.py 1001 --seeds "${HOSTILE_SEEDS:-1000}" --steps 10000
 stage linux tools/rig/linux_test.py
+stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }

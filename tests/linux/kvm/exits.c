@@ -170,15 +170,42 @@ int run_cpu(int cpu)
     return RAN_OUT_OF_EXITS;
 }
 
+const char *exit_name(int reason)
+{
+    switch (reason) {
+    case KVM_EXIT_IO:
+        return "its own end";
+    case KVM_EXIT_DEBUG:
+        return "debug";
+    case KVM_EXIT_HLT:
+        return "HLT";
+    case KVM_EXIT_MMIO:
+        return "no memory there";
+    case KVM_EXIT_SHUTDOWN:
+        return "shutdown";
+    case KVM_EXIT_FAIL_ENTRY:
+        return "entry failed";
+    case KVM_EXIT_INTERNAL_ERROR:
+        return "KVM's internal error";
+    case RAN_OUT_OF_TIME:
+        return "out of time";
+    case RAN_OUT_OF_EXITS:
+        return "out of exits";
+    }
+    return "another";
+}
+
 void show_end(int cpu, int reason)
 {
     struct kvm_regs r;
     vm_regs(&vm, cpu, &r);
-    printf("%s: exit %d rip 0x%llx rsp 0x%llx rflags 0x%llx rax 0x%llx rbx 0x%llx rcx 0x%llx rdx "
-           "0x%llx\n",
-           current, reason, r.rip, r.rsp, r.rflags, r.rax, r.rbx, r.rcx, r.rdx);
+    printf(
+        "%s: exit %d (%s) rip 0x%llx rsp 0x%llx rflags 0x%llx rax 0x%llx rbx 0x%llx rcx 0x%llx rdx "
+        "0x%llx\n",
+        current, reason, exit_name(reason), r.rip, r.rsp, r.rflags, r.rax, r.rbx, r.rcx, r.rdx);
     if (reason == KVM_EXIT_FAIL_ENTRY)
-        say("entry failed", vm.run[cpu]->fail_entry.hardware_entry_failure_reason);
+        printf("%s: entry failed 0x%llx (bit 31: entry failure; 33: invalid guest state)\n",
+               current, (unsigned long long)vm.run[cpu]->fail_entry.hardware_entry_failure_reason);
     if (reason == KVM_EXIT_INTERNAL_ERROR)
         say("internal error", vm.run[cpu]->internal.suberror);
 }

@@ -29,6 +29,9 @@ int do_io(int cpu);
  * or RAN_OUT_OF_*. */
 int run_cpu(int cpu);
 
+/* KVM's exit reason, or RAN_OUT_OF_*, in words. */
+const char *exit_name(int reason);
+
 /* The registers that a guest ended with: all that must be the same everywhere. */
 void show_end(int cpu, int reason);
 

@@ -1,0 +1,236 @@
+/* What "monitor WORDS" shows: VMCSs by field, exits, walks, and which entry rules VMCS12 breaks. */
+#include "hv/gdb/private.h"
+#include "hv/nested/images/images.h"
+#include "hv/vmx/insn.h"
+#include "hv/core/privileged.h"
+
+void gdb_say(struct gdb_text *t)
+{
+    static const char digits[] = "0123456789abcdef";
+    char pair[3] = {0};
+    struct gdb_text *whole = &cpu_of(percpu())->gdb->reply;
+    gdb_clear(whole);
+    gdb_add(whole, "O");
+    gdb_add(t, "\n");
+    for (u32 i = 0; i < t->len; i++) {
+        pair[0] = digits[(u8)t->text[i] >> 4];
+        pair[1] = digits[(u8)t->text[i] & 15];
+        gdb_add(whole, pair);
+    }
+    line_send(whole);
+    gdb_clear(t);
+}
+
+static void say(struct gdb_text *t, const char *words)
+{
+    gdb_add(t, words);
+    gdb_say(t);
+}
+
+static void say_field(struct gdb_text *t, enum vmcs_field f, u64 v)
+{
+    gdb_add(t, vmcs12_name(f));
+    gdb_add(t, " = ");
+    gdb_add_hex(t, v);
+    gdb_say(t);
+}
+
+static void say_vmcs(struct cpu *cpu, struct vmcs *v, struct gdb_text *t)
+{
+    struct vmcs *runs = cpu->current;
+    vmcs_load(cpu, v);
+    for (u32 f = 0; f < F_COUNT; f++) {
+        u64 value;
+        if (vmread(vmcs12_desc((enum vmcs_field)f)->encoding, &value) == VMX_OK)
+            say_field(t, (enum vmcs_field)f, value);
+    }
+    vmcs_load(cpu, runs);
+}
+
+/* L1's current VMCS as L1 would read it now; NULL when there is none. What is in the shadow VMCS is
+ * looked at, and nothing moves. While L2 runs, its guest state is in vmcs02. */
+static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
+{
+    struct nested *n = cpu->nested;
+    struct vmcs_image *image = &cpu->gdb->image;
+    if (!n || n->current.a == NO_VMCS) {
+        say(t, "L1 has no current VMCS");
+        return NULL;
+    }
+    *image = n->vmcs12;
+    if (!cpu->in_l2)
+        residence_look(cpu, image);
+    gdb_add(t, "VMCS at L1's ");
+    gdb_add_hex(t, n->current.a);
+    gdb_add(t, cpu->in_l2 ? ", L2 runs: its guest state is vmcs02's" : "");
+    gdb_say(t);
+    return image;
+}
+
+static void say_vmcs12(struct cpu *cpu, struct gdb_text *t)
+{
+    const struct vmcs_image *v = current12(cpu, t);
+    for (u32 f = 0; v && f < F_COUNT; f++)
+        if (vcaps_gate(&cpu->nested->caps, vmcs12_desc((enum vmcs_field)f)->gate))
+            say_field(t, (enum vmcs_field)f, vmcs12_get(v, (enum vmcs_field)f));
+}
+
+/* The rules about memory that VMCS12 names are not asked: the last VM entry has told them. */
+static void say_why(struct cpu *cpu, struct gdb_text *t)
+{
+    const struct vmcs_image *v = current12(cpu, t);
+    if (!v)
+        return;
+    struct rule_set set;
+    struct check_env env = {.cpu = &cpu->nested->check_cpu,
+                            .in_ia32e_mode = any(vmcs_read(ENC_guest_efer), EFER_LMA),
+                            .current_vmptr = cpu->nested->current.a};
+    struct verdict verdict = check_entry(v, &env, CHECK_ALL, &set);
+    if (verdict.rule == R_NONE)
+        say(t, "VMCS12 breaks no entry rule");
+    for (u32 r = 0; r < R_COUNT; r++) {
+        if (verdict.rule == R_NONE || !rule_set_has(&set, (enum rule_id)r))
+            continue;
+        gdb_add(t, rule_name((enum rule_id)r));
+        gdb_add(t, ": SDM 3C ");
+        gdb_add(t, rule_section_number((enum rule_id)r));
+        gdb_add(t, ": ");
+        say(t, rule_text((enum rule_id)r));
+    }
+}
+
+static const char *reason_name(u32 reason)
+{
+    switch (reason) {
+#define EXIT(number, name, text) \
+    case number:                 \
+        return #name;
+#include "hv/arch/vmx_exit.def"
+#undef EXIT
+    default:
+        return "reason ";
+    }
+}
+
+static void say_exits(const struct cpu *cpu, struct gdb_text *t)
+{
+    for (u32 l2 = 0; l2 < 2; l2++)
+        for (u32 r = 0; r < EXIT_REASON_COUNT; r++) {
+            if (!cpu->exits[l2][r])
+                continue;
+            gdb_add(t, l2 ? "exits L2 " : "exits L1 ");
+            gdb_add(t, reason_name(r));
+            gdb_add(t, " ");
+            gdb_add_number(t, cpu->exits[l2][r]);
+            gdb_say(t);
+        }
+    for (u32 i = 0; i < LAST_EXITS; i++) {
+        u32 at = (cpu->last_at + i) % LAST_EXITS;
+        gdb_add(t, "last ");
+        gdb_add(t, reason_name(EXIT_REASON_BASIC(cpu->last[at].reason)));
+        gdb_add(t, " at ");
+        gdb_add_hex(t, cpu->last[at].rip);
+        gdb_say(t);
+    }
+}
+
+static void say_walk(struct cpu *cpu, const char *address, struct gdb_text *t)
+{
+    u64 gla;
+    gpa1_t at;
+    u32 level = gdb_level(cpu);
+    address += address[0] == '0' && address[1] == 'x' ? 2 : 0;
+    if (!gdb_number(&address, &gla) || *address) {
+        say(t, "walk ADDRESS, in hexadecimal");
+        return;
+    }
+    struct gdb_walk w = {cpu, level == 2, t};
+    bool there = level && gdb_place(&w, gla, &at);
+    gdb_add(t, there ? "L1's physical " : "mapped nowhere");
+    if (there)
+        gdb_add_hex(t, at.a);
+    gdb_say(t);
+}
+
+static void say_l0(const struct cpu *cpu, struct gdb_text *t)
+{
+    const struct vm *vm = cpu->vm;
+    gdb_add(t, "L0 at ");
+    gdb_add_hex(t, vm->hole.a);
+    gdb_add(t, ", size ");
+    gdb_add_hex(t, vm->hole_size);
+    gdb_add(t, ", depth ");
+    gdb_add_number(t, vm->depth);
+    gdb_add(t, "; processor ");
+    gdb_add_number(t, cpu->percpu.id);
+    gdb_add(t, cpu->in_l2 ? " runs L2" : " runs L1");
+    gdb_add(t, "; packets that were none: ");
+    gdb_add_number(t, cpu->gdb->lost);
+    gdb_say(t);
+}
+
+static void set_level(struct cpu *cpu, const char *word, struct gdb_text *t)
+{
+    u32 level = *word == '1' ? 1 : *word == '2' ? 2 : 0;
+    if (!*word || word[1] || (!level && *word != '0')) {
+        say(t, "level 1, level 2, or level 0 for the one that runs");
+        return;
+    }
+    if (level == 2 && !cpu->in_l2) {
+        say(t, "L2 does not run; monitor vmcs12 shows what is saved of it");
+        return;
+    }
+    cpu->gdb->level = level;
+    say(t, level == 1 && cpu->in_l2 ? "L1, as it will go on: its general registers are not known"
+                                    : "registers and memory are of the level that runs");
+}
+
+/* True when the words begin with `word`; *rest is behind it and a space. */
+static bool is(const char *words, const char *word, const char **rest)
+{
+    while (*word)
+        if (*words++ != *word++)
+            return false;
+    *rest = *words == ' ' ? words + 1 : words;
+    return *words == 0 || *words == ' ';
+}
+
+static void set_until(struct cpu *cpu, const char *word, struct gdb_text *t)
+{
+    const char *rest;
+    cpu->gdb->until = is(word, "l2", &rest)        ? UNTIL_L2
+                      : is(word, "l1", &rest)      ? UNTIL_L1
+                      : is(word, "refused", &rest) ? UNTIL_REFUSED
+                                                   : UNTIL_NOTHING;
+    say(t, cpu->gdb->until ? "continue stops there" : "until l2, until l1, or until refused");
+}
+
+void gdb_monitor(struct cpu *cpu)
+{
+    struct gdb_text *t = &cpu->gdb->line;
+    const char *words = cpu->gdb->command.words, *rest;
+    gdb_clear(t);
+    if (is(words, "vmcs01", &rest))
+        say_vmcs(cpu, &cpu->vmcs01, t);
+    else if (is(words, "vmcs02", &rest) && cpu->in_l2)
+        say_vmcs(cpu, &cpu->nested->vmcs02, t);
+    else if (is(words, "vmcs02", &rest))
+        say(t, "L2 does not run");
+    else if (is(words, "vmcs12", &rest))
+        say_vmcs12(cpu, t);
+    else if (is(words, "why", &rest))
+        say_why(cpu, t);
+    else if (is(words, "exits", &rest))
+        say_exits(cpu, t);
+    else if (is(words, "walk", &rest))
+        say_walk(cpu, rest, t);
+    else if (is(words, "level", &rest))
+        set_level(cpu, rest, t);
+    else if (is(words, "until", &rest))
+        set_until(cpu, rest, t);
+    else if (is(words, "l0", &rest))
+        say_l0(cpu, t);
+    else
+        say(t, "monitor vmcs01 | vmcs12 | vmcs02 | exits | walk ADDRESS | why | level N | until "
+               "WHAT | l0");
+}
