@@ -7,6 +7,7 @@
 #include "hv/run.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/arch/root_cr.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
@@ -69,6 +70,13 @@ static void init_cpu(struct cpu *cpu, const struct handoff *h)
               h->seg[SEG_SS].selector);
 }
 
+/* What the loop of stress= does for other options. */
+static u32 loop_options(const struct boot_info *info)
+{
+    bool stale = info->nested && info->tlb == BOOT_TLB_STRICT && info->verbose;
+    return stale ? STRESS_STALE : 0;
+}
+
 /* Takes struct vm and one struct cpu for each processor. NULL when memory is short. */
 static struct vm *make_vm(const struct boot_info *info)
 {
@@ -82,8 +90,8 @@ static struct vm *make_vm(const struct boot_info *info)
     take_ranges(vm, info);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
-    vm->fast = info->fast;
-    vm->stress = info->stress;
+    vm->stress = info->stress | loop_options(info);
+    vm->fast = info->fast && !any(vm->stress, STRESS_STALE | STRESS_TRACE);
     vm->tlb = info->tlb;
     vm->cpu_count = info->cpu_count;
     for (u32 i = 0; i < vm->cpu_count; i++) {
@@ -99,6 +107,7 @@ static struct vm *make_vm(const struct boot_info *info)
 static bool reserve(struct cpu *cpu, bool nested)
 {
     return cpu_reserve(cpu) && (!nested || nested_reserve(cpu)) &&
+           (!stressed(cpu, STRESS_STALE) || ept02_stale_reserve(cpu)) &&
            (!stressed(cpu, STRESS_PARANOID) || paranoid_reserve(cpu));
 }
 

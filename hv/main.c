@@ -2,6 +2,7 @@
 #include "hv/run.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
@@ -101,7 +102,7 @@ static void NORETURN run_plain(struct cpu *cpu)
 /* The loop with stress=: the loop of run_plain, and what the option adds to each turn. */
 static void NORETURN run_stressed(struct cpu *cpu)
 {
-    bool paranoid = stressed(cpu, STRESS_PARANOID);
+    bool paranoid = stressed(cpu, STRESS_PARANOID), stale = stressed(cpu, STRESS_STALE);
     if (paranoid)
         flush_audit_exit(cpu); /* bring-up handled the exits before */
     for (;;) {
@@ -109,7 +110,13 @@ static void NORETURN run_stressed(struct cpu *cpu)
             judge_before_entry(cpu);
         if (paranoid && cpu->current->launched)
             flush_audit_entry(cpu);
+        if (stale)
+            ept02_stale_enter(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (stale && ept02_stale_left(cpu, how == VMX_ENTER_EXIT)) {
+            cpu->current->launched = 1;
+            continue;
+        }
         if (how != VMX_ENTER_EXIT) {
             not_entered(cpu, how);
             continue;

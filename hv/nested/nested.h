@@ -90,7 +90,13 @@ struct short_path {
 };
 
 /* Indices of nested.told beside the numbers of VM-instruction errors. 0 is VMfailInvalid. */
-enum told { TOLD_INVEPT = 29, TOLD_INVVPID = 30, TOLD_FAILED_ENTRY = 31, TOLD_COUNT = 32 };
+enum told {
+    TOLD_INVEPT = 29,
+    TOLD_INVVPID = 30,
+    TOLD_FAILED_ENTRY = 31,
+    TOLD_STALE = 32,
+    TOLD_COUNT = 33
+};
 
 struct ept02;
 struct kvm_state;

@@ -15,14 +15,26 @@ static bool decides(struct vmcs_image *trial, const struct check_env *env, enum 
     return decided;
 }
 
-/* The field that the rule is about always, others of those that it reads when they decide. */
+/* Of the fields that the rule reads, those that decide and the one to mend; if there are none, the
+ * field that the rule is about. */
 static void tell_fields(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule)
 {
     const u8 *first = explain_fields(rule);
-    for (const u8 *f = first; *f != F_COUNT; f++)
-        if (f == first || decides(trial, env, rule, (enum vmcs_field) * f))
-            explain_field(env->cpu, (enum vmcs_field) * f,
-                          vmcs12_get(trial, (enum vmcs_field) * f));
+    u64 value = 0;
+    enum vmcs_field mended = explain_mend(trial, env, rule, &value);
+    bool any_told = false;
+    for (const u8 *q = first; *q != F_COUNT; q++) {
+        enum vmcs_field f = (enum vmcs_field) * q;
+        if (f == mended || decides(trial, env, rule, f)) {
+            explain_field(env->cpu, f, vmcs12_get(trial, f));
+            any_told = true;
+        }
+    }
+    if (!any_told && *first != F_COUNT)
+        explain_field(env->cpu, (enum vmcs_field) * first,
+                      vmcs12_get(trial, (enum vmcs_field) * first));
+    if (mended != F_COUNT)
+        log_part("; mend: %s=%lx", vmcs12_name(mended), value);
 }
 
 void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
@@ -30,7 +42,6 @@ void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_i
     log_part("%s: SDM 3C %s \"%s\": %s", rule_name(rule), rule_section_number(rule),
              rule_section_title(rule), rule_text(rule));
     tell_fields(v, env, rule);
-    explain_mend(v, env, rule);
 }
 
 static u32 count_broken(const struct vmcs_image *v, const struct check_env *env)

@@ -80,7 +80,7 @@ static bool candidate(const struct check_cpu *c, enum vmcs_field f, u64 value, u
 #define CANDIDATES (1 + FLIPS + 6 + 9)
 
 static bool mend_field(struct vmcs_image *v, const struct check_env *env, enum rule_id rule,
-                       const struct rule_set *before, enum vmcs_field f)
+                       const struct rule_set *before, enum vmcs_field f, u64 *value)
 {
     u64 from = vmcs12_get(v, f), to;
     bool found = false;
@@ -92,16 +92,17 @@ static bool mend_field(struct vmcs_image *v, const struct check_env *env, enum r
         found = to != from && mends(v, env, rule, before);
         vmcs12_set(v, f, from);
     }
-    if (found)
-        log_part("; would do: %s=%lx", vmcs12_name(f), to);
+    *value = to;
     return found;
 }
 
-void explain_mend(struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
+enum vmcs_field explain_mend(struct vmcs_image *v, const struct check_env *env, enum rule_id rule,
+                             u64 *value)
 {
     struct rule_set before;
+    const u8 *f = explain_fields(rule);
     (void)judge(v, env, &before);
-    for (const u8 *f = explain_fields(rule); *f != F_COUNT; f++)
-        if (mend_field(v, env, rule, &before, (enum vmcs_field) * f))
-            return;
+    while (*f != F_COUNT && !mend_field(v, env, rule, &before, (enum vmcs_field) * f, value))
+        f++;
+    return (enum vmcs_field) * f;
 }

@@ -20,9 +20,10 @@ void explain_field(const struct check_cpu *c, enum vmcs_field f, u64 value);
 const u8 *explain_fields(enum rule_id rule);
 /* True when *v breaks the rule. */
 bool explain_breaks(const struct vmcs_image *v, const struct check_env *env, enum rule_id rule);
-/* Writes a change of one field that makes *v keep the rule and break no rule that it keeps now, if
- * there is one. Changes *v and puts it back. */
-void explain_mend(struct vmcs_image *v, const struct check_env *env, enum rule_id rule);
+/* Finds a change of one field that makes *v keep the rule and break no rule that it keeps now.
+ * Returns the field, and *value is to be its value; or F_COUNT. Changes *v and puts it back. */
+enum vmcs_field explain_mend(struct vmcs_image *v, const struct check_env *env, enum rule_id rule,
+                             u64 *value);
 
 /* ---- fail.c ---- */
 

@@ -139,5 +139,5 @@ void explain_field(const struct check_cpu *c, enum vmcs_field f, u64 value)
         return;
     tell_bits(" must be 0: ", word, must_be_0);
     tell_bits(" must be 1: ", word, must_be_1);
-    log_part(" (of %lx the processor wants %lx)", a.may_be_1, a.must_be_1);
+    log_part(" (allowed %lx, demanded %lx)", a.may_be_1, a.must_be_1);
 }
