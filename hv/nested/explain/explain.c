@@ -34,7 +34,7 @@ static void tell_fields(struct vmcs_image *trial, const struct check_env *env, e
         explain_field(env->cpu, (enum vmcs_field) * first,
                       vmcs12_get(trial, (enum vmcs_field) * first));
     if (mended != F_COUNT)
-        log_part("; mend: %s=%lx", vmcs12_name(mended), value);
+        log_part("; mend: %s=0x%lx", vmcs12_name(mended), value);
 }
 
 void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
@@ -63,7 +63,7 @@ static void dump12(const struct vmcs_image *v)
     log_part("VMCS12 of that entry:");
     log_end();
     for (u32 f = 0; f < F_COUNT; f++)
-        log_line("  %s = %lx", vmcs12_name((enum vmcs_field)f), vmcs12_get(v, (enum vmcs_field)f));
+        log_line("  %s = 0x%lx", vmcs12_name((enum vmcs_field)f), vmcs12_get(v, (enum vmcs_field)f));
 }
 
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)

@@ -130,7 +130,7 @@ void explain_field(const struct check_cpu *c, enum vmcs_field f, u64 value)
     enum word word = word_of(f);
     struct allowed a = explain_allowed(c, f);
     u64 must_be_0 = value & ~a.may_be_1, must_be_1 = a.must_be_1 & ~value;
-    log_part("; %s=%lx", vmcs12_name(f), value);
+    log_part("; %s=0x%lx", vmcs12_name(f), value);
     if (word != WORD_NONE && any(value, named(word))) {
         tell_bits(" (", word, value & named(word));
         log_part(")");
