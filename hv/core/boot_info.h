@@ -72,6 +72,7 @@ struct boot_info {
     u32 fast;                    /* 1: the short path between L1 and L2 */
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
+    u32 trace;                   /* TRACE_* of hv/trace/record.h; 0: off */
     u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 can_vmx;                 /* 0: `dry` on a processor without VMX */

@@ -5,6 +5,7 @@ Owns: the configuration, the process, the run directory, the end of a run. Which
 Knows nothing of Nidus or of tests. Leaves in the run directory:
   e9.txt     what the guest wrote to port 0xE9, byte for byte
   com1.txt   what the guest wrote to COM1
+  com2.bin   what it wrote to COM2, if there is one (com2=, --com2)
   bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
 
 Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
@@ -46,7 +47,7 @@ ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
 boot: disk
 com1: enabled=1, {com1}
-port_e9_hack: enabled=1
+{com2}port_e9_hack: enabled=1
 log: bochs.log
 panic: {panics}
 error: action=report
@@ -102,10 +103,11 @@ class E9Filter:
 class Machine:
     """One run of one emulator in one directory."""
 
-    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None):
+    def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, com2=False):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.mem = int(mem or os.environ.get("MEM") or 512)
+        self.com2 = com2
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.emulator = emulator.chosen(kind)
         self.kind = self.emulator.kind
@@ -114,7 +116,7 @@ class Machine:
         self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
         self.on_e9 = None
         os.makedirs(self.dir, exist_ok=True)
-        for name in ("e9.txt", "com1.txt", "bochs.log", "qemu.log", "stderr.txt"):
+        for name in ("e9.txt", "com1.txt", "bochs.log", "qemu.log", "stderr.txt", "com2.bin"):
             if os.path.exists(self.path(name)):
                 os.unlink(self.path(name))
 
@@ -127,7 +129,7 @@ class Machine:
         with open(self.path("bochsrc"), "w") as f:
             f.write(BOCHSRC.format(ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
                                    panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
-                                   com1=com1, magic=int(self.magic)))
+                                   com1=com1, com2="com2: enabled=1, mode=file, dev=com2.bin\n" * self.com2, magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
         return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
@@ -139,7 +141,7 @@ class Machine:
             accel, cpu = ["-accel", "kvm"], "host"
         return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 "-drive", f"file={self.disk},format=raw,if=ide,snapshot=on", "-net", "none", "-display", "none",
-                "-monitor", "none", "-no-reboot", "-serial", serial,
+                "-monitor", "none", "-no-reboot", "-serial", serial, *["-serial", "file:com2.bin"] * self.com2,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
     def start(self):
@@ -277,6 +279,7 @@ def main():
     p.add_argument("--cpu", help="the emulator's CPU model, before MODEL=")
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
     p.add_argument("--magic", action="store_true", help="stop in the debugger at XCHG BX,BX")
+    p.add_argument("--com2", action="store_true", help="the machine has a COM2, which writes com2.bin")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
     a = p.parse_args()
     if not os.path.isfile(a.disk):
@@ -284,7 +287,7 @@ def main():
     signal.signal(signal.SIGTERM, raise_on_term)
     signal.signal(signal.SIGHUP, raise_on_term)
     try:
-        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic, com2=a.com2)
     except emulator.Unusable as e:
         print(e, file=sys.stderr)
         return NO_START

@@ -59,6 +59,18 @@ bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
  * cpu->exit. by_cpu: the CPU met the violation, not L0. @pre in_l2, vmcs02 is current; SNAP_GPA */
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
 
+/* ---- seen.c: for the trace ---- */
+
+/* EPT02's leaf over an address of L2's, and the EPT12 entry that it was made from. */
+struct ept02_seen {
+    u8 level;
+    u64 entry, source;
+};
+/* The leaf that the context used last has there. False: it has none, or L2 has no EPT12. */
+bool ept02_look(const struct cpu *cpu, gpa2_t gpa2, struct ept02_seen *seen);
+/* How many leaves all contexts have. */
+u64 ept02_count_leaves(const struct cpu *cpu);
+
 /* ---- stale.c: tlb=strict with verbose= tells of translations that an INVEPT should have ended.
  * Without L2 in EPT12, nothing happens ---- */
 
