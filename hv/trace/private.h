@@ -20,7 +20,9 @@ struct trace {
     struct trace_record *ring;
     u32 *port_owner; /* the lock of the port: a processor's number plus 1; shared */
     bool stopped;
-    bool invept; /* L1 executed INVEPT since L2 last ran */
+    u64 own;       /* ticks that the trace took since the last exit */
+    u32 own_enter; /* the same, of the last record of an entry */
+    bool invept;   /* L1 executed INVEPT since L2 last ran */
     struct trace_before before;
     struct vmcs_image image02; /* n->image02 before a VM entry of L1 */
     u64 leaves;                /* of EPT02, before that INVEPT */

@@ -51,19 +51,21 @@ enum trace_end {
 
 /*
  *          reason          extra                a                b               c             d
- * EXIT     exit reason     instruction length   qualification    guest-physical  events (1)    RCX:RAX
+ * EXIT     exit reason     own ticks (5)        qualification    guest-physical  events (1)    RCX:RAX
  * ROUTE    exit reason     -                    -                -               -             -
  * REFLECT  exit reason     -                    qualification    events (1)      L2's RIP      -
  * EVENT    -               error code           interruption information         -             -
  * INSN     basic reason    see enum trace_end   operand (2)      value           rule (3)      -
  * FILL     -               level of the leaf    guest-physical   EPT02's entry   EPT12's       -
  * DROP     -               -                    EPTP12           leaves before   leaves after  -
- * ENTRY    1 VMLAUNCH      fields written (4)   encodings of the first 16, 16 bits each, from a to d
+ * ENTRY    1 VMLAUNCH      fields written (4)   encodings of the first 12, 16 bits each        own (5)
  * STALE    -               -                    guest-physical   -               -             -
  * (1) exit interruption information in bits 31:0, IDT-vectoring information in bits 63:32
  * (2) an encoding, a pointer, or a type; all ones: not known
  * (3) the number of the broken rule in rules.def, from 0, when an entry was refused; else all ones
  * (4) of vmcs02, when L1 enters L2
+ * (5) ticks that the trace itself took: in EXIT since the TSC of the last ENTRY, before the guest ran;
+ *     in ENTRY since the TSC of the last EXIT
  */
 struct trace_record {
     u32 number; /* the low half of its number, from 0 */

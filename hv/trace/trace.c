@@ -87,11 +87,12 @@ bool trace_exit(struct cpu *cpu)
                       .tsc = b->tsc,
                       .rip = b->rip,
                       .reason = b->reason,
-                      .extra = (u32)vmcs_read(ENC_exit_instruction_len),
+                      .extra = cpu->trace->own_enter,
                       .a = vmcs_read(ENC_exit_qualification),
                       .b = b->gpa,
                       .c = events(vmcs_read(ENC_exit_intr_info), vmcs_read(ENC_idt_vectoring_info)),
                       .d = (u32)gpr[REG_RAX] | (u64)(u32)gpr[REG_RCX] << 32});
+    cpu->trace->own = rdtsc() - b->tsc;
     return false;
 }
 
@@ -215,12 +216,10 @@ static void put_drop(struct cpu *cpu)
                                               .c = ept02_count_leaves(cpu)});
 }
 
-void trace_handled(struct cpu *cpu)
+static void put_handled(struct cpu *cpu)
 {
     const struct trace_before *b = &cpu->trace->before;
     u32 basic = EXIT_REASON_BASIC(b->reason);
-    if (!cpu->nested || cpu->dead)
-        return;
     if (b->level == 1 && is_vmx_insn(basic))
         put_insn(cpu);
     if (b->level == 1 && cpu->in_l2)
@@ -231,13 +230,21 @@ void trace_handled(struct cpu *cpu)
         put_fill(cpu);
 }
 
+void trace_handled(struct cpu *cpu)
+{
+    u64 began = rdtsc();
+    if (cpu->nested && !cpu->dead)
+        put_handled(cpu);
+    cpu->trace->own += rdtsc() - began;
+}
+
 /* ---- the entry --------------------------------------------------------------------------------*/
 
 /* Which fields of vmcs02 L1's VM entry changed, by encoding. */
 static void put_written(const struct cpu *cpu, struct trace_record *r)
 {
     const struct trace *t = cpu->trace;
-    u16 encoding[16] = {0};
+    u16 encoding[12] = {0};
     for (u32 f = 0; f < F_COUNT; f++) {
         if (vmcs12_get(&t->image02, (enum vmcs_field)f) ==
             vmcs12_get(&cpu->nested->image02, (enum vmcs_field)f))
@@ -251,7 +258,9 @@ static void put_written(const struct cpu *cpu, struct trace_record *r)
 
 void trace_enter(struct cpu *cpu)
 {
-    const struct trace_before *b = &cpu->trace->before;
+    struct trace *t = cpu->trace;
+    const struct trace_before *b = &t->before;
+    u64 began = rdtsc();
     u32 level = level_of(cpu), info = (u32)vmcs_read(ENC_entry_intr_info);
     u64 rip = vmcs_read(ENC_guest_rip);
     struct trace_record r = {
@@ -263,9 +272,14 @@ void trace_enter(struct cpu *cpu)
                                          .rip = rip,
                                          .extra = (u32)vmcs_read(ENC_entry_exception_error_code),
                                          .a = info});
+    t->own_enter = 0;
     if (!trace_wants(cpu, TRACE_WANT_ENTRIES, level))
         return;
     if (level == 2 && b->level == 1 && is_entry(EXIT_REASON_BASIC(b->reason)))
         put_written(cpu, &r);
+    r.tsc = rdtsc();
+    r.d = t->own + r.tsc - began;
     trace_put(cpu, &r);
+    t->own_enter = (u32)(rdtsc() - r.tsc);
+    t->own = 0;
 }
