@@ -67,9 +67,11 @@ $(B)/core.bin: $(B)/core.elf
 
 # The bar of the walking skeleton was 64 KiB, that of the nested core 192. Retpolines, the allow-lists of MSRs and CPUID,
 # the judge of L0's own VMCSs and the audits of stress=paranoid took 17 more. The short path between L1 and L2, which is
-# straight code over the fields, took 9; several processors, and the rules for fields of newer ones, 12.
+# straight code over the fields, took 9; several processors, and the rules for fields of newer ones, 12. What tells an
+# author of a hypervisor what is wrong (explanations with the names of bits and fields, stale translations) took 14, the
+# trace 8: data and code that no exit touches unless its option is on.
 # The debugger on COM2, which only gdb= starts, took 16.
-CORE_LIMIT_KIB := 252
+CORE_LIMIT_KIB := 272
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'

@@ -28,6 +28,8 @@ static const char help[] =
     "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  gdb=none|com2|wait                 a debugger on COM2; wait: before L1 goes on\r\n"
+    "  trace=exits|routes|events|insns|fills|entries|l1|l2|all|com2|cpu0..3[,...]   a record of "
+    "each exit\r\n"
     "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
 
 /* Prints the one line of a refusal, and returns the status for the caller to return. */
@@ -144,6 +146,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .gdb = o->gdb,
         .stress = o->stress,
         .tlb = o->tlb,
+        .trace = o->trace,
         .spec = SPEC_ALL,
         .cpu_count = wanted(m, o),
         .can_vmx = require_first_missing(m->facts) == require_count(),
@@ -212,7 +215,7 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     add_speculation(m->facts, o, &l);
     say_check("", &l);
     const char *no_memory = check_memory(m, o);
-    line_add_decimal(&l, REGION_SIZE(wanted(m, o)) >> 20);
+    line_add_decimal(&l, region_size(wanted(m, o), o->trace) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
     if (!can_run(m, o, &l))

@@ -16,15 +16,15 @@ u64 handoff(struct handoff *h);
 /* ---- the region -------------------------------------------------------------------------- */
 
 /* Allocates 2 MiB more than the region needs and gives the unaligned ends back. */
-static bool reserve(struct region *r, u32 cpus)
+static bool reserve(struct region *r, u64 size)
 {
     EFI_PHYSICAL_ADDRESS at;
-    u64 all = REGION_SIZE(cpus) + SIZE_2M;
+    u64 all = size + SIZE_2M;
     if (EFI_ERROR(uefi_call_wrapper(BS->AllocatePages, 4, AllocateAnyPages, EfiReservedMemoryType,
                                     all / SIZE_4K, &at)))
         return false;
     u64 base = ALIGN_UP(at, SIZE_2M);
-    *r = (struct region){.base = base, .size = REGION_SIZE(cpus), .next = base};
+    *r = (struct region){.base = base, .size = size, .next = base};
     if (r->base > at)
         uefi_call_wrapper(BS->FreePages, 2, at, (r->base - at) / SIZE_4K);
     u64 end = r->base + r->size;
@@ -237,7 +237,7 @@ static const char *fill(struct region *r, const struct boot_info *options)
 
 const char *memory_prepare(struct region *r, const struct boot_info *options)
 {
-    if (!reserve(r, options->cpu_count))
+    if (!reserve(r, region_size(options->cpu_count, options->trace)))
         return "not enough memory";
     const char *why = fill(r, options);
     if (why)

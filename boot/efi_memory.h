@@ -7,8 +7,12 @@
 
 #include "boot/tables.h"
 
-/* Bytes of L0's region for this number of processors: each has an EPT02 and an EPT01 of its own. */
-#define REGION_SIZE(cpus) ((10ull << 20) + (cpus) * (6ull << 20))
+/* Bytes of L0's region for this number of processors: each has an EPT02 and an EPT01 of its own, and
+ * a ring of records with trace=. */
+static inline u64 region_size(u32 cpus, bool trace)
+{
+    return (10ull << 20) + cpus * ((trace ? 8ull : 6ull) << 20);
+}
 
 /*
  * Reserves the region (EfiReservedMemoryType, 2 MiB aligned) for options->cpu_count processors,

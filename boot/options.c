@@ -18,7 +18,7 @@ struct key {
     u8 kind;
     u8 initial;
     u16 offset;
-    char value[8][12];
+    char value[16][12];
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -35,6 +35,9 @@ static const struct key keys[] = {
     {"fast",    KIND_CHOICE, 1,                 AT(fast),     {"off", "on"}},
     {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
     {"gdb",     KIND_CHOICE, BOOT_GDB_NONE,     AT(gdb),      {"none", "com2", "wait"}},
+    {"trace",   KIND_SET,    0,                 AT(trace),
+        {"exits", "routes", "events", "insns", "fills", "entries", "l1", "l2", "all", "com2",
+         "cpu0", "cpu1", "cpu2", "cpu3"}},
     {"stress",  KIND_SET,    0,                 AT(stress),
         {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu"}},
     {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),

@@ -22,6 +22,7 @@ struct options {
     u32 profile; /* enum boot_profile */
     u32 stress;  /* STRESS_* */
     u32 tlb;     /* enum boot_tlb */
+    u32 trace;   /* TRACE_* of hv/trace/record.h, bit by bit */
     u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
     u32 bsp_only, own_sipi;
     u32 check, dry, help;

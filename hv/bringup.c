@@ -8,9 +8,11 @@
 #include "hv/arch/cpuid_bits.h"
 #include "hv/arch/root_cr.h"
 #include "hv/gdb/gdb.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/trace/trace.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/leave.h"
 #include "hv/vmx/msr_l1.h"
@@ -70,6 +72,13 @@ static void init_cpu(struct cpu *cpu, const struct handoff *h)
               h->seg[SEG_SS].selector);
 }
 
+/* What the loop of stress= does for other options. */
+static u32 loop_options(const struct boot_info *info)
+{
+    bool stale = info->nested && info->tlb == BOOT_TLB_STRICT && info->verbose;
+    return (stale ? STRESS_STALE : 0) | (info->trace ? STRESS_TRACE : 0);
+}
+
 /* Takes struct vm and one struct cpu for each processor. NULL when memory is short. */
 static struct vm *make_vm(const struct boot_info *info)
 {
@@ -83,9 +92,10 @@ static struct vm *make_vm(const struct boot_info *info)
     take_ranges(vm, info);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
-    vm->fast = info->fast;
-    vm->stress = info->stress;
+    vm->stress = info->stress | loop_options(info);
+    vm->fast = info->fast && !any(vm->stress, STRESS_STALE | STRESS_TRACE);
     vm->tlb = info->tlb;
+    vm->trace = info->trace;
     vm->cpu_count = info->cpu_count;
     for (u32 i = 0; i < vm->cpu_count; i++) {
         vm->cpu[i] = mem_pages(&mem, (sizeof **vm->cpu + PAGE_SIZE - 1) / PAGE_SIZE);
@@ -100,6 +110,8 @@ static struct vm *make_vm(const struct boot_info *info)
 static bool reserve(struct cpu *cpu, bool nested)
 {
     return cpu_reserve(cpu) && (!nested || nested_reserve(cpu)) &&
+           (!stressed(cpu, STRESS_STALE) || ept02_stale_reserve(cpu)) &&
+           (!stressed(cpu, STRESS_TRACE) || trace_reserve(cpu)) &&
            (!stressed(cpu, STRESS_PARANOID) || paranoid_reserve(cpu));
 }
 
@@ -184,6 +196,8 @@ static void build_vmcs(struct cpu *cpu, struct handoff *h)
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
     if (stressed(cpu, STRESS_PARANOID))
         paranoid_init(cpu, h->info);
+    if (stressed(cpu, STRESS_TRACE))
+        trace_init(cpu);
     cpu->percpu.nmi_pending |= h->nmi; /* those that came on the bridge */
     cpu->percpu.mc_pending |= h->mc;
     h->nmi = h->mc = 0;

@@ -3,9 +3,11 @@
 #include "hv/gdb/gdb.h"
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/trace/trace.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 #include "hv/core/privileged.h"
@@ -99,10 +101,12 @@ static void NORETURN run_plain(struct cpu *cpu)
         turn(cpu);
 }
 
-/* The loop with stress=: the loop of run_plain, and what the option adds to each turn. */
+/* The loop with stress=, trace=, or the detector of stale translations: the loop of run_plain, and
+ * what these add to each turn. */
 static void NORETURN run_stressed(struct cpu *cpu)
 {
-    bool paranoid = stressed(cpu, STRESS_PARANOID);
+    bool paranoid = stressed(cpu, STRESS_PARANOID), stale = stressed(cpu, STRESS_STALE);
+    bool trace = stressed(cpu, STRESS_TRACE);
     if (paranoid)
         flush_audit_exit(cpu); /* bring-up handled the exits before */
     for (;;) {
@@ -110,7 +114,19 @@ static void NORETURN run_stressed(struct cpu *cpu)
             judge_before_entry(cpu);
         if (paranoid && cpu->current->launched)
             flush_audit_entry(cpu);
+        if (trace)
+            trace_enter(cpu);
+        if (stale)
+            ept02_stale_enter(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (trace && how == VMX_ENTER_EXIT && trace_exit(cpu))
+            continue;
+        if (stale && ept02_stale_left(cpu, how == VMX_ENTER_EXIT)) {
+            cpu->current->launched = 1;
+            if (trace)
+                trace_handled(cpu);
+            continue;
+        }
         if (how != VMX_ENTER_EXIT) {
             not_entered(cpu, how);
             continue;
@@ -118,6 +134,8 @@ static void NORETURN run_stressed(struct cpu *cpu)
         if (paranoid)
             flush_audit_exit(cpu);
         handle_exit(cpu);
+        if (trace)
+            trace_handled(cpu);
         if (cpu->nested && !cpu->dead)
             nested_stress(cpu);
         if (paranoid)

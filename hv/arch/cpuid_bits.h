@@ -46,6 +46,10 @@
 /* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
  * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
+/* The subleaf is a VM-instruction error; 0 is VMfailInvalid; 29 and 30 are what INVEPT and INVVPID
+ * have of error 28; 31 is entries that failed with an exit. EAX tells how often on this processor. */
+#define LEAF_NIDUS_FAILS 0x40000014u
+#define LEAF_NIDUS_TRACE 0x40000015u /* hv/trace/trace.h */
 #define LEAF_NIDUS_END   0x40000100u
 #define NIDUS_EBX        0x7564694eu
 #define NIDUS_ECX        0x64694e73u

@@ -30,6 +30,9 @@ enum boot_profile {
  * fails after all others have been launched. */
 #define STRESS_ODD_CPU  (1u << 5)
 #define STRESS_LAST_CPU (1u << 6)
+/* Not of stress=, but handled by the same loop: the stale-translation detector, and trace=. */
+#define STRESS_STALE (1u << 16)
+#define STRESS_TRACE (1u << 17)
 
 /* What L0 does against attacks by speculation; boot/spec.h decides. */
 #define SPEC_L1D  (1u << 0) /* L0 flushes the L1 data cache before each entry */
@@ -71,6 +74,7 @@ struct boot_info {
     u32 stress;                  /* STRESS_* */
     u32 tlb;                     /* enum boot_tlb */
     u32 gdb;                     /* enum boot_gdb */
+    u32 trace;                   /* TRACE_* of hv/trace/record.h; 0: off */
     u32 spec;                    /* SPEC_* */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 can_vmx;                 /* 0: `dry` on a processor without VMX */

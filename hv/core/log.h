@@ -14,6 +14,7 @@
  * lines of each kind (hv/arch/rare.h). At verbose=2 every line of LOG_EXPLAIN is written. */
 enum log_kind {
     LOG_EXPLAIN, /* what L1 did wrong, at verbose=1 */
+    LOG_DUMP,    /* VMCS12 by field, at verbose=2 */
     LOG_BUG,     /* the CPU refused a VM entry that our rules passed */
     LOG_ABORT,   /* VMX aborts */
     LOG_EPT01,   /* EPT01 does not hold all of memory */

@@ -89,6 +89,15 @@ struct short_path {
     } host;
 };
 
+/* Indices of nested.told beside the numbers of VM-instruction errors. 0 is VMfailInvalid. */
+enum told {
+    TOLD_INVEPT = 29,
+    TOLD_INVVPID = 30,
+    TOLD_FAILED_ENTRY = 31,
+    TOLD_STALE = 32,
+    TOLD_COUNT = 33
+};
+
 struct ept02;
 struct kvm_state;
 struct tail;
@@ -126,6 +135,9 @@ struct nested {
     bool init_blocked;    /* an INIT waits until L1 leaves root mode */
     u64 refused;          /* VM entries that our rules passed and the CPU refused */
     u64 exit_tsc;         /* the TSC when L2 last stopped */
+    u64 culprit;          /* what the VMX instruction that fails read from memory */
+    u32 told[TOLD_COUNT]; /* failures of L1's: by error number, and enum told */
+    u32 told_rule;        /* the entry rule that was broken last */
 
     /* Translations of L2. */
     struct tlb_policy tlb;

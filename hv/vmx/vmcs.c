@@ -3,6 +3,7 @@
 #include "hv/vmx/vmx.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 #include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 
@@ -41,12 +42,12 @@ void vmcs_load(struct cpu *cpu, struct vmcs *v)
 
 u64 vmcs_host_rip(const struct cpu *cpu, bool of_vmcs01)
 {
-    bool l2 = !of_vmcs01 && cpu->vm->fast && !cpu->vm->stress;
-    if (any(cpu->percpu.spec, SPEC_CTRL | SPEC_RSB))
-        return of_vmcs01 ? (u64)vmx_exit_short_spec
-               : l2      ? (u64)vmx_exit_l2_spec
-                         : (u64)vmx_exit_spec;
-    return of_vmcs01 ? (u64)vmx_exit_short : l2 ? (u64)vmx_exit_l2 : (u64)vmx_exit;
+    bool spec = any(cpu->percpu.spec, SPEC_CTRL | SPEC_RSB);
+    if (of_vmcs01 ? stressed(cpu, STRESS_TRACE) : !cpu->vm->fast || cpu->vm->stress)
+        return spec ? (u64)vmx_exit_spec : (u64)vmx_exit;
+    if (of_vmcs01)
+        return spec ? (u64)vmx_exit_short_spec : (u64)vmx_exit_short;
+    return spec ? (u64)vmx_exit_l2_spec : (u64)vmx_exit_l2;
 }
 
 /* SDM 3C 25.5 "Host-State Area" */

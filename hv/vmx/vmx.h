@@ -48,7 +48,7 @@ struct vm {
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, fast, stress, tlb; /* the options of these names (boot_info.h) */
+    u32 profile, shadow, fast, stress, tlb, trace; /* the options of these names (boot_info.h) */
     u32 committed; /* all processors are launched, and none may leave again. Atomic */
     u32 cpu_count;
     struct cpu *cpu[BOOT_MAX_CPUS];
@@ -85,6 +85,7 @@ struct cpu {
     struct nested *nested;               /* NULL with nested=off */
     struct paranoid *paranoid;           /* with stress=paranoid */
     struct gdb *gdb;                     /* with gdb=; the first processor's alone */
+    struct trace *trace;                 /* with trace= */
     u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
     bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */

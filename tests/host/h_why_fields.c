@@ -1,4 +1,4 @@
-/* Which rule reads which field (tools/vmcs12/why/rule_fields.def), held against the checks both
+/* Which rule reads which field (hv/vmcs12/rule_fields.def), held against the checks both
  * ways: no field outside a rule's row changes its verdict, and every field of a row does. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,6 +5,7 @@ Owns: the configuration, the process, the run directory, the end of a run. Which
 Knows nothing of Nidus or of tests. Leaves in the run directory:
   e9.txt     what the guest wrote to port 0xE9, byte for byte
   com1.txt   what the guest wrote to COM1
+  com2.bin   what it wrote to COM2, if there is one (com2=, --com2)
   bochs.log  the emulator's own complaints (qemu.log with EMU=qemu)
 
 Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
@@ -109,7 +110,7 @@ class Machine:
     def __init__(self, disk, rundir, com1=None, com2=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None,
                  machine=None, usb=False, second=None):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
-        self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2
+        self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2; True: COM2 writes com2.bin
         self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
         self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
@@ -121,12 +122,17 @@ class Machine:
         self.proc, self.e9, self.lock = None, bytearray(), threading.Lock()
         self.on_e9 = None
         os.makedirs(self.dir, exist_ok=True)
-        for name in ("e9.txt", "com1.txt", "bochs.log", "qemu.log", "stderr.txt"):
+        for name in ("e9.txt", "com1.txt", "bochs.log", "qemu.log", "stderr.txt", "com2.bin"):
             if os.path.exists(self.path(name)):
                 os.unlink(self.path(name))
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def bochs_com2(self):
+        if not self.com2:
+            return ""
+        return "com2: enabled=1, mode=" + ("file, dev=com2.bin" if self.com2 is True else f"term, dev={self.com2}") + "\n"
 
     def bochs_command(self):
         com1 = f"mode=term, dev={self.com1}" if self.com1 else "mode=file, dev=com1.txt"
@@ -135,7 +141,7 @@ class Machine:
         with open(self.path("bochsrc"), "w") as f:
             f.write(BOCHSRC.format(second=second, ovmf=OVMF, vgabios=VGABIOS, cpu=self.cpu, ips=self.ips, cpus=self.cpus,
                                    panics=self.emulator.panics(self.cpu, self.cpus), mem=self.mem, disk=self.disk, cylinders=size // SECTORS_PER_CYLINDER,
-                                   com1=com1, com2=f"com2: enabled=1, mode=term, dev={self.com2}\n" if self.com2 else "", magic=int(self.magic)))
+                                   com1=com1, com2=self.bochs_com2(), magic=int(self.magic)))
         with open(self.path("dbg"), "w") as f:
             f.write("c\n")
         return [self.emulator.program, *self.emulator.debugger(self.magic), "-q", "-f", "bochsrc", "-rc", "dbg"]
@@ -152,7 +158,7 @@ class Machine:
             drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
         return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
                 *drive, "-net", "none", "-display", "none",
-                "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", self.com2] if self.com2 else []),
+                "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", "file:com2.bin" if self.com2 is True else self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
     def start(self):
@@ -321,6 +327,7 @@ def main():
     p.add_argument("--ips", type=int, help="emulated instructions per second of device time")
     p.add_argument("--magic", action="store_true",
                    help="stop at XCHG BX,BX, with this terminal (or standard input) for the debugger; no --until and no --limit then")
+    p.add_argument("--com2", action="store_true", help="the machine has a COM2, which writes com2.bin")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
     a = p.parse_args()
     if not os.path.isfile(a.disk):
@@ -328,7 +335,7 @@ def main():
     signal.signal(signal.SIGTERM, raise_on_term)
     signal.signal(signal.SIGHUP, raise_on_term)
     try:
-        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic)
+        m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic, com2=a.com2)
     except emulator.Unusable as e:
         print(e, file=sys.stderr)
         return NO_START

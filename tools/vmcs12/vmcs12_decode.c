@@ -12,7 +12,7 @@ struct named_bit {
 };
 static const struct named_bit named_bits[] = {
 #define NAMED(word, bit, name) {WORD_##word, bit, name},
-#include "tools/vmcs12/vmcs12_bits.def"
+#include "hv/vmcs12/bits.def"
 };
 
 const char *bit_name(enum bit_word word, unsigned bit)

@@ -88,7 +88,7 @@ bool tool_find_profile(struct tool *t, enum vmx_profile *p);
 /* What CPUID and the MSRs of a profile's processor say, as far as a rule reads them. */
 struct check_cpuid tool_cpuid(enum vmx_profile p);
 
-/* The words whose bits have names (vmcs12_bits.def). bit_name returns NULL for a bit without
+/* The words whose bits have names (hv/vmcs12/bits.def). bit_name returns NULL for a bit without
  * one. */
 /* clang-format off */
 enum bit_word {

@@ -1,55 +1,90 @@
-/* The words of explain.h, from rules.def and vmx_error.def. */
-#include "hv/nested/explain/explain.h"
-#include "hv/arch/vmx_error.h"
+/* Broken entry rules in words, from rules.def. Contract in explain.h. */
+#include "hv/nested/explain/private.h"
 
-static bool is_broken(const struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
+/* A field decides when 0 or all ones in it would satisfy the rule. */
+static bool decides(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule,
+                    enum vmcs_field f)
 {
-    struct rule_set set;
-    struct verdict verdict = check_entry(v, env, CHECK_ALL, &set);
-    return verdict.rule != R_NONE && rule_set_has(&set, rule);
+    u64 value = vmcs12_get(trial, f);
+    bool decided = false;
+    for (u32 ones = 0; ones < 2 && !decided; ones++) {
+        vmcs12_set(trial, f, ones ? ~0ull : 0);
+        decided = !explain_breaks(trial, env, rule);
+    }
+    vmcs12_set(trial, f, value);
+    return decided;
 }
 
-/* The fields that decide the rule: those of which 0 or all ones would satisfy it. Found by trying,
- * so that no list has to say which rule reads what. */
-static void log_deciders(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule)
+/* Of the fields that the rule reads, those that decide and the one to mend; if there are none, the
+ * field that the rule is about. */
+static void tell_fields(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule)
 {
-    for (u32 f = 0; f < F_COUNT; f++) {
-        u64 value = vmcs12_get(trial, (enum vmcs_field)f);
-        bool decides = false;
-        for (u32 ones = 0; ones < 2 && !decides; ones++) {
-            vmcs12_set(trial, (enum vmcs_field)f, ones ? ~0ull : 0);
-            decides = !is_broken(trial, env, rule);
+    const u8 *first = explain_fields(rule);
+    u64 value = 0;
+    enum vmcs_field mended = explain_mend(trial, env, rule, &value);
+    bool any_told = false;
+    for (const u8 *q = first; *q != F_COUNT; q++) {
+        enum vmcs_field f = (enum vmcs_field) * q;
+        if (f == mended || decides(trial, env, rule, f)) {
+            explain_field(env->cpu, f, vmcs12_get(trial, f));
+            any_told = true;
         }
-        vmcs12_set(trial, (enum vmcs_field)f, value);
-        if (decides)
-            log_part("; %s=%lx", vmcs12_name((enum vmcs_field)f), value);
     }
+    if (!any_told && *first != F_COUNT)
+        explain_field(env->cpu, (enum vmcs_field) * first,
+                      vmcs12_get(trial, (enum vmcs_field) * first));
+    if (mended != F_COUNT)
+        log_part("; mend: %s=0x%lx", vmcs12_name(mended), value);
 }
 
 void explain_rule(struct vmcs_image *v, const struct check_env *env, enum rule_id rule)
 {
     log_part("%s: SDM 3C %s \"%s\": %s", rule_name(rule), rule_section_number(rule),
              rule_section_title(rule), rule_text(rule));
-    log_deciders(v, env, rule);
+    tell_fields(v, env, rule);
+}
+
+static u32 count_broken(const struct vmcs_image *v, const struct check_env *env)
+{
+    struct rule_set broken;
+    u32 count = 0;
+    (void)check_entry(v, env, CHECK_ALL, &broken).outcome;
+    for (u32 i = 0; i < RULE_WORDS; i++)
+        for (u64 left = broken.word[i]; left != 0; left &= left - 1)
+            count++;
+    return count;
+}
+
+/* In the layout of vmcs_dump, which `vmcs12 why` reads. */
+static void dump12(const struct vmcs_image *v)
+{
+    if (!log_rare_begin(LOG_DUMP))
+        return;
+    log_part("VMCS12 of that entry:");
+    log_end();
+    for (u32 f = 0; f < F_COUNT; f++)
+        log_line("  %s = 0x%lx", vmcs12_name((enum vmcs_field)f), vmcs12_get(v, (enum vmcs_field)f));
 }
 
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
 {
-    struct vmcs_image *trial = &cpu->nested->want02;
+    struct nested *n = cpu->nested;
+    struct vmcs_image *trial = &n->want02;
+    n->told_rule = v->rule;
+    n->told[TOLD_FAILED_ENTRY] += v->outcome == VERDICT_FAILED_ENTRY;
     if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
         return;
-    *trial = cpu->nested->vmcs12;
+    *trial = n->vmcs12;
     log_part("VM entry refused (%s %u): ", v->outcome == VERDICT_VMFAIL ? "error" : "exit reason",
              v->number & 0xffffu);
     explain_rule(trial, env, v->rule);
+    explain_place(cpu);
+    u32 broken = count_broken(trial, env);
+    if (broken > 1)
+        log_part("; and %u more rule%s", broken - 1, broken > 2 ? "s" : "");
     log_end();
-}
-
-void explain_fail(struct cpu *cpu, enum vmx_error error)
-{
-    if (cpu->vm->log.verbose == 0)
-        return;
-    log_rare(LOG_EXPLAIN, "VMfail %u: %s", (u32)error, vmx_error_text(error));
+    if (cpu->vm->log.verbose >= 2)
+        dump12(&n->vmcs12);
 }
 
 void explain_refused(struct cpu *cpu, u32 what)

@@ -43,6 +43,8 @@ void nested_vmx_operation(struct cpu *cpu, bool on);
 enum outcome nested_succeed(struct cpu *cpu);
 enum outcome nested_fail_invalid(struct cpu *cpu);
 enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error);
+/* The same, when the error is about what the instruction read from memory. */
+enum outcome nested_fail_on(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error, u64 culprit);
 
 /* Writes the working copy of the current VMCS12 back to L1's page at n->current, hidden fields
  * included. Does nothing when no VMCS12 is current. */

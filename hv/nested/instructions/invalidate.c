@@ -33,7 +33,7 @@ enum outcome nested_invept(struct cpu *cpu)
         return out;
     u64 type = type_operand(cpu);
     if (!invept_supported(n, type))
-        return nested_fail(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND);
+        return nested_fail_on(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND, 0);
     if (!nested_operand_read(cpu, &d, sizeof d))
         return INJECT;
     if (type == INVEPT_ALL) {
@@ -41,7 +41,7 @@ enum outcome nested_invept(struct cpu *cpu)
         return nested_succeed(cpu);
     }
     if (!check_eptp(d.lo, &n->check_cpu))
-        return nested_fail(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND);
+        return nested_fail_on(cpu, INSN_INVEPT, ERR_INVEPT_INVVPID_OPERAND, d.lo);
     ept02_invalidate(cpu, d.lo);
     return nested_succeed(cpu);
 }
@@ -116,11 +116,11 @@ enum outcome nested_invvpid(struct cpu *cpu)
         return out;
     u64 type = type_operand(cpu);
     if (!invvpid_supported(n, type))
-        return nested_fail(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND);
+        return nested_fail_on(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND, 0);
     if (!nested_operand_read(cpu, &d, sizeof d))
         return INJECT;
     if (!descriptor_legal(cpu, type, &d))
-        return nested_fail(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND);
+        return nested_fail_on(cpu, INSN_INVVPID, ERR_INVEPT_INVVPID_OPERAND, d.lo);
     invalidate_vpid(cpu, type, &d);
     return nested_succeed(cpu);
 }

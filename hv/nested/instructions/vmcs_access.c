@@ -29,6 +29,7 @@ enum outcome nested_succeed(struct cpu *cpu)
 
 enum outcome nested_fail_invalid(struct cpu *cpu)
 {
+    explain_fail(cpu, EXPLAIN_INVALID);
     return finish(cpu, RFLAGS_CF);
 }
 
@@ -38,9 +39,15 @@ enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error err
     ASSERT(vmx_error_allowed(insn, error));
     explain_fail(cpu, error);
     if (n->current.a == NO_VMCS)
-        return nested_fail_invalid(cpu);
+        return finish(cpu, RFLAGS_CF);
     n->vmcs12.vm_instruction_error = error;
     return finish(cpu, RFLAGS_ZF);
+}
+
+enum outcome nested_fail_on(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error, u64 culprit)
+{
+    cpu->nested->culprit = culprit;
+    return nested_fail(cpu, insn, error);
 }
 
 bool nested_permitted(struct cpu *cpu, enum outcome *out)
@@ -106,8 +113,10 @@ enum outcome nested_vmxon(struct cpu *cpu)
     if (!nested_operand_read(cpu, &pointer, sizeof pointer))
         return INJECT;
     if (!is_vmcs_address(cpu, pointer) ||
-        revision_at(cpu, GPA1(pointer)) != VMX_BASIC_REVISION(n->caps.basic))
+        revision_at(cpu, GPA1(pointer)) != VMX_BASIC_REVISION(n->caps.basic)) {
+        n->culprit = pointer;
         return nested_fail_invalid(cpu);
+    }
     n->vmxon_pointer = GPA1(pointer);
     n->current = GPA1(NO_VMCS);
     nested_vmx_operation(cpu, true);
@@ -144,11 +153,11 @@ static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error add
     if (!nested_operand_read(cpu, pointer, sizeof *pointer))
         return false;
     if (!is_vmcs_address(cpu, *pointer)) {
-        *out = nested_fail(cpu, insn, address_error);
+        *out = nested_fail_on(cpu, insn, address_error, *pointer);
         return false;
     }
     if (*pointer == cpu->nested->vmxon_pointer.a) {
-        *out = nested_fail(cpu, insn, vmxon_error);
+        *out = nested_fail_on(cpu, insn, vmxon_error, *pointer);
         return false;
     }
     return true;
@@ -212,7 +221,7 @@ enum outcome nested_vmptrld(struct cpu *cpu)
     if (!vmcs_pointer(cpu, INSN_VMPTRLD, ERR_VMPTRLD_ADDRESS, ERR_VMPTRLD_VMXON_POINTER, &p, &out))
         return out;
     if (!revision_fits(n, revision_at(cpu, GPA1(p))))
-        return nested_fail(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION);
+        return nested_fail_on(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION, p);
     if (p != n->current.a) {
         nested_store_current(cpu);
         load_current(cpu, GPA1(p));

@@ -4,14 +4,14 @@
 #include "tools/vmcs12/why/judge.h"
 
 #define FIELDS(rule, ...) static const u8 fields_##rule[] = {__VA_ARGS__, F_COUNT};
-#include "tools/vmcs12/why/rule_fields.def"
+#include "hv/vmcs12/rule_fields.def"
 
 const u8 *rule_fields(enum rule_id rule)
 {
     static const u8 none[] = {F_COUNT};
     static const u8 *const lists[R_COUNT] = {
 #define FIELDS(rule, ...) [R_##rule] = fields_##rule,
-#include "tools/vmcs12/why/rule_fields.def"
+#include "hv/vmcs12/rule_fields.def"
     };
     return lists[rule] != NULL ? lists[rule] : none;
 }

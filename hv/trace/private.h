@@ -1,0 +1,38 @@
+/* What the files of hv/trace share. */
+#ifndef HV_TRACE_PRIVATE_H
+#define HV_TRACE_PRIVATE_H
+
+#include "hv/nested/nested.h"
+#include "hv/trace/trace.h"
+
+/* What was so when the exit happened that is being handled. */
+struct trace_before {
+    u64 tsc;
+    u32 level, reason;
+    u64 rip, gpa, operand;
+    u8 value_reg; /* of a VMREAD or VMWRITE; REG_COUNT: memory */
+    u64 current;  /* L1's current-VMCS pointer */
+    u32 stale;    /* n->told[TOLD_STALE] */
+};
+
+struct trace {
+    struct trace_head *head;
+    struct trace_record *ring;
+    u32 *port_owner; /* the lock of the port: a processor's number plus 1; shared */
+    bool stopped;
+    u64 own;       /* ticks that the trace took since the last exit */
+    u32 own_enter; /* the same, of the last record of an entry */
+    bool invept;   /* L1 executed INVEPT since L2 last ran */
+    struct trace_before before;
+    struct vmcs_image image02; /* n->image02 before a VM entry of L1 */
+    u64 leaves;                /* of EPT02, before that INVEPT */
+};
+
+/* ring.c: writes a record. Fills in its number, processor and TSC (when it is 0). */
+void trace_put(struct cpu *cpu, const struct trace_record *r);
+/* True when the filter wants records of this group and level. */
+bool trace_wants(const struct cpu *cpu, u64 group, u32 level);
+/* leaf.c: answers L1's CPUID of LEAF_NIDUS_TRACE. */
+void trace_leaf(struct cpu *cpu);
+
+#endif
