@@ -38,7 +38,7 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
     struct vmcs_image *trial = &cpu->nested->want02;
     if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
         return;
-    *trial = cpu->nested->vmcs12;
+    *trial = cpu->nested->now->vmcs12;
     log_part("VM entry refused (%s %u): ", v->outcome == VERDICT_VMFAIL ? "error" : "exit reason",
              v->number & 0xffffu);
     explain_rule(trial, env, v->rule);
