@@ -40,9 +40,9 @@ static bool to_l1(const struct gdb_walk *w, u64 gpa, gpa1_t *at)
     const struct nested *n = w->cpu->nested;
     struct ept_walk walk;
     *at = GPA1(gpa);
-    if (!w->l2 || !any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_EPT))
+    if (!w->l2 || !any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT))
         return true;
-    struct ept_env env = {.eptp = n->vmcs12.ept_pointer,
+    struct ept_env env = {.eptp = n->now->vmcs12.ept_pointer,
                           .ept_vpid_cap = n->caps.ept_vpid,
                           .maxphyaddr = w->cpu->vm->facts.phys_bits,
                           .fetch = fetch12,

@@ -53,15 +53,15 @@ static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
 {
     struct nested *n = cpu->nested;
     struct vmcs_image *image = &cpu->gdb->image;
-    if (!n || n->current.a == NO_VMCS) {
+    if (!n || n->now->at.a == NO_VMCS) {
         say(t, "L1 has no current VMCS");
         return NULL;
     }
-    *image = n->vmcs12;
+    *image = n->now->vmcs12;
     if (!cpu->in_l2)
         residence_look(cpu, image);
     gdb_add(t, "VMCS at L1's ");
-    gdb_add_hex(t, n->current.a);
+    gdb_add_hex(t, n->now->at.a);
     gdb_add(t, cpu->in_l2 ? ", L2 runs: its guest state is vmcs02's" : "");
     gdb_say(t);
     return image;
@@ -84,7 +84,7 @@ static void say_why(struct cpu *cpu, struct gdb_text *t)
     struct rule_set set;
     struct check_env env = {.cpu = &cpu->nested->check_cpu,
                             .in_ia32e_mode = any(vmcs_read(ENC_guest_efer), EFER_LMA),
-                            .current_vmptr = cpu->nested->current.a};
+                            .current_vmptr = cpu->nested->now->at.a};
     struct verdict verdict = check_entry(v, &env, CHECK_ALL, &set);
     if (verdict.rule == R_NONE)
         say(t, "VMCS12 breaks no entry rule");
@@ -213,7 +213,7 @@ void gdb_monitor(struct cpu *cpu)
     if (is(words, "vmcs01", &rest))
         say_vmcs(cpu, &cpu->vmcs01, t);
     else if (is(words, "vmcs02", &rest) && cpu->in_l2)
-        say_vmcs(cpu, &cpu->nested->vmcs02, t);
+        say_vmcs(cpu, &cpu->nested->now->vmcs02, t);
     else if (is(words, "vmcs02", &rest))
         say(t, "L2 does not run");
     else if (is(words, "vmcs12", &rest))

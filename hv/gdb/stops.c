@@ -275,7 +275,7 @@ void gdb_before(struct cpu *cpu)
 
 static bool l1_wants(const struct cpu *cpu, u32 cpu1_bit)
 {
-    return cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, cpu1_bit);
+    return cpu->in_l2 && any(cpu->nested->now->vmcs12.cpu1_ctl, cpu1_bit);
 }
 
 /* A #DB that the guest itself brought about is delivered as the CPU would have.
@@ -304,7 +304,7 @@ static bool on_exception(struct cpu *cpu, const struct gdb_held *h)
 {
     struct gdb *g = cpu->gdb;
     u32 info = cpu->exit.intr_info, vector = info & 0xff;
-    u64 l1s = cpu->in_l2 ? cpu->nested->vmcs12.exception_bitmap : 0, hit = cpu->exit.qual & 15;
+    u64 l1s = cpu->in_l2 ? cpu->nested->now->vmcs12.exception_bitmap : 0, hit = cpu->exit.qual & 15;
     if (INTR_TYPE(info) == INTR_NMI || !(h->breakpoints || h->trap_flag))
         return false;
     if (vector != VEC_DB && !h->trap_flag)

@@ -38,7 +38,7 @@ static enum outcome triple_fault(struct cpu *cpu)
 static enum outcome fault_of_access(struct cpu *cpu, u8 vector, u32 error)
 {
     bool triple;
-    if (cpu->in_l2 && event_exits_to_l1(&cpu->nested->vmcs12, vector, error))
+    if (cpu->in_l2 && event_exits_to_l1(&cpu->nested->now->vmcs12, vector, error))
         return fault(cpu, vector, error);
     struct event first = event_interrupted(&cpu->exit, cpu->st.cr0),
                  second = event_exception(vector, error, cpu->st.cr0);

@@ -11,7 +11,7 @@ static struct mc_facts facts_of(const struct cpu *cpu, enum mc_where where)
     struct mc_facts f = {.where = where, .in_l2 = cpu->in_l2, .cr4_l1 = cr4, .cr4_l2 = cr4};
     if (cpu->in_l2) {
         f.entry_of_l1 = cpu->nested->entering;
-        f.exception_bitmap12 = cpu->nested->vmcs12.exception_bitmap;
+        f.exception_bitmap12 = cpu->nested->now->vmcs12.exception_bitmap;
     }
     return f;
 }

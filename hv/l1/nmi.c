@@ -21,9 +21,10 @@
 static void interval(struct cpu *cpu, bool on)
 {
     struct nested *n = cpu->nested;
-    u64 pin = cpu->in_l2 ? n->image02.pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
-    u64 cpu1 =
-        cpu->in_l2 ? n->image02.cpu1_ctl : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
+    u64 pin =
+        cpu->in_l2 ? n->now->image02.pin_ctl : vmcs_read(ENC_pin_ctl) & ~(u64)PIN_NMI_INTERVAL;
+    u64 cpu1 = cpu->in_l2 ? n->now->image02.cpu1_ctl
+                          : vmcs_read(ENC_cpu1_ctl) & ~(u64)CPU1_NMI_WINDOW_EXITING;
     vmcs_write(ENC_pin_ctl, on ? pin | PIN_NMI_INTERVAL : pin);
     vmcs_write(ENC_cpu1_ctl, on ? cpu1 | CPU1_NMI_WINDOW_EXITING : cpu1);
     if (cpu->in_l2)
@@ -36,7 +37,7 @@ static enum nmi_plan plan(const struct cpu *cpu)
 {
     struct nmi_facts f = {
         .in_l2 = cpu->in_l2,
-        .pin12 = cpu->in_l2 ? cpu->nested->vmcs12.pin_ctl : 0,
+        .pin12 = cpu->in_l2 ? cpu->nested->now->vmcs12.pin_ctl : 0,
         .interruptibility = (u32)vmcs_read(ENC_guest_interruptibility),
         .activity = (u32)vmcs_read(ENC_guest_activity_state),
         .event_planned = any(vmcs_read(ENC_entry_intr_info), INTR_VALID),

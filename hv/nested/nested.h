@@ -3,9 +3,9 @@
  * model of hv/vmcs12. Nothing here is known to hv/vmx.
  *
  * Invariants, between two exits:
- *  - `current` is NO_VMCS or the address of the VMCS whose working copy is `vmcs12`;
- *    L1's page may be stale until VMCLEAR, as the SDM allows.
- *  - cpu->in_l2 implies vmxon, a current VMCS12, and vmcs02 current on the CPU.
+ *  - `now` is the current VMCS with its working copy, or active[0]; L1's pages of active VMCSs may
+ *    be stale until VMCLEAR, as the SDM allows.
+ *  - cpu->in_l2 implies vmxon, a current VMCS12, and its vmcs02 current on the CPU.
  *  - not in_l2 implies vmcs01 current on the CPU.
  */
 #ifndef HV_NESTED_NESTED_H
@@ -33,9 +33,6 @@ struct tlb_policy {
 
 /* Where the state of the current VMCS12 is; hv/nested/images/residence.c explains. */
 enum residence { AT_HOME, LENT, SHOWN };
-
-/* What L1's VMREAD and VMWRITE reach without an exit: the VMCS that vmcs01's link pointer names. */
-enum shows { SHOWS_NOTHING, SHOWS_SHADOW01, SHOWS_VMCS02 };
 
 /* What the short path has to do beside what it always does; 0 for most L1s. */
 enum short_extra {
@@ -98,6 +95,22 @@ enum told {
     TOLD_COUNT = 33
 };
 
+/* A VMCS of L1's that is active (hv/nested/instructions/active.c), with the vmcs02 that runs it. */
+struct active {
+    gpa1_t at;   /* L1's region, or NO_VMCS: the place is free */
+    u64 used_at; /* by n->clock, for the least recently used */
+    struct vmcs_image vmcs12;
+    u32 settled;              /* CHECK_* groups of entry rules that vmcs12 is known to pass */
+    enum residence residence; /* where vmcs12's state is */
+    struct vmcs vmcs02;
+    struct vmcs_image image02; /* what vmcs02 holds: as stored, or as fetched after an exit */
+    struct short_path path;
+    bool nowhere_written; /* the CPU writes to page_of_nowhere for this L2 */
+    bool vapic_nowhere;   /* page_of_nowhere is the virtual-APIC page of this L2 */
+};
+
+#define ACTIVE_VMCSS 8u
+
 struct ept02;
 struct kvm_state;
 struct tail;
@@ -111,14 +124,12 @@ struct nested {
     bool launching; /* the VM entry under way, or the last one, began with VMLAUNCH */
     bool entering;  /* L2 has not exited since that entry */
     gpa1_t vmxon_pointer;
-    gpa1_t current; /* the current-VMCS pointer, or NO_VMCS */
-    struct vmcs_image vmcs12;
+    struct active *now; /* the current VMCS; active[0], which is always free, when there is none */
+    struct active active[1 + ACTIVE_VMCSS];
+    u64 clock;
     u8 field_how[F_COUNT]; /* of each field, what residence.c knows of it */
-    u32 settled;           /* CHECK_* groups of entry rules that vmcs12 is known to pass */
 
-    /* vmcs02 and what it is made from. */
-    struct vmcs vmcs02;
-    struct vmcs_image image02;  /* what vmcs02 holds: as stored, or as fetched after an exit */
+    /* What a vmcs02 is made from. */
     struct vmcs_image want02;   /* what the entry under way wants it to hold */
     struct vmcs_image base02;   /* L0's own side of vmcs02 */
     struct vmcs_image image01;  /* vmcs01's guest area, on its way in or out */
@@ -127,17 +138,13 @@ struct nested {
     struct msr_open msr_open02; /* the words of that page which L2 uses */
     u64 *page_of_ones;          /* read where L1 names a page without memory */
     u64 *page_of_nowhere;       /* written where L1 names a page without memory */
-    enum residence residence;   /* where vmcs12's state is */
-    struct short_path path;
-    bool nowhere_written; /* the CPU writes to page_of_nowhere for the L2 that runs */
-    bool vapic_nowhere;   /* page_of_nowhere is the virtual-APIC page of the L2 that runs */
-    bool nmi_held;        /* an NMI waits for L2's window, or for L2 to leave */
-    bool init_blocked;    /* an INIT waits until L1 leaves root mode */
-    u64 refused;          /* VM entries that our rules passed and the CPU refused */
-    u64 exit_tsc;         /* the TSC when L2 last stopped */
-    u64 culprit;          /* what the VMX instruction that fails read from memory */
-    u32 told[TOLD_COUNT]; /* failures of L1's: by error number, and enum told */
-    u32 told_rule;        /* the entry rule that was broken last */
+    bool nmi_held;              /* an NMI waits for L2's window, or for L2 to leave */
+    bool init_blocked;          /* an INIT waits until L1 leaves root mode */
+    u64 refused;                /* VM entries that our rules passed and the CPU refused */
+    u64 exit_tsc;               /* the TSC when L2 last stopped */
+    u64 culprit;                /* what the VMX instruction that fails read from memory */
+    u32 told[TOLD_COUNT];       /* failures of L1's: by error number, and enum told */
+    u32 told_rule;              /* the entry rule that was broken last */
 
     /* Translations of L2. */
     struct tlb_policy tlb;
@@ -151,7 +158,8 @@ struct nested {
     u8 *vmread_bitmap, *vmwrite_bitmap;
     u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01;
-    enum shows shows;
+    const struct vmcs
+        *reached; /* what L1 reaches without an exit, by vmcs01's link pointer; or NULL */
 
     /* Memory of hv/nested/state/blob.c. */
     struct vmcs_image base12;
@@ -160,11 +168,11 @@ struct nested {
     u8 *blob; /* NESTED_STATE_MAX bytes */
 };
 
-/* A field of vmcs12 got another value. `groups`, from check_groups_of, are the groups of entry
+/* A field of the current VMCS12 got another value. `groups`, from check_groups_of, are the groups of entry
  * rules that read the field: they must be judged again. */
 static inline void nested_changed(struct nested *n, u32 groups)
 {
-    n->settled &= ~groups;
+    n->now->settled &= ~groups;
 }
 
 #endif

@@ -43,7 +43,7 @@ static bool linear_flush_due(const struct cpu *cpu)
     const struct flush_audit *a = &cpu->audit;
     struct paging_seen now;
     if (a->crossings != cpu->crossings)
-        return !cpu->in_l2 && !any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_VPID);
+        return !cpu->in_l2 && !any(vmcs12_cpu2(&cpu->nested->now->vmcs12), CPU2_ENABLE_VPID);
     look(&now);
     return now.cr0 != a->seen.cr0 || now.cr3 != a->seen.cr3 || now.cr4 != a->seen.cr4 ||
            now.efer != a->seen.efer;

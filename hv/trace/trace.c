@@ -36,7 +36,7 @@ static void note_operands(struct cpu *cpu, struct trace_before *b, u32 reason)
 {
     b->operand = ~0ull;
     b->value_reg = REG_COUNT;
-    b->current = cpu->nested ? cpu->nested->current.a : NO_VMCS;
+    b->current = cpu->nested ? cpu->nested->now->at.a : NO_VMCS;
     if (reason != EXIT_REASON_VMREAD && reason != EXIT_REASON_VMWRITE &&
         reason != EXIT_REASON_INVEPT && reason != EXIT_REASON_INVVPID)
         return;
@@ -63,7 +63,7 @@ static void note(struct cpu *cpu)
         return;
     note_operands(cpu, b, basic);
     if (is_entry(basic))
-        t->image02 = cpu->nested->image02;
+        t->image02 = cpu->nested->now->image02;
     if (basic == EXIT_REASON_INVEPT && !t->invept && trace_wants(cpu, TRACE_WANT_FILLS, 2))
         t->leaves = ept02_count_leaves(cpu);
 }
@@ -110,16 +110,16 @@ static void how_it_ended(struct cpu *cpu, struct trace_record *r)
     } else if (any(injected, INTR_VALID) && INTR_TYPE(injected) == INTR_HW_EXCEPTION) {
         r->code = TRACE_FAULT;
         r->extra = INTR_VECTOR(injected);
-    } else if (is_entry(r->reason) && vmcs_read(ENC_guest_rip) == n->vmcs12.host_rip &&
-               any(n->vmcs12.exit_reason, EXIT_REASON_ENTRY_FAIL)) {
+    } else if (is_entry(r->reason) && vmcs_read(ENC_guest_rip) == n->now->vmcs12.host_rip &&
+               any(n->now->vmcs12.exit_reason, EXIT_REASON_ENTRY_FAIL)) {
         r->code = TRACE_REFUSED;
-        r->extra = n->vmcs12.exit_reason;
+        r->extra = n->now->vmcs12.exit_reason;
         r->c = n->told_rule;
     } else if (any(flags, RFLAGS_CF)) {
         r->code = TRACE_FAIL_INVALID;
     } else if (any(flags, RFLAGS_ZF)) {
         r->code = TRACE_FAIL;
-        r->extra = n->vmcs12.vm_instruction_error;
+        r->extra = n->now->vmcs12.vm_instruction_error;
         if (r->extra == ERR_ENTRY_CONTROLS || r->extra == ERR_ENTRY_HOST_STATE)
             r->c = n->told_rule;
     }
@@ -133,14 +133,14 @@ static u64 operand(const struct cpu *cpu, const struct trace_record *r)
     bool failed = r->code == TRACE_FAIL || r->code == TRACE_FAIL_INVALID;
     switch (r->reason) {
     case EXIT_REASON_VMCLEAR:
-        return failed ? n->culprit : n->current.a != b->current ? b->current : ~0ull;
+        return failed ? n->culprit : n->now->at.a != b->current ? b->current : ~0ull;
     case EXIT_REASON_VMPTRLD:
-        return failed ? n->culprit : n->current.a;
+        return failed ? n->culprit : n->now->at.a;
     case EXIT_REASON_VMXON:
         return failed ? n->culprit : n->vmxon_pointer.a;
     case EXIT_REASON_VMLAUNCH:
     case EXIT_REASON_VMRESUME:
-        return n->current.a;
+        return n->now->at.a;
     default:
         return b->operand;
     }
@@ -164,7 +164,7 @@ static void put_insn(struct cpu *cpu)
 static void put_route(struct cpu *cpu)
 {
     const struct trace_before *b = &cpu->trace->before;
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     if (!trace_wants(cpu, TRACE_WANT_ROUTES, 2))
         return;
     trace_put(cpu, &(struct trace_record){.kind = TRACE_ROUTE,
@@ -211,7 +211,7 @@ static void put_drop(struct cpu *cpu)
         trace_put(cpu, &(struct trace_record){.kind = TRACE_DROP,
                                               .level = 2,
                                               .rip = vmcs_read(ENC_guest_rip),
-                                              .a = cpu->nested->vmcs12.ept_pointer,
+                                              .a = cpu->nested->now->vmcs12.ept_pointer,
                                               .b = t->leaves,
                                               .c = ept02_count_leaves(cpu)});
 }
@@ -247,7 +247,7 @@ static void put_written(const struct cpu *cpu, struct trace_record *r)
     u16 encoding[12] = {0};
     for (u32 f = 0; f < F_COUNT; f++) {
         if (vmcs12_get(&t->image02, (enum vmcs_field)f) ==
-            vmcs12_get(&cpu->nested->image02, (enum vmcs_field)f))
+            vmcs12_get(&cpu->nested->now->image02, (enum vmcs_field)f))
             continue;
         if (r->extra < ARRAY_LEN(encoding))
             encoding[r->extra] = (u16)vmcs12_desc((enum vmcs_field)f)->encoding;

@@ -262,12 +262,12 @@ static void nowhere_rows(struct machine *m, struct vmcs_image *v)
     struct nested *n = m->cpu->nested;
     (void)v;
     for (u32 i = 0; i < 4; i++) {
-        n->vmcs12.cpu1_ctl = CPU1_USE_TPR_SHADOW;
-        n->vmcs12.pin_ctl = PIN_POSTED_INTERRUPTS;
-        n->vmcs12.virtual_apic_addr = i & 1 ? nowhere : there;
-        n->vmcs12.posted_intr_desc_addr = i & 2 ? nowhere : there;
+        n->now->vmcs12.cpu1_ctl = CPU1_USE_TPR_SHADOW;
+        n->now->vmcs12.pin_ctl = PIN_POSTED_INTERRUPTS;
+        n->now->vmcs12.virtual_apic_addr = i & 1 ? nowhere : there;
+        n->now->vmcs12.posted_intr_desc_addr = i & 2 ? nowhere : there;
         nested_merge(m->cpu, pdpte);
-        assert_int_equal(n->vapic_nowhere, i & 1);
+        assert_int_equal(n->now->vapic_nowhere, i & 1);
     }
 }
 

@@ -188,9 +188,10 @@ static void task_fault_in_double_fault(void **state)
 static void l2_fault(struct machine *m, u32 bitmap12, u32 vectoring)
 {
     struct nested *n = m->cpu->nested;
-    n->vmcs12.exit_ctl = EXIT_HOST_ADDR_SPACE_SIZE;
-    n->vmcs12.exception_bitmap = bitmap12;
-    n->vmcs12.exit_reason = n->vmcs12.exit_intr_info = n->vmcs12.idt_vectoring_info = 0;
+    n->now->vmcs12.exit_ctl = EXIT_HOST_ADDR_SPACE_SIZE;
+    n->now->vmcs12.exception_bitmap = bitmap12;
+    n->now->vmcs12.exit_reason = n->now->vmcs12.exit_intr_info = n->now->vmcs12.idt_vectoring_info =
+        0;
     nested_run_l2(m->cpu);
     struct vmcs_image *v = &m->current->v;
     v->guest_cr0 = CR0_PE | CR0_PG | CR0_NE;
@@ -218,7 +219,8 @@ static void l2_fault_rows(struct machine *m, struct vmcs_image *v)
         {0, external, 0, 0},
         {0, pf, 0, 0},
     };
-    const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
+    m->cpu->nested->now = &m->cpu->nested->active[1];
+    const struct vmcs_image *v12 = &m->cpu->nested->now->vmcs12;
     (void)v;
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
         l2_fault(m, rows[i].bitmap, rows[i].vectoring);
@@ -249,7 +251,8 @@ static void reflected_rows(struct machine *m, struct vmcs_image *v)
 {
     const u32 reasons[] = {EXIT_REASON_VMCALL, EXIT_REASON_CPUID, EXIT_REASON_TRIPLE_FAULT,
                            EXIT_REASON_VMXON};
-    const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
+    m->cpu->nested->now = &m->cpu->nested->active[1];
+    const struct vmcs_image *v12 = &m->cpu->nested->now->vmcs12;
     (void)v;
     for (u32 i = 0; i < ARRAY_LEN(reasons); i++) {
         l2_fault(m, 0, 0);

@@ -185,8 +185,8 @@ static enum vmx_enter nmi_for_l2(struct machine *m)
         assert_int_equal(in_l2, !nmi_exits12);
         assert_int_equal(injects, !nmi_exits12);
         if (nmi_exits12) {
-            assert_int_equal(m->cpu->nested->vmcs12.exit_reason, EXIT_REASON_EXCEPTION_NMI);
-            assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info,
+            assert_int_equal(m->cpu->nested->now->vmcs12.exit_reason, EXIT_REASON_EXCEPTION_NMI);
+            assert_int_equal(m->cpu->nested->now->vmcs12.exit_intr_info,
                              INTR_VALID | INTR_NMI << 8 | VEC_NMI);
             machine_end();
         }
@@ -233,7 +233,7 @@ static enum vmx_enter nmi_across_entry(struct machine *m)
     assert_int_equal(injects, !nmi_exits12);
     assert_false(any(v->cpu1_ctl, CPU1_NMI_WINDOW_EXITING));
     if (nmi_exits12)
-        assert_int_equal(m->cpu->nested->vmcs12.exit_intr_info,
+        assert_int_equal(m->cpu->nested->now->vmcs12.exit_intr_info,
                          INTR_VALID | INTR_NMI << 8 | VEC_NMI);
     machine_end();
 }
@@ -260,7 +260,7 @@ static void nmi_crosses_entry(void **state)
 static enum vmx_enter rdmsr_of_l2(struct machine *m)
 {
     struct vmcs_image *v = &m->current->v;
-    const struct vmcs_image *v12 = &m->cpu->nested->vmcs12;
+    const struct vmcs_image *v12 = &m->cpu->nested->now->vmcs12;
     if (step == 0)
         write_vmcs12(m, BASE_PLAIN);
     if (step < 3)
@@ -350,13 +350,13 @@ static enum vmx_enter stopped_launch(struct machine *m)
     }
     if (step == 5) {
         assert_true(!m->cpu->in_l2);
-        assert_int_equal(n->vmcs12.exit_reason,
+        assert_int_equal(n->now->vmcs12.exit_reason,
                          EXIT_REASON_ENTRY_FAIL | EXIT_REASON_ENTRY_MACHINE_CHECK);
-        assert_int_equal(n->vmcs12.launch_state, LAUNCH_CLEAR);
+        assert_int_equal(n->now->vmcs12.launch_state, LAUNCH_CLEAR);
         return up_to_launch(2);
     }
     assert_true(m->cpu->in_l2);
-    assert_int_equal(n->vmcs12.launch_state, LAUNCH_LAUNCHED);
+    assert_int_equal(n->now->vmcs12.launch_state, LAUNCH_LAUNCHED);
     machine_end();
 }
 

@@ -152,7 +152,8 @@ static void invariants(void)
     const struct nested *n = machine.cpu->nested;
     const struct vmcs_image *v = &machine.current->v;
 
-    if (machine.current->hpa != (machine.cpu->in_l2 ? n->vmcs02.hpa.a : machine.cpu->vmcs01.hpa.a))
+    if (machine.current->hpa !=
+        (machine.cpu->in_l2 ? n->now->vmcs02.hpa.a : machine.cpu->vmcs01.hpa.a))
         machine_bug("%s is not current", who());
     if (v->exit_msr_load_count || v->exit_msr_store_count || v->entry_msr_load_count)
         machine_bug("%s has MSR lists", who());
@@ -163,14 +164,15 @@ static void invariants(void)
         v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
     /* On the short path L0 merges nothing, unless it audits. */
-    bool merged =
-        n->entering && (n->residence == AT_HOME || any(machine.cpu->vm->stress, STRESS_PARANOID));
-#define FIELD(enc, width, area, name, gate, to02, to12)                                           \
-    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&                         \
-        v->name != n->base02.name)                                                                \
-        machine_bug("vmcs02: %s is not L0's", #name);                                             \
-    if (AREA_##area != AREA_RO && merged && any(n->hw_gates, BIT(GATE_##gate)) &&                 \
-        !n->vmcs12.entry_msr_load_count && read_by_cpu(v, F_##name) && v->name != n->want02.name) \
+    bool merged = n->entering &&
+                  (n->now->residence == AT_HOME || any(machine.cpu->vm->stress, STRESS_PARANOID));
+#define FIELD(enc, width, area, name, gate, to02, to12)                           \
+    if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&         \
+        v->name != n->base02.name)                                                \
+        machine_bug("vmcs02: %s is not L0's", #name);                             \
+    if (AREA_##area != AREA_RO && merged && any(n->hw_gates, BIT(GATE_##gate)) && \
+        !n->now->vmcs12.entry_msr_load_count && read_by_cpu(v, F_##name) &&       \
+        v->name != n->want02.name)                                                \
         machine_bug("vmcs02: %s is not what was merged", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -186,7 +188,7 @@ static u64 of_vmcs12(const struct vmcs_image *v02, enum vmcs_field f)
                     f == F_cr0_guest_host_mask || f == F_cr0_read_shadow || f == F_cr4_read_shadow;
     if (area == AREA_GUEST || (area == AREA_RO && f != F_vm_instruction_error))
         return 0;
-    u64 value = vmcs12_get(n->residence == LENT && shadowed ? v02 : &n->vmcs12, f);
+    u64 value = vmcs12_get(n->now->residence == LENT && shadowed ? v02 : &n->now->vmcs12, f);
     return f == F_entry_intr_info ? value & ~(u64)INTR_VALID : value;
 }
 

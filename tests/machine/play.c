@@ -10,6 +10,7 @@
 
 static struct play_input input;
 static bool enter_next; /* L1 has just built a VMCS, and most often enters L2 with that VMCS */
+static u32 cleared;     /* 1 + the page that L1 has just cleared, to build a VMCS there; or 0 */
 static bool behind_l2;  /* L1 has not tried to go on with L2 since its last exit */
 
 u8 play_byte(void)
@@ -91,7 +92,7 @@ static u32 play_event(void);
 static struct vmcs_image *shadow(void)
 {
     for (u32 i = 0; i < VMCS_SLOTS; i++)
-        if (machine.cpu->nested->shows != SHOWS_NOTHING &&
+        if (machine.cpu->nested->reached &&
             machine.vmcs[i].hpa == machine.current->v.vmcs_link_pointer)
             return &machine.vmcs[i].v;
     return NULL;
@@ -141,7 +142,7 @@ static enum vmx_enter l1_vmwrite(void)
     if (!exits)
         old = vmcs12_get(v, f);
     else if (vmcs12_desc(f)->area == AREA_CTL || vmcs12_desc(f)->area == AREA_HOST)
-        old = vmcs12_get(&n->vmcs12, f); /* else it may be vmcs02 that knows */
+        old = vmcs12_get(&n->now->vmcs12, f); /* else it may be vmcs02 that knows */
     u8 how = play_byte();
     u64 value = how & 0x40 ? play_edgy() : old ^ BIT(how & 31);
     if (f == F_entry_intr_info && how & 0x80)
@@ -281,9 +282,16 @@ static enum vmx_enter step_l1(struct machine *m)
     v->exit_instruction_len = 3;
     if (behind_l2 && op & 0x40) /* as L1s do all day */
         return machine_exit(EXIT_REASON_VMRESUME);
+    if (cleared) {
+        page = cleared - 1;
+        cleared = 0;
+        build(page);
+        enter_next = true;
+        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+    }
     if (enter_next && op & 0x80) {
         enter_next = false;
-        return machine_exit(m->cpu->nested->vmcs12.launch_state == LAUNCH_CLEAR
+        return machine_exit(m->cpu->nested->now->vmcs12.launch_state == LAUNCH_CLEAR
                                 ? EXIT_REASON_VMLAUNCH
                                 : EXIT_REASON_VMRESUME);
     }
@@ -291,9 +299,8 @@ static enum vmx_enter step_l1(struct machine *m)
     case 0:
     case 1:
     case 2:
-        build(page);
-        enter_next = true;
-        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE + page * PAGE_SIZE);
+        cleared = page + 1; /* while a VMCS is active, L1 may not write its page */
+        return play_memory_operand(EXIT_REASON_VMCLEAR, VMCS_PAGE + page * PAGE_SIZE);
     case 3:
     case 4:
         return machine_exit(EXIT_REASON_VMLAUNCH);
@@ -366,6 +373,7 @@ const char *play(const u8 *bytes, size_t size)
 
     input = (struct play_input){bytes, size};
     enter_next = behind_l2 = false;
+    cleared = 0;
     if (!machine_reset_to((enum machine_model)(play_byte() % MODEL_COUNT)))
         return "";
     machine.play = step;

@@ -45,8 +45,8 @@ void vmx_abort(struct cpu *cpu, u32 indicator)
 {
     struct nested *n = cpu->nested;
     log_rare(LOG_ABORT, "VMX abort %u of L1: its VM exit could not be completed", indicator);
-    n->vmcs12.abort = indicator;
-    u64 at = n->current.a + offsetof(struct vmcs_image, abort);
+    n->now->vmcs12.abort = indicator;
+    u64 at = n->now->at.a + offsetof(struct vmcs_image, abort);
     if (!gpa1_write(cpu, GPA1(at), &indicator, sizeof indicator))
         log_rare(LOG_ABORT, "no memory at the VMCS region for the VMX-abort indicator");
     nested_run_l1(cpu);

@@ -18,7 +18,7 @@ static const u64 *map01(const struct cpu *cpu)
 
 const u64 *bitmap02_of_l1(const struct cpu *cpu)
 {
-    const u64 *page = gpa1_map(cpu, GPA1(cpu->nested->vmcs12.msr_bitmap_addr));
+    const u64 *page = gpa1_map(cpu, GPA1(cpu->nested->now->vmcs12.msr_bitmap_addr));
     return page ? page : cpu->nested->page_of_ones;
 }
 
@@ -27,7 +27,7 @@ const u64 *bitmap02_of_l1(const struct cpu *cpu)
 void bitmap02_merge(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (!n->msr_open02.count || !any(n->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS))
+    if (!n->msr_open02.count || !any(n->now->vmcs12.cpu1_ctl, CPU1_USE_MSR_BITMAPS))
         return;
     const u64 *l1 = bitmap02_of_l1(cpu);
     msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, map01(cpu), l1);

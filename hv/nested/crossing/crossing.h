@@ -16,7 +16,7 @@
 enum outcome nested_vmlaunch(struct cpu *cpu);
 enum outcome nested_vmresume(struct cpu *cpu);
 /* Makes n->want02: vmcs02 as L1's VMCS12 and L1's registers want it. pdpte: the entries at L2's
- * CR3, used when merge_needs_pdptes(&n->vmcs12). @pre vmcs01 is current */
+ * CR3, used when merge_needs_pdptes(&n->now->vmcs12). @pre vmcs01 is current */
 void nested_merge(struct cpu *cpu, const u64 pdpte[4]);
 /* The CPU refused vmcs02 with VMfailValid `error` although our rules passed. Logs a bug of ours,
  * goes back to vmcs01 and fails L1's instruction. Returns ADVANCE. @pre in_l2, vmcs02 is current */

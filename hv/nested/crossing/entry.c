@@ -21,7 +21,7 @@
 /* Reads the few bytes of memory that the rules speak of, each once. */
 static void read_needs(struct cpu *cpu, struct check_env *env)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 needs = check_needs(v, env->cpu);
     env->vtpr_valid = any(needs, NEED_VTPR) &&
                       gpa1_read(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &env->vtpr, 1);
@@ -42,7 +42,7 @@ static void judge_all(const struct nested *n, const struct check_env *env,
                       const struct rule_set *broken)
 {
     struct rule_set all;
-    (void)!check_entry(&n->vmcs12, env, CHECK_ALL, &all).outcome;
+    (void)!check_entry(&n->now->vmcs12, env, CHECK_ALL, &all).outcome;
     if (memcmp(&all, broken, sizeof all) != 0)
         panic("bug: rules were skipped that are broken, the first: %s",
               rule_name(rule_set_first(&all)));
@@ -55,13 +55,13 @@ struct verdict nested_judge(struct cpu *cpu, struct check_env *env)
     exit_more(cpu, SNAP_MODE);
     env->cpu = &n->check_cpu;
     env->in_ia32e_mode = any(cpu->st.efer, EFER_LMA);
-    env->current_vmptr = n->current.a;
+    env->current_vmptr = n->now->at.a;
     read_needs(cpu, env);
-    struct verdict v = check_entry(&n->vmcs12, env, CHECK_ALL & ~n->settled, &broken);
+    struct verdict v = check_entry(&n->now->vmcs12, env, CHECK_ALL & ~n->now->settled, &broken);
     if (stressed(cpu, STRESS_PARANOID))
         judge_all(n, env, &broken);
     if (v.rule == R_NONE)
-        n->settled = CHECK_ALL & ~(u32)NEVER_SETTLED;
+        n->now->settled = CHECK_ALL & ~(u32)NEVER_SETTLED;
     else
         explain_verdict(cpu, &v, env);
     return v;
@@ -86,30 +86,30 @@ void nested_forget_nowhere(struct cpu *cpu)
 static void fill_written(struct cpu *cpu, struct merge_addr *a)
 {
     struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
+    const struct vmcs_image *v = &n->now->vmcs12;
     hpa_t nowhere = mem_hpa(&cpu->vm->mem, n->page_of_nowhere);
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW))
         a->virtual_apic = used_page(cpu, v->virtual_apic_addr, nowhere);
     if (any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         a->posted_intr_desc = used_page(cpu, v->posted_intr_desc_addr, nowhere);
     a->virtual_apic_nowhere = a->virtual_apic.a == nowhere.a;
-    n->vapic_nowhere = a->virtual_apic_nowhere;
-    n->nowhere_written = a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a;
-    if (n->nowhere_written)
+    n->now->vapic_nowhere = a->virtual_apic_nowhere;
+    n->now->nowhere_written = a->virtual_apic_nowhere || a->posted_intr_desc.a == nowhere.a;
+    if (n->now->nowhere_written)
         nested_forget_nowhere(cpu);
 }
 
 static void fill_addresses(struct cpu *cpu, struct merge_addr *a)
 {
     struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
+    const struct vmcs_image *v = &n->now->vmcs12;
     if (any(v->cpu1_ctl, CPU1_USE_IO_BITMAPS)) {
         hpa_t ones = mem_hpa(&cpu->vm->mem, n->page_of_ones);
         a->io_bitmap_a = used_page(cpu, v->io_bitmap_a_addr, ones);
         a->io_bitmap_b = used_page(cpu, v->io_bitmap_b_addr, ones);
     }
     a->msr_bitmap = mem_hpa(&cpu->vm->mem, n->msr_bitmap02);
-    n->vapic_nowhere = n->nowhere_written = false;
+    n->now->vapic_nowhere = n->now->nowhere_written = false;
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(v->pin_ctl, PIN_POSTED_INTERRUPTS))
         fill_written(cpu, a);
     /* The CPU only compares this address, so the address of a device serves as well. */
@@ -140,7 +140,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 {
     struct nested *n = cpu->nested;
     struct merge_env env = {
-        .v12 = &n->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx, .l0 = needs_of_l0};
+        .v12 = &n->now->vmcs12, .base = &n->base02, .hw = &cpu->vm->facts.vmx, .l0 = needs_of_l0};
     env.l0.cr4_mask = cpu->vm->facts.vmx.cr4_fixed1 & ~CR4_KNOWN; /* L1 is not shown these: #GP */
     env.l1.cr0 = vmcs_read(ENC_guest_cr0);
     env.l1.dr7 = vmcs_read(ENC_guest_dr7);
@@ -149,13 +149,14 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     env.l1.pat = vmcs_read(ENC_guest_pat);
     if (cpu->vm->facts.perf_global)
         add_perf_global(&env);
-    env.l0.vpid02 =
-        any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_VPID) ? nested_vpid02(cpu, n->vmcs12.vpid) : 0;
+    env.l0.vpid02 = any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_VPID)
+                        ? nested_vpid02(cpu, n->now->vmcs12.vpid)
+                        : 0;
     for (unsigned i = 0; i < 4; i++)
         env.pdpte[i] = pdpte[i];
     fill_addresses(cpu, &env.addr);
     bitmap02_merge(cpu);
-    n->path.cr4_hidden = env.l0.cr4_mask & ~n->vmcs12.cr4_guest_host_mask;
+    n->now->path.cr4_hidden = env.l0.cr4_mask & ~n->now->vmcs12.cr4_guest_host_mask;
     merge_vmcs02(&env, &n->want02);
 }
 
@@ -164,7 +165,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
 static void take_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (n->vmcs12.guest_activity_state == ACTIVITY_WAIT_SIPI)
+    if (n->now->vmcs12.guest_activity_state == ACTIVITY_WAIT_SIPI)
         return;
     n->init_blocked = false;
     nested_reflect_event(cpu, EXIT_REASON_INIT, 0);
@@ -188,7 +189,7 @@ static bool window_wakes(const struct vmcs_image *v)
 static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *checked)
 {
     struct nested *n = cpu->nested;
-    n->path.ready = false;
+    n->now->path.ready = false;
     nested_merge(cpu, checked->pdpte);
     nested_run_l2(cpu);
     vmcs02_store(cpu, &n->want02);
@@ -199,11 +200,11 @@ static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *
     }
     n->launching = insn == INSN_VMLAUNCH;
     n->entering = true;
-    n->vmcs12.launch_state = LAUNCH_LAUNCHED;
+    n->now->vmcs12.launch_state = LAUNCH_LAUNCHED;
     short_prepare(cpu);
     if (n->init_blocked)
         take_init(cpu);
-    else if (UNLIKELY(window_wakes(&n->vmcs12)))
+    else if (UNLIKELY(window_wakes(&n->now->vmcs12)))
         nested_reflect_event(cpu, EXIT_REASON_INTERRUPT_WINDOW, 0);
 }
 
@@ -219,15 +220,15 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     if (!nested_permitted(cpu, &out))
         return out;
     residence_home(cpu);
-    if (n->current.a == NO_VMCS || any(n->vmcs12.revision, VMCS_SHADOW_INDICATOR))
+    if (n->now->at.a == NO_VMCS || any(n->now->vmcs12.revision, VMCS_SHADOW_INDICATOR))
         return nested_fail_invalid(cpu);
     shadow01_pull(cpu);
     exit_more(cpu, SNAP_STEP);
     if (any(cpu->st.interruptibility, BLOCKING_BY_MOV_SS))
         return nested_fail(cpu, insn, ERR_ENTRY_MOV_SS);
-    if (insn == INSN_VMLAUNCH && n->vmcs12.launch_state != LAUNCH_CLEAR)
+    if (insn == INSN_VMLAUNCH && n->now->vmcs12.launch_state != LAUNCH_CLEAR)
         return nested_fail(cpu, insn, ERR_VMLAUNCH_NOT_CLEAR);
-    if (insn == INSN_VMRESUME && n->vmcs12.launch_state != LAUNCH_LAUNCHED)
+    if (insn == INSN_VMRESUME && n->now->vmcs12.launch_state != LAUNCH_LAUNCHED)
         return nested_fail(cpu, insn, ERR_VMRESUME_NOT_LAUNCHED);
     struct verdict v = nested_judge(cpu, &env);
     if (v.outcome == VERDICT_VMFAIL)
@@ -259,7 +260,7 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
     residence_home(cpu);
     vmcs02_fetch_guest(cpu);
     if (n->launching)
-        n->vmcs12.launch_state = LAUNCH_CLEAR;
+        n->now->vmcs12.launch_state = LAUNCH_CLEAR;
     n->entering = false;
     nested_run_l1(cpu);
     enum vmx_insn insn = n->launching ? INSN_VMLAUNCH : INSN_VMRESUME;

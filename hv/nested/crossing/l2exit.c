@@ -28,7 +28,7 @@ const struct exit_row exit_rows_l2[EXIT_ROWS] = {
  * Invalidate Cached Mappings" */
 static void flush_l1(const struct cpu *cpu)
 {
-    if (!any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_ENABLE_VPID))
+    if (!any(vmcs12_cpu2(&cpu->nested->now->vmcs12), CPU2_ENABLE_VPID))
         vpid01_flush(cpu);
 }
 
@@ -48,8 +48,8 @@ static void release_nmi(struct cpu *cpu)
         return;
     n->nmi_held = false;
     cpu->percpu.nmi_pending = 1;
-    vmcs_write(ENC_pin_ctl, n->image02.pin_ctl);
-    vmcs_write(ENC_cpu1_ctl, n->image02.cpu1_ctl);
+    vmcs_write(ENC_pin_ctl, n->now->image02.pin_ctl);
+    vmcs_write(ENC_cpu1_ctl, n->now->image02.cpu1_ctl);
 }
 
 void nested_run_l1(struct cpu *cpu)
@@ -70,7 +70,7 @@ void nested_run_l2(struct cpu *cpu)
 {
     if (UNLIKELY(cpu->nmi_waits))
         (void)handle_as_l1(cpu, EXIT_REASON_NMI_WINDOW); /* decides anew */
-    vmcs_load(cpu, &cpu->nested->vmcs02);
+    vmcs_load(cpu, &cpu->nested->now->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
     cpu->rows = exit_rows_l2;
@@ -82,8 +82,8 @@ void nested_run_l2(struct cpu *cpu)
 bool io_bitmaps12_hit(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    const void *a = gpa1_map(cpu, GPA1(n->vmcs12.io_bitmap_a_addr));
-    const void *b = gpa1_map(cpu, GPA1(n->vmcs12.io_bitmap_b_addr));
+    const void *a = gpa1_map(cpu, GPA1(n->now->vmcs12.io_bitmap_a_addr));
+    const void *b = gpa1_map(cpu, GPA1(n->now->vmcs12.io_bitmap_b_addr));
     return io_bitmap_hit(a ? a : n->page_of_ones, b ? b : n->page_of_ones,
                          qual_io_port(cpu->exit.qual), qual_io_size(cpu->exit.qual));
 }
@@ -121,7 +121,7 @@ static enum outcome fault_in_l2(struct cpu *cpu)
 {
     u8 vector = (u8)cpu->fault.vector;
     u64 address = vector == VEC_PF ? cpu->fault.address : 0;
-    if (!event_exits_to_l1(&cpu->nested->vmcs12, vector, cpu->fault.error)) {
+    if (!event_exits_to_l1(&cpu->nested->now->vmcs12, vector, cpu->fault.error)) {
         if (vector == VEC_PF)
             write_cr2(address);
         return INJECT;
@@ -150,7 +150,7 @@ static enum outcome fault_in_l2(struct cpu *cpu)
 static enum outcome unwanted(struct cpu *cpu)
 {
     u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
-    struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
+    struct route_env e = {.v12 = &cpu->nested->now->vmcs12, .x = &cpu->exit};
     if (route_needs_bitmap(&e)) {
         exit_execute_again(cpu);
         return RESUME;
@@ -202,7 +202,7 @@ static enum outcome l0_looks(struct cpu *cpu)
 
 static enum route route(struct cpu *cpu)
 {
-    struct route_env e = {.v12 = &cpu->nested->vmcs12, .x = &cpu->exit};
+    struct route_env e = {.v12 = &cpu->nested->now->vmcs12, .x = &cpu->exit};
     if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_CR_ACCESS)
         e.operand = source_operand(cpu);
     else if (EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMFUNC)
@@ -216,7 +216,7 @@ static enum route route(struct cpu *cpu)
  * SDM 3C 26.5.1 "VMX-Preemption Timer" */
 static void charge_timer(struct cpu *cpu, u64 then)
 {
-    if (!cpu->in_l2 || !any(cpu->nested->image02.pin_ctl, PIN_PREEMPTION_TIMER))
+    if (!cpu->in_l2 || !any(cpu->nested->now->image02.pin_ctl, PIN_PREEMPTION_TIMER))
         return;
     u32 value = (u32)vmcs_read(ENC_preemption_timer_value);
     u32 shift = VMX_MISC_PREEMPTION_SHIFT(cpu->vm->facts.vmx.misc);
@@ -230,17 +230,17 @@ static void charge_timer(struct cpu *cpu, u64 then)
 static void fit_threshold(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
+    const struct vmcs_image *v = &n->now->vmcs12;
     u8 vtpr;
     if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
         any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
         !gpa1_read(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
         return;
     u32 fits = v->tpr_threshold <= vtpr >> 4 ? v->tpr_threshold : vtpr >> 4;
-    if (fits == n->image02.tpr_threshold)
+    if (fits == n->now->image02.tpr_threshold)
         return;
     vmcs_write(ENC_tpr_threshold, fits);
-    n->image02.tpr_threshold = fits;
+    n->now->image02.tpr_threshold = fits;
 }
 
 /* L2 lowered VTPR in a virtual-APIC page where no memory is. The page reads as all ones again, so
@@ -248,7 +248,7 @@ static void fit_threshold(struct cpu *cpu)
 static bool wrote_nowhere(struct cpu *cpu)
 {
     if (EXIT_REASON_BASIC(cpu->exit.reason) != EXIT_REASON_TPR_BELOW_THRESHOLD ||
-        !cpu->nested->vapic_nowhere)
+        !cpu->nested->now->vapic_nowhere)
         return false;
     nested_forget_nowhere(cpu);
     return true;
@@ -300,7 +300,8 @@ enum outcome nested_l2_exit(struct cpu *cpu)
         return out;
     charge_timer(cpu, then);
     fit_threshold(cpu);
-    if (out == ADVANCE && cpu->in_l2 && any(cpu->nested->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
+    if (out == ADVANCE && cpu->in_l2 &&
+        any(cpu->nested->now->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
         return trap_to_l1(cpu);
     return out;
 }

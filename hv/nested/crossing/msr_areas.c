@@ -56,7 +56,7 @@ static void fit_step(void)
 
 u32 nested_msr_load_entry(struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     if (v->entry_msr_load_count == 0)
         return 0;
     u32 failed = load(cpu, MSR_AREA_ENTRY_LOAD, v->entry_msr_load_addr, v->entry_msr_load_count);
@@ -67,7 +67,7 @@ u32 nested_msr_load_entry(struct cpu *cpu)
 
 u32 nested_msr_load_exit(struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     return v->exit_msr_load_count == 0
                ? 0
                : load(cpu, MSR_AREA_EXIT_LOAD, v->exit_msr_load_addr, v->exit_msr_load_count);
@@ -85,7 +85,7 @@ static bool read_for_store(struct cpu *cpu, struct msr_entry *e)
 /* Writes bytes 15:8 of each element and no others. */
 u32 nested_msr_store(struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 count = v->exit_msr_store_count;
     for (u32 i = 0, limit = count == 0 ? 0 : area_limit(cpu); i < count; i++) {
         struct msr_entry e = entry_at(cpu, v->exit_msr_store_addr, i);

@@ -33,16 +33,16 @@ void nested_leave_l2(struct cpu *cpu, const struct vmexit *x)
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
     n->entering = false;
-    struct sync_env s = {.v02 = &n->image02,
+    struct sync_env s = {.v02 = &n->now->image02,
                          .x = x,
                          .vcaps = &n->caps,
-                         .preemption_timer = n->image02.preemption_timer_value};
-    struct host_env h = {.v12 = &n->vmcs12,
-                         .left = &n->image02,
+                         .preemption_timer = n->now->image02.preemption_timer_value};
+    struct host_env h = {.v12 = &n->now->vmcs12,
+                         .left = &n->now->image02,
                          .reason = x->reason,
                          .intr_info = x->intr_info,
                          .maxphyaddr = cpu->vm->facts.phys_bits};
-    nested_changed(n, sync_exit12(&s, &n->vmcs12));
+    nested_changed(n, sync_exit12(&s, &n->now->vmcs12));
     if (nested_msr_store(cpu) != 0)
         vmx_abort(cpu, ABORT_SAVE_MSR);
     else
@@ -70,16 +70,16 @@ void nested_entry_failed(struct cpu *cpu, u32 reason, u64 qualification)
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     if (n->entering && n->launching) /* the CPU, or a machine check, stopped a VMLAUNCH */
-        n->vmcs12.launch_state = LAUNCH_CLEAR;
+        n->now->vmcs12.launch_state = LAUNCH_CLEAR;
     n->entering = false;
-    struct host_env h = {.v12 = &n->vmcs12,
-                         .left = loaded ? &n->image02 : &n->image01,
+    struct host_env h = {.v12 = &n->now->vmcs12,
+                         .left = loaded ? &n->now->image02 : &n->image01,
                          .failed_entry = true,
                          .reason = reason,
                          .maxphyaddr = cpu->vm->facts.phys_bits};
     nested_run_l1(cpu);
     vmcs01_fetch_guest(cpu);
     h.before = n->image01.guest_interruptibility;
-    sync_failed_entry12(&n->vmcs12, reason, qualification);
+    sync_failed_entry12(&n->now->vmcs12, reason, qualification);
     resume_l1(cpu, &h);
 }

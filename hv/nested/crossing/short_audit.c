@@ -16,13 +16,13 @@ void short_audit_leaving(struct cpu *cpu)
     exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
                        SNAP_IDT | SNAP_IO);
     vmcs02_fetch_guest(cpu);
-    n->base12 = n->vmcs12;
-    struct sync_env s = {.v02 = &n->image02,
+    n->base12 = n->now->vmcs12;
+    struct sync_env s = {.v02 = &n->now->image02,
                          .x = &cpu->exit,
                          .vcaps = &n->caps,
-                         .preemption_timer = n->image02.preemption_timer_value};
+                         .preemption_timer = n->now->image02.preemption_timer_value};
     struct host_env h = {.v12 = &n->base12,
-                         .left = &n->image02,
+                         .left = &n->now->image02,
                          .reason = cpu->exit.reason,
                          .intr_info = cpu->exit.intr_info,
                          .maxphyaddr = cpu->vm->facts.phys_bits};
@@ -78,18 +78,18 @@ void short_audit_entering(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     struct check_env env = {0};
-    u32 settled = n->settled;
+    u32 settled = n->now->settled;
     struct vmcs_image *kept = (struct vmcs_image *)n->blob;
     residence_look(cpu, &n->base12);
-    *kept = n->vmcs12;
-    n->vmcs12 = n->base12;
-    n->settled = 0;
+    *kept = n->now->vmcs12;
+    n->now->vmcs12 = n->base12;
+    n->now->settled = 0;
     struct verdict v = nested_judge(cpu, &env);
     if (v.rule == R_NONE)
         nested_merge(cpu, env.pdpte);
     n->base12.abort = v.rule;
-    n->vmcs12 = *kept;
-    n->settled = settled;
+    n->now->vmcs12 = *kept;
+    n->now->settled = settled;
 }
 
 /* L2 does not use PAE paging on the short path, so nothing reads its PDPTEs. Without a TPR shadow

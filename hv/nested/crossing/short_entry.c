@@ -20,11 +20,11 @@
  * "Loading Guest Control Registers, Debug Registers, and MSRs" */
 static NOINLINE bool efer_fits(const struct nested *n, u64 efer)
 {
-    const struct short_path *p = &n->path;
+    const struct short_path *p = &n->now->path;
     u64 changed = EFER_LMA | (any(p->cr0, CR0_PG) ? EFER_LME : 0);
     u64 mode = p->lma ? EFER_LMA | EFER_LME : 0;
-    if (any(n->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
-        return n->vmcs12.guest_efer == p->efer;
+    if (any(n->now->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
+        return n->now->vmcs12.guest_efer == p->efer;
     return p->efer == ((mode & changed) | (efer & ~changed));
 }
 
@@ -32,7 +32,7 @@ static NOINLINE bool efer_fits(const struct nested *n, u64 efer)
 static NOINLINE bool link_fits(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
+    const struct vmcs_image *v = &n->now->vmcs12;
     bool shadowing = any(vmcs12_cpu2(v), CPU2_VMCS_SHADOWING);
     u32 header;
     gpa1_read_open(cpu, GPA1(v->vmcs_link_pointer), &header, sizeof header);
@@ -42,7 +42,7 @@ static NOINLINE bool link_fits(const struct cpu *cpu)
 /* CPL 0, no MOV SS, and what vmcs02 holds of L1: bits of CR0, and addresses. */
 static inline bool l1_fits(const struct cpu *cpu, struct nested *n)
 {
-    struct short_path *p = &n->path;
+    struct short_path *p = &n->now->path;
     u64 efer = vmcs_get(ENC_guest_efer);
     p->blocking01 = (u32)vmcs_get(ENC_guest_interruptibility);
     if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
@@ -106,7 +106,7 @@ static inline bool rip_fits(const struct nested *n)
     u64 rip = vmcs_get(ENC_guest_rip);
     if (rip >> 32 == 0)
         return true;
-    return n->path.lma && any(vmcs_get(ENC_guest_cs_ar), AR_L) &&
+    return n->now->path.lma && any(vmcs_get(ENC_guest_cs_ar), AR_L) &&
            !any(rip + 2 * c->linear_bias, c->linear_reserved << 1);
 }
 
@@ -119,7 +119,7 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
 {
     const struct check_env env = {.cpu = &n->check_cpu};
     struct rule_set broken = {{0}};
-    struct vmcs_image *v = &n->vmcs12;
+    struct vmcs_image *v = &n->now->vmcs12;
     if (INTR_TYPE(info) == INTR_EXTERNAL)
         return false; /* with bits that are reserved */
     if (INTR_TYPE(info) == INTR_NMI && blocking != 0)
@@ -127,7 +127,7 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
     v->entry_intr_info = info;
     v->entry_exception_error_code = (u32)vmcs_get(ENC_entry_exception_error_code);
     v->entry_instruction_len = (u32)vmcs_get(ENC_entry_instruction_len);
-    v->guest_cr0 = n->path.cr0;
+    v->guest_cr0 = n->now->path.cr0;
     nested_changed(n, CHECK_EVENT | CHECK_GUEST);
     check_controls(v, &env, CHECK_EVENT, &broken);
     return rule_set_empty(&broken);
@@ -137,7 +137,7 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
  * active state no rule ties pending debug exceptions to TF. */
 static inline bool state_fits(struct nested *n)
 {
-    const struct short_path *p = &n->path;
+    const struct short_path *p = &n->now->path;
     u64 rflags = vmcs_get(ENC_guest_rflags);
     u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
     u32 info = (u32)vmcs_get(ENC_entry_intr_info);
@@ -155,8 +155,8 @@ static inline bool state_fits(struct nested *n)
 /* SDM 3C 27.2.1.1 "VM-Execution Control Fields": the TPR threshold */
 static NOINLINE bool tpr_fits(const struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
-    const u8 *vtpr = cpu->nested->path.vtpr12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
+    const u8 *vtpr = cpu->nested->now->path.vtpr12;
     u32 threshold = (u32)vmcs_get(ENC_tpr_threshold);
     if (threshold == 0)
         return true;
@@ -171,10 +171,10 @@ static NOINLINE bool tpr_fits(const struct cpu *cpu)
 static NOINLINE bool extra_fits(const struct cpu *cpu, const struct loaded *l)
 {
     const struct nested *n = cpu->nested;
-    u32 extra = n->path.extra;
+    u32 extra = n->now->path.extra;
     return (!any(extra, SHORT_TPR) || tpr_fits(cpu)) &&
            (!any(extra, SHORT_CR4_HIDDEN) ||
-            !any(vmcs_get(ENC_cr4_read_shadow), n->path.cr4_hidden)) &&
+            !any(vmcs_get(ENC_cr4_read_shadow), n->now->path.cr4_hidden)) &&
            (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu)) && loaded_fits(extra, l);
 }
 
@@ -183,33 +183,34 @@ static NOINLINE bool extra_fits(const struct cpu *cpu, const struct loaded *l)
 /* L1 opened or closed a window. */
 static NOINLINE void window_changed(struct nested *n, u32 cpu1)
 {
-    n->path.cpu1 = n->vmcs12.cpu1_ctl = cpu1;
-    n->image02.cpu1_ctl = cpu1 | n->path.cpu1_extra;
+    n->now->path.cpu1 = n->now->vmcs12.cpu1_ctl = cpu1;
+    n->now->image02.cpu1_ctl = cpu1 | n->now->path.cpu1_extra;
 }
 
 static NOINLINE void follow_ept02(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    u64 eptp = ept02_pointer(cpu, n->vmcs12.ept_pointer);
-    if (eptp != n->image02.ept_pointer)
+    u64 eptp = any(n->now->path.extra, SHORT_EPT) ? ept02_pointer(cpu, n->now->vmcs12.ept_pointer)
+                                                  : cpu->ept01->eptp;
+    if (eptp != n->now->image02.ept_pointer)
         vmcs_write(ENC_ept_pointer, eptp);
-    n->image02.ept_pointer = eptp;
+    n->now->image02.ept_pointer = eptp;
 }
 
 /* What vmcs02 does not have of VMCS12, and what L0 composes for L2. */
 static inline void follow(struct cpu *cpu, struct nested *n, u32 cpu1)
 {
-    struct short_path *p = &n->path;
+    struct short_path *p = &n->now->path;
     u32 bitmap = (u32)vmcs_get(ENC_exception_bitmap);
-    if (UNLIKELY(bitmap != n->vmcs12.exception_bitmap))
-        n->vmcs12.exception_bitmap = n->image02.exception_bitmap = bitmap;
+    if (UNLIKELY(bitmap != n->now->vmcs12.exception_bitmap))
+        n->now->vmcs12.exception_bitmap = n->now->image02.exception_bitmap = bitmap;
     if (UNLIKELY(cpu1 != p->cpu1))
         window_changed(n, cpu1);
     if (any(p->extra, SHORT_CPU1))
-        vmcs_write(ENC_cpu1_ctl, n->image02.cpu1_ctl);
+        vmcs_write(ENC_cpu1_ctl, n->now->image02.cpu1_ctl);
     if (any(p->extra, SHORT_TIMER))
-        vmcs_write(ENC_preemption_timer_value, n->vmcs12.preemption_timer_value);
-    if (any(p->extra, SHORT_EPT) && UNLIKELY(!ept02_goes_on(cpu)))
+        vmcs_write(ENC_preemption_timer_value, n->now->vmcs12.preemption_timer_value);
+    if (UNLIKELY(!ept02_goes_on(cpu)))
         follow_ept02(cpu);
     if (any(p->extra, SHORT_MSRS) && n->msr_open02.count)
         msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
@@ -221,14 +222,14 @@ static inline void follow(struct cpu *cpu, struct nested *n, u32 cpu1)
 /* VMCS12 must be judged whole: its state goes home before anybody looks. */
 static NOINLINE bool give_up(struct cpu *cpu)
 {
-    cpu->nested->path.ready = cpu->nested->path.open = false;
+    cpu->nested->now->path.ready = cpu->nested->now->path.open = false;
     vmcs_load(cpu, &cpu->vmcs01);
     return false;
 }
 
 static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
 {
-    struct short_path *p = &n->path;
+    struct short_path *p = &n->now->path;
     struct loaded l;
     u64 perf = 0;
     if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, n))
@@ -238,7 +239,7 @@ static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
     if (any(p->extra, SHORT_PERF_KEPT))
         perf = vmcs_get(ENC_guest_perf_global_ctrl);
     if (any(p->extra, SHORT_PAT | SHORT_PERF | SHORT_DEBUG))
-        read_loaded(&n->vmcs12, p->extra, &l);
+        read_loaded(&n->now->vmcs12, p->extra, &l);
     vmcs02_take_back(cpu);
     u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
     if (!state_fits(n) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
@@ -246,7 +247,7 @@ static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
         (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu, &l)))
         return give_up(cpu);
     follow(cpu, n, cpu1);
-    n->residence = LENT;
+    n->now->residence = LENT;
     n->launching = false;
     n->entering = true;
     cpu->in_l2 = true;
@@ -258,7 +259,7 @@ bool short_enter(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     bool audit = stressed(cpu, STRESS_PARANOID);
-    if (!n || n->residence != SHOWN || !n->path.ready || !enter(cpu, n, audit))
+    if (!n || n->now->residence != SHOWN || !n->now->path.ready || !enter(cpu, n, audit))
         return false;
     cpu->crossings++;
     if (audit)
@@ -270,7 +271,7 @@ u64 nested_short_entry(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
     struct nested *n = cpu->nested;
-    if (!n || !n->path.open || !enter(cpu, n, false))
+    if (!n || !n->now->path.open || !enter(cpu, n, false))
         return SHORT_NOT;
     cpu->exits[0][EXIT_REASON_VMRESUME]++;
     return n->can_shadow01 ? SHORT_LAUNCH : SHORT_RESUME;

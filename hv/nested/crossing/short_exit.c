@@ -51,14 +51,14 @@ static bool exit_told(const struct cpu *cpu, bool write)
  * a lower TPR threshold. @pre VMCS12 is at home */
 static void show_controls(struct nested *n)
 {
-    struct vmcs_image *v = &n->vmcs12;
+    struct vmcs_image *v = &n->now->vmcs12;
     u32 info = v->entry_intr_info & ~INTR_VALID;
     nested_changed(n, check_changed(F_entry_intr_info, v->entry_intr_info, info));
     v->entry_intr_info = info;
 #define SHOW(name)                          \
     if (vmcs_read(ENC_##name) != v->name) { \
         vmcs_write(ENC_##name, v->name);    \
-        n->image02.name = v->name;          \
+        n->now->image02.name = v->name;     \
     }
     SHOW(entry_intr_info)
     SHOW(entry_exception_error_code)
@@ -73,8 +73,8 @@ static void show_controls(struct nested *n)
 /* What L2 decides about is patched later. @pre no host rule is broken, and L1 needs no PDPTEs */
 static void make_host(struct nested *n)
 {
-    struct short_path *p = &n->path;
-    struct host_env h = {.v12 = &n->vmcs12, .left = &n->image02, .maxphyaddr = 52};
+    struct short_path *p = &n->now->path;
+    struct host_env h = {.v12 = &n->now->vmcs12, .left = &n->now->image02, .maxphyaddr = 52};
     struct vmcs_image *v = &n->want02; /* the next VM entry makes it anew */
     p->host_made = sync_host12(&h, v) == ABORT_NONE;
     p->host_cr0 = v->guest_cr0;
@@ -118,7 +118,7 @@ static inline u32 blocking_of_l1(const struct nested *n, u32 reason)
     if (UNLIKELY(reason == EXIT_REASON_EXCEPTION_NMI) &&
         INTR_TYPE((u32)vmcs_get(ENC_exit_intr_info)) == INTR_NMI)
         return BLOCKING_BY_NMI;
-    return any(n->path.extra, SHORT_NMIS)
+    return any(n->now->path.extra, SHORT_NMIS)
                ? (u32)vmcs_get(ENC_guest_interruptibility) & BLOCKING_BY_NMI
                : 0;
 }
@@ -153,7 +153,7 @@ static inline void put_host(struct cpu *cpu, const struct short_path *p, u32 blo
  * which an exit saves or not. Notes CR0 and EFER. @pre vmcs02 is current */
 static FORCE_INLINE bool simple(struct nested *n)
 {
-    struct short_path *p = &n->path;
+    struct short_path *p = &n->now->path;
     u64 cr0 = vmcs_get(ENC_guest_cr0), efer = vmcs_get(ENC_guest_efer);
     if (n->nmi_held || (efer & p->efer_judged) != p->lma)
         return false;
@@ -180,9 +180,9 @@ static NOINLINE void leave_extra(struct cpu *cpu, u32 extra, u64 perf)
 /* Everything behind the decision. @pre vmcs02 is current and holds VMCS12's values */
 static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, u32 reason, u32 extra)
 {
-    struct short_path *p = &n->path;
+    struct short_path *p = &n->now->path;
     u32 blocking = blocking_of_l1(n, reason);
-    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&n->vmcs12) : 0;
+    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&n->now->vmcs12) : 0;
     patch_host(p);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, p->cpu1);
@@ -191,7 +191,7 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, u32 reason, u3
     put_host(cpu, p, blocking);
     if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID)))
         leave_extra(cpu, extra, perf);
-    n->residence = SHOWN;
+    n->now->residence = SHOWN;
     n->entering = false;
     cpu->in_l2 = false;
     cpu->rows = cpu->rows_l1;
@@ -201,20 +201,21 @@ bool short_leave(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
-    u32 perf = any(n->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
-    if (!n->path.ready || !simple(n) || (!exit_told(cpu, false) && !may_write))
+    u32 perf =
+        any(n->now->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
+    if (!n->now->path.ready || !simple(n) || (!exit_told(cpu, false) && !may_write))
         return false;
     (void)exit_told(cpu, true);
     if (stressed(cpu, STRESS_PARANOID))
         short_audit_leaving(cpu);
     show_controls(n);
-    if (!n->path.host_made)
+    if (!n->now->path.host_made)
         make_host(n);
-    n->path.blocking01 = ~0u; /* L1's is written */
-    leave(cpu, n, EXIT_REASON_BASIC(cpu->exit.reason), n->path.extra | perf);
+    n->now->path.blocking01 = ~0u; /* L1's is written */
+    leave(cpu, n, EXIT_REASON_BASIC(cpu->exit.reason), n->now->path.extra | perf);
     if (n->can_shadow01)
-        shadow_show(cpu, SHOWS_VMCS02);
-    n->path.open = cpu->vm->stress == 0;
+        shadow_show(cpu, &n->now->vmcs02);
+    n->now->path.open = cpu->vm->stress == 0;
     cpu->crossings++;
     if (stressed(cpu, STRESS_PARANOID))
         short_audit_left(cpu);
@@ -226,7 +227,7 @@ bool short_leave(struct cpu *cpu)
 /* A reason for which controls alone do not decide. @pre vmcs02 is current */
 static NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 info;
     switch (reason) {
     case EXIT_REASON_EXCEPTION_NMI:
@@ -257,14 +258,14 @@ u64 nested_short_exit(struct percpu *percpu)
     struct cpu *cpu = cpu_of(percpu);
     struct nested *n = cpu->nested;
     u64 reason = vmcs_get(ENC_exit_reason);
-    if (n->residence != LENT || reason > 63)
+    if (n->now->residence != LENT || reason > 63)
         return SHORT_NOT;
-    if (!any(n->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
+    if (!any(n->now->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
         return SHORT_NOT;
     if (!simple(n))
         return SHORT_NOT;
     cpu->exits[1][reason]++;
-    leave(cpu, n, (u32)reason, n->path.extra);
-    n->path.open = true;
+    leave(cpu, n, (u32)reason, n->now->path.extra);
+    n->now->path.open = true;
     return SHORT_RESUME;
 }

@@ -39,11 +39,11 @@ static u64 always_reflected(const struct vmcs_image *v12)
 static bool allows(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
+    const struct vmcs_image *v = &n->now->vmcs12;
     return cpu->vm->fast && !n->tlb.forgets && !stressed(cpu, STRESS_REMERGE) &&
-           any(n->caps.misc, VMX_MISC_SAVES_LMA) && !n->nowhere_written &&
+           any(n->caps.misc, VMX_MISC_SAVES_LMA) && !n->now->nowhere_written &&
            (v->entry_msr_load_count | v->exit_msr_load_count | v->exit_msr_store_count) == 0 &&
-           !any(v->cr4_read_shadow, n->path.cr4_hidden) && !merge_needs_pdptes(v) &&
+           !any(v->cr4_read_shadow, n->now->path.cr4_hidden) && !merge_needs_pdptes(v) &&
            !host_needs_pdptes(v);
 }
 
@@ -74,8 +74,8 @@ static u32 extra_controls(const struct cpu *cpu, const struct vmcs_image *v)
     bool timer = any(v->pin_ctl, PIN_PREEMPTION_TIMER);
     bool tpr = any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) && !any(cpu2, CPU2_VIRTUAL_INTR_DELIVERY);
     return extra_if(v->vmcs_link_pointer != NO_VMCS, SHORT_LINK) | extra_if(tpr, SHORT_TPR) |
-           extra_if(n->path.cr4_hidden != 0, SHORT_CR4_HIDDEN) |
-           extra_if(n->image02.cpu1_ctl != v->cpu1_ctl, SHORT_CPU1) |
+           extra_if(n->now->path.cr4_hidden != 0, SHORT_CR4_HIDDEN) |
+           extra_if(n->now->image02.cpu1_ctl != v->cpu1_ctl, SHORT_CPU1) |
            extra_if(timer && !any(v->exit_ctl, EXIT_SAVE_PREEMPTION_TIMER), SHORT_TIMER) |
            extra_if(!any(cpu2, CPU2_ENABLE_VPID), SHORT_NO_VPID) |
            extra_if(any(cpu2, CPU2_ENABLE_EPT), SHORT_EPT) |
@@ -93,7 +93,7 @@ static u32 extra_of_cpu(const struct cpu *cpu)
 /* An interrupt window may open and close at any entry. An NMI window may under virtual NMIs. */
 static u32 free_controls(const struct nested *n)
 {
-    bool nmi = any(n->vmcs12.pin_ctl, PIN_VIRTUAL_NMIS);
+    bool nmi = any(n->now->vmcs12.pin_ctl, PIN_VIRTUAL_NMIS);
     u32 windows = CPU1_INTR_WINDOW_EXITING | (nmi ? CPU1_NMI_WINDOW_EXITING : 0u);
     return windows & n->check_cpu.cpu1.may_be_1 & ~n->check_cpu.cpu1.must_be_1;
 }
@@ -101,15 +101,15 @@ static u32 free_controls(const struct nested *n)
 void short_prepare(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->vmcs12;
-    struct short_path *p = &n->path;
+    const struct vmcs_image *v = &n->now->vmcs12;
+    struct short_path *p = &n->now->path;
     p->host_made = false;
     p->ready = allows(cpu);
     if (!p->ready)
         return;
     p->extra = extra_registers(cpu, v) | extra_controls(cpu, v) | extra_of_cpu(cpu);
     p->cpu1 = v->cpu1_ctl;
-    p->cpu1_extra = n->image02.cpu1_ctl ^ v->cpu1_ctl;
+    p->cpu1_extra = n->now->image02.cpu1_ctl ^ v->cpu1_ctl;
     p->cpu1_free = free_controls(n);
     p->cr4 = v->guest_cr4;
     p->lma = any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST) ? EFER_LMA : 0;

@@ -16,7 +16,7 @@
 enum outcome nested_vmfunc(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    struct vmcs_image *v = &n->vmcs12;
+    struct vmcs_image *v = &n->now->vmcs12;
     u32 index = (u32)cpu->regs.gpr[REG_RCX];
     u64 eptp12;
     if (index >= EPTP_LIST_ENTRIES)
@@ -29,7 +29,7 @@ enum outcome nested_vmfunc(struct cpu *cpu)
     nested_changed(n, check_groups_of(F_ept_pointer));
     if (any(v->cpu2_ctl, CPU2_EPT_VIOLATION_VE))
         v->eptp_index = (u16)index;
-    n->image02.ept_pointer = ept02_pointer(cpu, eptp12);
-    vmcs_write(ENC_ept_pointer, n->image02.ept_pointer);
+    n->now->image02.ept_pointer = ept02_pointer(cpu, eptp12);
+    vmcs_write(ENC_ept_pointer, n->now->image02.ept_pointer);
     return ADVANCE;
 }

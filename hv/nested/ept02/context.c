@@ -6,16 +6,18 @@
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
-u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c)
+/* The EPTP follows from the root and from the flags of EPTP12. */
+static void set_eptp(const struct cpu *cpu, struct ept02_context *c, u64 eptp12)
 {
     const struct ept02 *e = cpu->nested->ept02;
-    return mem_hpa(&cpu->vm->mem, entries_of(e, c->root)).a | EPTP_WALK_4 | MT_WB |
-           (c->eptp12 & EPTP_AD);
+    c->eptp12 = eptp12;
+    c->eptp02 =
+        mem_hpa(&cpu->vm->mem, entries_of(e, c->root)).a | EPTP_WALK_4 | MT_WB | (eptp12 & EPTP_AD);
 }
 
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c)
 {
-    ept_flush(cpu->vm, ept02_eptp(cpu, c));
+    ept_flush(cpu->vm, c->eptp02);
     cpu->nested->ept02->flush_owed = false;
 }
 
@@ -31,6 +33,7 @@ static void drop_context(const struct cpu *cpu, struct ept02_context *c)
     ept02_free_tree(cpu, c->root);
     ept02_flush(cpu, c);
     c->root = NO_TABLE;
+    c->eptp02 = 0;
 }
 
 static void drop_all(struct cpu *cpu)
@@ -101,7 +104,8 @@ static struct ept02_context *make(const struct cpu *cpu, u64 eptp12)
     u16 root;
     while ((root = ept02_take_table(e, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_TABLE)
         drop_context(cpu, least_recently_used(e, c));
-    *c = (struct ept02_context){.eptp12 = eptp12, .root = root};
+    *c = (struct ept02_context){.root = root};
+    set_eptp(cpu, c, eptp12);
     ept02_flush(cpu, c); /* the root page may have been another context's */
     return c;
 }
@@ -114,8 +118,10 @@ struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
     struct ept02_context *c = find(cpu, eptp12);
     if (!c)
         c = make(cpu, eptp12);
-    c->mixed_flags |= any(c->eptp12 ^ eptp12, EPTP_AD);
-    c->eptp12 = eptp12;
+    if (UNLIKELY(c->eptp12 != eptp12)) {
+        c->mixed_flags |= any(c->eptp12 ^ eptp12, EPTP_AD);
+        set_eptp(cpu, c, eptp12);
+    }
     c->used_at = ++e->clock;
     e->last = c;
     return c;
@@ -149,14 +155,17 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
         ept02_fill_awaited(cpu, c);
         c = ept02_context(cpu, eptp12);
     }
-    return ept02_eptp(cpu, c);
+    return c->eptp02;
 }
 
 bool ept02_goes_on(struct cpu *cpu)
 {
     struct ept02 *e = cpu->nested->ept02;
+    const struct active *a = cpu->nested->now;
     const struct ept02_context *c = e->last;
-    if (!c || c->root == NO_TABLE || c->eptp12 != cpu->nested->vmcs12.ept_pointer ||
+    if (!any(a->path.extra, SHORT_EPT))
+        return a->image02.ept_pointer == cpu->ept01->eptp;
+    if (!c || c->eptp02 != a->image02.ept_pointer || c->eptp12 != a->vmcs12.ept_pointer ||
         c->invalidated || e->awaiting == c || e->generation01 != cpu->ept01->generation ||
         stressed(cpu, STRESS_EVICT))
         return false;

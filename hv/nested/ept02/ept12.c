@@ -32,7 +32,7 @@ void ept12_look(struct cpu *cpu, const struct ept_from *from, const struct ept12
                 struct ept_walk *w)
 {
     struct nested *n = cpu->nested;
-    struct ept_env env = {.eptp = n->vmcs12.ept_pointer,
+    struct ept_env env = {.eptp = n->now->vmcs12.ept_pointer,
                           .ept_vpid_cap = n->caps.ept_vpid,
                           .maxphyaddr = cpu->vm->facts.phys_bits,
                           .fetch = fetch,

@@ -245,11 +245,11 @@ void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c)
 static void tell_vmcs02(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    u64 eptp02 = ept02_eptp(cpu, ept02_context(cpu, n->vmcs12.ept_pointer));
-    if (n->image02.ept_pointer == eptp02)
+    u64 eptp02 = ept02_context(cpu, n->now->vmcs12.ept_pointer)->eptp02;
+    if (n->now->image02.ept_pointer == eptp02)
         return;
     vmcs_write(ENC_ept_pointer, eptp02);
-    n->image02.ept_pointer = eptp02;
+    n->now->image02.ept_pointer = eptp02;
 }
 
 void ept02_follow(struct cpu *cpu)
@@ -258,8 +258,8 @@ void ept02_follow(struct cpu *cpu)
     bool changed = n->ept02->generation01 != cpu->ept01->generation;
     if (!cpu->in_l2)
         return;
-    if (!any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_EPT))
-        n->image02.ept_pointer = cpu->ept01->eptp; /* ept01_follow wrote vmcs02 itself */
+    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT))
+        n->now->image02.ept_pointer = cpu->ept01->eptp; /* ept01_follow wrote vmcs02 itself */
     else if (changed)
         tell_vmcs02(cpu);
 }
@@ -273,7 +273,7 @@ void ept02_start_over(struct cpu *cpu)
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu)
 {
     struct ept02 *e = cpu->nested->ept02;
-    struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
+    struct ept02_context *c = ept02_context(cpu, cpu->nested->now->vmcs12.ept_pointer);
     u16 table = c->root;
     for (u64 entry;; table = ept02_child(cpu, entry)) {
         e->record[table].walked_in_run = 0;
@@ -291,7 +291,7 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu)
 enum outcome ept02_violation(struct cpu *cpu)
 {
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
-    struct ept02_context *c = ept02_context(cpu, cpu->nested->vmcs12.ept_pointer);
+    struct ept02_context *c = ept02_context(cpu, cpu->nested->now->vmcs12.ept_pointer);
     struct start start = from_known(cpu, c, a.gpa2);
     struct ept_walk w;
     bool steady = ept12_walk(cpu, &start.from, &a, &w);

@@ -128,14 +128,15 @@ void ept02_stale_enter(struct cpu *cpu)
     struct nested *n = cpu->nested;
     struct stale *s = n->ept02->stale;
     const struct ept02_context *c = n->ept02->last;
-    if (!cpu->in_l2 || !any(vmcs12_cpu2(&n->vmcs12), CPU2_ENABLE_EPT) || !c || c->root == NO_TABLE)
+    if (!cpu->in_l2 || !any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT) || !c ||
+        c->root == NO_TABLE)
         return;
     look(cpu, s, c->root, 0);
     s->spared = NULL;
     s->looked_at = rdtsc();
     s->crossings = cpu->crossings;
     if (s->armed_count)
-        ept_flush(cpu->vm, ept02_eptp(cpu, c));
+        ept_flush(cpu->vm, c->eptp02);
 }
 
 static void tell(struct cpu *cpu, struct stale *s, const struct stale_entry *e, u64 gpa2)
@@ -152,7 +153,7 @@ static void tell(struct cpu *cpu, struct stale *s, const struct stale_entry *e, 
         "at %lx, it was %lx and is %lx, changed while L%u ran, between TSC %lu and %lu; no "
         "INVEPT of EPTP %lx came since",
         cpu->st.rip, gpa2, (u32)e->level, e->at12.a, e->was, e->now, k->by_l1 ? 1 : 2,
-        k->unchanged_at, k->changed_at, cpu->nested->vmcs12.ept_pointer);
+        k->unchanged_at, k->changed_at, cpu->nested->now->vmcs12.ept_pointer);
 }
 
 /* The access is one that the entry would have let pass, as far as its own rights go. */

@@ -51,6 +51,7 @@ struct table_record {
 
 struct ept02_context {
     u64 eptp12;  /* valid when root is not NO_TABLE */
+    u64 eptp02;  /* what the CPU is given for it. 0: root is NO_TABLE */
     u64 used_at; /* by e->clock, for the least recently used */
     u16 root;
     bool invalidated; /* by an INVEPT since L2 last ran with it */
@@ -123,8 +124,6 @@ void ept02_compare(const struct cpu *cpu, u16 table);
 /* The context of this EPTP12: found again, or a new and empty one. Drops all contexts first
  * when EPT01 changed. */
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12);
-/* The EPTP that the CPU is given for it. */
-u64 ept02_eptp(const struct cpu *cpu, const struct ept02_context *c);
 /* Drops what the CPU has cached of it. No flush is owed then. */
 void ept02_flush(const struct cpu *cpu, const struct ept02_context *c);
 /* Makes room in the pool: another context's tables, else those of the one at work. */

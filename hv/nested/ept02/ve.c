@@ -17,7 +17,7 @@ struct ve_info {
  * a free information area. */
 bool ve_delivered(struct cpu *cpu)
 {
-    const struct vmcs_image *v = &cpu->nested->vmcs12;
+    const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     struct ve_info info;
     exit_more(cpu, SNAP_MODE | SNAP_IDT | SNAP_GLA);
     if (!any(vmcs12_cpu2(v), CPU2_EPT_VIOLATION_VE))

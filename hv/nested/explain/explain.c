@@ -63,7 +63,8 @@ static void dump12(const struct vmcs_image *v)
     log_part("VMCS12 of that entry:");
     log_end();
     for (u32 f = 0; f < F_COUNT; f++)
-        log_line("  %s = 0x%lx", vmcs12_name((enum vmcs_field)f), vmcs12_get(v, (enum vmcs_field)f));
+        log_line("  %s = 0x%lx", vmcs12_name((enum vmcs_field)f),
+                 vmcs12_get(v, (enum vmcs_field)f));
 }
 
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
@@ -74,7 +75,7 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
     n->told[TOLD_FAILED_ENTRY] += v->outcome == VERDICT_FAILED_ENTRY;
     if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
         return;
-    *trial = n->vmcs12;
+    *trial = n->now->vmcs12;
     log_part("VM entry refused (%s %u): ", v->outcome == VERDICT_VMFAIL ? "error" : "exit reason",
              v->number & 0xffffu);
     explain_rule(trial, env, v->rule);
@@ -84,7 +85,7 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
         log_part("; and %u more rule%s", broken - 1, broken > 2 ? "s" : "");
     log_end();
     if (cpu->vm->log.verbose >= 2)
-        dump12(&n->vmcs12);
+        dump12(&n->now->vmcs12);
 }
 
 void explain_refused(struct cpu *cpu, u32 what)

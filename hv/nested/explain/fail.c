@@ -32,8 +32,8 @@ void explain_place(struct cpu *cpu)
 {
     exit_more(cpu, SNAP_STEP);
     log_part("; L%u rip %lx", cpu->in_l2 ? 2 : 1, cpu->st.rip);
-    if (cpu->nested->current.a != NO_VMCS)
-        log_part(", VMCS %lx", cpu->nested->current.a);
+    if (cpu->nested->now->at.a != NO_VMCS)
+        log_part(", VMCS %lx", cpu->nested->now->at.a);
     else
         log_part(", no current VMCS");
 }

@@ -9,9 +9,9 @@
 /* ---- vmcs02.c. @pre vmcs01 or vmcs02 is current, as the function's name says; vmcs02_reset takes
  * either ---- */
 
-/* Writes the fields of vmcs02 that differ from n->image02, and makes image02 follow. */
+/* Writes the fields of vmcs02 that differ from n->now->image02, and makes image02 follow. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want);
-/* Reads L2's state, and the entry fields that an exit changes, into n->image02. */
+/* Reads L2's state, and the entry fields that an exit changes, into n->now->image02. */
 void vmcs02_fetch_guest(struct cpu *cpu);
 /* L1's state: from vmcs01 into n->image01, or back. Storing also sets vmcs01's entry controls and
  * read shadows of CR0 and CR4, and cancels an event that waits to be injected. */
@@ -27,13 +27,13 @@ bool shadow01_reserve(struct cpu *cpu) MUST_CHECK;
 /* Decides whether L1 gets a shadow VMCS, and fills the bitmaps.
  * @pre shadow01_reserve agreed; n->caps and n->hw_gates are known */
 void shadow01_init(struct cpu *cpu);
-/* Shows L1 the working copy, n->vmcs12. To be called when it changed, or when another VMCS12 or
+/* Shows L1 the working copy, n->now->vmcs12. To be called when it changed, or when another VMCS12 or
  * none became current. */
 void shadow01_push(struct cpu *cpu);
 /* Copies what L1 wrote to shadowed fields into the working copy. */
 void shadow01_pull(struct cpu *cpu);
-/* Names in vmcs01 what L1's VMREAD and VMWRITE reach. */
-void shadow_show(struct cpu *cpu, enum shows what);
+/* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
+void shadow_show(struct cpu *cpu, const struct vmcs *what);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
@@ -43,6 +43,9 @@ void shadow01_put(struct cpu *cpu, u64 encoding);
  * the working copy. Does nothing when VMCS12 is at home. @pre the VMCS of the level that runs is
  * current, and it is so again afterwards */
 void residence_home(struct cpu *cpu);
+/* The same, but L1 is shown nothing: for an active VMCS12 that need not be the current one.
+ * @pre VMCS12 is SHOWN or AT_HOME; afterwards vmcs01 is current, if it was SHOWN */
+void residence_take(struct cpu *cpu, struct active *a);
 /* For an L1 that reads, or writes (`write`), the field with the encoding: makes the working copy's
  * value of the field right, and after a change of the working copy passes the value on. */
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write);
@@ -73,22 +76,22 @@ static inline void vmcs02_show(struct nested *n)
 {
     if (!n->can_shadow01)
         return;
-    vmclear_ours(&n->vmcs02.hpa);
-    n->vmcs02.launched = 0;
-    *(u32 *)n->vmcs02.page |= VMCS_SHADOW_INDICATOR;
-    n->path.marked = true;
+    vmclear_ours(&n->now->vmcs02.hpa);
+    n->now->vmcs02.launched = 0;
+    *(u32 *)n->now->vmcs02.page |= VMCS_SHADOW_INDICATOR;
+    n->now->path.marked = true;
 }
 
 /* Turns vmcs02 into an ordinary VMCS again, and makes it current. */
 static inline void vmcs02_take_back(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (LIKELY(n->path.marked)) {
-        vmclear_ours(&n->vmcs02.hpa);
-        *(u32 *)n->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
-        n->path.marked = false;
+    if (LIKELY(n->now->path.marked)) {
+        vmclear_ours(&n->now->vmcs02.hpa);
+        *(u32 *)n->now->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
+        n->now->path.marked = false;
     }
-    vmcs_load_ours(cpu, &n->vmcs02);
+    vmcs_load_ours(cpu, &n->now->vmcs02);
 }
 
 #endif

@@ -113,7 +113,7 @@ static void follow_controls(struct nested *n)
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area == AREA_CTL && any(shadowed[F_##name], WRITTEN) && F_##name != F_cpu1_ctl && \
         HAS(n->hw_gates, GATE_##gate))                                                           \
-        n->image02.name = n->vmcs12.name;
+        n->now->image02.name = n->now->vmcs12.name;
 #include "hv/vmcs12/fields.def"
 }
 
@@ -147,10 +147,10 @@ static u32 take_all(struct cpu *cpu, struct vmcs_image *v)
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu);
     struct vmexit x = exit_information(n);
-    struct sync_env s = {.v02 = &n->image02,
+    struct sync_env s = {.v02 = &n->now->image02,
                          .x = &x,
                          .vcaps = &n->caps,
-                         .preemption_timer = n->image02.preemption_timer_value};
+                         .preemption_timer = n->now->image02.preemption_timer_value};
     u64 pdpte[4] = {v->guest_pdptr0, v->guest_pdptr1, v->guest_pdptr2, v->guest_pdptr3};
     u32 changed = sync_exit12(&s, v) | take_controls(n, v), cpu1 = (u32)vmcs_read(ENC_cpu1_ctl);
     v->guest_pdptr0 = pdpte[0];
@@ -162,15 +162,21 @@ static u32 take_all(struct cpu *cpu, struct vmcs_image *v)
     return changed;
 }
 
-static void home_from_l1(struct cpu *cpu)
+void residence_take(struct cpu *cpu, struct active *a)
 {
     struct nested *n = cpu->nested;
+    struct active *now = n->now;
+    if (a->residence != SHOWN)
+        return;
+    n->now = a;
+    a->residence = AT_HOME;
+    a->path.open = false;
     vmcs02_take_back(cpu);
-    nested_changed(n, take_all(cpu, &n->vmcs12));
+    nested_changed(n, take_all(cpu, &a->vmcs12));
     follow_controls(n);
-    n->image02.cpu1_ctl = n->vmcs12.cpu1_ctl;
+    a->image02.cpu1_ctl = a->vmcs12.cpu1_ctl;
     vmcs_load(cpu, &cpu->vmcs01);
-    shadow01_push(cpu);
+    n->now = now;
 }
 
 /* L2 was entered on the short path. An entry that the CPU refused leaves L1's guest state and the
@@ -179,7 +185,7 @@ static void home_from_l1(struct cpu *cpu)
 static void home_from_l2(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    nested_changed(n, take_controls(n, &n->vmcs12));
+    nested_changed(n, take_controls(n, &n->now->vmcs12));
     follow_controls(n);
     if (!n->entering)
         return;
@@ -187,26 +193,28 @@ static void home_from_l2(struct cpu *cpu)
 /* clang-format off */
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area == AREA_GUEST && any(n->field_how[F_##name], AWAY))                          \
-        n->vmcs12.name = n->image02.name;                                                        \
+        n->now->vmcs12.name = n->now->image02.name;                                                        \
     if (AREA_##area == AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                               \
         any(n->field_how[F_##name], AWAY))    \
-        n->vmcs12.name = PACK_##width(vmcs_read(enc));
+        n->now->vmcs12.name = PACK_##width(vmcs_read(enc));
 /* clang-format on */
 #include "hv/vmcs12/fields.def"
-    n->settled = 0;
+    n->now->settled = 0;
 }
 
 void residence_home(struct cpu *cpu)
 {
-    enum residence from = cpu->nested->residence;
-    if (LIKELY(from == AT_HOME))
+    struct active *a = cpu->nested->now;
+    if (LIKELY(a->residence == AT_HOME))
         return;
-    cpu->nested->residence = AT_HOME;
-    cpu->nested->path.open = false;
-    if (from == LENT)
+    if (a->residence == LENT) {
+        a->residence = AT_HOME;
+        a->path.open = false;
         home_from_l2(cpu);
-    else
-        home_from_l1(cpu);
+    } else {
+        residence_take(cpu, a);
+        shadow01_push(cpu);
+    }
 }
 
 /* ---- one field ------------------------------------------------------------------------------- */
@@ -215,21 +223,21 @@ void residence_home(struct cpu *cpu)
 static bool is_conditional(const struct nested *n, enum vmcs_field f)
 {
     return any(n->field_how[f], CONDITIONAL) &&
-           !(f == F_preemption_timer_value && any(n->path.extra, SHORT_TIMER));
+           !(f == F_preemption_timer_value && any(n->now->path.extra, SHORT_TIMER));
 }
 
 /* vmcs02 may be loaded for a moment as the shadow VMCS that it is. */
 static void back_to_l1(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    if (n->path.marked)
-        vmclear_ours(&n->vmcs02.hpa);
+    if (n->now->path.marked)
+        vmclear_ours(&n->now->vmcs02.hpa);
     vmcs_load_ours(cpu, &cpu->vmcs01);
 }
 
 static u64 get_away(struct cpu *cpu, enum vmcs_field f)
 {
-    vmcs_load_ours(cpu, &cpu->nested->vmcs02);
+    vmcs_load_ours(cpu, &cpu->nested->now->vmcs02);
     u64 value = vmcs_read(vmcs12_desc(f)->encoding);
     back_to_l1(cpu);
     return value;
@@ -240,15 +248,15 @@ static void put_away(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
     if (!any(n->field_how[f], WRITTEN))
-        n->path.ready = n->path.open = false;
-    vmcs_load_ours(cpu, &n->vmcs02);
-    vmcs_write(vmcs12_desc(f)->encoding, vmcs12_get(&n->vmcs12, f));
+        n->now->path.ready = n->now->path.open = false;
+    vmcs_load_ours(cpu, &n->now->vmcs02);
+    vmcs_write(vmcs12_desc(f)->encoding, vmcs12_get(&n->now->vmcs12, f));
     back_to_l1(cpu);
 }
 
 static bool is_away(const struct nested *n, enum vmcs_field f)
 {
-    return n->residence == SHOWN && all(n->field_how[f], AWAY | EXISTS);
+    return n->now->residence == SHOWN && all(n->field_how[f], AWAY | EXISTS);
 }
 
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
@@ -256,12 +264,12 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
     bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
-    if (f == F_COUNT || n->residence != SHOWN)
+    if (f == F_COUNT || n->now->residence != SHOWN)
         return;
     if (is_conditional(n, f) || (any(n->field_how[f], READ_ONLY) && write && !may_write)) {
         residence_home(cpu);
     } else if (is_away(n, f)) {
-        vmcs12_set(&n->vmcs12, f, get_away(cpu, f));
+        vmcs12_set(&n->now->vmcs12, f, get_away(cpu, f));
         nested_changed(n, check_groups_of(f));
     }
 }
@@ -272,7 +280,7 @@ static void follow_write(struct cpu *cpu, enum vmcs_field f)
     if (is_away(n, f))
         put_away(cpu, f);
     else if (is_conditional(n, f) || f != F_preemption_timer_value)
-        n->path.ready = n->path.open = false;
+        n->now->path.ready = n->now->path.open = false;
 }
 
 void residence_changed(struct cpu *cpu, u64 encoding)
@@ -291,9 +299,9 @@ bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
 {
     struct nested *n = cpu->nested;
     enum vmcs_field f = whole(n, encoding);
-    if (f == F_COUNT || (n->residence == SHOWN && is_conditional(n, f)))
+    if (f == F_COUNT || (n->now->residence == SHOWN && is_conditional(n, f)))
         return false;
-    *value = is_away(n, f) ? get_away(cpu, f) : vmcs12_get(&n->vmcs12, f);
+    *value = is_away(n, f) ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f);
     return true;
 }
 
@@ -304,12 +312,12 @@ bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
     struct nested *n = cpu->nested;
     enum vmcs_field f = whole(n, encoding);
     if (f == F_COUNT || any(n->field_how[f], READ_ONLY) ||
-        (n->residence == SHOWN && is_conditional(n, f)) ||
-        (n->shows == SHOWS_SHADOW01 && any(n->field_how[f], READ)))
+        (n->now->residence == SHOWN && is_conditional(n, f)) ||
+        (n->reached == &n->shadow01 && any(n->field_how[f], READ)))
         return false;
-    if (!is_away(n, f) && vmcs12_get(&n->vmcs12, f) == value)
+    if (!is_away(n, f) && vmcs12_get(&n->now->vmcs12, f) == value)
         return true;
-    vmcs12_set(&n->vmcs12, f, value);
+    vmcs12_set(&n->now->vmcs12, f, value);
     nested_changed(n, check_groups_of(f));
     follow_write(cpu, f);
     return true;
@@ -317,10 +325,10 @@ bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
 
 void residence_look(struct cpu *cpu, struct vmcs_image *v)
 {
-    *v = cpu->nested->vmcs12;
-    if (cpu->nested->residence != SHOWN)
+    *v = cpu->nested->now->vmcs12;
+    if (cpu->nested->now->residence != SHOWN)
         return;
-    vmcs_load(cpu, &cpu->nested->vmcs02);
+    vmcs_load(cpu, &cpu->nested->now->vmcs02);
     (void)take_all(cpu, v);
     back_to_l1(cpu);
 }

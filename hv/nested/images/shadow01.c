@@ -76,26 +76,24 @@ void shadow01_put(struct cpu *cpu, u64 encoding)
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
     u32 full = vmcs12_desc(f)->encoding;
-    if (n->shows != SHOWS_SHADOW01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
+    if (n->reached != &n->shadow01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
         return;
     vmcs_load(cpu, &n->shadow01);
-    vmcs_write(full, vmcs12_get(&n->vmcs12, f));
-    vmcs12_set(&n->shown01, f, vmcs12_get(&n->vmcs12, f));
+    vmcs_write(full, vmcs12_get(&n->now->vmcs12, f));
+    vmcs12_set(&n->shown01, f, vmcs12_get(&n->now->vmcs12, f));
     vmcs_clear(cpu, &n->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-void shadow_show(struct cpu *cpu, enum shows what)
+void shadow_show(struct cpu *cpu, const struct vmcs *what)
 {
     struct nested *n = cpu->nested;
-    if (n->shows == what)
+    if (n->reached == what)
         return;
-    u64 cpu2 = vmcs_read(ENC_cpu2_ctl) & ~(u64)CPU2_VMCS_SHADOWING;
-    vmcs_write(ENC_cpu2_ctl, what == SHOWS_NOTHING ? cpu2 : cpu2 | CPU2_VMCS_SHADOWING);
-    vmcs_write(ENC_vmcs_link_pointer, what == SHOWS_NOTHING  ? NO_VMCS
-                                      : what == SHOWS_VMCS02 ? n->vmcs02.hpa.a
-                                                             : n->shadow01.hpa.a);
-    n->shows = what;
+    if (!n->reached || !what)
+        vmcs_write(ENC_cpu2_ctl, vmcs_read(ENC_cpu2_ctl) ^ CPU2_VMCS_SHADOWING);
+    vmcs_write(ENC_vmcs_link_pointer, what ? what->hpa.a : NO_VMCS);
+    n->reached = what;
 }
 
 /* stress=paranoid: checks that L1 reads what its VMCS12 holds. @pre the shadow VMCS is current */
@@ -103,7 +101,7 @@ static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \
-        vmcs_read(enc) != UNPACK_##width(n->vmcs12.name))                \
+        vmcs_read(enc) != UNPACK_##width(n->now->vmcs12.name))           \
         panic("bug: the shadow VMCS and VMCS12 differ in %s", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -116,17 +114,17 @@ void shadow01_push(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (!n->can_shadow01)
         return;
-    bool on = n->vmxon && n->current.a != NO_VMCS;
-    bool every = n->shows == SHOWS_NOTHING || stressed(cpu, STRESS_REMERGE);
-    shadow_show(cpu, on ? SHOWS_SHADOW01 : SHOWS_NOTHING);
+    bool on = n->vmxon && n->now != n->active;
+    bool every = !n->reached || stressed(cpu, STRESS_REMERGE);
+    shadow_show(cpu, on ? &n->shadow01 : NULL);
     if (!on)
         return;
     vmcs_load(cpu, &n->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \
-        (n->shown01.name != n->vmcs12.name || every)) {                  \
-        vmcs_write(enc, UNPACK_##width(n->vmcs12.name));                 \
-        n->shown01.name = n->vmcs12.name;                                \
+        (n->shown01.name != n->now->vmcs12.name || every)) {             \
+        vmcs_write(enc, UNPACK_##width(n->now->vmcs12.name));            \
+        n->shown01.name = n->now->vmcs12.name;                           \
     }
 #include "hv/vmcs12/fields.def"
     if (stressed(cpu, STRESS_PARANOID))
@@ -139,7 +137,7 @@ void shadow01_pull(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 changed = 0;
-    if (n->shows != SHOWS_SHADOW01)
+    if (n->reached != &n->shadow01)
         return;
     vmcs_load(cpu, &n->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                         \
@@ -147,7 +145,7 @@ void shadow01_pull(struct cpu *cpu)
         vmcs_type_##name is = PACK_##width(vmcs_read(enc));                     \
         if (UNLIKELY(is != n->shown01.name)) {                                  \
             changed |= check_changed(F_##name, n->shown01.name, is);            \
-            n->vmcs12.name = n->shown01.name = is;                              \
+            n->now->vmcs12.name = n->shown01.name = is;                         \
         }                                                                       \
     }
 #include "hv/vmcs12/fields.def"

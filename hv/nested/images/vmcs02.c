@@ -13,7 +13,7 @@ static void verify(const struct nested *n)
 {
 #define FIELD(enc, width, area, name, gate, to02, to12)            \
     if (AREA_##area != AREA_RO && HAS(n->hw_gates, GATE_##gate) && \
-        vmcs_read(enc) != UNPACK_##width(n->image02.name))         \
+        vmcs_read(enc) != UNPACK_##width(n->now->image02.name))    \
         panic("bug: vmcs02 and its image differ in %s", #name);
 #include "hv/vmcs12/fields.def"
 }
@@ -22,7 +22,7 @@ static void verify(const struct nested *n)
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 {
     struct nested *n = cpu->nested;
-    struct vmcs_image *have = &n->image02;
+    struct vmcs_image *have = &n->now->image02;
     bool every = stressed(cpu, STRESS_REMERGE);
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (AREA_##area != AREA_RO && (every || have->name != want->name) && \
@@ -53,7 +53,7 @@ void vmcs01_fetch_guest(struct cpu *cpu)
 
 void vmcs02_fetch_guest(struct cpu *cpu)
 {
-    struct vmcs_image *v = &cpu->nested->image02;
+    struct vmcs_image *v = &cpu->nested->now->image02;
     fetch_guest(cpu->nested, v);
     /* An exit clears the valid bit, and L0 may have put an event for L2 here.
      * SDM 3C 28.2 "Recording VM-Exit Information and Updating VM-Entry Control Fields" */
@@ -87,13 +87,13 @@ void vmcs01_store_guest(struct cpu *cpu)
 void vmcs02_reset(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    vmcs_clear(cpu, &n->vmcs02);
-    vmcs_load(cpu, &n->vmcs02);
+    vmcs_clear(cpu, &n->now->vmcs02);
+    vmcs_load(cpu, &n->now->vmcs02);
     for (u32 f = 0; f < F_COUNT; f++) {
         const struct vmcs_field_desc *d = vmcs12_desc((enum vmcs_field)f);
         if (d->area != AREA_RO && any(n->hw_gates, BIT(d->gate)))
             vmcs_write(d->encoding, 0);
     }
-    memset(&n->image02, 0, sizeof n->image02);
+    memset(&n->now->image02, 0, sizeof n->now->image02);
     vmcs_load(cpu, &cpu->vmcs01);
 }

@@ -46,9 +46,17 @@ enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error err
 /* The same, when the error is about what the instruction read from memory. */
 enum outcome nested_fail_on(struct cpu *cpu, enum vmx_insn insn, enum vmx_error error, u64 culprit);
 
-/* Writes the working copy of the current VMCS12 back to L1's page at n->current, hidden fields
- * included. Does nothing when no VMCS12 is current. */
-void nested_store_current(struct cpu *cpu);
+/* ---- active.c: VMCSs of L1's that are active. @pre L1 runs, vmcs01 is current ---- */
+
+/* The active VMCS at an address; NULL when L0 keeps none there. */
+struct active *active_find(struct nested *n, gpa1_t at);
+/* Makes the VMCS at `at` active and current. @pre VMPTRLD found this revision there, which fits */
+void active_load(struct cpu *cpu, gpa1_t at, u32 revision);
+/* Writes the VMCS to L1's page, hidden fields included. It is then neither active nor current. */
+void active_end(struct cpu *cpu, struct active *a);
+/* All of them. active_end_others: but for the current one. */
+void active_end_all(struct cpu *cpu);
+void active_end_others(struct cpu *cpu);
 
 /* ---- invalidate.c: INVEPT and INVVPID, and the CPU's tags (VPIDs) that stand for L1's VPIDs.
  * @pre of the two instructions: vmcs01 is current ---- */

@@ -64,6 +64,9 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12)
         vpid_flush(cpu->vm, (u16)tag);
     if (tag != 0)
         return (u16)tag;
+    /* the tag may be in the vmcs02 of an active VMCS12, whose next entry must get another */
+    for (u32 i = 1; n->vpid12[n->vpid_next] != 0 && i <= ACTIVE_VMCSS; i++)
+        n->active[i].path.ready = false;
     tag = VPID02_FIRST + n->vpid_next;
     n->vpid12[n->vpid_next] = vpid12;
     n->vpid_next = (u16)((n->vpid_next + 1) % VPID02_COUNT);

@@ -21,7 +21,7 @@ struct access {
 
 static bool through_ept12(struct access *a, u64 gpa2, u64 qual, gpa1_t *at)
 {
-    const struct vmcs_image *v = &a->cpu->nested->vmcs12;
+    const struct vmcs_image *v = &a->cpu->nested->now->vmcs12;
     *at = GPA1(gpa2);
     if (a->stopped)
         return false;
@@ -73,7 +73,7 @@ static u64 rights_told(const struct walk_result *r)
 static bool place(void *access, const struct walk_result *r, u64 pf, gpa1_t *at)
 {
     struct access *a = access;
-    const struct vmcs_image *v = &a->cpu->nested->vmcs12;
+    const struct vmcs_image *v = &a->cpu->nested->now->vmcs12;
     u64 qual =
         (any(pf, PF_W) ? QUAL_EPT_WRITE : QUAL_EPT_READ) | QUAL_EPT_GLA_FINAL | rights_told(r);
     if (!through_ept12(a, r->gpa, qual, at))

@@ -18,8 +18,8 @@ bool shadow12_exits(struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
     bool write = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE;
-    const void *page =
-        gpa1_map(cpu, GPA1(write ? n->vmcs12.vmwrite_bitmap_addr : n->vmcs12.vmread_bitmap_addr));
+    const void *page = gpa1_map(
+        cpu, GPA1(write ? n->now->vmcs12.vmwrite_bitmap_addr : n->now->vmcs12.vmread_bitmap_addr));
     exit_more(cpu, SNAP_INSN_INFO);
     u64 encoding = reg_operand(cpu, operand_reg2(cpu->exit.insn_info));
     return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
@@ -29,8 +29,8 @@ bool shadow12_exits(struct cpu *cpu)
 struct vmcs_image *shadow12(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
-    if (n->vmcs12.vmcs_link_pointer == NO_VMCS)
+    if (n->now->vmcs12.vmcs_link_pointer == NO_VMCS)
         return NULL;
-    void *page = gpa1_map(cpu, GPA1(n->vmcs12.vmcs_link_pointer));
+    void *page = gpa1_map(cpu, GPA1(n->now->vmcs12.vmcs_link_pointer));
     return page ? page : (void *)n->page_of_nowhere;
 }

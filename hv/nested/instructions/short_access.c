@@ -39,7 +39,7 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
     u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
     u32 info = (u32)vmcs_get(ENC_exit_instruction_info);
     u32 operand = (u32)bits(info, 6, 3), name = info >> 28;
-    if (!n || n->current.a == NO_VMCS || !any(info, REGISTER_OPERAND) || operand == REG_RSP ||
+    if (!n || n->now->at.a == NO_VMCS || !any(info, REGISTER_OPERAND) || operand == REG_RSP ||
         name == REG_RSP || !plain_code(rflags))
         return SHORT_NOT;
     if (!saved && any(BIT(operand) | BIT(name), KEPT_BY_C))

@@ -38,9 +38,9 @@ enum outcome nested_fail(struct cpu *cpu, enum vmx_insn insn, enum vmx_error err
     struct nested *n = cpu->nested;
     ASSERT(vmx_error_allowed(insn, error));
     explain_fail(cpu, error);
-    if (n->current.a == NO_VMCS)
+    if (n->now->at.a == NO_VMCS)
         return finish(cpu, RFLAGS_CF);
-    n->vmcs12.vm_instruction_error = error;
+    n->now->vmcs12.vm_instruction_error = error;
     return finish(cpu, RFLAGS_ZF);
 }
 
@@ -118,7 +118,6 @@ enum outcome nested_vmxon(struct cpu *cpu)
         return nested_fail_invalid(cpu);
     }
     n->vmxon_pointer = GPA1(pointer);
-    n->current = GPA1(NO_VMCS);
     nested_vmx_operation(cpu, true);
     return nested_succeed(cpu);
 }
@@ -128,9 +127,7 @@ enum outcome nested_vmxoff(struct cpu *cpu)
     enum outcome out;
     if (!nested_permitted(cpu, &out))
         return out;
-    nested_store_current(cpu);
-    cpu->nested->current = GPA1(NO_VMCS);
-    shadow01_push(cpu);
+    active_end_all(cpu);
     nested_vmx_operation(cpu, false);
     if (cpu->nested->init_blocked) {
         cpu->nested->init_blocked = false;
@@ -163,47 +160,17 @@ static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error add
     return true;
 }
 
-void nested_store_current(struct cpu *cpu)
-{
-    struct nested *n = cpu->nested;
-    if (n->current.a == NO_VMCS)
-        return;
-    residence_home(cpu);
-    shadow01_pull(cpu);
-    u8 *page = gpa1_map(cpu, n->current);
-    if (page != NULL) /* without memory there the image is lost, as on the CPU */
-        vmcs12_store_page(&n->vmcs12, page);
-}
-
-/* VMPTRLD has just found the right revision in this page, so the page is memory. */
-static void load_current(struct cpu *cpu, gpa1_t at)
-{
-    struct nested *n = cpu->nested;
-    const u8 *page = gpa1_map(cpu, at);
-    ASSERT(page != NULL);
-    n->current = at;
-    vmcs12_load_page(&n->vmcs12, page);
-    n->settled = 0;
-    shadow01_push(cpu);
-}
-
 enum outcome nested_vmclear(struct cpu *cpu)
 {
-    struct nested *n = cpu->nested;
     const u32 clear = LAUNCH_CLEAR;
     enum outcome out;
     u64 p;
     if (!vmcs_pointer(cpu, INSN_VMCLEAR, ERR_VMCLEAR_ADDRESS, ERR_VMCLEAR_VMXON_POINTER, &p, &out))
         return out;
-    if (p == n->current.a) {
-        n->vmcs12.launch_state = clear;
-        nested_store_current(cpu);
-        n->current = GPA1(NO_VMCS);
-        shadow01_push(cpu);
-    } else {
-        gpa1_write_open(cpu, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear,
-                        sizeof clear);
-    }
+    struct active *a = active_find(cpu->nested, GPA1(p));
+    if (a)
+        active_end(cpu, a);
+    gpa1_write_open(cpu, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear, sizeof clear);
     return nested_succeed(cpu);
 }
 
@@ -220,12 +187,10 @@ enum outcome nested_vmptrld(struct cpu *cpu)
     u64 p;
     if (!vmcs_pointer(cpu, INSN_VMPTRLD, ERR_VMPTRLD_ADDRESS, ERR_VMPTRLD_VMXON_POINTER, &p, &out))
         return out;
-    if (!revision_fits(n, revision_at(cpu, GPA1(p))))
+    u32 revision = revision_at(cpu, GPA1(p));
+    if (!revision_fits(n, revision))
         return nested_fail_on(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION, p);
-    if (p != n->current.a) {
-        nested_store_current(cpu);
-        load_current(cpu, GPA1(p));
-    }
+    active_load(cpu, GPA1(p), revision);
     return nested_succeed(cpu);
 }
 
@@ -234,7 +199,7 @@ enum outcome nested_vmptrst(struct cpu *cpu)
     enum outcome out;
     if (!nested_permitted(cpu, &out))
         return out;
-    if (!nested_operand_write(cpu, &cpu->nested->current.a, sizeof(u64)))
+    if (!nested_operand_write(cpu, &cpu->nested->now->at.a, sizeof(u64)))
         return INJECT;
     return nested_succeed(cpu);
 }
@@ -256,7 +221,7 @@ static struct vmcs_image *accessed_vmcs(struct cpu *cpu)
     struct nested *n = cpu->nested;
     if (cpu->in_l2)
         return shadow12(cpu);
-    return n->current.a == NO_VMCS ? NULL : &n->vmcs12;
+    return n->now->at.a == NO_VMCS ? NULL : &n->now->vmcs12;
 }
 
 static bool memory_operand(struct cpu *cpu, u64 *value, bool write, enum outcome *out)

@@ -33,15 +33,15 @@ static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
 {
     const struct nested *n = cpu->nested;
     struct vmexit none = {0};
-    struct sync_env s = {.v02 = &n->image02,
+    struct sync_env s = {.v02 = &n->now->image02,
                          .x = &none,
                          .vcaps = &n->caps,
-                         .preemption_timer = n->image02.preemption_timer_value};
-    *out = n->vmcs12;
+                         .preemption_timer = n->now->image02.preemption_timer_value};
+    *out = n->now->vmcs12;
     (void)sync_exit12(&s, out);
 #define FIELD(enc, width, area, name, gate, to02, to12) \
     if (AREA_##area != AREA_GUEST)                      \
-        out->name = n->vmcs12.name;
+        out->name = n->now->vmcs12.name;
 #include "hv/vmcs12/fields.def"
 }
 
@@ -57,8 +57,8 @@ static void fill_tail(struct cpu *cpu, struct tail *t)
     t->flags = (n->launching ? TAIL_LAUNCHING : 0) | (n->nmi_held ? TAIL_NMI_HELD : 0) |
                (n->init_blocked ? TAIL_INIT_BLOCKED : 0);
     t->zero = 0;
-    encode(&n->vmcs12, t->vmcs12);
-    encode(&n->image02, t->guest02);
+    encode(&n->now->vmcs12, t->vmcs12);
+    encode(&n->now->image02, t->guest02);
 }
 
 /* While L2 runs, KVM keeps a copy of L1's shadow VMCS, and the blob has a page for the copy. Nidus
@@ -67,7 +67,7 @@ static void fill_tail(struct cpu *cpu, struct tail *t)
  * over the page's. */
 static void save_shadow12(struct cpu *cpu, struct kvm_state *s)
 {
-    bool on = any(vmcs12_cpu2(&cpu->nested->vmcs12), CPU2_VMCS_SHADOWING);
+    bool on = any(vmcs12_cpu2(&cpu->nested->now->vmcs12), CPU2_VMCS_SHADOWING);
     const struct vmcs_image *v = cpu->in_l2 && on ? shadow12(cpu) : NULL;
     s->has_shadow12 = v != NULL;
     if (!v)
@@ -89,9 +89,11 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     struct nested *n = cpu->nested;
     struct kvm_state *s = n->state;
     struct tail *t = n->tail;
-    bool has_current = n->vmxon && n->current.a != NO_VMCS;
+    bool has_current = n->vmxon && n->now->at.a != NO_VMCS;
     memset(s, 0, sizeof *s);
     residence_home(cpu);
+    active_end_others(cpu);
+    vmcs_load(cpu, cpu->in_l2 ? &n->now->vmcs02 : &cpu->vmcs01);
     if (cpu->in_l2)
         vmcs02_fetch_guest(cpu);
     else
@@ -99,13 +101,13 @@ size_t nested_save(struct cpu *cpu, u8 *blob)
     fill_tail(cpu, t);
     s->flags = cpu->in_l2 ? KVM_GUEST_MODE : 0;
     s->vmxon_pa = n->vmxon ? n->vmxon_pointer.a : KVM_NO_ADDRESS;
-    s->vmcs12_pa = has_current ? n->current.a : KVM_NO_ADDRESS;
+    s->vmcs12_pa = has_current ? n->now->at.a : KVM_NO_ADDRESS;
     s->has_vmcs12 = has_current;
     save_shadow12(cpu, s);
     if (cpu->in_l2)
         vmcs12_with_l2(cpu, &s->vmcs12);
     else
-        s->vmcs12 = n->vmcs12;
+        s->vmcs12 = n->now->vmcs12;
     s->tail_version = KVM_TAIL_VERSION;
     s->tail_length = sizeof *t;
     s->tail = (const u8 *)t;
@@ -141,16 +143,20 @@ static void load_l2(struct cpu *cpu, const struct tail *t)
 void nested_wipe(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    struct active *a = n->now;
     n->nmi_held = false; /* the blob has the NMI, so L1 must not get it now */
     nested_run_l1(cpu);
-    n->path.ready = false;
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
-    n->current = GPA1(NO_VMCS);
-    memset(&n->vmcs12, 0, sizeof n->vmcs12);
-    n->settled = 0;
     memset(&n->want02, 0, sizeof n->want02);
+    if (a != n->active) {
+        a->path.ready = false;
+        a->at = GPA1(NO_VMCS);
+        memset(&a->vmcs12, 0, sizeof a->vmcs12);
+        a->settled = 0;
+        vmcs02_reset(cpu);
+    }
+    n->now = n->active;
     shadow01_push(cpu);
-    vmcs02_reset(cpu);
 }
 
 const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
@@ -165,9 +171,13 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     const struct tail *t = (const struct tail *)s->tail;
     n->launching = any(t->flags, TAIL_LAUNCHING);
     n->vmxon_pointer = GPA1(s->vmxon_pa);
-    n->current = GPA1(s->vmcs12_pa == KVM_NO_ADDRESS ? NO_VMCS : s->vmcs12_pa);
-    layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->vmcs12);
-    n->settled = 0;
+    n->now = n->active;
+    if (s->vmcs12_pa != KVM_NO_ADDRESS) {
+        n->now = &n->active[1];
+        n->now->at = GPA1(s->vmcs12_pa);
+        layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->now->vmcs12);
+        n->now->settled = 0;
+    }
     nested_vmx_operation(cpu, s->vmxon_pa != KVM_NO_ADDRESS);
     if (any(s->flags, KVM_GUEST_MODE))
         load_l2(cpu, t);

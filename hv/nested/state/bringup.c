@@ -34,7 +34,10 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
     memset(n->page_of_ones, 0xff, PAGE_SIZE);
     memset(n->page_of_nowhere, 0xff, PAGE_SIZE);
-    return vmcs_alloc(&n->vmcs02, mem);
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
+        if (!vmcs_alloc(&n->active[i].vmcs02, mem))
+            return false;
+    return true;
 }
 
 static const struct tlb_policy tlb_policies[] = {
@@ -69,11 +72,16 @@ void nested_init(struct cpu *cpu)
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->hw_gates |= vcaps_gate(&cpu->vm->facts.vmx, (enum vmcs_gate)g) ? BIT(g) : 0;
-    n->current = GPA1(NO_VMCS);
-    vmcs_stamp(&n->vmcs02, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
     fill_base02(n);
     vmcs01_fetch_guest(cpu);
-    vmcs02_reset(cpu);
+    for (u32 i = ACTIVE_VMCSS; i >= 1; i--) {
+        n->now = &n->active[i];
+        n->now->at = GPA1(NO_VMCS);
+        vmcs_stamp(&n->now->vmcs02, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic));
+        vmcs02_reset(cpu);
+    }
+    n->now = n->active;
+    n->now->at = GPA1(NO_VMCS);
     shadow01_init(cpu);
     residence_init(cpu);
 }
@@ -81,7 +89,8 @@ void nested_init(struct cpu *cpu)
 void nested_leave(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    vmcs_clear(cpu, &n->vmcs02);
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
+        vmcs_clear(cpu, &n->active[i].vmcs02);
     if (n->can_shadow01)
         vmcs_clear(cpu, &n->shadow01);
 }
