@@ -297,6 +297,7 @@ guest: images
 	@tools/rig/guest_tests.py $(TESTS)
 bench: images
 	@tools/rig/bench.py
+	@[ "$(CPUS)" ] || ! tools/make/setup.sh bochs3 >/dev/null || { echo; echo "four processors:"; CPUS=4 tools/rig/bench.py; }
 linux: images payload
 	@tools/rig/linux_test.py
 kvm: images payload

@@ -112,7 +112,7 @@ def test_a_permit_is_for_the_models_that_it_names():
 
 def test_a_permit_may_be_for_another_processor_only():
     text = ENTRY + "processors: another\n"
-    for cpu, permits in (("", 0), ("1", 2)):
+    for cpu, permits in (("", 0), ("0", 0), ("1", 2)):
         with environment(CPU=cpu):
             assert len(caveats(text).permits) == permits and len(caveats(ENTRY).permits) == 2
     assert caveats(ENTRY + "processors: all\n").errors
@@ -344,7 +344,7 @@ def test_a_test_left_out_at_depth_needs_a_reason():
 def test_a_test_left_out_on_another_processor():
     t = Test("t_x", {})
     t.read(["on=no:its,timer"])
-    for cpu, kept in (("", [t]), ("1", [])):
+    for cpu, kept in (("", [t]), ("0", [t]), ("1", [])):
         with environment(BOCHS="HERE/bochs-3.0", CPUS="2", CPU=cpu), contextlib.redirect_stdout(None):
             assert suitable([t], 0, "") == kept
 

@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu, emulator
-from transcript import Caveats, Transcript, judge
+from transcript import Caveats, Transcript, judge, on_another
 
 SIGNATURE = "ALIVE NidusNidus "
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
@@ -264,7 +264,7 @@ def suitable(tests, depth, profile):
     for t in tests:
         if "cpus" in t.options and int(t.options["cpus"]) != emulator.cpus():
             continue                            # a stage of its own, with CPUS=
-        why = (t.why_not("depth") if depth else None) or (t.why_not("on") if os.environ.get("CPU") else None)
+        why = (t.why_not("depth") if depth else None) or (t.why_not("on") if on_another() else None)
         own = t.options.get("cpu")
         if model and own and emulator.chosen().model(own) != emulator.chosen().model():
             why = f"it is about {own}"
