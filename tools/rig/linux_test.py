@@ -19,7 +19,7 @@ from run import KERNEL_ARGS, QEMU_IPS, kernel_args
 LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
 PERCENT = 1.0
 LIMIT = 600
-STRESS_STEPS, STRESS_LIMIT = 1000, 7200
+STRESS_STEPS, STRESS_LIMIT = 10000, 7200
 
 
 class Boot:
