@@ -43,7 +43,7 @@ kvm_program() { # links kvm-l2 and its guests into $1
     nasm -f bin tests/linux/kvm/guests.asm -o "$out/guests.bin"
     (cd "$out" && objcopy -I binary -O elf64-x86-64 --rename-section .data=.rodata,alloc,load,readonly,data,contents \
         --add-section .note.GNU-stack=/dev/null guests.bin guests.o)
-    ${CC:-gcc} -O2 -static -Wall -Wextra -Werror -I. tests/linux/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
+    ${CC:-gcc} -O2 -static -pthread -Wall -Wextra -Werror -I. tests/linux/kvm/*.c "$out/guests.o" -o "$1/bin/kvm-l2"
     strip "$1/bin/kvm-l2"
     ln -s kvm-l2 "$1/bin/run-l2"
     cp tests/linux/kvm/expected "$1/etc/kvm-l2.expected"

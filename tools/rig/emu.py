@@ -176,6 +176,26 @@ class Machine:
         if bochs:
             self.reader = threading.Thread(target=self.read_e9, daemon=True)
             self.reader.start()
+            threading.Thread(target=self.read_screen, daemon=True).start()
+
+    SCREEN = re.compile(rb'^Bochs connected to screen "(/dev/pts/\d+)"$', re.M)
+
+    def read_screen(self):
+        """Bochs draws the guest's screen on a terminal of its own, and when some 20 KB wait there unread it stops for good."""
+        found, screen = None, None
+        while not found and self.running():
+            time.sleep(0.2)
+            with open(self.path("stderr.txt"), "rb") as f:
+                found = self.SCREEN.search(f.read())
+        try:
+            screen = os.open(found[1], os.O_RDONLY | os.O_NOCTTY) if found else None
+            while screen and self.running() and os.read(screen, 65536):
+                pass
+        except OSError:
+            pass                    # the emulator has ended, and its terminal with it
+        finally:
+            if screen:
+                os.close(screen)
 
     def debug(self):
         """Runs with this program's standard input, output and error for the emulator's debugger, to its end. Port 0xE9

@@ -120,3 +120,8 @@ def chosen(kind=None):
     if kind not in ("bochs", "qemu"):
         raise Unusable(f"EMU={kind}: bochs or qemu")
     return ask(kind, program_of(kind))
+
+
+def lacks_tables():
+    """True when an operating system finds its processors only by tables.efi: QEMU's firmware has ACPI tables of its own."""
+    return cpus() > 1 and chosen().kind == "bochs"

@@ -5,7 +5,8 @@ Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 
 difference is permitted as in the guest tests, by an entry of docs/CAVEATS.md.
     kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0,
                                          depth=1 (Linux is L1 of a Nidus in Nidus)
-    kvm_test.py qemu                     a Linux under QEMU as KVM's guest (tests/linux/qemu-linux), bare and under Nidus
+    kvm_test.py qemu                     a Linux under QEMU as KVM's guest (tests/linux/qemu-linux), bare and under Nidus;
+                                         CPUS=2: both have two processors
     kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none; "A / B": B in A), for a person
 """
 import difflib, os, re, signal, sys
@@ -33,7 +34,9 @@ def boot(name, before, parameters):
 
 
 def qemu_boot(name, first, word, folder="build/kvm"):
-    return Boot(name, first, QEMU + word, QEMU_LIMIT, folder, "QEMU END", 1024, QEMU_IPS, ["qemu.img"])
+    several = emulator.cpus() > 1
+    line = QEMU.replace("acpi=off", f"SMP={emulator.cpus()}") if several else QEMU
+    return Boot(name, first, line + word, QEMU_LIMIT * emulator.cpus(), folder, "QEMU END", 1024, QEMU_IPS, ["qemu.img"])
 
 
 def told(b):
@@ -98,6 +101,7 @@ def run_qemu(v):
             print("      " + "\n      ".join(b.text.splitlines()[-6:]) + f"\n      (emulator: {b.code}; {b.dir})")
     if not v.check(words[0] == words[1], f"qemu: {len(words[0])} lines as on the bare CPU"):
         print("      " + "\n      ".join(difflib.unified_diff(*words, "bare", "nidus", lineterm="", n=1)))
+    v.check(all(f"processors {emulator.cpus()}" in w for w in words), f"qemu: the guest has {emulator.cpus()} processors")
     v.check("nidus version" in boots[1].text, "qemu: Nidus is there")
 
 

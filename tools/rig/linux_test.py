@@ -3,19 +3,23 @@
 
 A tick of the emulator's TSC is an instruction, so the two boots can be compared to the tick: from right before
 chain.efi calls StartImage to the first act of /init. The bar is issue 2's: 1 %.
+
+With CPUS=N the words are compared instead: all processors come up, each goes off and comes back, KVM's guests run on
+all of them. DEPTH=1: under a Nidus in Nidus. CPUS=N linux_test.py stress [SEED [STEPS]]: they come and go at random.
 """
-import os, re, signal, subprocess, sys
+import difflib, os, re, signal, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu, emulator
-from run import KERNEL_ARGS, kernel_args
+from run import KERNEL_ARGS, QEMU_IPS, kernel_args
 
 LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
 PERCENT = 1.0
 LIMIT = 600
+STRESS_STEPS, STRESS_LIMIT = 10000, 7200
 
 
 class Boot:
@@ -23,7 +27,7 @@ class Boot:
         self.name, self.first, self.text, self.code = name, first, "", None
         self.until, self.mem, self.ips, self.more = until, mem, ips, more      # more: other files of build/l1 on the disk
         self.line = line.replace(" -- ", emulator.chosen().kernel_words() + " -- ")
-        if emulator.cpus() > 1:
+        if emulator.lacks_tables():
             self.first = [r"\tables.efi", *first]
         self.limit, self.dir = limit, os.path.join(ROOT, folder, name)
 
@@ -83,38 +87,64 @@ def judge(v, bare, nidus):
     print("      " + "\n      ".join(l for l in nidus.text.splitlines() if l.startswith(("exits", "nidus"))))
 
 
-def several():
-    """With CPUS=: Linux brings up all processors, takes each off and on again, and runs KVM's guests on all at once."""
-    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr -- smp"
-    boots = [Boot("bare", [], line, LIMIT * 4, "build/linux-smp"),
-             Boot("nidus", [r"\nidus.efi nested=on profile=host log=none"], line, LIMIT * 4, "build/linux-smp")]
+def told(b):
+    """What Linux said, from the first line of /etc/rc on, without comments and without words of the emulator's debugger."""
+    return [l for l in b.text.split("\nINIT 0x")[-1].splitlines()[1:] if not l.startswith(("#", "(0)."))]
+
+
+def judge_several(v, bare, nidus, count, depth):
+    for b in (bare, nidus):
+        lines = told(b)
+        if not v.check(b.code == emu.ENDED and f"processors {count}" in lines, f"{b.name}: Linux has {count} processors, and ends its run"):
+            print("      " + "\n      ".join(b.text.splitlines()[-6:]) + f"\n      (emulator: {b.code}; {b.dir})")
+        for n in range(count):
+            back = [f"processor {n} off, {count - 1} left", f"processor {n} on, {count} there", f"ran on {n}"]
+            v.check(all(lines.count(l) == 2 for l in back), f"{b.name}: processor {n} goes off and comes back, twice")
+        v.check("smp: the second processor: exit -1" in lines, f"{b.name}: a guest with two processors")
+        v.check(all(f"kvm on processor {n}: as on 0" in lines for n in range(1, count)), f"{b.name}: KVM's guests on all processors at once")
+    if not v.check(told(bare) == told(nidus), f"{len(told(bare))} lines, the same bare and under Nidus"):
+        print("      " + "\n      ".join(difflib.unified_diff(told(bare), told(nidus), "bare", "nidus", lineterm="", n=1)))
+    v.check("nidus none" in bare.text and f" depth {depth}\n" in nidus.text, f"nidus-info tells depth {depth}, and bare none")
+
+
+def several(v, depth):
+    """With CPUS= that are several ticks say nothing; what Linux and KVM's guests say does (tests/linux/rc, smp)."""
+    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr cpu0_hotplug -- smp"
+    boots = [Boot(name, [r"\nidus.efi nested=on profile=host log=none"] * levels, line, LIMIT * 4 * 4 ** depth, "build/linux-smp",
+                  ips=emu.IPS_AT_DEPTH if depth else None) for name, levels in (("bare", 0), ("nidus", depth + 1))]
     emu.side_by_side([b.run for b in boots])
-    v, count = Verdicts(), emulator.cpus()
-    bare, nidus = ([l for l in b.text.split("INIT 0x")[-1].splitlines()[1:] if not l.startswith("#")] for b in boots)
-    for name, lines in (("bare", bare), ("nidus", nidus)):
-        v.check("L1 END" in lines, f"{name}: Linux ends its run")
-        v.check(f"processors {count}" in lines, f"{name}: {count} processors")
-        for n in range(1, count):
-            v.check(f"processor {n} on, {count} there" in lines, f"{name}: processor {n} goes off and comes back")
-            v.check(f"kvm on processor {n}: as on 0" in lines, f"{name}: KVM's guests on processor {n}")
-    differ = [f"{a} / {b}" for a, b in zip(bare, nidus) if a != b]
-    v.check(bare == nidus, f"{len(bare)} lines, the same bare and under Nidus" + ("" if bare == nidus else ": " + " // ".join(differ[:4])))
-    return v
+    judge_several(v, *boots, emulator.cpus(), depth)
+
+
+def stress(v, seed="1", steps=STRESS_STEPS):
+    """Processors and guests come and go at random under Nidus (tests/linux/rc). The same seed asks for the same again."""
+    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr cpu0_hotplug -- stress-{seed}-{steps}"
+    b = Boot("stress", [r"\nidus.efi nested=on log=none"], line, STRESS_LIMIT, "build/linux-smp", ips=QEMU_IPS).run()
+    lines, end = told(b), f"stress: 0 guests differ, processors {emulator.cpus()}"
+    print("      " + "\n      ".join(l for l in b.text.splitlines() if l.startswith("# stress: ")))
+    v.check(b.code == emu.ENDED and f"stress: seed {seed}, {steps} steps" in lines, f"seed {seed}: {steps} steps, to the end")
+    if not v.check(lines[-2:] == [end, "L1 END"], f"seed {seed}: {end}; the kernel complains of nothing"):
+        print("      " + "\n      ".join(b.text.splitlines()[-20:]) + f"\n      (emulator: {b.code}; {b.dir})")
+
+
+def single(v):
+    boots = [Boot("bare", []), Boot("nidus", [r"\nidus.efi nested=off log=none"])]
+    emu.side_by_side([b.run for b in boots])
+    judge(v, *boots)
 
 
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
-    if emulator.cpus() > 1:
-        v = several()
-        print(f"linux: {v.passed} passed, {v.failed} failed")
-        return 1 if v.failed else 0
-    boots = [Boot("bare", []), Boot("nidus", [r"\nidus.efi nested=off log=none"])]
+    v = Verdicts()
     try:
-        emu.side_by_side([b.run for b in boots])
+        if sys.argv[1:2] == ["stress"]:
+            stress(v, *sys.argv[2:])
+        elif emulator.cpus() > 1:
+            several(v, int(os.environ.get("DEPTH") or 0))
+        else:
+            single(v)
     except KeyboardInterrupt:
         return emu.INTERRUPTED
-    v = Verdicts()
-    judge(v, *boots)
     print(f"linux: {v.passed} passed, {v.failed} failed")
     return 1 if v.failed else 0
 

@@ -93,12 +93,12 @@ def make_disk(rundir, mode, bare):
     with open(f"{rundir}/nidus.cfg", "w") as f:
         f.write("".join(w + "\n" for w in options) + f"chain={line}\n")
     with open(f"{rundir}/chain.txt", "w") as f:
-        several = emulator.cpus() > 1
-        f.write("\\tables.efi\n" * several
+        tables = emulator.lacks_tables()
+        f.write("\\tables.efi\n" * tables
                 + ("" if bare else (" ".join(["\\nidus.efi", *options]) + "\n") * (depth + 1)) + line + "\n")
     b = f"{ROOT}/build"
-    if bare or depth or several:
-        files = [f"::/tables.efi={b}/tables.efi"] * several + [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
+    if bare or depth or tables:
+        files = [f"::/tables.efi={b}/tables.efi"] * tables + [f"::/EFI/BOOT/BOOTX64.EFI={b}/chain.efi", f"::/chain.txt={rundir}/chain.txt", f"::/nidus.efi={b}/nidus.efi"]
     else:
         files = [f"::/EFI/BOOT/BOOTX64.EFI={b}/nidus.efi", f"::/EFI/nidus/nidus.cfg={rundir}/nidus.cfg"]
     files += [f"::/vmlinuz={kernel}", f"::/initrd.img={initrd}", *qemu]

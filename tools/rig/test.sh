@@ -47,9 +47,13 @@ stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-s
 # Several processors, on the emulator that takes an INIT back (docs/CAVEATS.md, bochs-init-pending).
 if tools/make/setup.sh bochs3 >/dev/null; then
     stage smp env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp 't_smp_*'
+    # A Nidus in Nidus on two processors; the tests run on the second.
+    stage smp-depth-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --depth 1 --out build/guest-smp-depth-1 t_vmx_launch t_vmx_insn
     stage linux-smp env CPUS=$([ "$long" ] && echo 4 || echo 2) tools/rig/linux_test.py
     [ -z "$long" ] || stage smp-ring env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp-ring --args hops=10000 t_smp_ring t_smp_l2
     [ -z "$long" ] || stage probe-3.0 env BOCHS=3.0 tools/rig/probe_test.py
+    [ -z "$long" ] || stage linux-smp-depth-1 env CPUS=2 DEPTH=1 tools/rig/linux_test.py
+    [ -z "$long" ] || stage linux-stress env CPUS=4 tools/rig/linux_test.py stress "${STRESS_SEED:-1}"
     [ -z "$long" ] || stage on-cpu-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --out build/guest-on-cpu-1
 else
     echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"

@@ -73,6 +73,7 @@ section directory start=0
     entry memory
     entry check
     entry two
+    entry smp
     entry step
     entry triple
     entry cpuid
@@ -665,9 +666,96 @@ bits 64
     jmp .next
 two_end:
 
+; ---- two processors: interrupts there and back, a word between them, one counter for both ----
+; ebx is the processor's number, edi says how often.
+READY equ 0x8000            ; the second takes interrupts
+PONGS equ 0x8008            ; how many the first has taken
+ROUND equ 0x8010            ; the first's word to the second, and the sum of those it has read
+SUM equ 0x8014
+COUNTER equ 0x8018
+COUNT equ 0x8020            ; the second may count, and has
+COUNTED equ 0x8024
+section smp vstart=0x1000 follows=two align=16
+bits 64
+    gate64 0x40, .pong
+    gate64 0x41, .ping
+    gate64 0x42, .wake
+    load_idt
+    mov rsi, LAPIC
+    mov dword [rsi + 0xf0], 0x1ff
+    test ebx, ebx
+    jnz .second
+.until_ready:
+    pause
+    cmp dword [READY], 1
+    jne .until_ready
+    xor ebp, ebp
+.round:
+    inc ebp
+    mov [ROUND], ebp
+    mov dword [rsi + 0x310], 1 << 24
+    mov dword [rsi + 0x300], 0x4041
+.until_pong:
+    cli
+    cmp [PONGS], ebp
+    jae .ponged
+    sti
+    hlt
+    jmp .until_pong
+.ponged:
+    cmp ebp, edi
+    jb .round
+    put [PONGS]
+    put [SUM]
+    mov dword [COUNT], 1
+    mov dword [rsi + 0x310], 1 << 24
+    mov dword [rsi + 0x300], 0x4042
+    call .count
+.until_counted:
+    pause
+    cmp dword [COUNTED], 1
+    jne .until_counted
+    put [COUNTER]
+    mov al, 0
+    out END, al
+.second:
+    mov dword [READY], 1
+.idle:
+    sti
+    hlt
+    cli
+    cmp dword [COUNT], 1
+    jne .idle
+    call .count
+    mov dword [COUNTED], 1
+.over:
+    hlt
+    jmp .over
+.count:
+    mov ecx, 20000
+.add:
+    lock inc dword [COUNTER]
+    dec ecx
+    jnz .add
+    ret
+.ping:
+    push rax
+    mov eax, [ROUND]
+    add [SUM], eax
+    mov dword [rsi + 0x310], 0
+    mov dword [rsi + 0x300], 0x4040
+    pop rax
+    jmp .wake
+.pong:
+    inc dword [PONGS]
+.wake:
+    mov dword [rsi + 0xb0], 0
+    iretq
+smp_end:
+
 ; ---- single steps and breakpoints, driven by userspace
 ; ---------------------------------------------------------------
-section step vstart=0x1000 follows=two align=16
+section step vstart=0x1000 follows=smp align=16
 bits 64
     nop
     mov eax, 1

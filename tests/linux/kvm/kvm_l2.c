@@ -10,6 +10,7 @@
 #include "tests/linux/kvm/verdict.h"
 #include "tests/linux/leaves.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -179,6 +180,34 @@ static void case_two(void)
     }
 }
 
+static void *run_second(void *reason)
+{
+    *(int *)reason = run_cpu(1);
+    return NULL;
+}
+
+/* The second processor ends when it is told to. */
+static void case_smp(void)
+{
+    struct kvm_mp_state runs = {KVM_MP_STATE_RUNNABLE};
+    pthread_t second;
+    int reason;
+    vm_load(&vm, "smp");
+    for (int cpu = 0; cpu < 2; cpu++) {
+        const uint64_t parameters[4] = {200, 0, 0, (uint64_t)cpu};
+        vm_start(&vm, cpu, VM_LONG, parameters);
+    }
+    if (ioctl(vm.cpu[1], KVM_SET_MP_STATE, &runs) < 0)
+        die("KVM_SET_MP_STATE");
+    if (pthread_create(&second, NULL, run_second, &reason) != 0)
+        die("pthread_create");
+    show_end(0, run_cpu(0));
+    vm.run[1]->immediate_exit = 1;
+    pthread_kill(second, SIGUSR1);
+    pthread_join(second, NULL);
+    printf("%s: the second processor: exit %d\n", current, reason);
+}
+
 static void case_step(void)
 {
     struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP |
@@ -231,7 +260,8 @@ static const struct {
     {"device", case_simple_long, 1, 0},
     {"ports", case_simple_long, 1, 0},    {"inject", case_inject, 1, 0},
     {"lapic", case_simple_long, 1, 1},
-    {"two", case_two, 2, 0},              {"step", case_step, 1, 0},
+    {"two", case_two, 2, 0},              {"smp", case_smp, 2, 1},
+    {"step", case_step, 1, 0},
     {"triple", case_simple_long, 1, 0},
     {"bad", case_bad, 1, 0},              {"cpuid", case_cpuid, 1, 0},
     {"memory", case_memory, 1, 0},
@@ -241,7 +271,7 @@ static const struct {
 
 /* ---- around the cases ------------------------------------------------------------------------ */
 
-static void on_alarm(int signal)
+static void on_signal(int signal)
 {
     (void)signal; /* KVM_RUN returns EINTR */
 }
@@ -372,7 +402,7 @@ static int usage(int is_run_l2, const char *word)
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
-    struct sigaction alarmed = {.sa_handler = on_alarm};
+    struct sigaction alarmed = {.sa_handler = on_signal};
     int is_run_l2 = strcmp(slash ? slash + 1 : argv[0], "run-l2") == 0;
     for (int i = 1; i < argc; i++)
         if (is_run_l2 || !is_case(argv[i]))
@@ -380,6 +410,7 @@ int main(int argc, char **argv)
     if (!is_run_l2)
         verdict_begin();
     sigaction(SIGALRM, &alarmed, NULL);
+    sigaction(SIGUSR1, &alarmed, NULL);
     if (is_run_l2)
         return run_l2();
     uint64_t start = ticks();
