@@ -7,7 +7,7 @@
 
 #define FOUR_GIB 0x100000000ull
 
-enum { OPTIONS = 512, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE = 0x1b };
+enum { OPTIONS = 1100, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE = 0x1b };
 
 static EFI_HANDLE self_, device;
 static struct gt_sink *sink;

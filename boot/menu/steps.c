@@ -4,7 +4,7 @@
 #include "boot/menu/menu.h"
 #include "boot/menu/report.h"
 
-enum { LEAF_NIDUS = 0x40000000, HYPERVISOR_BIT = 31, WORDS = 400 };
+enum { LEAF_NIDUS = 0x40000000, WORDS = 1000, FILE = 4096 };
 
 static void cpuid(uint32_t leaf, uint32_t out[4])
 {
@@ -13,13 +13,12 @@ static void cpuid(uint32_t leaf, uint32_t out[4])
                      : "a"(leaf), "c"(0));
 }
 
+/* The hypervisor bit is not asked: an option of Nidus's may hide it. A processor without this leaf
+ * answers with another one's words. */
 bool nidus_is_live(void)
 {
     uint32_t r[4];
 
-    cpuid(1, r);
-    if (!(r[2] >> HYPERVISOR_BIT & 1))
-        return false;
     cpuid(LEAF_NIDUS, r);
     return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
 }
@@ -82,7 +81,8 @@ static void report_child(const char *section, const struct child *c, bool transc
 /* nidus.efi with these words and those of \nidus\nidus.txt. */
 static struct child *run_nidus(const char *section, const char *words)
 {
-    char own[200], line[WORDS], all[WORDS], *rest = own, *more;
+    static char own[FILE], line[WORDS], all[WORDS];
+    char *rest = own, *more;
     struct child *c;
 
     gt_format(all, sizeof all, "%s", words);
@@ -183,8 +183,9 @@ void step_cycles(void)
 
 void step_linux(void)
 {
-    static CHAR16 wide[WORDS];
-    char text[WORDS], *rest = text, *line;
+    static CHAR16 wide[FILE];
+    static char text[FILE];
+    char *rest = text, *line;
     EFI_DEVICE_PATH *path;
     EFI_STATUS s;
     size_t n = 0;

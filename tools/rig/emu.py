@@ -10,7 +10,7 @@ Knows nothing of Nidus or of tests. Leaves in the run directory:
 Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
 JOBS=emulators at once where a tool needs several boots (2).
 """
-import argparse, concurrent.futures, ctypes, os, re, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
 
 sys.dont_write_bytecode = True
 import emulator
@@ -20,6 +20,7 @@ import emulator
 IPS, IPS_AT_DEPTH = 25000000, 400000000
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
+SECURE_OVMF, SECURE_VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
 SECTORS_PER_CYLINDER = 16 * 63
 JOBS = int(os.environ.get("JOBS") or 2)
@@ -103,10 +104,11 @@ class Machine:
     """One run of one emulator in one directory."""
 
     def __init__(self, disk, rundir, com1=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None, usb=False,
-                 second=None):
+                 second=None, secure=False):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1 = com1                     # a tty's name, or None for com1.txt
         self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
+        self.secure = secure                 # QEMU: Secure Boot is on, and trusts the firmware package's own test key
         self.mem = int(mem or os.environ.get("MEM") or 512)
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.emulator = emulator.chosen(kind)
@@ -145,7 +147,12 @@ class Machine:
             drive = ["-device", "qemu-xhci", "-drive", f"file={self.disk},format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on"]
         if self.second:
             drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
-        return [self.emulator.program, "-M", "pc", *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+        firmware = ["-M", "pc", "-bios", OVMF]
+        if self.secure:
+            shutil.copy(SECURE_VARIABLES, self.path("vars.fd"))
+            firmware = ["-M", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+                        "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={SECURE_OVMF}", "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
+        return [self.emulator.program, *firmware, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem),
                 *drive, "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial,
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
@@ -227,8 +234,9 @@ class Machine:
         self.unlock()
 
     def unlock(self):
-        if os.path.exists(self.disk + ".lock"):
-            os.unlink(self.disk + ".lock")
+        for lock in [d + ".lock" for d in (self.disk, self.second) if d]:
+            if os.path.exists(lock):
+                os.unlink(lock)
 
     def wait(self, until=None, limit=600):
         """Runs to the marker, an end or the limit; returns an exit code of the list above."""

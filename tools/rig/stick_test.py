@@ -32,9 +32,11 @@ LINUX = r"\nidus\vmlinuz initrd=\nidus\initrd.img console=ttyS0 acpi=off cryptom
 class Walk:
     """keys: [(what the console must show, the keys then sent)]; steps: what the report's verdicts begin with."""
 
-    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=()):
+    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=(), secure=None, says=""):
         self.name, self.kind, self.keys, self.steps, self.last = name, kind, keys, steps, last
         self.files, self.long, self.second, self.limit, self.also = files, long, second, limit, also
+        self.says = says            # text of the report
+        self.secure = secure        # Secure Boot is on, and the stick is "signed" or "unsigned"
 
 
 def refused_walk():
@@ -52,6 +54,8 @@ WALKS = [
          ["1 well: check: Nidus can run here", "2 well: dry: 1 processor went as far as VMLAUNCH", "4 well: bare: 2 of 2", "L " + LIVE,
           "4 well: under Nidus: 2 of 2"], files=["tests.txt=off t_alive\noff t_irq"]),
     Walk("nobody", "qemu", [(FIRST, ""), (MENU, "8")], ["1 " + NO_VMX], long=True),
+    Walk("signed", "qemu", [(FIRST, "1"), (MENU, "8")], ["1 " + NO_VMX], long=True, secure="signed", says="machine.firmware: SecureBoot 1 SetupMode 0"),
+    Walk("unsigned", "qemu", [], [], last="No bootable option", long=True, secure="unsigned"),
     Walk("plain", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "5"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"), (MENU, "8")],
          ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 6 of 6", "L " + LIVE, "4 well: under Nidus: 6 of 6", "5 well: cycles nidus"],
          long=True),
@@ -104,9 +108,10 @@ class Run:
         os.makedirs(self.dir, exist_ok=True)
         started, self.console = time.monotonic(), Console()
         img = os.path.join(self.dir, "usb.img")
-        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True)
+        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True,
+                       env={**os.environ, **(self.test_key() if self.walk.secure == "signed" else {})})
         qemu = self.walk.kind == "qemu"
-        m = emu.Machine(img, self.dir, com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
+        m = emu.Machine(img, self.dir, secure=bool(self.walk.secure), com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
                         cpu="Broadwell,-vmx" if qemu else None, second=make_second(self.dir) if self.walk.second else None)
         try:
             m.start()
@@ -118,6 +123,12 @@ class Run:
         self.judge(img)
         self.seconds = time.monotonic() - started
 
+    def test_key(self):
+        """The key that the firmware package's variables trust, without its password."""
+        key = os.path.join(self.dir, "test.key")
+        subprocess.run(["openssl", "pkey", "-in", "/usr/share/ovmf/PkKek-1-snakeoil.key", "-passin", "pass:snakeoil", "-out", key], check=True)
+        return {"SIGN_KEY": key, "SIGN_CERT": "/usr/share/ovmf/PkKek-1-snakeoil.pem"}
+
     def fetch(self, img, name):
         got = subprocess.run(["mcopy", "-n", "-i", f"{img}@@1M", f"::/nidus/{name}", "-"], capture_output=True)
         with open(os.path.join(self.dir, name), "wb") as f:
@@ -126,6 +137,11 @@ class Run:
 
     def judge(self, img):
         data = self.fetch(img, "REPORT-0.txt")
+        if self.walk.secure == "unsigned":
+            self.problems += ["it ran, and left a report"] * bool(data)
+            return
+        if self.walk.says.encode() not in data:
+            self.problems.append(f"the report does not say {self.walk.says}")
         try:
             sections = report.parse(data)
         except report.Bad as e:
