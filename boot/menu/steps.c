@@ -1,4 +1,5 @@
 /* The steps but for tests and installed systems. Contract in menu.h. */
+#include "boot/menu/compare.h"
 #include "boot/menu/files.h"
 #include "guest-tests/lib/gt_format.h"
 #include "boot/menu/menu.h"
@@ -6,11 +7,11 @@
 
 enum { LEAF_NIDUS = 0x40000000, WORDS = 1000, FILE = 4096 };
 
-static void cpuid(uint32_t leaf, uint32_t out[4])
+static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     __asm__ volatile("cpuid"
                      : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
-                     : "a"(leaf), "c"(0));
+                     : "a"(leaf), "c"(sub));
 }
 
 /* The hypervisor bit is not asked: an option of Nidus's may hide it. A processor without this leaf
@@ -19,7 +20,7 @@ bool nidus_is_live(void)
 {
     uint32_t r[4];
 
-    cpuid(LEAF_NIDUS, r);
+    cpuid(LEAF_NIDUS, 0, r);
     return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
 }
 
@@ -28,7 +29,7 @@ void verdict(char step, bool well, const char *text)
     uint32_t r[4];
     char code[60], line[160];
 
-    cpuid(1, r);
+    cpuid(1, 0, r);
     gt_format(code, sizeof code, "N%c%c-%05x-%08x", step, well ? 'K' : 'X', r[0], report_crc());
     report_open("verdict");
     report_line("step %c %s", step, well ? "well" : "bad");
@@ -103,6 +104,50 @@ static bool went_well(const struct child *c)
     return !c->refused && !EFI_ERROR(c->status);
 }
 
+/* How many lines of the text begin so. */
+static unsigned count_lines(const char *text, const char *with)
+{
+    size_t n = strlena((const CHAR8 *)with);
+    unsigned count = 0;
+
+    for (; *text; text = line_after(text))
+        count += line_length(text) >= n && CompareMem(text, with, n) == 0;
+    return count;
+}
+
+/* On the screen: what kind of machine this is. The whole is in the report. */
+static void say_machine(const char *facts)
+{
+    static const char *const wanted[] = {"machine.firmware: ", "machine.smbios: ",
+                                         "machine.microcode: ", "machine.cpus: ", "machine.vtd: "};
+    char line[79];
+
+    for (; *facts; facts = line_after(facts)) {
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+            size_t n = strlena((const CHAR8 *)wanted[i]), length = line_length(facts);
+
+            if (length < n || CompareMem(facts, wanted[i], n) != 0)
+                continue;
+            length = length - 8 < sizeof line - 1 ? length - 8 : sizeof line - 1;
+            CopyMem(line, facts + 8, length); /* without "machine." */
+            line[length] = 0;
+            say(line);
+        }
+    }
+}
+
+static void say_counts(const char *console)
+{
+    unsigned needed = count_lines(console, "nidus: check: found   needed"),
+             wanted = count_lines(console, "nidus: check: found   wanted");
+    char line[100];
+
+    gt_format(line, sizeof line, "Found: %u of %u needed, %u of %u wanted.", needed,
+              needed + count_lines(console, "nidus: check: missing needed"), wanted,
+              wanted + count_lines(console, "nidus: check: missing wanted"));
+    say(line);
+}
+
 void step_check(void)
 {
     struct child *c;
@@ -111,7 +156,9 @@ void step_check(void)
     report_mark("machine begins", nidus_is_live() ? "nidus is live" : "bare");
     c = child_run("machine", "", true, 0);
     report_child("machine", c, true);
+    say_machine(c->transcript);
     c = run_nidus("check", "check");
+    say_counts(c->console);
     verdict('1', went_well(c), last_line(c));
 }
 
@@ -143,6 +190,27 @@ void step_blink(void)
         return;
     c = run_nidus("blink", "blink");
     verdict('3', went_well(c), last_line(c));
+}
+
+/* Exits of L1 and of L2 by reason, so far: CPUID leaf 0x40000002 of Nidus. */
+void report_exits(void)
+{
+    enum { LEAF_EXITS = 0x40000002, REASONS = 128 };
+    static const uint32_t of[2] = {0, 1u << 31};
+
+    if (!nidus_is_live())
+        return;
+    report_open("exits");
+    for (unsigned level = 0; level < 2; level++) {
+        for (uint32_t reason = 0; reason < REASONS; reason++) {
+            uint32_t r[4];
+
+            cpuid(LEAF_EXITS, of[level] | reason, r);
+            if (r[0] | r[3])
+                report_line("L%u reason %u: %lu", level + 1, reason, (uint64_t)r[3] << 32 | r[0]);
+        }
+    }
+    report_close();
 }
 
 bool nidus_make_live(const char *options)
@@ -178,6 +246,7 @@ void step_cycles(void)
     report_mark("cycles begins", where);
     c = child_run("cycles", "", true, 0);
     report_child(where, c, true);
+    report_exits();
     verdict('5', went_well(c), went_well(c) ? where : last_line(c));
 }
 
