@@ -43,25 +43,44 @@ void verdict(char step, bool well, const char *text)
     say(line);
 }
 
-/* The last line that nidus.efi printed, without "nidus: ". */
+static bool starts(const char *line, const char *with)
+{
+    size_t n = strlena((const CHAR8 *)with);
+
+    return line_length(line) >= n && CompareMem(line, with, n) == 0;
+}
+
+/* The line of nidus.efi's that tells how it ended; something may be printed behind it. Without such
+ * a line the last one. */
+static const char *decisive_line(const char *console)
+{
+    static const char *const words[] = {"nidus: cannot run: ", "nidus: check: Nidus can run",
+                                        "nidus: dry: ", "nidus: blink: ", "nidus: launched: "};
+    const char *last = "", *found = NULL;
+
+    for (; *console; console = line_after(console)) {
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            found = starts(console, words[i]) ? console : found;
+        last = starts(console, "nidus: ") ? console : last;
+    }
+    return found ? found : last;
+}
+
+/* How it ended, without "nidus: ". */
 static const char *last_line(const struct child *c)
 {
     static char line[160];
-    const char *end = c->console + c->console_length, *at;
-    size_t n = 0;
+    const char *at = decisive_line(c->console);
+    size_t n = line_length(at), own = strlena((const CHAR8 *)"nidus: ");
 
     if (c->refused)
         return c->refused;
-    while (end > c->console && end[-1] == '\n')
-        end--;
-    for (at = end; at > c->console && at[-1] != '\n';)
-        at--;
-    if (end - at > 7 && CompareMem(at, "nidus: ", 7) == 0)
-        at += 7;
-    for (; at + n < end && n < sizeof line - 1; n++)
-        line[n] = at[n];
+    if (n <= own)
+        return "it said nothing";
+    n = n - own < sizeof line - 1 ? n - own : sizeof line - 1;
+    CopyMem(line, at + own, n);
     line[n] = 0;
-    return n ? line : "it said nothing";
+    return line;
 }
 
 static void report_child(const char *section, const struct child *c, bool transcript)
@@ -107,11 +126,10 @@ static bool went_well(const struct child *c)
 /* How many lines of the text begin so. */
 static unsigned count_lines(const char *text, const char *with)
 {
-    size_t n = strlena((const CHAR8 *)with);
     unsigned count = 0;
 
     for (; *text; text = line_after(text))
-        count += line_length(text) >= n && CompareMem(text, with, n) == 0;
+        count += starts(text, with);
     return count;
 }
 
@@ -124,9 +142,9 @@ static void say_machine(const char *facts)
 
     for (; *facts; facts = line_after(facts)) {
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-            size_t n = strlena((const CHAR8 *)wanted[i]), length = line_length(facts);
+            size_t length = line_length(facts);
 
-            if (length < n || CompareMem(facts, wanted[i], n) != 0)
+            if (!starts(facts, wanted[i]))
                 continue;
             length = length - 8 < sizeof line - 1 ? length - 8 : sizeof line - 1;
             CopyMem(line, facts + 8, length); /* without "machine." */

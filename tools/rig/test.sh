@@ -29,6 +29,7 @@ trap 'exit 130' INT
 stage setup tools/make/setup.sh test || stop
 stage build make -s -j2 --no-print-directory images size || stop
 stage host make -s -j2 --no-print-directory check
+[ -z "$long" ] || stage report-fuzz env REPORT_FUZZ=20000 SEED=$RANDOM tests/host/report_test.py
 stage lint make -s --no-print-directory lint
 stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
 [ -z "$long" ] || stage planted make -s --no-print-directory planted
