@@ -2,6 +2,7 @@
 # usb.sh IMAGE [FILE=TEXT...]: makes a disk image for a stick: a GPT with one EFI system partition (FAT32), which boots
 # into the menu (boot/menu) and holds everything that the menu starts. Made twice of the same tree, it is the same.
 # FILE=TEXT replaces one of the small files of \nidus, for the rig: linux.txt, tests.txt, nidus.txt.
+# NOLINUX=1 leaves Linux out.
 # SIGN_KEY=, SIGN_CERT=  PEM files: every program is signed with them, for Secure Boot; the certificate is put beside them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +28,7 @@ for pair in "$@"; do text[${pair%%=*}]=${pair#*=}; done
 tests=$(sed -nE 's/^(on|off) +//p' <<<"${text[tests.txt]}" | sort -u)
 files=($b/nidus.efi $b/machine.efi $b/cycles.efi $b/vmcs-probe.efi)
 for t in $tests; do files+=("$b/$t.efi"); done
-[ ! -f $b/l1/stick/vmlinuz ] || files+=($b/l1/stick/vmlinuz $b/l1/stick/initrd.img)
+[ -n "${NOLINUX:-}" ] || [ ! -f $b/l1/stick/vmlinuz ] || files+=($b/l1/stick/vmlinuz $b/l1/stick/initrd.img)
 
 menu=$b/menu.efi signed=$img.signed
 if [ -n "${SIGN_KEY:-}" ]; then
