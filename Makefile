@@ -27,7 +27,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples ends hostile refusals lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -320,11 +320,16 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
-# A stick for a real machine: docs/first-boot.md. NOLINUX=1 leaves Linux out.
+stick: images
+	@tools/rig/probe_test.py
+	@tools/rig/stick_test.py $(WALKS)
+# A stick for a real machine: docs/first-boot.md. NOLINUX=1 leaves Linux out; SIGN=1 signs it with a key of one's own.
 usb: setup-run
+	@[ -z "$(SIGN)" ] || tools/make/setup.sh sign
+	@[ -z "$(SIGN)" ] || tools/make/keys.sh keys
 	@[ -n "$(NOLINUX)" ] || tools/make/payload.sh stick
 	@$(MAKE) -s --no-print-directory images
-	@tools/make/usb.sh $(B)/usb.img
+	@$(if $(SIGN),SIGN_KEY=keys/nidus.key SIGN_CERT=keys/nidus.crt )tools/make/usb.sh $(B)/usb.img
 	@tools/make/usb_say.sh $(B)/usb.img
 
 setup-web:

@@ -7,7 +7,7 @@
 
 #define FOUR_GIB 0x100000000ull
 
-enum { OPTIONS = 512, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE = 0x1b };
+enum { OPTIONS = 1100, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE = 0x1b };
 
 static EFI_HANDLE self_, device;
 static struct gt_sink *sink;
@@ -103,8 +103,9 @@ static const char *load(CHAR16 *path, EFI_HANDLE *image)
     FreePool(where);
     if (child.status == EFI_NOT_FOUND)
         return "it is not on the stick";
-    if (child.status == EFI_SECURITY_VIOLATION) {
-        BS->UnloadImage(*image);
+    if (child.status == EFI_ACCESS_DENIED || child.status == EFI_SECURITY_VIOLATION) {
+        if (child.status == EFI_SECURITY_VIOLATION) /* loaded, but not to be started */
+            BS->UnloadImage(*image);
         return "Secure Boot does not let it run: turn Secure Boot off in the BIOS setup";
     }
     return EFI_ERROR(child.status) ? "the firmware does not load it" : NULL;

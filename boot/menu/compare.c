@@ -178,9 +178,9 @@ struct comparison compare_transcripts(char *bare_text, char *nidus_text, const c
 
             c.differ += !allowed;
             c.permitted += allowed;
-            if (p.bare)
+            if (p.bare && !allowed)
                 show('-', bare);
-            if (p.nidus)
+            if (p.nidus && !allowed)
                 show('+', nidus);
         }
         if (p.bare)

@@ -14,8 +14,8 @@ struct comparison {
 };
 
 /* permits: globs of cases, one a line, which may end in ~ and a number. show() gets each line that
- * differs, with '-' bare and '+' under Nidus. What stands before BEGIN and from END on is not
- * compared: both texts are cut there. */
+ * differs and may not, with '-' bare and '+' under Nidus. What stands before BEGIN and from END on
+ * is not compared: both texts are cut there. */
 struct comparison compare_transcripts(char *bare, char *nidus, const char *permits,
                                       void (*show)(char sign, const char *line));
 

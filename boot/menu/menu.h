@@ -60,6 +60,8 @@ void step_installed(void);
 bool nidus_is_live(void); /* CPUID says that what runs here is L1 */
 /* Asks, launches, and says how it went. True when Nidus is live. */
 bool nidus_make_live(const char *options);
+/* A section: exits of L1 and L2 by reason, if Nidus is live. */
+void report_exits(void);
 void tests_run(void);     /* tests.c */
 void installed_run(void); /* installed.c */
 

@@ -1,26 +1,26 @@
 /* The steps but for tests and installed systems. Contract in menu.h. */
+#include "boot/menu/compare.h"
 #include "boot/menu/files.h"
 #include "guest-tests/lib/gt_format.h"
 #include "boot/menu/menu.h"
 #include "boot/menu/report.h"
 
-enum { LEAF_NIDUS = 0x40000000, HYPERVISOR_BIT = 31, WORDS = 400 };
+enum { LEAF_NIDUS = 0x40000000, WORDS = 1000, FILE = 4096 };
 
-static void cpuid(uint32_t leaf, uint32_t out[4])
+static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     __asm__ volatile("cpuid"
                      : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
-                     : "a"(leaf), "c"(0));
+                     : "a"(leaf), "c"(sub));
 }
 
+/* The hypervisor bit is not asked: an option of Nidus's may hide it. A processor without this leaf
+ * answers with another one's words. */
 bool nidus_is_live(void)
 {
     uint32_t r[4];
 
-    cpuid(1, r);
-    if (!(r[2] >> HYPERVISOR_BIT & 1))
-        return false;
-    cpuid(LEAF_NIDUS, r);
+    cpuid(LEAF_NIDUS, 0, r);
     return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
 }
 
@@ -29,7 +29,7 @@ void verdict(char step, bool well, const char *text)
     uint32_t r[4];
     char code[60], line[160];
 
-    cpuid(1, r);
+    cpuid(1, 0, r);
     gt_format(code, sizeof code, "N%c%c-%05x-%08x", step, well ? 'K' : 'X', r[0], report_crc());
     report_open("verdict");
     report_line("step %c %s", step, well ? "well" : "bad");
@@ -43,25 +43,44 @@ void verdict(char step, bool well, const char *text)
     say(line);
 }
 
-/* The last line that nidus.efi printed, without "nidus: ". */
+static bool starts(const char *line, const char *with)
+{
+    size_t n = strlena((const CHAR8 *)with);
+
+    return line_length(line) >= n && CompareMem(line, with, n) == 0;
+}
+
+/* The line of nidus.efi's that tells how it ended; something may be printed behind it. Without such
+ * a line the last one. */
+static const char *decisive_line(const char *console)
+{
+    static const char *const words[] = {"nidus: cannot run: ", "nidus: check: Nidus can run",
+                                        "nidus: dry: ", "nidus: blink: ", "nidus: launched: "};
+    const char *last = "", *found = NULL;
+
+    for (; *console; console = line_after(console)) {
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            found = starts(console, words[i]) ? console : found;
+        last = starts(console, "nidus: ") ? console : last;
+    }
+    return found ? found : last;
+}
+
+/* How it ended, without "nidus: ". */
 static const char *last_line(const struct child *c)
 {
     static char line[160];
-    const char *end = c->console + c->console_length, *at;
-    size_t n = 0;
+    const char *at = decisive_line(c->console);
+    size_t n = line_length(at), own = strlena((const CHAR8 *)"nidus: ");
 
     if (c->refused)
         return c->refused;
-    while (end > c->console && end[-1] == '\n')
-        end--;
-    for (at = end; at > c->console && at[-1] != '\n';)
-        at--;
-    if (end - at > 7 && CompareMem(at, "nidus: ", 7) == 0)
-        at += 7;
-    for (; at + n < end && n < sizeof line - 1; n++)
-        line[n] = at[n];
+    if (n <= own)
+        return "it said nothing";
+    n = n - own < sizeof line - 1 ? n - own : sizeof line - 1;
+    CopyMem(line, at + own, n);
     line[n] = 0;
-    return n ? line : "it said nothing";
+    return line;
 }
 
 static void report_child(const char *section, const struct child *c, bool transcript)
@@ -82,7 +101,8 @@ static void report_child(const char *section, const struct child *c, bool transc
 /* nidus.efi with these words and those of \nidus\nidus.txt. */
 static struct child *run_nidus(const char *section, const char *words)
 {
-    char own[200], line[WORDS], all[WORDS], *rest = own, *more;
+    static char own[FILE], line[WORDS], all[WORDS];
+    char *rest = own, *more;
     struct child *c;
 
     gt_format(all, sizeof all, "%s", words);
@@ -103,6 +123,49 @@ static bool went_well(const struct child *c)
     return !c->refused && !EFI_ERROR(c->status);
 }
 
+/* How many lines of the text begin so. */
+static unsigned count_lines(const char *text, const char *with)
+{
+    unsigned count = 0;
+
+    for (; *text; text = line_after(text))
+        count += starts(text, with);
+    return count;
+}
+
+/* On the screen: what kind of machine this is. The whole is in the report. */
+static void say_machine(const char *facts)
+{
+    static const char *const wanted[] = {"machine.firmware: ", "machine.smbios: ",
+                                         "machine.microcode: ", "machine.cpus: ", "machine.vtd: "};
+    char line[79];
+
+    for (; *facts; facts = line_after(facts)) {
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+            size_t length = line_length(facts);
+
+            if (!starts(facts, wanted[i]))
+                continue;
+            length = length - 8 < sizeof line - 1 ? length - 8 : sizeof line - 1;
+            CopyMem(line, facts + 8, length); /* without "machine." */
+            line[length] = 0;
+            say(line);
+        }
+    }
+}
+
+static void say_counts(const char *console)
+{
+    unsigned needed = count_lines(console, "nidus: check: found   needed"),
+             wanted = count_lines(console, "nidus: check: found   wanted");
+    char line[100];
+
+    gt_format(line, sizeof line, "Found: %u of %u needed, %u of %u wanted.", needed,
+              needed + count_lines(console, "nidus: check: missing needed"), wanted,
+              wanted + count_lines(console, "nidus: check: missing wanted"));
+    say(line);
+}
+
 void step_check(void)
 {
     struct child *c;
@@ -111,7 +174,9 @@ void step_check(void)
     report_mark("machine begins", nidus_is_live() ? "nidus is live" : "bare");
     c = child_run("machine", "", true, 0);
     report_child("machine", c, true);
+    say_machine(c->transcript);
     c = run_nidus("check", "check");
+    say_counts(c->console);
     verdict('1', went_well(c), last_line(c));
 }
 
@@ -143,6 +208,27 @@ void step_blink(void)
         return;
     c = run_nidus("blink", "blink");
     verdict('3', went_well(c), last_line(c));
+}
+
+/* Exits of L1 and of L2 by reason, so far: CPUID leaf 0x40000002 of Nidus. */
+void report_exits(void)
+{
+    enum { LEAF_EXITS = 0x40000002, REASONS = 128 };
+    static const uint32_t of[2] = {0, 1u << 31};
+
+    if (!nidus_is_live())
+        return;
+    report_open("exits");
+    for (unsigned level = 0; level < 2; level++) {
+        for (uint32_t reason = 0; reason < REASONS; reason++) {
+            uint32_t r[4];
+
+            cpuid(LEAF_EXITS, of[level] | reason, r);
+            if (r[0] | r[3])
+                report_line("L%u reason %u: %lu", level + 1, reason, (uint64_t)r[3] << 32 | r[0]);
+        }
+    }
+    report_close();
 }
 
 bool nidus_make_live(const char *options)
@@ -178,13 +264,15 @@ void step_cycles(void)
     report_mark("cycles begins", where);
     c = child_run("cycles", "", true, 0);
     report_child(where, c, true);
+    report_exits();
     verdict('5', went_well(c), went_well(c) ? where : last_line(c));
 }
 
 void step_linux(void)
 {
-    static CHAR16 wide[WORDS];
-    char text[WORDS], *rest = text, *line;
+    static CHAR16 wide[FILE];
+    static char text[FILE];
+    char *rest = text, *line;
     EFI_DEVICE_PATH *path;
     EFI_STATUS s;
     size_t n = 0;

@@ -49,10 +49,10 @@ static u8 size_of(u16 enc)
     return size[enc >> 13 & 3];
 }
 
-/* The encoding's bits 12 and 15 are reserved; bit 0 asks for a high half. */
+/* Bit 12 of an encoding is reserved; bit 0 asks for a high half. */
 static void note(u16 enc)
 {
-    enum { HIGH = 1, RESERVED = 0x9000, WIDTH_64 = 1 };
+    enum { HIGH = 1, RESERVED = 0x1000, WIDTH_64 = 1 };
     struct probe_field *f = &probe_field[probe_fields];
 
     if (enc & RESERVED) {
@@ -75,7 +75,7 @@ void probe_list(void)
 {
     make_base();
     probe_load();
-    for (u32 enc = 0; enc < 0x10000; enc++) {
+    for (u32 enc = 0; enc < 0x8000; enc++) {
         u64 v = 0;
 
         if (vmx_vmread(enc, &v) == VMX_OK)

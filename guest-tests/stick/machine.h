@@ -33,6 +33,7 @@ void machine_say_other(unsigned number, const struct machine_cpu *c,
                        const struct machine_cpu *first);
 void machine_say_msrs(void);     /* the long list, each tried */
 void machine_say_firmware(void); /* @pre between gt_firmware_enter() and gt_firmware_leave() */
+void machine_say_smbios(void);   /* on the library's tables, which catch a fault */
 void machine_say_acpi(void);     /* the same */
 
 #endif

@@ -133,7 +133,7 @@ static const u8 *configuration(EFI_GUID guid)
     return NULL;
 }
 
-static void say_smbios(void)
+void machine_say_smbios(void)
 {
     EFI_GUID two = {0xeb9d2d31, 0x2d88, 0x11d3, {0x9a, 0x16, 0, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
     EFI_GUID three = {0xf2fd1544, 0x9794, 0x4a2c, {0x99, 0x2e, 0xe5, 0xbb, 0xcf, 0x20, 0xe3, 0x94}};
@@ -159,7 +159,6 @@ void machine_say_firmware(void)
             ST->Hdr.Revision >> 16, ST->Hdr.Revision & 0xffff);
     gt_line("firmware: SecureBoot %d SetupMode %d memory attributes protocol %u",
             variable(L"SecureBoot"), variable(L"SetupMode"), has_protocol(attributes));
-    say_smbios();
     say_state();
     say_screen();
     say_map();

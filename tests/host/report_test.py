@@ -165,7 +165,7 @@ def test_every_cut_is_seen():
 
 
 def test_whole_transcripts():
-    text = "## t_a bare\nBEGIN a\na.x: 1\nEND a 1\n## t_a nidus\nBEGIN a\na.x: 2\nEND a 1\n## t_b bare\nBEGIN b\nEND b 0\n"
+    text = "## t_a bare\nBEGIN a\nALIVE none\na.x: 1\nEND a 1\n## t_a nidus\nBEGIN a\nALIVE 1\na.x: 2\nEND a 1\n## t_b bare\nBEGIN b\nEND b 0\n"
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write(text)
         f.flush()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# setup.sh run|test|web: installs the Debian packages that `make run`, `make test` or `make web` needs
-# and this machine lacks. Prints what it installs. Without root and without a sudo that asks for no password,
+# setup.sh run|test|web|sign: installs the Debian packages that `make run`, `make test`, `make web` or
+# `make usb SIGN=1` needs and this machine lacks. Prints what it installs. Without root and without a sudo that asks for no password,
 # it prints the commands to install them by hand and fails.
 # setup.sh bochs3: unpacks a second emulator, Debian 13's Bochs 3.0, into .bochs3/. Installs nothing.
 set -euo pipefail
@@ -12,9 +12,10 @@ checks="clang clang-format libclang-rt-dev llvm qemu-system-x86 universal-ctags 
 case ${1:-} in
 run) want="$build $emulator" ;;
 test) want="$build $emulator $checks" ;;
+sign) want="sbsigntool openssl" ;;
 web) want="make gcc libc6-dev clang lld python3" ;;
 bochs3) exec "$(dirname "$0")/bochs3.sh" ;;
-*) echo "usage: setup.sh run|test|web|bochs3" >&2; exit 2 ;;
+*) echo "usage: setup.sh run|test|web|sign|bochs3" >&2; exit 2 ;;
 esac
 [ -r /etc/debian_version ] || { echo "setup: not Debian; these packages' contents are wanted: $want" >&2; exit 1; }
 

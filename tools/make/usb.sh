@@ -2,6 +2,8 @@
 # usb.sh IMAGE [FILE=TEXT...]: makes a disk image for a stick: a GPT with one EFI system partition (FAT32), which boots
 # into the menu (boot/menu) and holds everything that the menu starts. Made twice of the same tree, it is the same.
 # FILE=TEXT replaces one of the small files of \nidus, for the rig: linux.txt, tests.txt, nidus.txt.
+# NOLINUX=1 leaves Linux out.
+# SIGN_KEY=, SIGN_CERT=  PEM files: every program is signed with them, for Secure Boot; the certificate is put beside them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export MTOOLS_SKIP_CHECK=1 PATH=$PATH:/usr/sbin:/sbin LC_ALL=C TZ=UTC
@@ -26,7 +28,19 @@ for pair in "$@"; do text[${pair%%=*}]=${pair#*=}; done
 tests=$(sed -nE 's/^(on|off) +//p' <<<"${text[tests.txt]}" | sort -u)
 files=($b/nidus.efi $b/machine.efi $b/cycles.efi $b/vmcs-probe.efi)
 for t in $tests; do files+=("$b/$t.efi"); done
-[ ! -f $b/l1/stick/vmlinuz ] || files+=($b/l1/stick/vmlinuz $b/l1/stick/initrd.img)
+[ -n "${NOLINUX:-}" ] || [ ! -f $b/l1/stick/vmlinuz ] || files+=($b/l1/stick/vmlinuz $b/l1/stick/initrd.img)
+
+menu=$b/menu.efi signed=$img.signed
+if [ -n "${SIGN_KEY:-}" ]; then
+    rm -rf "$signed"
+    mkdir "$signed"
+    for f in "$menu" "${files[@]}"; do
+        case $f in *.efi | */vmlinuz) sbsign --key "$SIGN_KEY" --cert "$SIGN_CERT" --output "$signed/${f##*/}" "$f" 2>/dev/null ;; *) cp "$f" "$signed/" ;; esac
+    done
+    openssl x509 -in "$SIGN_CERT" -outform DER -out "$signed/nidus.cer"
+    menu=$signed/menu.efi
+    files=("$signed"/*)
+fi
 
 # FAT32 wants 65,525 clusters of at least a sector; 24 MiB are for reports.
 need=$((24 * mib))
@@ -37,7 +51,7 @@ rm -f "$img" "$esp" "$img.lock"
 truncate -s $((blocks * 1024)) "$esp"
 mkfs.vfat -F 32 -s 1 --invariant -i $volume_id -n NIDUS "$esp" >/dev/null
 mmd -i "$esp" ::/EFI ::/EFI/BOOT ::/nidus
-mcopy -i "$esp" $b/menu.efi ::/EFI/BOOT/BOOTX64.EFI
+mcopy -i "$esp" "$menu" ::/EFI/BOOT/BOOTX64.EFI
 mcopy -i "$esp" "${files[@]}" ::/nidus
 for name in linux.txt nidus.txt permits.txt tests.txt version.txt; do printf '%s\n' "${text[$name]}" | mcopy -i "$esp" - "::/nidus/$name"; done
 
@@ -50,4 +64,4 @@ label-id: $disk_id
 start=$first, size=$((blocks * 2)), type=U, uuid=$part_id, name=NIDUS
 END
 dd if="$esp" of="$img" bs=512 seek=$first conv=notrunc,sparse status=none
-rm "$esp"
+rm -rf "$esp" "$signed"

@@ -11,7 +11,7 @@ Knows nothing of Nidus or of tests. Leaves in the run directory:
 Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
 JOBS=emulators at once where a tool needs several boots (2).
 """
-import argparse, concurrent.futures, ctypes, os, re, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
 
 sys.dont_write_bytecode = True
 import emulator
@@ -21,6 +21,7 @@ import emulator
 IPS, IPS_AT_DEPTH = 25000000, 400000000
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
+SECURE_OVMF, SECURE_VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"
 VGABIOS = "/usr/share/vgabios/vgabios.bin"
 SECTORS_PER_CYLINDER = 16 * 63
 JOBS = int(os.environ.get("JOBS") or 2)
@@ -108,10 +109,11 @@ class Machine:
     """One run of one emulator in one directory."""
 
     def __init__(self, disk, rundir, com1=None, com2=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None,
-                 machine=None, usb=False, second=None):
+                 machine=None, usb=False, second=None, secure=False):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2; True: COM2 writes com2.bin
         self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
+        self.secure = secure                 # QEMU: Secure Boot is on, and trusts the firmware package's own test key
         self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
         self.machine = machine or "pc"       # QEMU's
@@ -156,7 +158,12 @@ class Machine:
             drive = ["-device", "qemu-xhci", "-drive", f"file={self.disk},format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on"]
         if self.second:
             drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
-        return [self.emulator.program, "-M", self.machine, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem), "-bios", OVMF,
+        firmware = ["-M", self.machine, "-bios", OVMF]
+        if self.secure:
+            shutil.copy(SECURE_VARIABLES, self.path("vars.fd"))
+            firmware = ["-M", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+                        "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={SECURE_OVMF}", "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
+        return [self.emulator.program, *firmware, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem),
                 *drive, "-net", "none", "-display", "none",
                 "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", "file:com2.bin" if self.com2 is True else self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
@@ -288,8 +295,9 @@ class Machine:
         self.unlock()
 
     def unlock(self):
-        if os.path.exists(self.disk + ".lock"):
-            os.unlink(self.disk + ".lock")
+        for lock in [d + ".lock" for d in (self.disk, self.second) if d]:
+            if os.path.exists(lock):
+                os.unlink(lock)
 
     def wait(self, until=None, limit=600):
         """Runs to the marker, an end or the limit; returns an exit code of the list above."""

@@ -10,7 +10,7 @@ Owns: the walks, what each report must say. Booting is emu.py's, reading a repor
 
 A walk's console and report land in build/stick/NAME.
 """
-import argparse, os, re, signal, subprocess, sys, time
+import argparse, contextlib, io, os, re, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -18,6 +18,7 @@ sys.path[:0] = [HERE, os.path.join(ROOT, "tools")]
 sys.dont_write_bytecode = True
 import emu, report
 from run import Console
+from transcript import Caveats
 
 MENU, FIRST, LAUNCH = "Which?", "In 30 seconds", "Press L"
 FIRMWARE = "starting Boot0000"           # what the firmware does when the menu has quit
@@ -32,9 +33,11 @@ LINUX = r"\nidus\vmlinuz initrd=\nidus\initrd.img console=ttyS0 acpi=off cryptom
 class Walk:
     """keys: [(what the console must show, the keys then sent)]; steps: what the report's verdicts begin with."""
 
-    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=()):
+    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=(), secure=None, says=""):
         self.name, self.kind, self.keys, self.steps, self.last = name, kind, keys, steps, last
         self.files, self.long, self.second, self.limit, self.also = files, long, second, limit, also
+        self.says = says            # text of the report
+        self.secure = secure        # Secure Boot is on, and the stick is "signed" or "unsigned"
 
 
 def refused_walk():
@@ -52,11 +55,13 @@ WALKS = [
          ["1 well: check: Nidus can run here", "2 well: dry: 1 processor went as far as VMLAUNCH", "4 well: bare: 2 of 2", "L " + LIVE,
           "4 well: under Nidus: 2 of 2"], files=["tests.txt=off t_alive\noff t_irq"]),
     Walk("nobody", "qemu", [(FIRST, ""), (MENU, "8")], ["1 " + NO_VMX], long=True),
+    Walk("signed", "qemu", [(FIRST, "1"), (MENU, "8")], ["1 " + NO_VMX], long=True, secure="signed", says="machine.firmware: SecureBoot 1 SetupMode 0"),
+    Walk("unsigned", "qemu", [], [], last="No bootable option", long=True, secure="unsigned"),
     Walk("plain", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "5"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"), (MENU, "8")],
-         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 6 of 6", "L " + LIVE, "4 well: under Nidus: 6 of 6", "5 well: cycles nidus"],
+         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 6 of 6", "L " + LIVE, "4 (?:well|bad): under Nidus: . of 6", "5 well: cycles nidus"],
          long=True),
     Walk("nested", "bochs", [(FIRST, "5"), (MENU, "4"), ("How much", "3"), (LAUNCH, "L"), (MENU, "5"), (MENU, "7"), ("Any other key", "PICK"), (MENU, "8")],
-         ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus", "5 well: cycles nidus", "7 bad: file came back: status 0"],
+         ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus: [0-9]+ of 11", "5 well: cycles nidus", "7 bad: file came back: status"],
          long=True, second=True, limit=900, also=["probe bare", "probe nidus", "cycles bare", "cycles nidus"]),
     Walk("linux", "bochs", [(FIRST, "6"), (LAUNCH, "L")], ["L " + LIVE], last="switches the machine off", files=["linux.txt=" + LINUX], long=True, limit=900),
 ]
@@ -104,9 +109,10 @@ class Run:
         os.makedirs(self.dir, exist_ok=True)
         started, self.console = time.monotonic(), Console()
         img = os.path.join(self.dir, "usb.img")
-        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True)
+        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True,
+                       env={**os.environ, **(self.test_key() if self.walk.secure == "signed" else {})})
         qemu = self.walk.kind == "qemu"
-        m = emu.Machine(img, self.dir, com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
+        m = emu.Machine(img, self.dir, secure=bool(self.walk.secure), com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
                         cpu="Broadwell,-vmx" if qemu else None, second=make_second(self.dir) if self.walk.second else None)
         try:
             m.start()
@@ -118,14 +124,36 @@ class Run:
         self.judge(img)
         self.seconds = time.monotonic() - started
 
+    def test_key(self):
+        """The key that the firmware package's variables trust, without its password."""
+        key = os.path.join(self.dir, "test.key")
+        subprocess.run(["openssl", "pkey", "-in", "/usr/share/ovmf/PkKek-1-snakeoil.key", "-passin", "pass:snakeoil", "-out", key], check=True)
+        return {"SIGN_KEY": key, "SIGN_CERT": "/usr/share/ovmf/PkKek-1-snakeoil.pem"}
+
     def fetch(self, img, name):
         got = subprocess.run(["mcopy", "-n", "-i", f"{img}@@1M", f"::/nidus/{name}", "-"], capture_output=True)
         with open(os.path.join(self.dir, name), "wb") as f:
             f.write(got.stdout)
         return got.stdout
 
+    def judge_tests(self, img, ran):
+        """The whole transcripts, exactly, with what is permitted on this emulator; the menu knows less."""
+        if not ran:
+            return
+        this, said = emu.emulator.chosen(self.walk.kind), io.StringIO()
+        caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), this.name(), this.short_model())
+        with contextlib.redirect_stdout(said):
+            failed = report.judge_whole(self.fetch(img, "TESTS-0.txt").decode("latin-1"), caveats)
+        if failed or " as bare, " not in said.getvalue():
+            self.problems.append("the self-tests: " + said.getvalue()[-400:])
+
     def judge(self, img):
         data = self.fetch(img, "REPORT-0.txt")
+        if self.walk.secure == "unsigned":
+            self.problems += ["it ran, and left a report"] * bool(data)
+            return
+        if self.walk.says.encode() not in data:
+            self.problems.append(f"the report does not say {self.walk.says}")
         try:
             sections = report.parse(data)
         except report.Bad as e:
@@ -143,6 +171,7 @@ class Run:
             self.problems.append(f"codes on the screen {on_screen}, in the report {codes}")
         names = {s.name for s in sections}
         self.problems += [f"no section {n}" for n in self.walk.also if n not in names]
+        self.judge_tests(img, any(s.name.endswith(" nidus") and s.name.startswith("test ") for s in sections))
         if PRIVATE.search(data.decode()):
             self.problems.append("the report names a device: " + PRIVATE.search(data.decode())[0])
         tool = subprocess.run([os.path.join(ROOT, "tools/report.py"), os.path.join(self.dir, "REPORT-0.txt")], capture_output=True, text=True)

@@ -29,6 +29,7 @@ trap 'exit 130' INT
 stage setup tools/make/setup.sh test || stop
 stage build make -s -j2 --no-print-directory images size || stop
 stage host make -s -j2 --no-print-directory check
+[ -z "$long" ] || stage report-fuzz env REPORT_FUZZ=20000 SEED=$RANDOM tests/host/report_test.py
 stage lint make -s --no-print-directory lint
 stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
 [ -z "$long" ] || stage planted make -s --no-print-directory planted
@@ -78,7 +79,7 @@ stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
-[ -z "$long" ] || stage stick-linux tools/make/payload.sh stick
+[ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
 stage stick tools/rig/stick_test.py ${long:+long}
 stage refusals tools/rig/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
