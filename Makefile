@@ -13,6 +13,8 @@ INC  := -I.
 
 # ---- sources (found, not listed: a new file only has to be in the right folder) ----------
 PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c)
+# Pure as well, but of no use to the tool: the debugger's protocol.
+WIRE_SRC := hv/wire/packet.c
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
@@ -27,9 +29,19 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples ends hostile refusals lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
+
+# ---- the version: of this tree, and the commit that it is ---------------------------------
+COMMIT := $(or $(NIDUS_COMMIT),$(shell git describe --always --dirty --exclude='*' 2>/dev/null),unknown)
+VERSION_TEXT := $(shell cat VERSION) ($(COMMIT))
+# Written when it changes; what prints it is then built anew.
+$(B)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION_TEXT)' | cmp -s - $@ || echo '$(VERSION_TEXT)' > $@
+FORCE:
+.PHONY: FORCE
 
 # ---- the core: freestanding, fixed high address, general registers only -------------------
 # No indirect branch that a predictor could send elsewhere: retpolines, and no jump tables. Lint looks for others.
@@ -70,7 +82,7 @@ $(B)/core.bin: $(B)/core.elf
 # straight code over the fields, took 9; several processors, and the rules for fields of newer ones, 12. What tells an
 # author of a hypervisor what is wrong (explanations with the names of bits and fields, stale translations) took 14, the
 # trace 8: data and code that no exit touches unless its option is on.
-# The debugger on COM2, which only gdb= starts, took 16.
+# The debugger on COM2, which only gdb= starts, took 14.
 CORE_LIMIT_KIB := 272
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
@@ -87,6 +99,8 @@ EFI_LDFLAGS := -nostdlib -znoexecstack -znocombreloc -shared -Bsymbolic -L/usr/l
 EFI_LIBS := -lefi -lgnuefi
 EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata,-j $(s))
 
+$(B)/efi/boot/efi_main.o: EFI_CFLAGS += -DNIDUS_VERSION='"version $(VERSION_TEXT)"'
+$(B)/efi/boot/efi_main.o: $(B)/version
 $(B)/efi/%.o: %.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -150,7 +164,7 @@ $(B)/tables.efi: $(B)/efi/tools/rig/tables.o $(B)/efi/tools/rig/waiting.o
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)
 TEST_LIB := $(wildcard tests/lib/*.c)
-TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(PURE_SRC:%.c=$(B)/host/%.o) $(BOOT_PURE:%.c=$(B)/host/%.o)
+TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(patsubst %.c,$(B)/host/%.o,$(PURE_SRC) $(WIRE_SRC)) $(BOOT_PURE:%.c=$(B)/host/%.o)
 UNIT_BIN := $(UNIT_SRC:tests/host/%.c=$(B)/unit/%)
 
 $(B)/host/%.o: %.c
@@ -165,7 +179,8 @@ $(B)/unit/%: $(B)/host/tests/host/%.o $(TEST_OBJ)
 
 # ---- the host program vmcs12, and the same under sanitizers for its tests ------------------
 TOOL_SRC := $(wildcard tools/vmcs12/*.c tools/vmcs12/why/*.c) $(PURE_SRC)
-$(B)/tool/tools/vmcs12/vmcs12.o: TOOL_CFLAGS := -DTOOL_VERSION='"$(shell git describe --always --dirty 2>/dev/null || echo unknown)"'
+$(B)/tool/tools/vmcs12/vmcs12.o: TOOL_CFLAGS := -DTOOL_VERSION='"$(VERSION_TEXT)"'
+$(B)/tool/tools/vmcs12/vmcs12.o: $(B)/version
 $(B)/tool/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu11 -O2 -g -ffunction-sections $(WARN) $(TOOL_CFLAGS) $(INC) -MMD -MP -c $< -o $@
@@ -196,7 +211,7 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 # ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
 # The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
 MACH_SRC := $(wildcard tests/machine/*.c) \
-  $(filter-out $(PURE_SRC) $(wildcard hv/gdb/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+  $(filter-out $(PURE_SRC) $(wildcard hv/gdb/*.c hv/wire/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
 MACH_INC := -Itests/machine/fake $(INC)
 $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)
@@ -223,7 +238,7 @@ check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/f_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
-FUZZ_OBJ := $(patsubst %.c,$(B)/fuzz/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
+FUZZ_OBJ := $(patsubst %.c,$(B)/fuzz/%.o,$(TEST_LIB) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE))
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-sanitize-recover=all -Wall -Wextra -Werror
 
 $(B)/fuzz/%.o: %.c
@@ -247,7 +262,7 @@ $(B)/fuzz/f_tool: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tools/vmcs12/why/*.c))
 fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
-COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(BOOT_PURE))
+COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE))
 COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
@@ -257,7 +272,7 @@ $(COV_BIN): $(B)/cov/%: $(B)/cov/tests/host/%.o $(COV_OBJ)
 	$(Q)gcc --coverage $^ -lcmocka -o $@
 
 cov: $(COV_BIN)
-	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(BOOT_PURE)
+	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/nidus.efi
@@ -316,6 +331,8 @@ models: images payload
 	@tools/rig/models.py --models "$(MODELS)" --tests "$(TESTS)"
 examples: images
 	@tools/rig/examples_test.py
+debug: images
+	@tools/rig/debug_test.py
 ends: images
 	@tools/rig/ends_test.py
 refusals: images

@@ -14,6 +14,7 @@
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
+    "  help, version                      this; the version and the commit\r\n"
     "  check                              say what Nidus needs and wants, and launch "
     "nothing\r\n"
     "  dry                                do all but the launch, on every processor\r\n"
@@ -315,8 +316,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     InitializeLib(image, st);
     if (!options_gather(image, &o, &why))
         return refuse(why.text, EFI_INVALID_PARAMETER);
-    if (o.help) {
-        console_say(help);
+    if (o.help || o.version) {
+        console_say(o.version ? NIDUS_VERSION : help);
         return EFI_SUCCESS;
     }
     cpus_find(&m.cpus, !o.own_sipi);

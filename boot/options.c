@@ -46,6 +46,7 @@ static const struct key keys[] = {
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
     {"dry",     KIND_FLAG,   0,                 AT(dry),      {""}},
     {"help",    KIND_FLAG,   0,                 AT(help),     {""}},
+    {"version", KIND_FLAG,   0,                 AT(version),  {""}},
 };
 /* clang-format on */
 

@@ -25,7 +25,7 @@ struct options {
     u32 trace;   /* TRACE_* of hv/trace/record.h, bit by bit */
     u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
     u32 bsp_only, own_sipi;
-    u32 check, dry, help;
+    u32 check, dry, help, version;
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
 

@@ -18,10 +18,6 @@ static void registers(struct cpu *cpu, struct gdb_text *t)
                                REG_R12, REG_R13, REG_R14, REG_R15};
     u32 level = gdb_level(cpu);
     struct vmcs *runs = cpu->current;
-    if (!level) {
-        gdb_add(t, "E02");
-        return;
-    }
     bool known = level == (cpu->in_l2 ? 2u : 1u);
     if (!known)
         vmcs_load(cpu, &cpu->vmcs01);
@@ -54,10 +50,8 @@ static void memory(struct cpu *cpu, const struct gdb_command *c, struct gdb_text
 
 static bool can_break(const struct gdb_command *c)
 {
-    if (c->type < 2)
-        return true;
-    bool size = c->length == 1 || c->length == 2 || c->length == 4 || c->length == 8;
-    return size && !(c->address & (c->length - 1));
+    u64 n = c->length;
+    return c->type < 2 || ((n == 1 || n == 2 || n == 4 || n == 8) && !(c->address & (n - 1)));
 }
 
 static void breakpoint(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t)
@@ -85,6 +79,7 @@ static void breakpoint(struct cpu *cpu, const struct gdb_command *c, struct gdb_
 }
 
 /* The registers of a 64-bit processor without SSE; the FPU's must be named. */
+/* clang-format off */
 static const char target_xml[] =
     "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
     "<architecture>i386:x86-64</architecture><feature name=\"org.gnu.gdb.i386.core\">"
@@ -121,61 +116,35 @@ static void leave(struct gdb *g)
     g->attached = g->stopped = g->stepping = g->no_ack = false;
 }
 
-/* Fills in the reply. False: the command has none. */
+static const char supported[] = "PacketSize=400;QStartNoAckMode+;qXfer:features:read+";
+
+/* Fills in the reply. False: the command has none. KILL ends nothing: the machine is not the
+ * debugger's. */
 static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t)
 {
     struct gdb *g = cpu->gdb;
+    /* clang-format off */
     switch (c->kind) {
-    case GDB_UNKNOWN:
-        return true;
-    case GDB_BAD:
-    case GDB_WRITE:
-        gdb_add(t, "E01");
-        return true;
-    case GDB_WHY:
-        gdb_add(t, g->signal == SIGNAL_INT ? "S02" : "S05");
-        return true;
-    case GDB_REGISTERS:
-        registers(cpu, t);
-        return true;
-    case GDB_MEMORY:
-        memory(cpu, c, t);
-        return true;
-    case GDB_CONTINUE:
-    case GDB_STEP:
-        g->stopped = false;
-        g->stepping = c->kind == GDB_STEP;
-        return false;
-    case GDB_INSERT:
-    case GDB_REMOVE:
-        breakpoint(cpu, c, t);
-        return true;
-    case GDB_SUPPORTED:
-        gdb_add(t, "PacketSize=400;QStartNoAckMode+;qXfer:features:read+");
-        return true;
-    case GDB_NO_ACK:
-    case GDB_THREAD:
-        gdb_add(t, "OK");
-        return true;
-    case GDB_ATTACHED:
-        gdb_add(t, "1");
-        return true;
-    case GDB_FEATURES:
-        features(c, t);
-        return true;
-    case GDB_MONITOR:
-        gdb_monitor(cpu);
-        gdb_clear(t); /* its lines were replies, too */
-        gdb_add(t, "OK");
-        return true;
-    case GDB_DETACH:
-        leave(g);
-        gdb_add(t, "OK");
-        return true;
-    case GDB_KILL: /* the machine is not the debugger's to end */
-        leave(g);
-        return false;
+    case GDB_UNKNOWN:   return true;
+    case GDB_BAD:       gdb_add(t, "E01"); return true;
+    case GDB_WRITE:     gdb_add(t, "E01"); return true;
+    case GDB_WHY:       gdb_add(t, g->signal == SIGNAL_INT ? "S02" : "S05"); return true;
+    case GDB_REGISTERS: registers(cpu, t); return true;
+    case GDB_MEMORY:    memory(cpu, c, t); return true;
+    case GDB_CONTINUE:  g->stopped = false; return false;
+    case GDB_STEP:      g->stopped = false; g->stepping = true; return false;
+    case GDB_INSERT:    breakpoint(cpu, c, t); return true;
+    case GDB_REMOVE:    breakpoint(cpu, c, t); return true;
+    case GDB_SUPPORTED: gdb_add(t, supported); return true;
+    case GDB_NO_ACK:    gdb_add(t, "OK"); return true;
+    case GDB_THREAD:    gdb_add(t, "OK"); return true;
+    case GDB_ATTACHED:  gdb_add(t, "1"); return true;
+    case GDB_FEATURES:  features(c, t); return true;
+    case GDB_MONITOR:   gdb_monitor(cpu); gdb_clear(t); gdb_add(t, "OK"); return true;
+    case GDB_DETACH:    leave(g); gdb_add(t, "OK"); return true;
+    case GDB_KILL:      leave(g); return false;
     }
+    /* clang-format on */
     return true;
 }
 

@@ -8,7 +8,7 @@
 #ifndef HV_GDB_GDB_H
 #define HV_GDB_GDB_H
 
-#include "hv/nested/nested.h"
+#include "hv/vmx/vmx.h"
 
 /* Takes the memory. NULL, or why there can be no debugger. @pre vm->facts */
 const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info);

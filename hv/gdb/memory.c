@@ -20,9 +20,7 @@ static void tell(const struct gdb_walk *w, const char *what, u64 at, u64 entry)
         return;
     gdb_add(w->told, what);
     gdb_add_hex(w->told, at);
-    gdb_add(w->told, " = ");
-    gdb_add_hex(w->told, entry);
-    gdb_say(w->told);
+    gdb_say_value(w->told, entry);
 }
 
 static u64 fetch12(void *ctx, gpa1_t at)

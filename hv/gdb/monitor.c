@@ -21,6 +21,13 @@ void gdb_say(struct gdb_text *t)
     gdb_clear(t);
 }
 
+void gdb_say_value(struct gdb_text *t, u64 v)
+{
+    gdb_add(t, " = ");
+    gdb_add_hex(t, v);
+    gdb_say(t);
+}
+
 static void say(struct gdb_text *t, const char *words)
 {
     gdb_add(t, words);
@@ -30,9 +37,7 @@ static void say(struct gdb_text *t, const char *words)
 static void say_field(struct gdb_text *t, enum vmcs_field f, u64 v)
 {
     gdb_add(t, vmcs12_name(f));
-    gdb_add(t, " = ");
-    gdb_add_hex(t, v);
-    gdb_say(t);
+    gdb_say_value(t, v);
 }
 
 static void say_vmcs(struct cpu *cpu, struct vmcs *v, struct gdb_text *t)
@@ -67,8 +72,9 @@ static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
     return image;
 }
 
-static void say_vmcs12(struct cpu *cpu, struct gdb_text *t)
+static void say_vmcs12(struct cpu *cpu, const char *rest, struct gdb_text *t)
 {
+    (void)rest;
     const struct vmcs_image *v = current12(cpu, t);
     for (u32 f = 0; v && f < F_COUNT; f++)
         if (vcaps_gate(&cpu->nested->caps, vmcs12_desc((enum vmcs_field)f)->gate))
@@ -76,8 +82,9 @@ static void say_vmcs12(struct cpu *cpu, struct gdb_text *t)
 }
 
 /* The rules about memory that VMCS12 names are not asked: the last VM entry has told them. */
-static void say_why(struct cpu *cpu, struct gdb_text *t)
+static void say_why(struct cpu *cpu, const char *rest, struct gdb_text *t)
 {
+    (void)rest;
     const struct vmcs_image *v = current12(cpu, t);
     if (!v)
         return;
@@ -92,42 +99,46 @@ static void say_why(struct cpu *cpu, struct gdb_text *t)
         if (verdict.rule == R_NONE || !rule_set_has(&set, (enum rule_id)r))
             continue;
         gdb_add(t, rule_name((enum rule_id)r));
-        gdb_add(t, ": SDM 3C ");
+        gdb_add(t, ": section ");
         gdb_add(t, rule_section_number((enum rule_id)r));
         gdb_add(t, ": ");
         say(t, rule_text((enum rule_id)r));
     }
 }
 
-static const char *reason_name(u32 reason)
-{
-    switch (reason) {
-#define EXIT(number, name, text) \
-    case number:                 \
-        return #name;
+/* clang-format off */
+static const char *const reasons[EXIT_REASON_COUNT] = {
+#define EXIT(number, name, text) [number] = #name,
 #include "hv/arch/vmx_exit.def"
 #undef EXIT
-    default:
-        return "reason ";
-    }
+};
+/* clang-format on */
+
+static void add_reason(struct gdb_text *t, const char *head, u32 reason)
+{
+    const char *name = reason < EXIT_REASON_COUNT ? reasons[reason] : NULL;
+    gdb_add(t, head);
+    gdb_add(t, name ? name : "unknown");
 }
 
-static void say_exits(const struct cpu *cpu, struct gdb_text *t)
+static void say_exits(struct cpu *cpu, const char *rest, struct gdb_text *t)
 {
+    (void)rest;
     for (u32 l2 = 0; l2 < 2; l2++)
         for (u32 r = 0; r < EXIT_REASON_COUNT; r++) {
             if (!cpu->exits[l2][r])
                 continue;
-            gdb_add(t, l2 ? "exits L2 " : "exits L1 ");
-            gdb_add(t, reason_name(r));
+            add_reason(t, l2 ? "exits L2 " : "exits L1 ", r);
             gdb_add(t, " ");
             gdb_add_number(t, cpu->exits[l2][r]);
             gdb_say(t);
         }
+    gdb_add(t, "packets that were none: ");
+    gdb_add_number(t, cpu->gdb->lost);
+    gdb_say(t);
     for (u32 i = 0; i < LAST_EXITS; i++) {
         u32 at = (cpu->last_at + i) % LAST_EXITS;
-        gdb_add(t, "last ");
-        gdb_add(t, reason_name(EXIT_REASON_BASIC(cpu->last[at].reason)));
+        add_reason(t, "last ", EXIT_REASON_BASIC(cpu->last[at].reason));
         gdb_add(t, " at ");
         gdb_add_hex(t, cpu->last[at].rip);
         gdb_say(t);
@@ -152,23 +163,6 @@ static void say_walk(struct cpu *cpu, const char *address, struct gdb_text *t)
     gdb_say(t);
 }
 
-static void say_l0(const struct cpu *cpu, struct gdb_text *t)
-{
-    const struct vm *vm = cpu->vm;
-    gdb_add(t, "L0 at ");
-    gdb_add_hex(t, vm->hole.a);
-    gdb_add(t, ", size ");
-    gdb_add_hex(t, vm->hole_size);
-    gdb_add(t, ", depth ");
-    gdb_add_number(t, vm->depth);
-    gdb_add(t, "; processor ");
-    gdb_add_number(t, cpu->percpu.id);
-    gdb_add(t, cpu->in_l2 ? " runs L2" : " runs L1");
-    gdb_add(t, "; packets that were none: ");
-    gdb_add_number(t, cpu->gdb->lost);
-    gdb_say(t);
-}
-
 static void set_level(struct cpu *cpu, const char *word, struct gdb_text *t)
 {
     u32 level = *word == '1' ? 1 : *word == '2' ? 2 : 0;
@@ -181,8 +175,7 @@ static void set_level(struct cpu *cpu, const char *word, struct gdb_text *t)
         return;
     }
     cpu->gdb->level = level;
-    say(t, level == 1 && cpu->in_l2 ? "L1, as it will go on: its general registers are not known"
-                                    : "registers and memory are of the level that runs");
+    say(t, level == 1 && cpu->in_l2 ? "L1; its general registers are not known" : "as it runs");
 }
 
 /* True when the words begin with `word`; *rest is behind it and a space. */
@@ -198,39 +191,47 @@ static bool is(const char *words, const char *word, const char **rest)
 static void set_until(struct cpu *cpu, const char *word, struct gdb_text *t)
 {
     const char *rest;
-    cpu->gdb->until = is(word, "l2", &rest)        ? UNTIL_L2
-                      : is(word, "l1", &rest)      ? UNTIL_L1
-                      : is(word, "refused", &rest) ? UNTIL_REFUSED
-                                                   : UNTIL_NOTHING;
-    say(t, cpu->gdb->until ? "continue stops there" : "until l2, until l1, or until refused");
+    enum gdb_until *until = &cpu->gdb->until;
+    *until = is(word, "l2", &rest) ? UNTIL_L2 : is(word, "l1", &rest) ? UNTIL_L1 : UNTIL_NOTHING;
+    if (is(word, "refused", &rest))
+        *until = UNTIL_REFUSED;
+    say(t, *until ? "continue stops there" : "until l2, until l1, or until refused");
 }
+
+static void monitor_vmcs01(struct cpu *cpu, const char *rest, struct gdb_text *t)
+{
+    (void)rest, say_vmcs(cpu, &cpu->vmcs01, t);
+}
+
+static void monitor_vmcs02(struct cpu *cpu, const char *rest, struct gdb_text *t)
+{
+    (void)rest;
+    if (cpu->in_l2)
+        say_vmcs(cpu, &cpu->nested->now->vmcs02, t);
+    else
+        say(t, "L2 does not run");
+}
+
+/* clang-format off */
+static const struct {
+    const char *word;
+    void (*show)(struct cpu *cpu, const char *rest, struct gdb_text *t);
+} commands[] = {
+    {"vmcs01", monitor_vmcs01}, {"vmcs02", monitor_vmcs02}, {"vmcs12", say_vmcs12},
+    {"why", say_why},
+    {"exits", say_exits}, {"walk", say_walk}, {"level", set_level}, {"until", set_until},
+};
+/* clang-format on */
 
 void gdb_monitor(struct cpu *cpu)
 {
     struct gdb_text *t = &cpu->gdb->line;
-    const char *words = cpu->gdb->command.words, *rest;
+    const char *rest;
     gdb_clear(t);
-    if (is(words, "vmcs01", &rest))
-        say_vmcs(cpu, &cpu->vmcs01, t);
-    else if (is(words, "vmcs02", &rest) && cpu->in_l2)
-        say_vmcs(cpu, &cpu->nested->now->vmcs02, t);
-    else if (is(words, "vmcs02", &rest))
-        say(t, "L2 does not run");
-    else if (is(words, "vmcs12", &rest))
-        say_vmcs12(cpu, t);
-    else if (is(words, "why", &rest))
-        say_why(cpu, t);
-    else if (is(words, "exits", &rest))
-        say_exits(cpu, t);
-    else if (is(words, "walk", &rest))
-        say_walk(cpu, rest, t);
-    else if (is(words, "level", &rest))
-        set_level(cpu, rest, t);
-    else if (is(words, "until", &rest))
-        set_until(cpu, rest, t);
-    else if (is(words, "l0", &rest))
-        say_l0(cpu, t);
-    else
-        say(t, "monitor vmcs01 | vmcs12 | vmcs02 | exits | walk ADDRESS | why | level N | until "
-               "WHAT | l0");
+    for (u32 i = 0; i < ARRAY_LEN(commands); i++)
+        if (is(cpu->gdb->command.words, commands[i].word, &rest)) {
+            commands[i].show(cpu, rest, t);
+            return;
+        }
+    say(t, "monitor vmcs01|vmcs12|vmcs02|why|exits|walk ADDRESS|level N|until l1,l2,refused");
 }

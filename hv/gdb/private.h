@@ -3,7 +3,8 @@
 #define HV_GDB_PRIVATE_H
 
 #include "hv/gdb/gdb.h"
-#include "hv/gdb/packet.h"
+#include "hv/nested/nested.h"
+#include "hv/wire/com2.h"
 
 #define GDB_BREAKPOINTS 4u
 enum { SIGNAL_INT = 2, SIGNAL_TRAP = 5 };
@@ -25,19 +26,14 @@ struct gdb_held {
 };
 
 struct gdb {
-    u8 *io_bitmaps;
     hpa_t io_bitmaps_hpa;
-    bool attached; /* a debugger has spoken */
-    bool no_ack;
+    bool attached, no_ack;           /* attached: a debugger has spoken */
     bool stopped, stepping, passing; /* passing: one instruction without breakpoints */
-    u32 signal;
+    u32 signal, step_in_l2, level;   /* level: the one that is looked at; 0: the one that runs */
     enum gdb_until until;
-    u32 level;    /* the level that is looked at; 0: the one that runs */
-    u64 watched;  /* the data breakpoint that stopped the guest, or 0 */
-    u64 step_rip; /* where a step began */
-    u64 target;   /* the breakpoint that ends the step under way, or 0 */
-    u32 step_in_l2;
-    u64 lost; /* packets that were none */
+    /* Where a step began; the breakpoint that ends the step under way, or 0; packets that were
+     * none. */
+    u64 step_rip, target, lost;
     struct gdb_breakpoint breakpoint[GDB_BREAKPOINTS];
     struct gdb_held held;
     struct gdb_parser parser;
@@ -46,17 +42,11 @@ struct gdb {
     struct vmcs_image image; /* monitor vmcs12, why */
 };
 
-/* ---- line.c: COM2 ---- */
-bool line_open(void) MUST_CHECK;
-bool line_ready(void);
-u8 line_read(void);
-/* The next byte, when it comes in time. A byte takes 87 microseconds. */
-bool line_read_soon(u8 *byte) MUST_CHECK;
-/* Sends the reply as a packet. */
-void line_send(const struct gdb_text *reply);
-void line_put(char c);
-/* L1's access to a port of COM2: nothing is behind it. @pre the exit is an I/O instruction's */
-void line_hidden(struct cpu *cpu);
+/* ---- hidden.c ---- */
+
+/* Does L1's access to a port of COM2 as if nothing were behind it. False: it is another port.
+ * @pre the exit in cpu->exit is an I/O instruction's */
+bool gdb_hide_line(struct cpu *cpu);
 
 /* ---- memory.c: a level's memory by linear address; nothing is marked accessed ---- */
 struct gdb_walk {
@@ -83,5 +73,7 @@ void gdb_answer(struct cpu *cpu);
 void gdb_monitor(struct cpu *cpu);
 /* Sends the line that is in t to the person, and clears it. */
 void gdb_say(struct gdb_text *t);
+/* The same, with " = VALUE" behind it. */
+void gdb_say_value(struct gdb_text *t, u64 v);
 
 #endif

@@ -13,7 +13,6 @@
 
 /* L0 looks at the line that often, in ticks of the TSC, while L1 runs without exits. */
 #define POLL_TICKS 2000000u
-#define PORT_COM2  0x2f8u
 
 #define DR7_EXECUTE 0u
 #define DR7_WRITE   1u
@@ -31,7 +30,9 @@ const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
     const struct vmx_caps *c = &cpu->vm->facts.vmx;
     u32 needs = CPU1_MOV_DR_EXITING | CPU1_USE_IO_BITMAPS;
     if (info->log == BOOT_LOG_COM2)
-        return "gdb=com2 and log=com2 want the same line";
+        return "gdb= and log=com2 want the same line";
+    if (info->stress)
+        return "gdb= and stress= do not go together";
     if ((vcaps_cpu1(c).may_be_1 & needs) != needs)
         return "gdb= wants MOV-DR exiting and I/O bitmaps";
     if (!any(vcaps_pin(c).may_be_1, PIN_PREEMPTION_TIMER))
@@ -40,7 +41,7 @@ const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
     u8 *bitmaps = mem_pages(&cpu->vm->mem, 2);
     if (!g || !bitmaps)
         return "the memory is too small for gdb=";
-    bitmaps[PORT_COM2 / 8] = 0xff; /* its eight ports */
+    bitmaps[COM2_PORT / 8] = 0xff; /* its eight ports */
     g->io_bitmaps_hpa = mem_hpa(&cpu->vm->mem, bitmaps);
     g->stopped = info->gdb == BOOT_GDB_WAIT;
     g->signal = SIGNAL_TRAP;
@@ -61,7 +62,7 @@ void gdb_start(struct cpu *cpu)
     log_line("gdb: COM2 is the debugger's%s", g->stopped ? "; L1 waits for it" : "");
 }
 
-/* ---- stops ------------------------------------------------------------------------------------- */
+/* ---- stops ---- */
 
 static void stop(struct gdb *g, u32 signal, u64 watched)
 {
@@ -69,7 +70,6 @@ static void stop(struct gdb *g, u32 signal, u64 watched)
     g->stepping = g->passing = false;
     g->until = UNTIL_NOTHING;
     g->signal = signal;
-    g->watched = watched;
     g->level = 0;
     gdb_clear(&g->reply);
     gdb_add(&g->reply, signal == SIGNAL_INT ? "T02" : "T05");
@@ -112,7 +112,7 @@ static void hear(struct cpu *cpu)
     }
 }
 
-/* ---- arming -------------------------------------------------------------------------------------- */
+/* ---- arming ---- */
 
 static u64 dr7_of(const struct gdb_breakpoint *b, u32 i)
 {
@@ -175,7 +175,7 @@ static void arm(struct cpu *cpu)
     g->target = step ? step_target(cpu) : 0;
     if (step && !g->target) {
         arm_step(cpu);
-        exceptions = cpu->in_l2 ? BIT(VEC_DB) : ~(u64)0 >> 32; /* their frames would hold TF */
+        exceptions = cpu->in_l2 ? BIT(VEC_DB) : (u32)~BIT(VEC_MC); /* their frames would hold TF */
     }
     h->breakpoints = wanted(cpu, g->target, dr, &dr7);
     if (h->breakpoints) {
@@ -233,36 +233,25 @@ static void pass_breakpoint(const struct cpu *cpu)
 /* True when what "monitor until" named has come. */
 static bool has_come(const struct cpu *cpu)
 {
-    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
-    switch (cpu->gdb->until) {
-    case UNTIL_NOTHING:
-        return false;
-    case UNTIL_L1:
-        return !cpu->in_l2;
-    case UNTIL_L2:
-        return cpu->in_l2;
-    case UNTIL_REFUSED:
-        return !cpu->in_l2 && (reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME);
-    }
-    return false;
+    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason), until = cpu->gdb->until;
+    bool entry = reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME;
+    return (until == UNTIL_L2 && cpu->in_l2) || (until == UNTIL_L1 && !cpu->in_l2) ||
+           (until == UNTIL_REFUSED && entry && !cpu->in_l2);
 }
 
 void gdb_before(struct cpu *cpu)
 {
     struct gdb *g = cpu->gdb;
     u64 rip = vmcs_read(ENC_guest_rip);
-    if (g->stepping && (rip != g->step_rip || cpu->in_l2 != g->step_in_l2))
-        stop(g, SIGNAL_TRAP, 0); /* L0 did the instruction */
-    if (!g->stopped && has_come(cpu))
+    bool done = g->stepping && (rip != g->step_rip || cpu->in_l2 != g->step_in_l2);
+    if (!g->stopped && (done || has_come(cpu))) /* done: L0 did the instruction */
         stop(g, SIGNAL_TRAP, 0);
-    bool was_stopped = g->stopped;
     if (!g->stopped && line_ready())
         hear(cpu);
-    while (g->stopped) {
-        was_stopped = true;
+    bool resumes = g->stopped;
+    while (g->stopped)
         hear(cpu);
-    }
-    if (was_stopped) {
+    if (resumes) {
         g->step_rip = rip;
         g->step_in_l2 = cpu->in_l2;
         pass_breakpoint(cpu);
@@ -271,12 +260,7 @@ void gdb_before(struct cpu *cpu)
     arm(cpu);
 }
 
-/* ---- exits ------------------------------------------------------------------------------------- */
-
-static bool l1_wants(const struct cpu *cpu, u32 cpu1_bit)
-{
-    return cpu->in_l2 && any(cpu->nested->now->vmcs12.cpu1_ctl, cpu1_bit);
-}
+/* ---- exits ---- */
 
 /* A #DB that the guest itself brought about is delivered as the CPU would have.
  * SDM 3C 28.1 "Architectural State Before a VM Exit" */
@@ -307,23 +291,23 @@ static bool on_exception(struct cpu *cpu, const struct gdb_held *h)
     u64 l1s = cpu->in_l2 ? cpu->nested->now->vmcs12.exception_bitmap : 0, hit = cpu->exit.qual & 15;
     if (INTR_TYPE(info) == INTR_NMI || !(h->breakpoints || h->trap_flag))
         return false;
-    if (vector != VEC_DB && !h->trap_flag)
-        return false;
     if (vector != VEC_DB) {
+        if (!h->trap_flag || cpu->in_l2)
+            return false; /* L1 asked for it */
         deliver_fault(cpu);
         return true;
     }
     bool step = h->trap_flag && any(cpu->exit.qual, DR6_BS);
-    bool target = g->target && any(hit, BIT(GDB_BREAKPOINTS - 1));
+    step |= g->target && any(hit, BIT(GDB_BREAKPOINTS - 1));
     inject_again(cpu);
-    if (g->passing && (step || target)) {
+    if (g->passing && step) {
         g->passing = false;
         if (!g->stepping)
             return true;
     }
-    if (step || target || (h->breakpoints && hit)) {
+    if (step || (h->breakpoints && hit)) {
         const struct gdb_breakpoint *b = &g->breakpoint[hit ? __builtin_ctzll(hit) : 0];
-        stop(g, SIGNAL_TRAP, step || target || b->type < 2 ? 0 : b->address);
+        stop(g, SIGNAL_TRAP, step || b->type < 2 ? 0 : b->address);
         return true;
     }
     if (any(l1s, BIT(VEC_DB)))
@@ -332,35 +316,20 @@ static bool on_exception(struct cpu *cpu, const struct gdb_held *h)
     return true;
 }
 
-/* The guest's MOV DR goes on with its own debug registers. */
-static bool on_mov_dr(struct cpu *cpu, bool ours)
-{
-    if (!ours || l1_wants(cpu, CPU1_MOV_DR_EXITING))
-        return false;
-    cpu->gdb->passing = true;
-    return true;
-}
-
-static bool is_hidden_port(const struct cpu *cpu)
-{
-    u64 port = cpu->exit.qual >> 16 & 0xffff;
-    return !cpu->in_l2 && port + 3 >= PORT_COM2 && port < PORT_COM2 + 8;
-}
-
 static bool mine(struct cpu *cpu, u32 reason, const struct gdb_held *armed)
 {
+    struct gdb *g = cpu->gdb;
     switch (reason) {
     case EXIT_REASON_PREEMPTION_TIMER:
         return !cpu->in_l2;
     case EXIT_REASON_EXCEPTION_NMI:
         return on_exception(cpu, armed);
     case EXIT_REASON_MOV_DR:
-        return on_mov_dr(cpu, armed->breakpoints);
-    case EXIT_REASON_IO_INSTRUCTION:
-        if (!is_hidden_port(cpu))
+        if (cpu->in_l2 && any(cpu->nested->now->vmcs12.cpu1_ctl, CPU1_MOV_DR_EXITING))
             return false;
-        line_hidden(cpu);
-        return true;
+        return g->passing = armed->breakpoints; /* once with the guest's own debug registers */
+    case EXIT_REASON_IO_INSTRUCTION:
+        return !cpu->in_l2 && gdb_hide_line(cpu);
     default:
         return false;
     }

@@ -24,7 +24,7 @@ static enum mc_dest at(enum mc_where where, bool in_l2, bool entry, bool mce1, b
 static void mce_clear_shuts_down(void **state)
 {
     (void)state;
-    for (int where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
+    for (enum mc_where where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
         for (unsigned x = 0; x < 8; x++) {
             assert_int_equal(at(where, false, x & 1, false, x & 2, x & 4), MC_SHUTDOWN);
             assert_int_equal(at(where, true, false, x & 1, false, x & 4), MC_SHUTDOWN);
@@ -35,7 +35,7 @@ static void mce_clear_shuts_down(void **state)
 static void l1_takes_its_own(void **state)
 {
     (void)state;
-    for (int where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
+    for (enum mc_where where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
         for (unsigned x = 0; x < 8; x++)
             assert_int_equal(at(where, false, x & 1, true, x & 2, x & 4), MC_INJECT_L1);
 }
@@ -45,7 +45,7 @@ static void l1_takes_its_own(void **state)
 static void exception_bitmap_decides_in_l2(void **state)
 {
     (void)state;
-    for (int where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
+    for (enum mc_where where = MC_IN_ROOT; where <= MC_IN_ENTRY; where++)
         for (unsigned mce1 = 0; mce1 < 2; mce1++) {
             assert_int_equal(at(where, true, false, mce1, true, false), MC_INJECT_L2);
             assert_int_equal(at(where, true, false, mce1, true, true), MC_REFLECT);

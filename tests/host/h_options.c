@@ -45,7 +45,7 @@ static void test_defaults(void **state)
     line_clear(&l);
     options_describe(&o, &l);
     assert_string_equal(l.text, "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                                "shadow=on fast=on tlb=default spec=auto");
+                                "shadow=on fast=on tlb=default gdb=none spec=auto");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -77,6 +77,8 @@ static void test_every_value(void **state)
         {"shadow=off", &o.shadow, 0},
         {"fast=on", &o.fast, 1},
         {"fast=off", &o.fast, 0},
+        {"gdb=com2", &o.gdb, BOOT_GDB_COM2},
+        {"gdb=wait", &o.gdb, BOOT_GDB_WAIT},
         {"tlb=default", &o.tlb, BOOT_TLB_DEFAULT},
         {"tlb=strict", &o.tlb, BOOT_TLB_STRICT},
         {"tlb=eager", &o.tlb, BOOT_TLB_EAGER},
@@ -316,7 +318,7 @@ static void test_command_wins(void **state)
     options_describe(&o, &l);
     assert_string_equal(
         l.text, "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on fast=on "
-                "tlb=default stress=flush spec=auto");
+                "tlb=default gdb=none stress=flush spec=auto");
     assert_chain("\\b.efi");
 }
 

@@ -203,12 +203,11 @@ static void test_report(void **state)
     static const char *expected[] = {
         "found   needed Intel processor: CPUID.0 says \"GenuineIntel\"",
         "found   needed VMX: CPUID.1:ECX = 0x20, bit 5",
-        "found   needed VMX in FEATURE_CONTROL: IA32_FEATURE_CONTROL (MSR 0x3a) = 0x0, "
-        "bit "
-        "2, not locked yet",
+        ("found   needed VMX in FEATURE_CONTROL: IA32_FEATURE_CONTROL (MSR 0x3a) = 0x0, bit 2, "
+         "not locked yet"),
         "missing needed true controls: IA32_VMX_BASIC (MSR 0x480) does not exist",
-        "found   needed secondary controls: IA32_VMX_PROCBASED_CTLS (MSR 0x482) = "
-        "0xf7f9fffe0401e172, bit 63",
+        ("found   needed secondary controls: IA32_VMX_PROCBASED_CTLS (MSR 0x482) = "
+         "0xf7f9fffe0401e172, bit 63"),
     };
     f.known &= ~(1u << FACT_FEATURE_CONTROL);
     assert_false(require_is_met(&f, 2)); /* an MSR that is not there allows nothing */

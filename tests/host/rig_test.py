@@ -3,7 +3,7 @@
 
 A comparer that cannot see a difference would make every guest test worthless.
 """
-import contextlib, os, sys, tempfile
+import contextlib, os, re, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
@@ -462,6 +462,18 @@ def test_wrong_files_are_named():
                     assert False
                 except ValueError as e:
                     assert f"{name}={value}: {said}" in str(e)
+
+
+def test_every_option_is_documented():
+    with open(f"{sym.ROOT}/boot/options.c") as f:
+        table = f.read().split("keys[] = {")[1].split("};")[0]
+    keys = re.findall(r'^ *\{"([^"]+)"', table, re.M)
+    assert len(keys) > 10
+    for name in ("docs/nidus.efi.8", "docs/OPTIONS.md"):
+        with open(f"{sym.ROOT}/{name}") as f:
+            text = f.read()
+        for k in keys:
+            assert re.search(rf"[ `]{k}\b", text), (name, k)
 
 
 def test_symbols_are_put_behind_addresses():

@@ -7,7 +7,7 @@ set -euo pipefail
 
 build="gcc libc6-dev make binutils nasm gnu-efi libcmocka-dev python3"
 emulator="bochs bochs-term vgabios ovmf mtools dosfstools fdisk cpio"
-checks="clang clang-format libclang-rt-dev llvm qemu-system-x86 universal-ctags git"
+checks="gdb clang clang-format libclang-rt-dev llvm qemu-system-x86 universal-ctags git"
 
 case ${1:-} in
 run) want="$build $emulator" ;;

@@ -41,6 +41,7 @@ stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "
 stage probe tools/rig/probe_test.py
 stage ept01 tools/rig/ept01_test.py
 stage examples tools/rig/examples_test.py
+stage debug tools/rig/debug_test.py
 stage ends tools/rig/ends_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.

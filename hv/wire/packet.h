@@ -3,8 +3,8 @@
  * replies. The bytes come from a line that anybody may write to, so nothing here trusts them. Pure:
  * the host tests and the fuzzer link packet.c as it is.
  */
-#ifndef HV_GDB_PACKET_H
-#define HV_GDB_PACKET_H
+#ifndef HV_WIRE_PACKET_H
+#define HV_WIRE_PACKET_H
 
 #include "hv/arch/types.h"
 

@@ -1,5 +1,5 @@
 /* The remote protocol's packets and commands. Contract in packet.h. */
-#include "hv/gdb/packet.h"
+#include "hv/wire/packet.h"
 
 enum state { IDLE, TEXT, SUM_HIGH, SUM_LOW };
 
@@ -101,88 +101,70 @@ static bool pair(const char *at, struct gdb_command *c)
     return *at == 0 || *at == ';';
 }
 
-static void breakpoint(const char *at, struct gdb_command *c, enum gdb_kind kind)
+static bool breakpoint(const char *at, struct gdb_command *c)
 {
     u64 type;
     bool ok = gdb_number(&at, &type) && type <= 4 && *at++ == ',' && pair(at, c);
-    c->kind = ok ? kind : GDB_BAD;
     c->type = ok ? (u32)type : 0;
+    return ok;
 }
 
-static void monitor(const char *at, struct gdb_command *c)
+static bool words(const char *at, struct gdb_command *c)
 {
     u32 n = 0;
-    c->kind = GDB_BAD;
     for (; *at; at += 2) {
         u8 high = digit((u8)at[0]), low = high < 16 ? digit((u8)at[1]) : 16;
         u8 byte = (u8)(high << 4 | low);
         if (low > 15 || n == sizeof c->words - 1 || byte < ' ' || byte > '~')
-            return;
+            return false;
         c->words[n++] = (char)byte;
     }
-    c->kind = GDB_MONITOR;
+    return true;
 }
 
-static void query(const char *text, struct gdb_command *c)
+enum operands { ANY, NOTHING, PAIR, BREAKPOINT, WORDS };
+
+/* clang-format off */
+static const struct {
+    char begins[32];
+    u8 kind, operands;
+} commands[] = {
+    {"?", GDB_WHY, ANY},         {"g", GDB_REGISTERS, ANY},      {"m", GDB_MEMORY, PAIR},
+    {"G", GDB_WRITE, ANY},       {"M", GDB_WRITE, ANY},          {"P", GDB_WRITE, ANY},
+    {"X", GDB_WRITE, ANY},       {"c", GDB_CONTINUE, NOTHING},   {"s", GDB_STEP, NOTHING},
+    {"Z", GDB_INSERT, BREAKPOINT}, {"z", GDB_REMOVE, BREAKPOINT}, {"H", GDB_THREAD, ANY},
+    {"D", GDB_DETACH, ANY},      {"k", GDB_KILL, ANY},           {"qSupported", GDB_SUPPORTED, ANY},
+    {"QStartNoAckMode", GDB_NO_ACK, NOTHING},                    {"qAttached", GDB_ATTACHED, ANY},
+    {"qXfer:features:read:target.xml:", GDB_FEATURES, PAIR},     {"qRcmd,", GDB_MONITOR, WORDS},
+};
+/* clang-format on */
+
+static bool operands(enum operands how, const char *at, struct gdb_command *c)
 {
-    const char *rest;
-    if (begins(text, "qSupported", &rest))
-        c->kind = GDB_SUPPORTED;
-    else if (begins(text, "QStartNoAckMode", &rest) && !*rest)
-        c->kind = GDB_NO_ACK;
-    else if (begins(text, "qAttached", &rest))
-        c->kind = GDB_ATTACHED;
-    else if (begins(text, "qXfer:features:read:target.xml:", &rest))
-        c->kind = pair(rest, c) ? GDB_FEATURES : GDB_BAD;
-    else if (begins(text, "qRcmd,", &rest))
-        monitor(rest, c);
+    switch (how) {
+    case ANY:
+        return true;
+    case NOTHING:
+        return *at == 0;
+    case PAIR:
+        return pair(at, c);
+    case BREAKPOINT:
+        return breakpoint(at, c);
+    case WORDS:
+        return words(at, c);
+    }
+    return false;
 }
 
 void gdb_parse(const char *text, struct gdb_command *c)
 {
+    const char *rest;
     *c = (struct gdb_command){.kind = GDB_UNKNOWN};
-    switch (text[0]) {
-    case '?':
-        c->kind = GDB_WHY;
-        return;
-    case 'g':
-        c->kind = GDB_REGISTERS;
-        return;
-    case 'm':
-        c->kind = pair(text + 1, c) ? GDB_MEMORY : GDB_BAD;
-        return;
-    case 'G':
-    case 'M':
-    case 'P':
-    case 'X':
-        c->kind = GDB_WRITE;
-        return;
-    case 'c':
-        c->kind = text[1] ? GDB_BAD : GDB_CONTINUE; /* elsewhere would change RIP */
-        return;
-    case 's':
-        c->kind = text[1] ? GDB_BAD : GDB_STEP;
-        return;
-    case 'Z':
-        breakpoint(text + 1, c, GDB_INSERT);
-        return;
-    case 'z':
-        breakpoint(text + 1, c, GDB_REMOVE);
-        return;
-    case 'H':
-        c->kind = GDB_THREAD;
-        return;
-    case 'D':
-        c->kind = GDB_DETACH;
-        return;
-    case 'k':
-        c->kind = GDB_KILL;
-        return;
-    case 'q':
-    case 'Q':
-        query(text, c);
-        return;
-    default:
+    for (u32 i = 0; i < ARRAY_LEN(commands); i++) {
+        if (!begins(text, commands[i].begins, &rest))
+            continue;
+        bool ok = operands(commands[i].operands, rest, c);
+        c->kind = ok ? commands[i].kind : GDB_BAD;
         return;
     }
 }

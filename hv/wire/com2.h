@@ -1,0 +1,24 @@
+/* COM2 as the debugger's line. L0 owns it alone: L1's accesses exit, and find no receiver. */
+#ifndef HV_WIRE_COM2_H
+#define HV_WIRE_COM2_H
+
+#include "hv/wire/packet.h"
+
+#define COM2_PORT  0x2f8u
+#define COM2_PORTS 8u
+
+/* 115200 baud, no interrupts, empty queues. False: no UART is there. */
+bool line_open(void) MUST_CHECK;
+/* True when a byte has come. */
+bool line_ready(void);
+/* The next byte, whenever it comes. */
+u8 line_read(void);
+/* The next byte, when it comes in time: some ten times what a byte takes. */
+bool line_read_soon(u8 *byte) MUST_CHECK;
+void line_put(char c);
+/* Sends the text as a packet. */
+void line_send(const struct gdb_text *text);
+/* What L1 reads at a port: a transmitter that is always ready, and never a byte. */
+u8 line_hidden_byte(u64 port);
+
+#endif

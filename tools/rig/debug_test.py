@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""The debuggers: the emulator's own by emu.py --magic, and gdb on the stub in L0 (hv/gdb).
+
+One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
+and leaves; then noise comes again for as long as programs run, and stops nothing.
+"""
+import os, random, re, signal, subprocess, sys, threading, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import emu, gdb_line, run, run_efi
+from linux_test import ROOT, Verdicts
+
+OUT = f"{ROOT}/build/debug"
+PROGRAMS = ["first_exit", "broken_pin", "t_alive", "t_cpuid"]
+LIMIT = 300
+
+SCRIPT = """
+set pagination off
+set confirm off
+set remotetimeout 120
+target remote {socket}
+echo @wait\\n
+info registers cs
+monitor nonsense
+monitor until l2
+continue
+echo @l2\\n
+info registers rip eflags
+x/2i $rip
+monitor vmcs02
+monitor vmcs12
+monitor vmcs01
+monitor level 1
+maintenance flush register-cache
+echo @l1below\\n
+info registers rip rax
+monitor level 0
+maintenance flush register-cache
+echo @step\\n
+stepi
+info registers rip
+stepi
+x/i $rip
+echo @walk\\n
+python gdb.execute("monitor walk %x" % gdb.parse_and_eval("(unsigned long)$rip"))
+echo @exit\\n
+monitor until l1
+continue
+info registers rip
+echo @break\\n
+hbreak *$rip
+delete
+python gdb.execute("hbreak *%d" % (int(gdb.parse_and_eval("(unsigned long)$rip")) + int(gdb.selected_inferior().architecture().disassemble(int(gdb.parse_and_eval("(unsigned long)$rip")))[0]["length"])))
+continue
+delete
+echo @refused\\n
+monitor until refused
+continue
+monitor why
+monitor exits
+echo @write\\n
+python
+for words in ("set $rax=1", "set *(char*)$rsp=1"):
+    try:
+        gdb.execute(words)
+        print("written")
+    except gdb.error as e:
+        print("refused:", e)
+end
+echo @end\\n
+detach
+quit
+"""
+
+
+def noise(seed, size):
+    """Anything that a line may bring but a whole packet: no '#', so none ends; then some with wrong sums."""
+    r = random.Random(seed)
+    alphabet = [b for b in range(256) if b != ord("#")] + [ord("$"), 3, ord("+"), ord("-")] * 8
+    return bytes(r.choice(alphabet) for _ in range(size)) + b"$g#00$c#00$" + b"A" * 1500 + b"$qRcmd,#zz"
+
+
+class Session:
+    """gdb in a thread of its own beside the machine; noise before it and behind it."""
+
+    def __init__(self, line):
+        self.line, self.text, self.over = line, "", threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        self.line.open.wait(LIMIT)
+        self.line.write(noise(1, 3000))
+        time.sleep(2)
+        script = f"{OUT}/script.gdb"
+        with open(script, "w") as f:
+            f.write(SCRIPT.format(socket=self.line.path))
+        self.gdb = subprocess.Popen(["gdb", "-nx", "-batch", "-x", script], stdin=subprocess.DEVNULL, text=True,
+                                    errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=emu.die_too)
+        self.text = self.gdb.communicate()[0]
+        seed = 2
+        while not self.over.is_set():
+            self.line.write(noise(seed, 200))
+            seed += 1
+            time.sleep(0.05)
+
+    def part(self, name):
+        """What gdb said between @name and the next mark."""
+        found = re.search(rf"^@{name}\n(.*?)(?=^@|\Z)", self.text, re.M | re.S)
+        return found[1] if found else ""
+
+
+def gdb_boot():
+    """(the session, the talk, why it ended)"""
+    os.environ.update(EFI=" ".join(f"build/{p}.efi" for p in PROGRAMS), GDB="1", NIDUS="", ARGS="")
+    said, own = [], run_efi.programs()
+    talk = run_efi.Talk([n for _, n in own], said.append)
+    console, line = run.Console(), gdb_line.Line(f"{OUT}/gdb.sock")
+    session = Session(line)
+    m = emu.Machine(run_efi.make_disk(OUT, ROOT, own, False, 0), OUT, com1=console.name, com2=line.tty)
+    progress = run.Progress()
+    progress.show = lambda _: None
+    try:
+        m.start()
+        session.thread.start()
+        why = run_efi.watch(m, console, talk, progress, LIMIT, line)
+    finally:
+        session.over.set()
+        m.stop()
+        session.thread.join(5)
+        line.close()
+    return session, talk, said, why
+
+
+def judge_gdb(v, session, talk, said, why):
+    def says(part, *patterns):
+        text = session.part(part)
+        missing = [p for p in patterns if not re.search(p, text, re.M)]
+        if not v.check(not missing, f"gdb {part}"):
+            print(f"      no {missing} in:\n      " + "\n      ".join(text.splitlines()[-12:]))
+        return text
+
+    says("wait", r"^cs +0x38 ", r"^monitor vmcs01\|vmcs12\|")
+    text = says("l2", r"^eflags +0x2 ", r"push +%rbx", r"^guest_rip = 0x", r"^vmcs_link_pointer = 0xffffffffffffffff",
+                r"^VMCS at L1's 0x[0-9a-f]+, L2 runs", r"^host_rip = 0x", r"^ept_pointer = 0x")
+    rips = re.findall(r"^host_rip = (0x[0-9a-f]+)$", text, re.M)
+    says("l1below", r"^rip +0x", r"^rax +<unavailable>")
+    says("step", r"cpuid")
+    says("walk", r"^entry at L2's 0x[0-9a-f]+ = 0x", r"^L1's physical 0x")
+    host = [r for r in rips if not r.startswith("0xffff")]
+    v.check(len(host) == 1 and host[0] in session.part("exit"), f"L1 goes on at HOST_RIP {host}")
+    says("break", r"Hardware assisted breakpoint", r"(?s)Continuing|Breakpoint 2|SIGTRAP")
+    says("refused", r"^pin_ctl: section 27\.2\.1\.1: ", r"^exits L1 VMLAUNCH 2$", r"^exits L2 CPUID 1$", r"^packets that were none: [1-9]")
+    text = says("write", r"^refused: ")
+    v.check("written" not in text and text.count("refused: ") == 2, "gdb writes no register and no memory")
+    ended = len(talk.ended) == len(PROGRAMS) and why is None
+    if not v.check(ended and talk.ended[:2] == [0, 21], f"behind gdb, and under noise, {len(talk.ended)} of {len(PROGRAMS)} programs ended"):
+        print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-600:])
+
+
+def magic(v):
+    """XCHG BX, BX stops in the emulator's debugger, which has our standard input; `c` goes on to the end."""
+    disk = f"{OUT}/magic.img"
+    subprocess.run([f"{HERE}/mkesp.sh", disk, f"::/EFI/BOOT/BOOTX64.EFI={ROOT}/build/chain.efi", "::/chain.txt:=\\\\pre_magic.efi\\n",
+                    f"::/pre_magic.efi={ROOT}/build/pre_magic.efi"], check=True)
+    p = subprocess.run([f"{HERE}/emu.py", "--magic", disk, "--dir", f"{OUT}/magic"], input="r\nc\n", text=True, errors="replace",
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
+    ok = p.returncode == 0 and "Magic breakpoint" in p.stdout and "r15: 00000000_01234567" in p.stdout and "CHAIN END 0x0000000000000001" in p.stdout
+    if not v.check(ok, "emu.py --magic hands the debugger the terminal"):
+        print("      " + "\n      ".join(p.stdout.splitlines()[-12:]))
+
+
+def main():
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
+    os.makedirs(OUT, exist_ok=True)
+    v = Verdicts()
+    try:
+        magic(v)
+        judge_gdb(v, *gdb_boot())
+    except KeyboardInterrupt:
+        return emu.INTERRUPTED
+    print(f"debug: {v.passed} passed, {v.failed} failed")
+    return 1 if v.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
