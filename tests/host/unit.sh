@@ -28,6 +28,7 @@ one() {
 for t in "$@"; do one "$(basename "$t")" "$t"; done
 one rig_test.py tests/host/rig_test.py
 one report_test.py tests/host/report_test.py
+one nidus_trace_test.py tests/host/nidus_trace_test.py
 one frozen.sh tests/host/frozen.sh "$build"
 one tool.sh tests/host/tool.sh "$build/unit/vmcs12" "$build"
 echo "host tests: $passed passed, $failed failed"

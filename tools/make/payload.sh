@@ -135,7 +135,7 @@ stick() {
 
 kernel
 busybox
-for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tests/linux/leaves.h tools/make/payload.sh hv/arch/vmx_exit.def tests/linux/kvm/*; do
+for f in tests/linux/init.c tests/linux/rc tests/linux/nidus-info.c tests/linux/leaves.h tools/make/payload.sh hv/arch/vmx_exit.def hv/arch/vmx_error.def hv/trace/record.h tests/linux/kvm/*; do
     [ "$out/initrd.img" -nt "$f" ] || { initramfs; break; }
 done
 [ "${1:-}" != xen ] || [ "$out/xen.efi" -nt tools/make/payload.sh ] || xen

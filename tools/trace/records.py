@@ -89,7 +89,7 @@ class Stream:
 
     def __init__(self, data):
         self.data, self.at, self.foreign = data, 0, 0
-        self.heads, self.records, self.next, self.lost = {}, {}, {}, {}
+        self.heads, self.records, self.next, self.lost, self.error = {}, {}, {}, {}, None
 
     def head(self):
         if not self.data.startswith(MAGIC, self.at):
@@ -97,7 +97,14 @@ class Stream:
         if len(self.data) - self.at < HEAD.size:
             self.foreign, self.at = self.foreign + len(self.data) - self.at, len(self.data)
             return True
-        head = head_at(self.data, self.at)
+        try:
+            head = head_at(self.data, self.at)
+        except TraceError as e:
+            self.error = self.error or e
+            return False
+        if head.form != STREAM:
+            self.error = self.error or TraceError(f"what begins at byte {self.at} is no trace")
+            return False
         self.heads[head.cpu], self.records[head.cpu] = head, []
         self.next[head.cpu] = self.lost[head.cpu] = 0
         self.at += HEAD.size
@@ -130,7 +137,7 @@ class Stream:
                 continue
             head = self.at + 1
             if not self.heads:
-                head = self.data.find(MAGIC, self.at)
+                head = self.data.find(MAGIC, self.at + 1)
                 head = len(self.data) if head < 0 else head
             self.foreign, self.at = self.foreign + head - self.at, head
 
@@ -138,6 +145,8 @@ class Stream:
 def read_stream(data, trace):
     s = Stream(data)
     s.read()
+    if not s.heads and s.error:
+        raise s.error
     for cpu, head in s.heads.items():
         trace.add(head, s.records[cpu], s.lost[cpu])
     if s.foreign:
@@ -156,17 +165,15 @@ def read_file(data, trace):
         trace.add(head, records, 0)
 
 
-def read_dump(data, trace):
-    """True if there was a ring in it. A page that only begins like one is none."""
-    at, found = data.find(MAGIC), False
+def ring_heads(data):
+    """Where heads of rings lie: the magic stands in programs as well, but not at the start of such a page."""
+    at = data.find(MAGIC)
     while at >= 0:
-        if at % PAGE == 0 and len(data) - at >= HEAD.size and HEAD.unpack_from(data, at)[3] == RING:
-            head = head_at(data, at)
-            records, bad = ring_section(data, at, head)
-            trace.add(head, records, bad)
-            found = True
+        if at % PAGE == 0 and len(data) - at >= HEAD.size:
+            head = Head._make(HEAD.unpack_from(data, at))
+            if (head.version, head.size, head.form) == (VERSION, SIZE, RING) and head.capacity:
+                yield at
         at = data.find(MAGIC, at + len(MAGIC))
-    return found
 
 
 def read_data(data, trace):
@@ -175,13 +182,16 @@ def read_data(data, trace):
     first = data.find(MAGIC)
     if first < 0:
         raise TraceError("no trace of Nidus in it (neither a file of nidus-info, a stream, nor a dump with a ring)")
-    form = head_at(data, first).form
-    if form == STREAM:
+    rings = list(ring_heads(data))
+    for at in rings:
+        head = head_at(data, at)
+        trace.add(head, *ring_section(data, at, head))
+    if rings:
+        return
+    if first == 0 and head_at(data, 0).form == FILE:
+        read_file(data, trace)
+    else:
         read_stream(bytes(data), trace)
-    elif form == FILE and first == 0:
-        read_file(bytes(data), trace)
-    elif form != RING or not read_dump(data, trace):
-        raise TraceError(f"what begins at byte {first} is no trace")
 
 
 def without_own(records):

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
+
+  trace_test.py [NAME...]        one, filters, depth, kvm, page
+  trace_test.py --pictures       depth and kvm, and docs/trace-*.png and .svg of them anew
+
+  one       t_trace.efi: every record of it is known; L1 reads the ring by CPUID as well
+  filters   nothing but what trace= names
+  depth     the same program in a Nidus in a Nidus: what one VMCALL of its guest becomes
+  kvm       Debian's KVM starts an L2; the trace comes out of the ring by nidus-info
+  page      100,000 records as a ladder diagram in headless Chromium
+"""
+import base64, gzip, io, os, re, subprocess, sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+RIG, OUT = os.path.join(ROOT, "tools/rig"), os.path.join(ROOT, "build/trace")
+sys.dont_write_bytecode = True
+sys.path[:0] = [HERE, RIG, os.path.join(ROOT, "tools/web"), os.path.join(ROOT, "tests/host")]
+import emu
+import ladder, lanes, records, report, spans, words
+from page_test import browser
+
+NIDUS = "\\nidus.efi nested=on profile=host"
+PICTURES = {"depth": ("L2 exits: VMCALL", "A Nidus in Nidus: one VMCALL"), "kvm": ("VMLAUNCH enters L2", "KVM in L1 starts an L2")}
+
+
+class Failed(Exception):
+    pass
+
+
+def check(ok, what):
+    if not ok:
+        raise Failed(what)
+
+
+def boot(name, lines, until, files=(), **more):
+    """Runs the lines of a chain.txt; returns the directory and the text of port 0xE9."""
+    run, build = os.path.join(OUT, name), os.path.join(ROOT, "build")
+    os.makedirs(run, exist_ok=True)
+    disk, chain = os.path.join(run, "esp.img"), os.path.join(run, "chain.txt")
+    with open(chain, "w") as f:
+        f.write("".join(l + "\n" for l in lines))
+    programs = sorted({l.split()[0][1:] for l in lines if l.split()[0].endswith(".efi")})
+    subprocess.run([os.path.join(RIG, "mkesp.sh"), disk, f"::/EFI/BOOT/BOOTX64.EFI={build}/chain.efi", f"::/chain.txt={chain}",
+                    *(f"::/{p}={build}/{p}" for p in programs), *(f"::/{f}={build}/l1/{f}" for f in files)], check=True)
+    m = emu.Machine(disk, run, com2=True, **more)
+    try:
+        m.start()
+        code = m.wait(until, 1500)
+    finally:
+        m.stop()
+    text = m.output("e9").decode("latin-1").replace("\r", "")
+    check(code == emu.ENDED, f"the emulator ended with {code}; see {run}")
+    check("FAIL " not in text and "nidus: bug" not in text, "FAIL or a bug in " + run)
+    return run, text
+
+
+def stream(run):
+    return records.read([os.path.join(run, "com2.bin")])
+
+
+def is_exit(r, level, name):
+    return r.kind == records.EXIT and r.level == level and words.reason(r.reason) == name
+
+
+def one():
+    run, text = boot("one", [NIDUS + " trace=all,com2", "\\t_trace.efi"], "END trace ")
+    check("END trace 4" in text, "t_trace did not end")
+    t = stream(run)
+    check(not any("missing" in n for n in t.notes), f"{t.notes}")
+    calls = [i for i, r in enumerate(t.records) if is_exit(r, 2, "VMCALL")]
+    check(len(calls) == 4, f"{len(calls)} VMCALLs")
+    for i in calls:
+        said = [words.title(r) for r in t.records[i + 1:i + 4]]
+        check(said == ["VMCALL is L1's", "L1 gets VMCALL", "enter L1"], f"after a VMCALL: {said}")
+    entered = [(words.title(t.records[i - 1]), r.extra, words.written(r)) for i, r in enumerate(t.records) if r.kind == records.ENTRY and r.level == 2]
+    check([e[0] for e in entered] == ["VMLAUNCH enters L2"] + ["VMRESUME enters L2"] * 3, f"entries: {entered}")
+    check(entered[0][1] > 40 and entered[2][1] < 10, f"fields written: {[e[1] for e in entered]}")
+    costs = spans.costs(t.records)
+    check(len(costs) == 3 and all(500 < c.l0 < 50000 for c in costs), f"costs: {costs}")
+    writes = [words.details(r) for r in t.records if r.kind == records.INSN and words.reason(r.reason) == "VMWRITE"]
+    check(any(w.startswith("guest_rip = ") for w in writes), "no VMWRITE of guest_rip")
+    ordered = [r.tsc for r in t.records]
+    check(ordered == sorted(ordered), "time runs backwards")
+    return f"{len(t.records)} records, a VMCALL and back in {costs[-1].ticks} ticks"
+
+
+def filters():
+    run, _ = boot("filters", [NIDUS + " trace=exits,insns,l2,com2", "\\t_trace.efi"], "END trace ")
+    t = stream(run)
+    check({(r.kind, r.level) for r in t.records} == {(records.EXIT, 2)}, "kinds " + str({(r.kind, r.level) for r in t.records}))
+    return f"{len(t.records)} records"
+
+
+def depth():
+    run, text = boot("depth", [NIDUS + " trace=all,com2", NIDUS, "\\t_trace.efi"], "END trace ")
+    t = stream(run)
+    calls = [c for c in spans.costs(t.records) if words.reason(c.exit.reason) == "VMCALL"]
+    check(len(calls) >= 4, f"{len(calls)} VMCALLs")
+    check(any(c.inner > 5 for c in calls), "the Nidus inside does not exit")
+    out = io.StringIO()
+    report.statistics(t, out)
+    multiplied = re.search(r"VMCALL +\d+ for \d+, (\d+\.\d+) for one", out.getvalue())
+    check(multiplied, "no depth multiplication in the statistics")
+    return f"a VMCALL becomes {multiplied[1]} exits"
+
+
+def kvm():
+    line = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- trace"
+    run, text = boot("kvm", [NIDUS + " trace=all", line], "L1 END", ("vmlinuz", "initrd.img"))
+    packed = re.search(r"TRACE BEGIN\n(.*?)TRACE END", text, re.S)
+    check(packed, "no trace of nidus-info")
+    path = os.path.join(run, "ring")
+    with open(path, "wb") as f:
+        f.write(gzip.decompress(base64.b64decode(packed[1])))
+    t = records.read([path])
+    started = [r for r in t.records if r.kind == records.INSN and r.code == 4]
+    check(started and any(is_exit(r, 2, "CPUID") for r in t.records), "KVM started no L2 in it")
+    check(any(r.kind == records.FILL for r in t.records), "EPT02 was never filled")
+    return f"{len(t.records)} records, {len(started)} entries of L2"
+
+
+def page():
+    from nidus_trace_test import head, load, story
+    t = load(head(capacity=1 << 20, written=100000) + b"".join(story(turns=10000)))
+    path = os.path.join(OUT, "page.html")
+    os.makedirs(OUT, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        ladder.write(t, "many", f)
+    dom = browser("--dump-dom", f"file://{path}#succeeds%20exit_reason")
+    found = re.search(r'id="found">([^<]*)', dom)
+    check(found and found[1] == "1 of 10000 found", f"the search says {found and found[1]}")
+    drawn = dom.split('id="data"')[0].count('class="row')
+    check(10 < drawn < 120, f"{drawn} rows are in the page")
+    check("SDM 3C 31.3" in dom.split('id="one"')[1].split("<script")[0], "the record has no title of the SDM")
+    browser("--window-size=1200,800", f"--screenshot={OUT}/page.png", f"file://{path}#succeeds")
+    check(os.path.getsize(f"{OUT}/page.png") > 20000, "the picture is empty")
+    return f"{drawn} of 100000 rows drawn"
+
+
+def pictures(name):
+    """docs/trace-NAME.png, the ladder, and .svg, the lanes."""
+    words_, heading = PICTURES[name]
+    t = records.read([os.path.join(OUT, name, "ring" if name == "kvm" else "com2.bin")])
+    at = [i for i, r in enumerate(t.records) if words_ in words.title(r)][1 if name == "depth" else 0]
+    end = next((i for i, r in enumerate(t.records) if i > at + 20 and r.kind == records.ENTRY and r.level == 2), at + 60)
+    t.records = t.records[max(0, at - (4 if name == "depth" else 60)):end + 40]
+    html = os.path.join(OUT, f"{name}.html")
+    with open(html, "w", encoding="utf-8") as f:
+        ladder.write(t, heading, f)
+    browser("--window-size=1300,900", f"--screenshot={ROOT}/docs/trace-{name}.png", f"file://{html}#{words_.replace(' ', '%20')}")
+    with open(f"{ROOT}/docs/trace-{name}.svg", "w", encoding="utf-8") as f:
+        lanes.write(t, f)
+    return f"docs/trace-{name}.png and .svg: {len(t.records)} records"
+
+
+TESTS = {f.__name__: f for f in (one, filters, depth, kvm, page)}
+
+
+def main():
+    wanted = sys.argv[1:]
+    draws = "--pictures" in wanted
+    wanted = list(PICTURES) if draws else wanted or list(TESTS)
+    if unknown := [w for w in wanted if w not in TESTS]:
+        sys.exit("trace_test: no such test: " + " ".join(unknown))
+    failed = 0
+    for name in wanted:
+        try:
+            told = TESTS[name]()
+            if draws:
+                told += "; " + pictures(name)
+            print(f"ok    {name}: {told}", flush=True)
+        except (Failed, records.TraceError, subprocess.SubprocessError) as e:
+            failed += 1
+            print(f"FAIL  {name}: {e}", flush=True)
+    print(f"trace: {len(wanted) - failed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
