@@ -263,6 +263,7 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error)
         n->now->vmcs12.launch_state = LAUNCH_CLEAR;
     n->entering = false;
     nested_run_l1(cpu);
+    shadow01_push(cpu);
     enum vmx_insn insn = n->launching ? INSN_VMLAUNCH : INSN_VMRESUME;
     return nested_fail(cpu, insn, vmx_error_allowed(insn, error) ? error : ERR_ENTRY_CONTROLS);
 }

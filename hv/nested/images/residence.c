@@ -171,7 +171,7 @@ void residence_take(struct cpu *cpu, struct active *a)
     n->now = a;
     a->residence = AT_HOME;
     a->path.open = false;
-    vmcs02_take_back(cpu);
+    vmcs02_take_back(cpu, a);
     nested_changed(n, take_all(cpu, &a->vmcs12));
     follow_controls(n);
     a->image02.cpu1_ctl = a->vmcs12.cpu1_ctl;
@@ -274,7 +274,7 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
-static void follow_write(struct cpu *cpu, enum vmcs_field f)
+static FORCE_INLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
     if (is_away(n, f))
@@ -291,8 +291,9 @@ void residence_changed(struct cpu *cpu, u64 encoding)
 /* The field that a whole encoding names, when the short way may answer. */
 static FORCE_INLINE enum vmcs_field whole(const struct nested *n, u64 encoding)
 {
-    enum vmcs_field f = vmcs12_find(encoding);
-    return f != F_COUNT && !any(encoding, 1) && any(n->field_how[f], SHORT_WAY) ? f : F_COUNT;
+    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(encoding)];
+    bool is = encoding == vmcs12_desc(f)->encoding && any(n->field_how[f], SHORT_WAY);
+    return is ? f : F_COUNT;
 }
 
 bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
@@ -313,13 +314,12 @@ bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
     enum vmcs_field f = whole(n, encoding);
     if (f == F_COUNT || any(n->field_how[f], READ_ONLY) ||
         (n->now->residence == SHOWN && is_conditional(n, f)) ||
-        (n->reached == &n->shadow01 && any(n->field_how[f], READ)))
+        (n->reached == &n->now->shadow01 && any(n->field_how[f], READ)))
         return false;
-    if (!is_away(n, f) && vmcs12_get(&n->now->vmcs12, f) == value)
-        return true;
-    vmcs12_set(&n->now->vmcs12, f, value);
-    nested_changed(n, check_groups_of(f));
-    follow_write(cpu, f);
+    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
+        nested_changed(n, check_readers[f]);
+        follow_write(cpu, f);
+    }
     return true;
 }
 

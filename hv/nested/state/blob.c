@@ -11,6 +11,7 @@
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/sync.h"
+#include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
@@ -149,8 +150,9 @@ void nested_wipe(struct cpu *cpu)
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
     memset(&n->want02, 0, sizeof n->want02);
     if (a != n->active) {
-        a->path.ready = false;
+        a->told = a->path.ready = false;
         a->at = GPA1(NO_VMCS);
+        a->page = NULL;
         memset(&a->vmcs12, 0, sizeof a->vmcs12);
         a->settled = 0;
         vmcs02_reset(cpu);
@@ -175,6 +177,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     if (s->vmcs12_pa != KVM_NO_ADDRESS) {
         n->now = &n->active[1];
         n->now->at = GPA1(s->vmcs12_pa);
+        n->now->page = gpa1_map(cpu, n->now->at);
         layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->now->vmcs12);
         n->now->settled = 0;
     }
