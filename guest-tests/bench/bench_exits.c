@@ -15,6 +15,7 @@ u64 vmx_bench(u64 exits, u64 reason, u8 *edit, u64 loops) GT_HIDDEN;
 enum {
     OPERATIONS = 1000,
     FEW = 50,
+    COUNTED = 4,
     REASON_RDMSR = 31,
     REASONS = 70,
     OF_L2 = 1u << 31,
@@ -133,26 +134,34 @@ static u64 ticks(const struct row *r, u64 operations)
 }
 
 /* Two runs of different length, so that what happens once falls out. */
-static void run(const struct row *r)
+static void run(const char *name, u64 (*of)(const struct row *, u64), const struct row *r)
 {
     u64 before, few, many, t;
 
-    ticks(r, FEW);
+    if (gt_counting()) {
+        of(r, 2);
+        gt_count_next('-', COUNTED, name);
+        of(r, 2);
+        gt_count_next('+', COUNTED, name);
+        of(r, 2 + COUNTED);
+        return;
+    }
+    of(r, FEW);
     before = exits_so_far();
-    t = ticks(r, FEW);
+    t = of(r, FEW);
     few = exits_so_far() - before;
-    t = ticks(r, FEW + OPERATIONS) - t;
+    t = of(r, FEW + OPERATIONS) - t;
     many = exits_so_far() - before - few;
-    gt_line("%s: %lu %lu", r->name, t, many - few);
+    gt_line("%s: %lu %lu", name, t, many - few);
 }
 
 /* Two VMCSs, each launched and with an exit behind it. The second is made of the first one's bytes. */
-static u64 ticks_of_two(u64 operations)
+static u64 ticks_of_two(const struct row *r, u64 operations)
 {
     u64 vmcs[2] = {ARENA_AT(PG_VMCS_A), ARENA_AT(PG_VMCS_B)}, t;
 
     for (int i = 1; i >= 0; i--) {
-        world(&rows[0]);
+        world(r);
         l2_write();
         if (i == 1) {
             vmx_vmclear(vmcs[0]);
@@ -169,27 +178,14 @@ static u64 ticks_of_two(u64 operations)
     return t;
 }
 
-static void run_two(void)
-{
-    u64 before, few, many, t;
-
-    ticks_of_two(FEW);
-    before = exits_so_far();
-    t = ticks_of_two(FEW);
-    few = exits_so_far() - before;
-    t = ticks_of_two(FEW + OPERATIONS) - t;
-    many = exits_so_far() - before - few;
-    gt_line("cpuid.two vmcss in turn: %lu %lu", t, many - few);
-}
-
 TEST_MAIN(bench_exits)
 {
     vmx_begin();
     if (ept_usable() && vmx_on()) {
         l2_init();
-        run_two();
+        run("cpuid.two vmcss in turn", ticks_of_two, &rows[0]);
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-            run(&rows[i]);
+            run(rows[i].name, ticks, &rows[i]);
     }
     vmx_end();
 }

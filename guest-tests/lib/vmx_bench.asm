@@ -38,6 +38,7 @@ vmx_bench:
         mov     eax, HOST_RIP
         lea     rcx, [.exit]
         vmwrite rax, rcx
+        xchg    bx, bx                                  ; where bench.py counts from
         rdtsc
         mov     ebp, edx
         shl     rbp, 32
@@ -67,6 +68,7 @@ vmx_bench:
         shl     rdx, 32
         or      rax, rdx
         sub     rax, rbp
+        xchg    bx, bx                                  ; and where to
 .leave:
         pop     r15
         pop     r14
@@ -100,6 +102,7 @@ vmx_bench_two:
         mov     [r14], rax
         dec     r15d
         jnz     .host
+        xchg    bx, bx
         rdtsc
         mov     ebp, edx
         shl     rbp, 32

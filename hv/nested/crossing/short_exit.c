@@ -20,6 +20,7 @@
 static bool exit_told(const struct cpu *cpu, bool write)
 {
     const struct vmexit *x = &cpu->exit;
+    /* clang-format off */
     const struct {
         u32 group;
         u64 encoding, value;
@@ -35,6 +36,7 @@ static bool exit_told(const struct cpu *cpu, bool write)
         {SNAP_IDT, ENC_idt_vectoring_info, x->idt_info},
         {SNAP_IDT, ENC_idt_vectoring_error_code, x->idt_error},
     };
+    /* clang-format on */
     for (u32 i = 0; i < ARRAY_LEN(fact); i++) {
         if (fact[i].group != ~0u && !any(cpu->have, fact[i].group))
             continue;

@@ -57,20 +57,6 @@ bool shadow01_reserve(struct cpu *cpu)
     return n->vmread_bitmap && n->vmwrite_bitmap;
 }
 
-/* From now on the shadow VMCS holds what shown01 says: zeros. */
-static void make_shadow(struct cpu *cpu, struct active *a)
-{
-    const struct nested *n = cpu->nested;
-    vmcs_stamp(&a->shadow01, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
-    vmcs_clear(cpu, &a->shadow01);
-    vmcs_load(cpu, &a->shadow01);
-#define FIELD(enc, width, area, name, gate, to02, to12)                \
-    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) \
-        vmcs_write(enc, 0);
-#include "hv/vmcs12/fields.def"
-    vmcs_clear(cpu, &a->shadow01);
-}
-
 void shadow01_init(struct cpu *cpu)
 {
     const struct mem *mem = &cpu->vm->mem;
@@ -83,9 +69,11 @@ void shadow01_init(struct cpu *cpu)
     fill_bitmaps(n);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
-    for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
-        make_shadow(cpu, &n->active[i]);
-    vmcs_load(cpu, &cpu->vmcs01);
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
+        vmcs_stamp(&n->active[i].shadow01,
+                   VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
+        vmcs_clear(cpu, &n->active[i].shadow01);
+    }
 }
 
 /* L1 may read a field without an exit although its VMWRITE of the field exits. */
@@ -125,18 +113,20 @@ static void verify(const struct nested *n)
 }
 
 /* Writes only fields that differ from shown01. The shadow VMCS holds what shown01 says, because L0
- * pulls L1's writes before it changes the working copy. */
+ * pulls L1's writes before it changes the working copy. Before the first push shown01 has no
+ * revision, and does not count. */
 void shadow01_push(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (!n->can_shadow01)
         return;
     bool on = n->vmxon && n->now != n->active;
-    bool every = stressed(cpu, STRESS_REMERGE);
+    bool every = !n->now->shown01.revision || stressed(cpu, STRESS_REMERGE);
     shadow_show(cpu, on ? &n->now->shadow01 : NULL);
     if (!on)
         return;
     n->now->told = true;
+    n->now->shown01.revision = VMCS12_REVISION;
     vmcs_load(cpu, &n->now->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \

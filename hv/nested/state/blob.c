@@ -34,10 +34,7 @@ static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
 {
     const struct nested *n = cpu->nested;
     struct vmexit none = {0};
-    struct sync_env s = {.v02 = &n->now->image02,
-                         .x = &none,
-                         .vcaps = &n->caps,
-                         .preemption_timer = n->now->image02.preemption_timer_value};
+    struct sync_env s = {&n->now->image02, &none, &n->caps};
     *out = n->now->vmcs12;
     (void)sync_exit12(&s, out);
 #define FIELD(enc, width, area, name, gate, to02, to12) \
