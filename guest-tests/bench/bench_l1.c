@@ -6,7 +6,7 @@
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-enum { OPERATIONS = 1000, REASONS = 70, NIDUS_EXITS = 0x40000002 };
+enum { OPERATIONS = 1000, COUNTED = 4, REASONS = 70, NIDUS_EXITS = 0x40000002 };
 enum { HOST_RIP = 0x6c16, GUEST_IDTR_BASE = 0x6818, EXIT_REASON_FIELD = 0x4402 };
 
 static u64 exits_of_l1(void)
@@ -76,20 +76,33 @@ static const struct {
     {"l1.vmptrld, other", op_vmptrld_other},
 };
 
-static u64 ticks(void (*op)(void))
+static u64 ticks(void (*op)(void), u32 times)
 {
-    u64 start = gt_rdtsc();
+    u64 start;
 
-    for (u32 i = 0; i < OPERATIONS; i++)
+    gt_mark();
+    start = gt_rdtsc();
+    for (u32 i = 0; i < times; i++)
         op();
-    return gt_rdtsc() - start;
+    start = gt_rdtsc() - start;
+    gt_mark();
+    return start;
+}
+
+static void count(const char *name, void (*op)(void))
+{
+    ticks(op, 2);
+    gt_count_next('-', COUNTED, name);
+    ticks(op_nothing, COUNTED);
+    gt_count_next('+', COUNTED, name);
+    ticks(op, COUNTED);
 }
 
 TEST_MAIN(bench_l1)
 {
     vmx_begin();
     if (vmx_on()) {
-        u64 empty = ticks(op_nothing);
+        u64 empty = ticks(op_nothing, OPERATIONS);
 
         l2_init();
         *(u32 *)arena(PG_VMCS_B) = *(u32 *)arena(PG_VMCS_A);
@@ -97,7 +110,11 @@ TEST_MAIN(bench_l1)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             u64 before = exits_of_l1(), asking = exits_of_l1() - before, t;
 
-            t = ticks(rows[i].op);
+            if (gt_counting()) {
+                count(rows[i].name, rows[i].op);
+                continue;
+            }
+            t = ticks(rows[i].op, OPERATIONS);
             gt_line("%s: %lu %lu", rows[i].name, t - empty, exits_of_l1() - before - 2 * asking);
         }
     }

@@ -42,22 +42,27 @@ static u64 touch(bool large, u64 leaves)
     l2.gpr[RDX] = large ? 2 << 20 : 4096;
     l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
     l2_write();
+    gt_mark();
     start = gt_rdtsc();
     l2_enter(false);
+    start = gt_rdtsc() - start;
+    gt_mark();
     gt_check((u32)l2_seen[VI_EXIT_REASON] == REASON_VMCALL, "%s", ept_result());
-    return gt_rdtsc() - start;
+    return start;
 }
 
 /* First touch, less what the same loop takes when everything is there. */
 static void first(const char *name, bool large, u64 eptp_flags, u64 leaf_flags)
 {
-    u64 leaves = large ? 512 : LEAVES, before, ticks, exits;
+    u64 leaves = gt_counting() ? 16 : large ? 512 : LEAVES, before, ticks, exits;
 
     ept_world(L2_64, eptp_flags);
     touch(large, 1);
     map(large, leaf_flags);
     before = l0_exits();
+    gt_count_next('+', leaves, name);
     ticks = touch(large, leaves);
+    gt_count_next('-', leaves, name);
     exits = l0_exits() - before;
     ticks -= touch(large, leaves);
     gt_line("%s: %lu %lu", name, ticks * PER / leaves, exits * PER / leaves);
@@ -68,17 +73,24 @@ static void invept(const char *name, u64 leaves, unsigned changed)
 {
     u64 *pt = arena(PG_TABLES), before, ticks, start;
 
+    if (gt_counting() && leaves > 512)
+        return; /* the trace would be too long */
     ept_world(L2_64, 0);
     map(false, 0);
     touch(false, leaves);
     touch(false, 1);
+    gt_count_next('-', 1, name);
     ticks = touch(false, 1);
     before = l0_exits();
     if (changed)
         pt[4] ^= E_X;
+    gt_count_next('+', 1, name);
+    gt_mark();
     start = gt_rdtsc();
     ept_invept(INVEPT_ALL, 0);
     start = gt_rdtsc() - start;
+    gt_mark();
+    gt_count_next('+', 1, name);
     ticks = start + touch(false, 1) - ticks;
     gt_line("%s: %lu %lu", name, ticks * PER, (l0_exits() - before) * PER);
 }

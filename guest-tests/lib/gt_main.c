@@ -130,6 +130,17 @@ const char *gt_args(void)
     return args;
 }
 
+bool gt_counting(void)
+{
+    return gt_args()[0] == 'c';
+}
+
+void gt_count_next(char sign, u64 per, const char *name)
+{
+    if (gt_counting())
+        gt_line("count %s %lu %s", sign == '-' ? "less" : "more", per, name);
+}
+
 static void state_save(struct cpu_state *s)
 {
     s->rflags = gt_read_rflags();

@@ -6,7 +6,7 @@
         default rel
         bits    64
 
-        global  vmx_bench:function
+        global  vmx_bench:function, vmx_bench_two:function
 
 EXIT_REASON equ 0x4402
 INSN_LEN    equ 0x440c
@@ -38,6 +38,7 @@ vmx_bench:
         mov     eax, HOST_RIP
         lea     rcx, [.exit]
         vmwrite rax, rcx
+        xchg    bx, bx                                  ; where bench.py counts from
         rdtsc
         mov     ebp, edx
         shl     rbp, 32
@@ -67,6 +68,7 @@ vmx_bench:
         shl     rdx, 32
         or      rax, rdx
         sub     rax, rbp
+        xchg    bx, bx                                  ; and where to
 .leave:
         pop     r15
         pop     r14
@@ -75,5 +77,58 @@ vmx_bench:
         pop     rbp
         pop     rbx
         ret
+
+; u64 vmx_bench_two(u64 exits, u64 reason, u64 vmcs[2]);
+; The same with two VMCSs, both launched, in turn: each exit is of one, and the VMRESUME of the other.
+vmx_bench_two:
+        push    rbx
+        push    rbp
+        push    r12
+        push    r13
+        push    r14
+        push    r15
+        mov     r12, rdi
+        mov     r13, rsi
+        mov     r14, rdx
+        mov     r15d, 2
+.host:  vmptrld [r14]
+        mov     eax, HOST_RSP
+        vmwrite rax, rsp
+        mov     eax, HOST_RIP
+        lea     rcx, [.exit]
+        vmwrite rax, rcx
+        mov     rax, [r14]
+        xchg    rax, [r14 + 8]
+        mov     [r14], rax
+        dec     r15d
+        jnz     .host
+        xchg    bx, bx
+        rdtsc
+        mov     ebp, edx
+        shl     rbp, 32
+        or      rbp, rax
+        vmresume
+.failed:
+        xor     eax, eax
+        jmp     vmx_bench.leave
+.exit:
+        mov     r8d, EXIT_REASON
+        vmread  r9, r8
+        cmp     r9d, r13d
+        jne     .failed
+        dec     r12
+        jz      vmx_bench.done
+        mov     r8d, INSN_LEN
+        vmread  r10, r8
+        mov     r8d, GUEST_RIP
+        vmread  r11, r8
+        add     r11, r10
+        vmwrite r8, r11
+        mov     rax, [r14]
+        xchg    rax, [r14 + 8]
+        mov     [r14], rax
+        vmptrld [r14]
+        vmresume
+        jmp     .failed
 
         section .note.GNU-stack noalloc noexec nowrite progbits

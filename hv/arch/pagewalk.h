@@ -54,4 +54,18 @@ struct walk_result {
 struct walk_result pagewalk(const struct paging_state *p, const struct walk_memory *m, u64 gla,
                             u64 access);
 
+/* A walk of 4-level paging as nearly all are: supervisor code reaches a page whose entries are all
+ * present and accessed, and no right depends on more than them. It holds as long as the entries
+ * that it read have the values that it read; so whoever remembers it compares those. */
+struct plain_walk {
+    struct walk_key {
+        u64 cr3, cr4, efer, page;
+    } key;                     /* with what it began. page: the linear address >> PAGE_SHIFT */
+    const volatile u64 *at[4]; /* entries on the way; the last one stands for those that lack */
+    u64 entry[4];
+    u64 gpa;       /* where the page begins */
+    void *va;      /* and where L0 reaches it. NULL: no memory is there */
+    bool writable; /* at every level, and the page is dirty */
+};
+
 #endif

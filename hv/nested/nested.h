@@ -97,13 +97,17 @@ enum told {
 
 /* A VMCS of L1's that is active (hv/nested/instructions/active.c), with the vmcs02 that runs it. */
 struct active {
-    gpa1_t at;   /* L1's region, or NO_VMCS: the place is free */
-    u64 used_at; /* by n->clock, for the least recently used */
+    gpa1_t at;      /* L1's region, or NO_VMCS: the place is free */
+    const u8 *page; /* the region; NULL when the place is free */
+    u64 used_at;    /* by n->clock, for the least recently used */
     struct vmcs_image vmcs12;
     u32 settled;              /* CHECK_* groups of entry rules that vmcs12 is known to pass */
     enum residence residence; /* where vmcs12's state is */
     struct vmcs vmcs02;
     struct vmcs_image image02; /* what vmcs02 holds: as stored, or as fetched after an exit */
+    struct vmcs shadow01;      /* the shadow VMCS in which L1 reads and writes vmcs12 AT_HOME */
+    struct vmcs_image shown01; /* what it held when L0 last saw it */
+    bool told;                 /* it has been given vmcs12 */
     struct short_path path;
     bool nowhere_written; /* the CPU writes to page_of_nowhere for this L2 */
     bool vapic_nowhere;   /* page_of_nowhere is the virtual-APIC page of this L2 */
@@ -153,8 +157,6 @@ struct nested {
     u16 vpid_next;            /* the slot that is taken next */
 
     /* The shadow VMCS that L1 reads and writes without an exit (hv/nested/images/shadow01.c). */
-    struct vmcs shadow01;
-    struct vmcs_image shown01; /* what shadow01 held when L0 last saw it */
     u8 *vmread_bitmap, *vmwrite_bitmap;
     u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01;

@@ -13,7 +13,6 @@ struct sync_env {
     const struct vmcs_image *v02; /* vmcs02, with the guest area fetched after the exit */
     const struct vmexit *x;       /* the exit; members that the reason does not define are 0 */
     const struct vmx_caps *vcaps; /* as shown to L1; bit 5 of IA32_VMX_MISC is looked at */
-    u32 preemption_timer;         /* the timer's remaining value; 0 at an exit by the timer */
 };
 
 /* Writes a true exit into *v12: the guest area, the exit information, and the entry controls that

@@ -16,7 +16,7 @@ enum { TYPE_CTL = 0, TYPE_RO = 1, TYPE_GUEST = 2, TYPE_HOST = 3 };
                    && ((enc) >> 10 & 3) == TYPE_##area, #name ": encoding against its columns");
 #include "hv/vmcs12/fields.def"
 
-static const struct vmcs_field_desc descs[F_COUNT] = {
+const struct vmcs_field_desc vmcs12_descs[F_COUNT] = {
 #define FIELD(enc, w, ar, name, gt, t02, t12)                                                    \
     [F_##name] = {.encoding = (enc), .offset = offsetof(struct vmcs_image, name), .width = (w),  \
                   .area = AREA_##ar, .gate = GATE_##gt, .to02 = TO02_##t02, .to12 = TO12_##t12},
@@ -24,24 +24,13 @@ static const struct vmcs_field_desc descs[F_COUNT] = {
 };
 /* clang-format on */
 
-/* Lookup of an encoding at run time. 11 bits tell all encodings apart, and they index a table of
- * bytes. A slot that no field owns holds field 0. The comparison with the encoding of the field in
- * the slot rejects such a slot, and every encoding with a bit outside the 11. If two fields had one
- * slot, the second initializer would override the first, which does not compile. Whatever encoding
- * L1 names, its slot lies in the table and holds a field. So speculation before the comparison
- * reads nothing else. */
-#define FIND_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
-static const u8 find_table[0x800] = {
-#define FIELD(enc, width, area, name, gate, to02, to12) [FIND_SLOT(enc)] = F_##name,
+/* If two fields had one slot, the second initializer would override the first, which does not
+ * compile. */
+const u8 vmcs12_slots[VMCS12_SLOTS] = {
+#define FIELD(enc, width, area, name, gate, to02, to12) [VMCS12_SLOT(enc)] = F_##name,
 #include "hv/vmcs12/fields.def"
 };
-_Static_assert(F_COUNT <= 0xff, "field ids no longer fit find_table");
-
-/* The encodings without the rest of the rows. A lookup touches only this table and find_table. */
-static const u16 encodings[F_COUNT] = {
-#define FIELD(enc, width, area, name, gate, to02, to12) [F_##name] = (enc),
-#include "hv/vmcs12/fields.def"
-};
+_Static_assert(F_COUNT <= 0xff, "field ids no longer fit vmcs12_slots");
 
 /* All names in one struct of character arrays, found by offset. Pointers would need relocations. */
 static const struct {
@@ -58,20 +47,6 @@ static const u16 name_at[F_COUNT] = {
     [F_##name] = offsetof(__typeof__(names), s_##name),
 #include "hv/vmcs12/fields.def"
 };
-
-const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f)
-{
-    return &descs[f];
-}
-
-enum vmcs_field vmcs12_find(u64 encoding)
-{
-    enum vmcs_field f = (enum vmcs_field)find_table[FIND_SLOT(encoding)];
-    u64 difference = encoding ^ encodings[f];
-    if (difference == 0)
-        return f;
-    return difference == 1 && descs[f].width == W64 ? f : F_COUNT; /* the high half */
-}
 
 const char *vmcs12_name(enum vmcs_field f)
 {
@@ -92,25 +67,26 @@ static u64 load(const struct vmcs_image *v, u16 offset)
 
 u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f)
 {
-    const struct vmcs_field_desc *d = &descs[f];
+    const struct vmcs_field_desc *d = &vmcs12_descs[f];
     u64 raw = load(v, d->offset) & width_mask[d->width];
     return d->width == WAR ? ar_unpack((u16)raw) : raw;
 }
 
-void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value)
+bool vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value)
 {
-    const struct vmcs_field_desc *d = &descs[f];
-    u64 mask = width_mask[d->width];
+    const struct vmcs_field_desc *d = &vmcs12_descs[f];
+    u64 mask = width_mask[d->width], old = load(v, d->offset);
     u64 stored = d->width == WAR ? ar_pack((u32)value) : value & mask;
-    u64 raw = (load(v, d->offset) & ~mask) | stored;
+    u64 raw = (old & ~mask) | stored;
     __builtin_memcpy(&v->bytes[d->offset], &raw, sizeof raw);
+    return raw != old;
 }
 
 /* The field that L1 may name with this encoding, or F_COUNT when there is none. */
 static enum vmcs_field find_shown(const struct vmx_caps *caps, u64 encoding)
 {
     enum vmcs_field f = vmcs12_find(encoding);
-    if (f == F_COUNT || !vcaps_gate(caps, (enum vmcs_gate)descs[f].gate))
+    if (f == F_COUNT || !vcaps_gate(caps, (enum vmcs_gate)vmcs12_descs[f].gate))
         return F_COUNT;
     return f;
 }
@@ -130,7 +106,7 @@ u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding
     enum vmcs_field f = find_shown(caps, encoding);
     if (f == F_COUNT)
         return ERR_UNSUPPORTED_FIELD;
-    if (descs[f].area == AREA_RO && !any(caps->misc, VMX_MISC_WRITE_ANY_FIELD))
+    if (vmcs12_descs[f].area == AREA_RO && !any(caps->misc, VMX_MISC_WRITE_ANY_FIELD))
         return ERR_VMWRITE_READ_ONLY;
     if ((encoding & 1) != 0) /* the low half keeps its value */
         value = (value << 32) | (u32)vmcs12_get(v, f);

@@ -113,13 +113,35 @@ struct vmcs_field_desc {
     u8 to12;    /* enum field_to12 */
 };
 
-/* The row of a field in fields.def. @pre f < F_COUNT */
-const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f);
+/* The rows of fields.def. */
+extern const struct vmcs_field_desc vmcs12_descs[F_COUNT];
+
+/* @pre f < F_COUNT */
+static inline const struct vmcs_field_desc *vmcs12_desc(enum vmcs_field f)
+{
+    return &vmcs12_descs[f];
+}
+
+/* Lookup of an encoding at run time. 11 bits tell all encodings apart, and they index a table of
+ * bytes. A slot that no field owns holds field 0. The comparison with the encoding of the field in
+ * the slot rejects such a slot, and every encoding with a bit outside the 11. Whatever encoding L1
+ * names, its slot lies in the table and holds a field. So speculation before the comparison reads
+ * nothing else. */
+#define VMCS12_SLOTS     0x800u
+#define VMCS12_SLOT(enc) (((enc) >> 4 & 0x7c0) | ((enc) >> 1 & 0x3f))
+extern const u8 vmcs12_slots[VMCS12_SLOTS];
 
 /* The field that an encoding names. The encoding may name the high half of a 64-bit field. F_COUNT
  * when the encoding names no field, as with any of bits 63:16 set.
  * SDM 3C 25.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields" */
-enum vmcs_field vmcs12_find(u64 encoding);
+static inline enum vmcs_field vmcs12_find(u64 encoding)
+{
+    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(encoding)];
+    u64 difference = encoding ^ vmcs12_descs[f].encoding;
+    if (difference == 0)
+        return f;
+    return difference == 1 && vmcs12_descs[f].width == W64 ? f : F_COUNT; /* the high half */
+}
 
 /* The field's name as in fields.def, or "" when f is no field. */
 const char *vmcs12_name(enum vmcs_field f);
@@ -128,8 +150,9 @@ const char *vmcs12_name(enum vmcs_field f);
  * @pre f < F_COUNT, here and below */
 u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f);
 
-/* Stores a value. The value is cut to the field's width, and access rights are packed. */
-void vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
+/* Stores a value. The value is cut to the field's width, and access rights are packed. Returns
+ * whether the field had another value. */
+bool vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value);
 
 /* VMREAD and VMWRITE by encoding, on a processor with these capabilities (those shown to L1).
  * Return 0, or VM-instruction error 12 or 13; on an error nothing changes. Outside 64-bit mode the

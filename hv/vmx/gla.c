@@ -76,11 +76,10 @@ static bool place_of_l1(void *cpu, const struct walk_result *r, u64 access, gpa1
     return true;
 }
 
-/* The entry of L1's table at `table` for gla, or 0 where no memory is. */
-static u64 entry_of(const struct cpu *cpu, u64 table, u64 gla, u32 shift)
+/* The entry of L1's table at `table` for gla, or NULL where no memory is. */
+static const volatile u64 *entry_at(const struct cpu *cpu, u64 table, u64 gla, u32 shift)
 {
-    const volatile u64 *at = gpa1_map(cpu, GPA1(table | (gla >> shift & 0x1ff) * sizeof(u64)));
-    return at ? *at : 0;
+    return gpa1_map(cpu, GPA1(table | (gla >> shift & 0x1ff) * sizeof(u64)));
 }
 
 /* True when the leaf maps a page of 1 << shift bytes and has no reserved bit. */
@@ -91,40 +90,57 @@ static bool leaf_fits(const struct cpu *cpu, u64 leaf, u32 shift)
                            (shift == 21 || (shift == 30 && cpu->vm->facts.page_1g)));
 }
 
-/* The walk as it nearly always is: four levels, supervisor code, all entries present and accessed,
- * a written page dirty, no reserved bit, and no right that depends on more than the entries. False:
- * pagewalk has to decide. SDM 3A 4.5 "4-Level Paging and 5-Level Paging" */
-static bool walk_plain(struct cpu *cpu, u64 gla, u64 access, u64 *gpa)
+/* Walks for w->page. SDM 3A 4.5 "4-Level Paging and 5-Level Paging" */
+static bool walk_plain(const struct cpu *cpu, struct plain_walk *w)
 {
-    exit_more(cpu, SNAP_MODE);
-    const struct exit_state *st = &cpu->st;
     u64 never = (phys_reserved(cpu->vm->facts.phys_bits) & PTE_ADDR) |
-                (any(st->efer, EFER_NXE) ? 0 : PTE_NX);
-    u64 entry = st->cr3, rights = PTE_U | PTE_W;
-    if (!any(st->efer, EFER_LMA) || any(st->cr4, CR4_LA57) || ar_dpl(st->ss_ar) != 0)
-        return false;
+                (any(w->key.efer, EFER_NXE) ? 0 : PTE_NX);
+    u64 entry = w->key.cr3, rights = PTE_U | PTE_W, gla = w->key.page << PAGE_SHIFT;
     u32 shift = 48;
-    do {
-        shift -= 9;
-        entry = entry_of(cpu, entry & PTE_ADDR, gla, shift);
-        if (!all(entry, PTE_P | PTE_A) || any(entry, never))
-            return false;
-        rights &= entry;
-    } while (shift != 12 && !any(entry, PTE_PS));
-    if (!leaf_fits(cpu, entry, shift) || (any(rights, PTE_U) && any(st->cr4, CR4_SMAP | CR4_PKE)) ||
-        (any(access, PF_W) && !(any(rights, PTE_W) && any(entry, PTE_D))))
-        return false;
-    u64 in_page = (1ull << shift) - 1;
-    *gpa = (entry & PTE_ADDR & ~in_page) | (gla & in_page);
-    return true;
+    for (u32 i = 0; i < 4; i++) {
+        if (shift == 48 || (shift != 12 && !any(entry, PTE_PS))) {
+            shift -= 9;
+            w->at[i] = entry_at(cpu, entry & PTE_ADDR, gla, shift);
+            if (!w->at[i])
+                return false;
+            entry = *w->at[i];
+            if (!all(entry, PTE_P | PTE_A) || any(entry, never))
+                return false;
+            rights &= entry;
+        } else {
+            w->at[i] = w->at[i - 1];
+        }
+        w->entry[i] = entry;
+    }
+    u64 in_leaf = (1ull << shift) - 1;
+    w->gpa = (entry & PTE_ADDR & ~in_leaf) | (gla & in_leaf);
+    w->va = gpa1_map(cpu, GPA1(w->gpa));
+    w->writable = any(rights, PTE_W) && any(entry, PTE_D);
+    return leaf_fits(cpu, entry, shift) &&
+           !(any(rights, PTE_U) && any(w->key.cr4, CR4_SMAP | CR4_PKE));
+}
+
+const struct plain_walk *gla_walk_plain(struct cpu *cpu, const struct walk_key *key)
+{
+    struct plain_walk *w = &cpu->walk[key->page % LAST_WALKS];
+    w->key = *key;
+    if (walk_plain(cpu, w))
+        return w;
+    w->key.efer = 0; /* is not remembered: in IA-32e mode EFER is not 0 */
+    return NULL;
 }
 
 bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access, struct gla_span *span)
 {
-    u64 gpa;
-    if ((gla & (PAGE_SIZE - 1)) + size <= PAGE_SIZE && !any(access, ~(u64)PF_W) &&
-        walk_plain(cpu, gla, access, &gpa)) {
-        *span = (struct gla_span){.at = {GPA1(gpa)}, .size = {size}};
+    const struct exit_state *st = &cpu->st;
+    const struct plain_walk *w = NULL;
+    u64 in_page = gla & (PAGE_SIZE - 1);
+    exit_more(cpu, SNAP_MODE);
+    if (in_page + size <= PAGE_SIZE && !any(access, ~(u64)PF_W) && any(st->efer, EFER_LMA) &&
+        !any(st->cr4, CR4_LA57) && ar_dpl(st->ss_ar) == 0)
+        w = gla_plain(cpu, gla, st->cr3, st->cr4, st->efer);
+    if (w && (w->writable || !any(access, PF_W))) {
+        *span = (struct gla_span){.at = {GPA1(w->gpa | in_page)}, .size = {size}};
         return true;
     }
     struct gla_memory m = {{cpu, gla_table_read, gla_table_set_flags}, place_of_l1};

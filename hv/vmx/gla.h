@@ -42,6 +42,25 @@ bool gla_table_set_flags(void *cpu, u64 gpa, unsigned size, u64 old, u64 new);
 bool gla_translate(struct cpu *cpu, u64 gla, u32 size, u64 access,
                    struct gla_span *span) MUST_CHECK;
 
+/* The walk of L1's tables for a canonical linear address, when it is plain (hv/arch/pagewalk.h).
+ * NULL: gla_translate must decide. L1 may change an entry and flush its TLB without an exit, so no
+ * walk can be remembered as such. But the walk that finds the same values in the same entries ends
+ * where it ended. @pre L1 is in IA-32e mode at CPL 0, with these registers */
+const struct plain_walk *gla_walk_plain(struct cpu *cpu, const struct walk_key *key);
+
+static inline const struct plain_walk *gla_plain(struct cpu *cpu, u64 gla, u64 cr3, u64 cr4,
+                                                 u64 efer)
+{
+    const struct walk_key key = {cr3, cr4, efer, gla >> PAGE_SHIFT};
+    const struct plain_walk *w = &cpu->walk[key.page % LAST_WALKS];
+    if (LIKELY(((w->key.cr3 ^ cr3) | (w->key.cr4 ^ cr4) | (w->key.efer ^ efer) |
+                (w->key.page ^ key.page)) == 0 &&
+               ((*w->at[0] ^ w->entry[0]) | (*w->at[1] ^ w->entry[1]) | (*w->at[2] ^ w->entry[2]) |
+                (*w->at[3] ^ w->entry[3])) == 0))
+        return w;
+    return gla_walk_plain(cpu, &key);
+}
+
 /* Copy all bytes of a translated span. What is not RAM reads as all ones and drops writes. */
 void span_read(const struct cpu *cpu, const struct gla_span *span, void *to);
 void span_write(const struct cpu *cpu, const struct gla_span *span, const void *from);

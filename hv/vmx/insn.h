@@ -114,6 +114,11 @@ refused:
     vmcs_region_refused(region->a);
 }
 
+static inline void vmcs_set(u64 field, u64 v)
+{
+    __asm__ volatile("vmwrite %0, %1" : : "r"(v), "r"(field) : "cc");
+}
+
 static inline void vmcs_put(u64 field, const u64 *v)
 {
     __asm__ volatile("vmwrite %0, %1" : : "m"(*v), "r"(field) : "cc");

@@ -61,6 +61,7 @@ static bool write_apic_base(struct cpu *cpu, u32 msr, u64 v)
     if (!wrmsr_safe(msr, v))
         return false;
     cpu->apic_page = apic_page(rdmsr(msr));
+    memset(cpu->walk, 0, sizeof cpu->walk); /* one may have gone through that page */
     return true;
 }
 

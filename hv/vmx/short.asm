@@ -9,7 +9,7 @@ default rel
 global vmx_exit_short_spec:function, short_rest
 global vmx_exit_l2:function, vmx_exit_l2_spec:function
 global short_window, short_window_end, short_nmi
-extern emulate_short, nested_short_exit, nested_short_entry, nested_short_access
+extern emulate_short, nested_short_exit, nested_short_entry, nested_short_access, nested_short_pointer
 extern spec_enter, spec_exit
 extern exited, window_end, entered_nmi
 
@@ -54,7 +54,12 @@ asked:  mov     rdi, [gs:PERCPU_self]
         cmp     esi, REASON_VMREAD
         je      .access
         cmp     esi, REASON_VMWRITE
+        je      .access
+        cmp     esi, REASON_VMPTRLD
         jne     exited
+        SAVE_CALLEE_SAVED
+        call    nested_short_pointer
+        jmp     short_asked
 .access:
         xor     edx, edx
         call    nested_short_access

@@ -32,6 +32,7 @@ enum snap {
     SNAP_MODE      = 1u << 8, /* cs_ar, ss_ar, cr0, cr3, cr4, efer */
     SNAP_RSP       = 1u << 9, /* rsp */
     SNAP_PDPTE     = 1u << 10, /* pdpte */
+    SNAP_TOLD      = 0xff,    /* all that an exit tells */
 };
 /* clang-format on */
 

@@ -12,6 +12,7 @@
 #include "hv/arch/cpu.h"
 #include "hv/arch/exit.h"
 #include "hv/arch/mtrr.h"
+#include "hv/arch/pagewalk.h"
 #include "hv/core/desc.h"
 #include "hv/core/log.h"
 #include "hv/core/mem.h"
@@ -56,6 +57,7 @@ struct vm {
 };
 
 #define LAST_EXITS 16
+#define LAST_WALKS 4
 
 /* One processor. percpu is the first member: GS points at it, and cpu_of needs no offset. */
 struct cpu {
@@ -75,12 +77,13 @@ struct cpu {
         u32 vector, error;
         u64 address; /* of a #PF; gla.h puts each linear address here before it translates it */
     } fault;         /* the exception that outcome INJECT delivers */
-    struct ept01_tree *ept01;         /* the tree of EPT01 that this processor uses */
-    struct mtrr_state mtrr;           /* L1's MTRRs of this processor; they decide which tree */
-    bool mtrr_written;                /* since ept01_follow */
-    gpa1_t apic_page;                 /* the page that the local APIC covers; NO_APIC_PAGE: none */
-    u64 first_touches;                /* EPT violations in the hole */
-    u32 msr_told[32], msr_told_count; /* refused numbers of MSRs that the log has named */
+    struct ept01_tree *ept01; /* the tree of EPT01 that this processor uses */
+    struct mtrr_state mtrr;   /* L1's MTRRs of this processor; they decide which tree */
+    bool mtrr_written;        /* since ept01_follow */
+    gpa1_t apic_page;         /* the page that the local APIC covers; NO_APIC_PAGE: none */
+    struct plain_walk walk[LAST_WALKS]; /* of L1's tables, by page: hv/vmx/gla.c */
+    u64 first_touches;                  /* EPT violations in the hole */
+    u32 msr_told[32], msr_told_count;   /* refused numbers of MSRs that the log has named */
     struct flush_audit audit;
     struct nested *nested;               /* NULL with nested=off */
     struct paranoid *paranoid;           /* with stress=paranoid */

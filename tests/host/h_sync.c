@@ -183,7 +183,7 @@ static void save_controls(void **state)
         }
     v12.exit_ctl = ~(1u << 22);
     v12.preemption_timer_value = 5;
-    env.preemption_timer = 3;
+    v02.preemption_timer_value = 3;
     (void)sync_exit12(&env, &v12);
     assert_int_equal(v12.preemption_timer_value, 5);
     v12.exit_ctl = 1u << 22;
@@ -223,7 +223,6 @@ static void merge_then_sync_is_identity(void **state)
         image_fill(&image, 0x5a);
         merge_vmcs02(&m, &image);
         env.v02 = &image;
-        env.preemption_timer = image.preemption_timer_value;
         (void)sync_exit12(&env, &v12);
         for (u32 f = 0; f < F_COUNT; f++)
             if (vmcs12_desc((enum vmcs_field)f)->area == AREA_GUEST)

@@ -50,6 +50,10 @@ static inline u64 vmcs_get(u64 field)
 {
     return vmcs_read(field);
 }
+static inline void vmcs_set(u64 field, u64 v)
+{
+    vmcs_write(field, v);
+}
 static inline void vmcs_put(u64 field, const u64 *v)
 {
     vmcs_write(field, *v);

@@ -18,7 +18,7 @@
 #define RAM_SIZE   (32ull << 20)
 #define L1_RAM     (8ull << 20)  /* from address 0 */
 #define REGION     (16ull << 20) /* L0's, up to RAM_SIZE */
-#define VMCS_SLOTS 16
+#define VMCS_SLOTS 32
 
 /* Processors that Nidus accepts: those of the profiles, the emulator's, and some that are
  * invented. */

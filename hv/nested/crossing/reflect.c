@@ -33,10 +33,7 @@ void nested_leave_l2(struct cpu *cpu, const struct vmexit *x)
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu); /* before anything below reads image02 */
     n->entering = false;
-    struct sync_env s = {.v02 = &n->now->image02,
-                         .x = x,
-                         .vcaps = &n->caps,
-                         .preemption_timer = n->now->image02.preemption_timer_value};
+    struct sync_env s = {&n->now->image02, x, &n->caps};
     struct host_env h = {.v12 = &n->now->vmcs12,
                          .left = &n->now->image02,
                          .reason = x->reason,
@@ -53,8 +50,7 @@ void nested_reflect(struct cpu *cpu)
 {
     if (short_leave(cpu))
         return;
-    exit_more(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INSN_INFO | SNAP_GLA | SNAP_GPA | SNAP_INTR |
-                       SNAP_IDT | SNAP_IO);
+    exit_more(cpu, SNAP_TOLD);
     nested_leave_l2(cpu, &cpu->exit);
 }
 

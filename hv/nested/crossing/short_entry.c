@@ -18,13 +18,13 @@
 
 /* L2 starts with L1's EFER where the entry loads none. vmcs02 has what L2 had. SDM 3C 27.3.2.1
  * "Loading Guest Control Registers, Debug Registers, and MSRs" */
-static NOINLINE bool efer_fits(const struct nested *n, u64 efer)
+static NOINLINE bool efer_fits(const struct active *a, u64 efer)
 {
-    const struct short_path *p = &n->now->path;
+    const struct short_path *p = &a->path;
     u64 changed = EFER_LMA | (any(p->cr0, CR0_PG) ? EFER_LME : 0);
     u64 mode = p->lma ? EFER_LMA | EFER_LME : 0;
-    if (any(n->now->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
-        return n->now->vmcs12.guest_efer == p->efer;
+    if (any(a->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
+        return a->vmcs12.guest_efer == p->efer;
     return p->efer == ((mode & changed) | (efer & ~changed));
 }
 
@@ -40,9 +40,9 @@ static NOINLINE bool link_fits(const struct cpu *cpu)
 }
 
 /* CPL 0, no MOV SS, and what vmcs02 holds of L1: bits of CR0, and addresses. */
-static inline bool l1_fits(const struct cpu *cpu, struct nested *n)
+static inline bool l1_fits(const struct cpu *cpu, struct active *a)
 {
-    struct short_path *p = &n->now->path;
+    struct short_path *p = &a->path;
     u64 efer = vmcs_get(ENC_guest_efer);
     p->blocking01 = (u32)vmcs_get(ENC_guest_interruptibility);
     if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
@@ -51,7 +51,7 @@ static inline bool l1_fits(const struct cpu *cpu, struct nested *n)
         cpu->apic_page.a != p->apic_page.a)
         return false;
     return !any(p->extra, SHORT_EFER | SHORT_LINK) ||
-           ((!any(p->extra, SHORT_EFER) || efer_fits(n, efer)) &&
+           ((!any(p->extra, SHORT_EFER) || efer_fits(a, efer)) &&
             (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
 }
 
@@ -100,13 +100,12 @@ static NOINLINE bool bases_fit(const struct check_cpu *c)
 }
 
 /* SDM 3C 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP" */
-static inline bool rip_fits(const struct nested *n)
+static inline bool rip_fits(const struct check_cpu *c, const struct short_path *p)
 {
-    const struct check_cpu *c = &n->check_cpu;
     u64 rip = vmcs_get(ENC_guest_rip);
     if (rip >> 32 == 0)
         return true;
-    return n->now->path.lma && any(vmcs_get(ENC_guest_cs_ar), AR_L) &&
+    return p->lma && any(vmcs_get(ENC_guest_cs_ar), AR_L) &&
            !any(rip + 2 * c->linear_bias, c->linear_reserved << 1);
 }
 
@@ -135,9 +134,8 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
 
 /* SDM 3C 27.3.1 "Checks on the Guest State Area". Without blocking by STI or MOV SS and in the
  * active state no rule ties pending debug exceptions to TF. */
-static inline bool state_fits(struct nested *n)
+static inline bool state_fits(struct nested *n, const struct short_path *p)
 {
-    const struct short_path *p = &n->now->path;
     u64 rflags = vmcs_get(ENC_guest_rflags);
     u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
     u32 info = (u32)vmcs_get(ENC_entry_intr_info);
@@ -145,7 +143,8 @@ static inline bool state_fits(struct nested *n)
         any(blocking, ~(u32)BLOCKING_BY_NMI) || vmcs_get(ENC_guest_pending_dbg_exceptions) != 0 ||
         vmcs_get(ENC_guest_cr0) != p->cr0 || vmcs_get(ENC_guest_cr4) != p->cr4 ||
         any(vmcs_get(ENC_guest_cr3), n->check_cpu.phys_reserved) ||
-        any(vmcs_get(ENC_guest_debugctl), n->check_cpu.debugctl_reserved) || !rip_fits(n))
+        any(vmcs_get(ENC_guest_debugctl), n->check_cpu.debugctl_reserved) ||
+        !rip_fits(&n->check_cpu, p))
         return false;
     if (LIKELY(!any(info, INTR_VALID)))
         return true;
@@ -181,37 +180,36 @@ static NOINLINE bool extra_fits(const struct cpu *cpu, const struct loaded *l)
 /* ---- the entry ------------------------------------------------------------------------------- */
 
 /* L1 opened or closed a window. */
-static NOINLINE void window_changed(struct nested *n, u32 cpu1)
+static NOINLINE void window_changed(struct active *a, u32 cpu1)
 {
-    n->now->path.cpu1 = n->now->vmcs12.cpu1_ctl = cpu1;
-    n->now->image02.cpu1_ctl = cpu1 | n->now->path.cpu1_extra;
+    a->path.cpu1 = a->vmcs12.cpu1_ctl = cpu1;
+    a->image02.cpu1_ctl = cpu1 | a->path.cpu1_extra;
 }
 
-static NOINLINE void follow_ept02(struct cpu *cpu)
+static NOINLINE void follow_ept02(struct cpu *cpu, struct active *a)
 {
-    struct nested *n = cpu->nested;
-    u64 eptp = any(n->now->path.extra, SHORT_EPT) ? ept02_pointer(cpu, n->now->vmcs12.ept_pointer)
-                                                  : cpu->ept01->eptp;
-    if (eptp != n->now->image02.ept_pointer)
+    u64 eptp = any(a->path.extra, SHORT_EPT) ? ept02_pointer(cpu, a->vmcs12.ept_pointer)
+                                             : cpu->ept01->eptp;
+    if (eptp != a->image02.ept_pointer)
         vmcs_write(ENC_ept_pointer, eptp);
-    n->now->image02.ept_pointer = eptp;
+    a->image02.ept_pointer = eptp;
 }
 
 /* What vmcs02 does not have of VMCS12, and what L0 composes for L2. */
-static inline void follow(struct cpu *cpu, struct nested *n, u32 cpu1)
+static inline void follow(struct cpu *cpu, struct nested *n, struct active *a, u32 cpu1)
 {
-    struct short_path *p = &n->now->path;
+    struct short_path *p = &a->path;
     u32 bitmap = (u32)vmcs_get(ENC_exception_bitmap);
-    if (UNLIKELY(bitmap != n->now->vmcs12.exception_bitmap))
-        n->now->vmcs12.exception_bitmap = n->now->image02.exception_bitmap = bitmap;
+    if (UNLIKELY(bitmap != a->vmcs12.exception_bitmap))
+        a->vmcs12.exception_bitmap = a->image02.exception_bitmap = bitmap;
     if (UNLIKELY(cpu1 != p->cpu1))
-        window_changed(n, cpu1);
+        window_changed(a, cpu1);
     if (any(p->extra, SHORT_CPU1))
-        vmcs_write(ENC_cpu1_ctl, n->now->image02.cpu1_ctl);
+        vmcs_write(ENC_cpu1_ctl, a->image02.cpu1_ctl);
     if (any(p->extra, SHORT_TIMER))
-        vmcs_write(ENC_preemption_timer_value, n->now->vmcs12.preemption_timer_value);
+        vmcs_write(ENC_preemption_timer_value, a->vmcs12.preemption_timer_value);
     if (UNLIKELY(!ept02_goes_on(cpu)))
-        follow_ept02(cpu);
+        follow_ept02(cpu, a);
     if (any(p->extra, SHORT_MSRS) && n->msr_open02.count)
         msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
                          p->msr_bitmap12);
@@ -229,25 +227,26 @@ static NOINLINE bool give_up(struct cpu *cpu)
 
 static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
 {
-    struct short_path *p = &n->now->path;
+    struct active *a = n->now;
+    struct short_path *p = &a->path;
     struct loaded l;
     u64 perf = 0;
-    if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, n))
+    if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, a))
         return false;
     if (audit)
         short_audit_entering(cpu);
     if (any(p->extra, SHORT_PERF_KEPT))
         perf = vmcs_get(ENC_guest_perf_global_ctrl);
     if (any(p->extra, SHORT_PAT | SHORT_PERF | SHORT_DEBUG))
-        read_loaded(&n->now->vmcs12, p->extra, &l);
-    vmcs02_take_back(cpu);
+        read_loaded(&a->vmcs12, p->extra, &l);
+    vmcs02_take_back(cpu, a);
     u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
-    if (!state_fits(n) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
+    if (!state_fits(n, p) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
         (any(p->extra, SHORT_PERF_KEPT) && vmcs_get(ENC_guest_perf_global_ctrl) != perf) ||
         (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu, &l)))
         return give_up(cpu);
-    follow(cpu, n, cpu1);
-    n->now->residence = LENT;
+    follow(cpu, n, a, cpu1);
+    a->residence = LENT;
     n->launching = false;
     n->entering = true;
     cpu->in_l2 = true;

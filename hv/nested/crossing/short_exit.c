@@ -20,6 +20,7 @@
 static bool exit_told(const struct cpu *cpu, bool write)
 {
     const struct vmexit *x = &cpu->exit;
+    /* clang-format off */
     const struct {
         u32 group;
         u64 encoding, value;
@@ -35,6 +36,7 @@ static bool exit_told(const struct cpu *cpu, bool write)
         {SNAP_IDT, ENC_idt_vectoring_info, x->idt_info},
         {SNAP_IDT, ENC_idt_vectoring_error_code, x->idt_error},
     };
+    /* clang-format on */
     for (u32 i = 0; i < ARRAY_LEN(fact); i++) {
         if (fact[i].group != ~0u && !any(cpu->have, fact[i].group))
             continue;
@@ -113,14 +115,12 @@ static FORCE_INLINE void patch_host(struct short_path *p)
 /* An exit by an NMI blocks NMIs. Any other exit leaves the blocking as it was in L2. Under virtual
  * NMIs the flag in L2's state tells of virtual blocking.
  * SDM 3C 28.5.5 "Updating Non-Register State". @pre vmcs02 is current */
-static inline u32 blocking_of_l1(const struct nested *n, u32 reason)
+static inline u32 blocking_of_l1(u32 extra, u32 reason)
 {
     if (UNLIKELY(reason == EXIT_REASON_EXCEPTION_NMI) &&
         INTR_TYPE((u32)vmcs_get(ENC_exit_intr_info)) == INTR_NMI)
         return BLOCKING_BY_NMI;
-    return any(n->now->path.extra, SHORT_NMIS)
-               ? (u32)vmcs_get(ENC_guest_interruptibility) & BLOCKING_BY_NMI
-               : 0;
+    return any(extra, SHORT_NMIS) ? (u32)vmcs_get(ENC_guest_interruptibility) & BLOCKING_BY_NMI : 0;
 }
 
 static u64 perf_of_l1(const struct vmcs_image *v12)
@@ -151,9 +151,8 @@ static inline void put_host(struct cpu *cpu, const struct short_path *p, u32 blo
 /* Whether L2 stopped in a state that the short path can leave in vmcs02. What it cannot: another
  * activity state, a mode that VMCS12 does not tell, values that L1's processor lacks, and PDPTEs,
  * which an exit saves or not. Notes CR0 and EFER. @pre vmcs02 is current */
-static FORCE_INLINE bool simple(struct nested *n)
+static FORCE_INLINE bool simple(const struct nested *n, struct short_path *p)
 {
-    struct short_path *p = &n->now->path;
     u64 cr0 = vmcs_get(ENC_guest_cr0), efer = vmcs_get(ENC_guest_efer);
     if (n->nmi_held || (efer & p->efer_judged) != p->lma)
         return false;
@@ -178,20 +177,21 @@ static NOINLINE void leave_extra(struct cpu *cpu, u32 extra, u64 perf)
 }
 
 /* Everything behind the decision. @pre vmcs02 is current and holds VMCS12's values */
-static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, u32 reason, u32 extra)
+static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active *a, u32 reason,
+                               u32 extra)
 {
-    struct short_path *p = &n->now->path;
-    u32 blocking = blocking_of_l1(n, reason);
-    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&n->now->vmcs12) : 0;
+    struct short_path *p = &a->path;
+    u32 blocking = blocking_of_l1(p->extra, reason);
+    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&a->vmcs12) : 0;
     patch_host(p);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, p->cpu1);
-    vmcs02_show(n);
+    vmcs02_show(n, a);
     vmcs_load_ours(cpu, &cpu->vmcs01);
     put_host(cpu, p, blocking);
     if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID)))
         leave_extra(cpu, extra, perf);
-    n->now->residence = SHOWN;
+    a->residence = SHOWN;
     n->entering = false;
     cpu->in_l2 = false;
     cpu->rows = cpu->rows_l1;
@@ -200,22 +200,22 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, u32 reason, u3
 bool short_leave(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    struct active *a = n->now;
     bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
-    u32 perf =
-        any(n->now->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
-    if (!n->now->path.ready || !simple(n) || (!exit_told(cpu, false) && !may_write))
+    u32 perf = any(a->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
+    if (!a->path.ready || !simple(n, &a->path) || (!exit_told(cpu, false) && !may_write))
         return false;
     (void)exit_told(cpu, true);
     if (stressed(cpu, STRESS_PARANOID))
         short_audit_leaving(cpu);
     show_controls(n);
-    if (!n->now->path.host_made)
+    if (!a->path.host_made)
         make_host(n);
-    n->now->path.blocking01 = ~0u; /* L1's is written */
-    leave(cpu, n, EXIT_REASON_BASIC(cpu->exit.reason), n->now->path.extra | perf);
+    a->path.blocking01 = ~0u; /* L1's is written */
+    leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason), a->path.extra | perf);
     if (n->can_shadow01)
-        shadow_show(cpu, &n->now->vmcs02);
-    n->now->path.open = cpu->vm->stress == 0;
+        shadow_show(cpu, &a->vmcs02);
+    a->path.open = cpu->vm->stress == 0;
     cpu->crossings++;
     if (stressed(cpu, STRESS_PARANOID))
         short_audit_left(cpu);
@@ -257,15 +257,16 @@ u64 nested_short_exit(struct percpu *percpu)
 {
     struct cpu *cpu = cpu_of(percpu);
     struct nested *n = cpu->nested;
+    struct active *a = n->now;
     u64 reason = vmcs_get(ENC_exit_reason);
-    if (n->now->residence != LENT || reason > 63)
+    if (a->residence != LENT || reason > 63)
         return SHORT_NOT;
-    if (!any(n->now->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
+    if (!any(a->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
         return SHORT_NOT;
-    if (!simple(n))
+    if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;
-    leave(cpu, n, (u32)reason, n->now->path.extra);
-    n->now->path.open = true;
+    leave(cpu, n, a, (u32)reason, a->path.extra);
+    a->path.open = true;
     return SHORT_RESUME;
 }

@@ -13,6 +13,7 @@
 #define B(reason) BIT(EXIT_REASON_##reason)
 /* The reasons for which controls alone may say whose the exit is, and of whose exit information L0
  * changes nothing. */
+/* clang-format off */
 #define BY_CONTROLS                                                                                \
     (B(EXTERNAL_INTERRUPT) | B(CPUID) | B(GETSEC) | B(HLT) | B(INVD) | B(INVLPG) | B(RDPMC) |      \
      B(RDTSC) | B(VMCALL) | B(VMCLEAR) | B(VMLAUNCH) | B(VMPTRLD) | B(VMPTRST) | B(VMREAD) |       \
@@ -21,6 +22,7 @@
      B(APIC_ACCESS) | B(VIRTUALIZED_EOI) | B(GDTR_IDTR_ACCESS) | B(LDTR_TR_ACCESS) | B(INVEPT) |   \
      B(RDTSCP) | B(PREEMPTION_TIMER) | B(INVVPID) | B(WBINVD) | B(XSETBV) | B(APIC_WRITE) |        \
      B(RDRAND) | B(INVPCID) | B(RDSEED))
+/* clang-format on */
 
 /* A reason whose route asks L1's bitmap is not L1's by the controls alone. */
 static u64 always_reflected(const struct vmcs_image *v12)

@@ -11,6 +11,8 @@
 
 /* Writes the fields of vmcs02 that differ from n->now->image02, and makes image02 follow. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want);
+/* audit.c: panics when vmcs02 does not hold what image02 says. */
+void vmcs02_audit(const struct nested *n);
 /* Reads L2's state, and the entry fields that an exit changes, into n->now->image02. */
 void vmcs02_fetch_guest(struct cpu *cpu);
 /* L1's state: from vmcs01 into n->image01, or back. Storing also sets vmcs01's entry controls and
@@ -72,26 +74,25 @@ static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
 /* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. On a CPU without VMCS
  * shadowing does nothing. The indicator may change only while the VMCS is clear.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" */
-static inline void vmcs02_show(struct nested *n)
+static inline void vmcs02_show(const struct nested *n, struct active *a)
 {
     if (!n->can_shadow01)
         return;
-    vmclear_ours(&n->now->vmcs02.hpa);
-    n->now->vmcs02.launched = 0;
-    *(u32 *)n->now->vmcs02.page |= VMCS_SHADOW_INDICATOR;
-    n->now->path.marked = true;
+    vmclear_ours(&a->vmcs02.hpa);
+    a->vmcs02.launched = 0;
+    *(u32 *)a->vmcs02.page |= VMCS_SHADOW_INDICATOR;
+    a->path.marked = true;
 }
 
 /* Turns vmcs02 into an ordinary VMCS again, and makes it current. */
-static inline void vmcs02_take_back(struct cpu *cpu)
+static inline void vmcs02_take_back(struct cpu *cpu, struct active *a)
 {
-    struct nested *n = cpu->nested;
-    if (LIKELY(n->now->path.marked)) {
-        vmclear_ours(&n->now->vmcs02.hpa);
-        *(u32 *)n->now->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
-        n->now->path.marked = false;
+    if (LIKELY(a->path.marked)) {
+        vmclear_ours(&a->vmcs02.hpa);
+        *(u32 *)a->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
+        a->path.marked = false;
     }
-    vmcs_load_ours(cpu, &n->now->vmcs02);
+    vmcs_load_ours(cpu, &a->vmcs02);
 }
 
 #endif

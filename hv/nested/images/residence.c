@@ -117,25 +117,16 @@ static void follow_controls(struct nested *n)
 #include "hv/vmcs12/fields.def"
 }
 
-/* @pre vmcs02 is current */
-static struct vmexit exit_information(const struct nested *n)
+/* The exit of L2 that L1 was given last. cpu->exit keeps L1's own. @pre vmcs02 is current */
+static struct vmexit exit_information(struct cpu *cpu)
 {
-    return (struct vmexit){
-        .reason = (u32)vmcs_read(ENC_exit_reason),
-        .qual = vmcs_read(ENC_exit_qualification),
-        .intr_info = (u32)vmcs_read(ENC_exit_intr_info),
-        .intr_error = (u32)vmcs_read(ENC_exit_intr_error_code),
-        .idt_info = (u32)vmcs_read(ENC_idt_vectoring_info),
-        .idt_error = (u32)vmcs_read(ENC_idt_vectoring_error_code),
-        .insn_len = (u32)vmcs_read(ENC_exit_instruction_len),
-        .insn_info = (u32)vmcs_read(ENC_exit_instruction_info),
-        .gla = vmcs_read(ENC_guest_linear_address),
-        .gpa = HAS(n->hw_gates, GATE_EPT) ? vmcs_read(ENC_guest_physical_address) : 0,
-        .io_rcx = vmcs_read(ENC_io_rcx),
-        .io_rsi = vmcs_read(ENC_io_rsi),
-        .io_rdi = vmcs_read(ENC_io_rdi),
-        .io_rip = vmcs_read(ENC_io_rip),
-    };
+    struct vmexit mine = cpu->exit, x;
+    exit_snapshot(cpu, SNAP_TOLD);
+    x = cpu->exit;
+    x.reason = (u32)vmcs_read(ENC_exit_reason);
+    cpu->exit = mine;
+    cpu->have = 0;
+    return x;
 }
 
 /* Makes *v, a copy of the working copy or that itself, what VMCS12 is: what the plain path would
@@ -146,11 +137,8 @@ static u32 take_all(struct cpu *cpu, struct vmcs_image *v)
 {
     struct nested *n = cpu->nested;
     vmcs02_fetch_guest(cpu);
-    struct vmexit x = exit_information(n);
-    struct sync_env s = {.v02 = &n->now->image02,
-                         .x = &x,
-                         .vcaps = &n->caps,
-                         .preemption_timer = n->now->image02.preemption_timer_value};
+    struct vmexit x = exit_information(cpu);
+    struct sync_env s = {&n->now->image02, &x, &n->caps};
     u64 pdpte[4] = {v->guest_pdptr0, v->guest_pdptr1, v->guest_pdptr2, v->guest_pdptr3};
     u32 changed = sync_exit12(&s, v) | take_controls(n, v), cpu1 = (u32)vmcs_read(ENC_cpu1_ctl);
     v->guest_pdptr0 = pdpte[0];
@@ -171,7 +159,7 @@ void residence_take(struct cpu *cpu, struct active *a)
     n->now = a;
     a->residence = AT_HOME;
     a->path.open = false;
-    vmcs02_take_back(cpu);
+    vmcs02_take_back(cpu, a);
     nested_changed(n, take_all(cpu, &a->vmcs12));
     follow_controls(n);
     a->image02.cpu1_ctl = a->vmcs12.cpu1_ctl;
@@ -274,7 +262,7 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
-static void follow_write(struct cpu *cpu, enum vmcs_field f)
+static FORCE_INLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
     if (is_away(n, f))
@@ -291,8 +279,9 @@ void residence_changed(struct cpu *cpu, u64 encoding)
 /* The field that a whole encoding names, when the short way may answer. */
 static FORCE_INLINE enum vmcs_field whole(const struct nested *n, u64 encoding)
 {
-    enum vmcs_field f = vmcs12_find(encoding);
-    return f != F_COUNT && !any(encoding, 1) && any(n->field_how[f], SHORT_WAY) ? f : F_COUNT;
+    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(encoding)];
+    bool is = encoding == vmcs12_desc(f)->encoding && any(n->field_how[f], SHORT_WAY);
+    return is ? f : F_COUNT;
 }
 
 bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
@@ -313,13 +302,12 @@ bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
     enum vmcs_field f = whole(n, encoding);
     if (f == F_COUNT || any(n->field_how[f], READ_ONLY) ||
         (n->now->residence == SHOWN && is_conditional(n, f)) ||
-        (n->reached == &n->shadow01 && any(n->field_how[f], READ)))
+        (n->reached == &n->now->shadow01 && any(n->field_how[f], READ)))
         return false;
-    if (!is_away(n, f) && vmcs12_get(&n->now->vmcs12, f) == value)
-        return true;
-    vmcs12_set(&n->now->vmcs12, f, value);
-    nested_changed(n, check_groups_of(f));
-    follow_write(cpu, f);
+    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
+        nested_changed(n, check_readers[f]);
+        follow_write(cpu, f);
+    }
     return true;
 }
 

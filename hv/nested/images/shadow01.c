@@ -51,7 +51,10 @@ bool shadow01_reserve(struct cpu *cpu)
     struct nested *n = cpu->nested;
     n->vmread_bitmap = mem_pages(mem, 1);
     n->vmwrite_bitmap = mem_pages(mem, 1);
-    return n->vmread_bitmap && n->vmwrite_bitmap && vmcs_alloc(&n->shadow01, mem);
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
+        if (!vmcs_alloc(&n->active[i].shadow01, mem))
+            return false;
+    return n->vmread_bitmap && n->vmwrite_bitmap;
 }
 
 void shadow01_init(struct cpu *cpu)
@@ -61,13 +64,16 @@ void shadow01_init(struct cpu *cpu)
     n->can_shadow01 = cpu->vm->shadow && cpu_can_shadow(cpu->vm);
     if (!n->can_shadow01)
         return;
-    vmcs_stamp(&n->shadow01, VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
-    vmcs_clear(cpu, &n->shadow01);
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
+        vmcs_stamp(&n->active[i].shadow01,
+                   VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
+        vmcs_clear(cpu, &n->active[i].shadow01);
+    }
 }
 
 /* L1 may read a field without an exit although its VMWRITE of the field exits. */
@@ -76,12 +82,12 @@ void shadow01_put(struct cpu *cpu, u64 encoding)
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
     u32 full = vmcs12_desc(f)->encoding;
-    if (n->reached != &n->shadow01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
+    if (n->reached != &n->now->shadow01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
         return;
-    vmcs_load(cpu, &n->shadow01);
+    vmcs_load(cpu, &n->now->shadow01);
     vmcs_write(full, vmcs12_get(&n->now->vmcs12, f));
-    vmcs12_set(&n->shown01, f, vmcs12_get(&n->now->vmcs12, f));
-    vmcs_clear(cpu, &n->shadow01);
+    vmcs12_set(&n->now->shown01, f, vmcs12_get(&n->now->vmcs12, f));
+    vmcs_clear(cpu, &n->now->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
@@ -107,29 +113,31 @@ static void verify(const struct nested *n)
 }
 
 /* Writes only fields that differ from shown01. The shadow VMCS holds what shown01 says, because L0
- * pulls L1's writes before it changes the working copy. Until the first push, and after L1 was
- * without a current VMCS, shown01 does not count: then every field is written. */
+ * pulls L1's writes before it changes the working copy. Before the first push shown01 has no
+ * revision, and does not count. */
 void shadow01_push(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     if (!n->can_shadow01)
         return;
     bool on = n->vmxon && n->now != n->active;
-    bool every = !n->reached || stressed(cpu, STRESS_REMERGE);
-    shadow_show(cpu, on ? &n->shadow01 : NULL);
+    bool every = !n->now->shown01.revision || stressed(cpu, STRESS_REMERGE);
+    shadow_show(cpu, on ? &n->now->shadow01 : NULL);
     if (!on)
         return;
-    vmcs_load(cpu, &n->shadow01);
+    n->now->told = true;
+    n->now->shown01.revision = VMCS12_REVISION;
+    vmcs_load(cpu, &n->now->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate) && \
-        (n->shown01.name != n->now->vmcs12.name || every)) {             \
+        (n->now->shown01.name != n->now->vmcs12.name || every)) {        \
         vmcs_write(enc, UNPACK_##width(n->now->vmcs12.name));            \
-        n->shown01.name = n->now->vmcs12.name;                           \
+        n->now->shown01.name = n->now->vmcs12.name;                      \
     }
 #include "hv/vmcs12/fields.def"
     if (stressed(cpu, STRESS_PARANOID))
         verify(n);
-    vmcs_clear(cpu, &n->shadow01);
+    vmcs_clear(cpu, &n->now->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
@@ -137,19 +145,19 @@ void shadow01_pull(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 changed = 0;
-    if (n->reached != &n->shadow01)
+    if (!n->now->told || n->now->residence != AT_HOME)
         return;
-    vmcs_load(cpu, &n->shadow01);
+    vmcs_load(cpu, &n->now->shadow01);
 #define FIELD(enc, width, area, name, gate, to02, to12)                         \
     if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate)) { \
         vmcs_type_##name is = PACK_##width(vmcs_read(enc));                     \
-        if (UNLIKELY(is != n->shown01.name)) {                                  \
-            changed |= check_changed(F_##name, n->shown01.name, is);            \
-            n->now->vmcs12.name = n->shown01.name = is;                         \
+        if (UNLIKELY(is != n->now->shown01.name)) {                             \
+            changed |= check_changed(F_##name, n->now->shown01.name, is);       \
+            n->now->vmcs12.name = n->now->shown01.name = is;                    \
         }                                                                       \
     }
 #include "hv/vmcs12/fields.def"
     nested_changed(n, changed);
-    vmcs_clear(cpu, &n->shadow01);
+    vmcs_clear(cpu, &n->now->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
 }

@@ -8,16 +8,6 @@
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
-/* stress=paranoid: checks that vmcs02 holds what image02 says. */
-static void verify(const struct nested *n)
-{
-#define FIELD(enc, width, area, name, gate, to02, to12)            \
-    if (AREA_##area != AREA_RO && HAS(n->hw_gates, GATE_##gate) && \
-        vmcs_read(enc) != UNPACK_##width(n->now->image02.name))    \
-        panic("bug: vmcs02 and its image differ in %s", #name);
-#include "hv/vmcs12/fields.def"
-}
-
 /* Exit information is never written: only the CPU fills it in. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
 {
@@ -32,7 +22,7 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
     }
 #include "hv/vmcs12/fields.def"
     if (stressed(cpu, STRESS_PARANOID))
-        verify(n);
+        vmcs02_audit(n);
 }
 
 /* Reads the guest area of the current VMCS, and the entry controls, because an exit changes "IA-32e

@@ -38,14 +38,19 @@ static void forget(struct cpu *cpu, struct active *a)
 {
     residence_take(cpu, a);
     a->at = GPA1(NO_VMCS);
-    a->path.ready = false;
+    a->page = NULL;
+    a->told = a->path.ready = false;
 }
 
 /* Without memory there the image is lost, as on the CPU. L1 may not write to the region of an active
  * VMCS. If another revision is there, L1 has most likely made the region anew, and it counts. */
 static void put_back(struct cpu *cpu, struct active *a)
 {
+    struct active *now = cpu->nested->now;
     u8 *page = gpa1_map(cpu, a->at);
+    cpu->nested->now = a;
+    shadow01_pull(cpu);
+    cpu->nested->now = now;
     forget(cpu, a);
     if (page && *(u32 *)page == a->vmcs12.revision)
         vmcs12_store_page(&a->vmcs12, page);
@@ -56,16 +61,15 @@ static void make_current(struct cpu *cpu, struct active *a)
     struct nested *n = cpu->nested;
     n->now = a;
     a->used_at = ++n->clock;
-    if (a->residence == SHOWN && n->can_shadow01)
-        shadow_show(cpu, &a->vmcs02);
-    else
+    if (!a->told && a->residence == AT_HOME)
         shadow01_push(cpu);
+    else if (n->can_shadow01)
+        shadow_show(cpu, a->residence == SHOWN ? &a->vmcs02 : &a->shadow01);
 }
 
 void active_end(struct cpu *cpu, struct active *a)
 {
     struct nested *n = cpu->nested;
-    shadow01_pull(cpu);
     put_back(cpu, a);
     if (a == n->now)
         make_current(cpu, n->active);
@@ -90,29 +94,48 @@ void active_end_all(struct cpu *cpu)
 static struct active *load_page(struct cpu *cpu, gpa1_t at)
 {
     struct active *a = oldest(cpu->nested);
-    const u8 *page = gpa1_map(cpu, at);
-    ASSERT(page != NULL);
     if (a->at.a != NO_VMCS)
         put_back(cpu, a);
     a->at = at;
-    vmcs12_load_page(&a->vmcs12, page);
+    a->page = gpa1_map(cpu, at);
+    ASSERT(a->page != NULL);
+    vmcs12_load_page(&a->vmcs12, a->page);
     a->settled = 0;
     return a;
 }
 
-/* As in put_back, another revision than that of the working copy says that the region counts. */
-void active_load(struct cpu *cpu, gpa1_t at, u32 revision)
+/* L1 makes another VMCS current. */
+static void leave_current(struct cpu *cpu)
+{
+    struct active *now = cpu->nested->now;
+    if (now->page && any(now->vmcs12.revision, VMCS_SHADOW_INDICATOR))
+        put_back(cpu, now);
+}
+
+/* VMPTRLD took the address once, and the VMXON region is elsewhere. As in put_back, another revision
+ * than that of the working copy says that the region counts. */
+bool active_resume(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;
-    if (n->now->at.a == at.a)
-        return;
-    shadow01_pull(cpu);
-    if (any(n->now->vmcs12.revision, VMCS_SHADOW_INDICATOR) && n->now != n->active)
-        put_back(cpu, n->now);
-    struct active *a = active_find(n, at);
-    if (a && a->vmcs12.revision != revision) {
-        forget(cpu, a);
-        a = NULL;
+    struct active *now = n->now, *a = at.a == now->at.a ? now : active_find(n, at);
+    if (!a || !a->page || *(const volatile u32 *)a->page != a->vmcs12.revision ||
+        at.a == cpu->apic_page.a)
+        return false;
+    if (a != now) {
+        leave_current(cpu);
+        make_current(cpu, a);
     }
-    make_current(cpu, a ? a : load_page(cpu, at));
+    return true;
+}
+
+void active_load(struct cpu *cpu, gpa1_t at)
+{
+    struct nested *n = cpu->nested;
+    if (n->now->at.a == at.a || active_resume(cpu, at))
+        return;
+    leave_current(cpu);
+    struct active *a = active_find(n, at);
+    if (a)
+        forget(cpu, a);
+    make_current(cpu, load_page(cpu, at));
 }

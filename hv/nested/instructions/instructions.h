@@ -27,6 +27,8 @@ enum outcome nested_vmcall(struct cpu *cpu);
  * SHORT_SAVE. Returns an enum short_way; SHORT_NOT: nothing has changed for L1.
  * @pre vmcs01 is current */
 u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved);
+/* The same for VMPTRLD, with all registers saved. */
+u64 nested_short_pointer(struct percpu *percpu);
 
 /* Checks what every VMX instruction needs: VMX operation, else #UD, then CPL 0, else #GP(0). False:
  * cpu->fault has the fault, and *out is INJECT. */
@@ -50,8 +52,11 @@ enum outcome nested_fail_on(struct cpu *cpu, enum vmx_insn insn, enum vmx_error 
 
 /* The active VMCS at an address; NULL when L0 keeps none there. */
 struct active *active_find(struct nested *n, gpa1_t at);
-/* Makes the VMCS at `at` active and current. @pre VMPTRLD found this revision there, which fits */
-void active_load(struct cpu *cpu, gpa1_t at, u32 revision);
+/* Makes the VMCS at `at` active and current. @pre VMPTRLD found a revision there that fits */
+void active_load(struct cpu *cpu, gpa1_t at);
+/* The same of a VMCS that is active and has its revision still, and has an address that VMPTRLD
+ * takes. False: nothing has changed. */
+bool active_resume(struct cpu *cpu, gpa1_t at) MUST_CHECK;
 /* Writes the VMCS to L1's page, hidden fields included. It is then neither active nor current. */
 void active_end(struct cpu *cpu, struct active *a);
 /* All of them. active_end_others: but for the current one. */

@@ -1,10 +1,11 @@
 /*
- * L1's VMREAD and VMWRITE the short way, in the plain case: 64-bit code at CPL 0, operands in
- * registers, a field that exists, no blocking, no trap. Everything else is vmcs_access.c's, and so
- * is every failure.
+ * L1's VMREAD, VMWRITE and VMPTRLD the short way, in the plain case: 64-bit code at CPL 0, no
+ * blocking, no trap; fields that exist, with operands in registers; a VMCS that is active, named in
+ * memory that L1's tables plainly map. Everything else is vmcs_access.c's, and so is every failure.
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/images/images.h"
+#include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"
 
 #define REGISTER_OPERAND BIT(10)
@@ -22,11 +23,9 @@ static inline bool plain_code(u64 rflags)
 /* VMsucceed, and on to the next instruction. */
 static inline void succeed(u64 rflags)
 {
-    u64 next = vmcs_get(ENC_guest_rip) + vmcs_get(ENC_exit_instruction_len);
-    u64 flags = rflags & ~(u64)ARITHMETIC_FLAGS;
-    vmcs_put(ENC_guest_rip, &next);
-    if (flags != rflags)
-        vmcs_put(ENC_guest_rflags, &flags);
+    vmcs_set(ENC_guest_rip, vmcs_get(ENC_guest_rip) + vmcs_get(ENC_exit_instruction_len));
+    if (any(rflags, ARITHMETIC_FLAGS))
+        vmcs_set(ENC_guest_rflags, rflags & ~(u64)ARITHMETIC_FLAGS);
 }
 
 #define KEPT_BY_C \
@@ -38,11 +37,11 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
     struct nested *n = cpu->nested;
     u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
     u32 info = (u32)vmcs_get(ENC_exit_instruction_info);
-    u32 operand = (u32)bits(info, 6, 3), name = info >> 28;
-    if (!n || n->now->at.a == NO_VMCS || !any(info, REGISTER_OPERAND) || operand == REG_RSP ||
-        name == REG_RSP || !plain_code(rflags))
+    u32 operand = (u32)bits(info, 6, 3), name = info >> 28, used = 1u << operand | 1u << name;
+    if (!n || n->now == n->active || !any(info, REGISTER_OPERAND) || any(used, BIT(REG_RSP)) ||
+        !plain_code(rflags))
         return SHORT_NOT;
-    if (!saved && any(BIT(operand) | BIT(name), KEPT_BY_C))
+    if (any(used, KEPT_BY_C) && !saved)
         return SHORT_SAVE;
     bool done = reason == EXIT_REASON_VMREAD ? residence_read(cpu, gpr[name], &gpr[operand])
                                              : residence_write(cpu, gpr[name], gpr[operand]);
@@ -50,5 +49,49 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
         return SHORT_NOT;
     succeed(rflags);
     cpu->exits[0][reason]++;
+    return SHORT_RESUME;
+}
+
+/* SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution": the memory operand's form */
+#define OPERAND_INDEX_NONE  BIT(22)
+#define OPERAND_BASE_NONE   BIT(27)
+#define OPERAND_PLAIN(info) (bits(info, 9, 7) == 2 && bits(info, 17, 15) < SEG_FS)
+
+/* The linear address of a memory operand with 64-bit addresses and a segment that has base 0. */
+static inline u64 operand_at(struct cpu *cpu, u64 info)
+{
+    u64 *gpr = cpu->regs.gpr, at = vmcs_get(ENC_exit_qualification);
+    gpr[REG_RSP] = vmcs_get(ENC_guest_rsp);
+    if (!any(info, OPERAND_BASE_NONE))
+        at += gpr[bits(info, 26, 23)];
+    if (!any(info, OPERAND_INDEX_NONE))
+        at += gpr[bits(info, 21, 18)] << bits(info, 1, 0);
+    return at;
+}
+
+/* The 8 bytes there, when they lie in one page. NULL: not plain. */
+static inline const u64 *reach(struct cpu *cpu, u64 gla)
+{
+    u64 cr4 = vmcs_get(ENC_guest_cr4), in_page = gla & (PAGE_SIZE - 1);
+    if (!is_canonical(gla, 48) || in_page > PAGE_SIZE - sizeof(u64) || any(cr4, CR4_LA57))
+        return NULL;
+    const struct plain_walk *w =
+        gla_plain(cpu, gla, vmcs_get(ENC_guest_cr3), cr4, vmcs_get(ENC_guest_efer));
+    return w && w->va ? (const u64 *)((u8 *)w->va + in_page) : NULL;
+}
+
+u64 nested_short_pointer(struct percpu *percpu)
+{
+    struct cpu *cpu = cpu_of(percpu);
+    struct nested *n = cpu->nested;
+    u64 rflags = vmcs_get(ENC_guest_rflags), info = vmcs_get(ENC_exit_instruction_info);
+    if (!n || !n->vmxon || !plain_code(rflags) || !OPERAND_PLAIN(info) ||
+        any(vmcs_get(ENC_guest_dr7), DR7_ENABLED) || !cpu->vm->fast || cpu->vm->stress)
+        return SHORT_NOT;
+    const u64 *at = reach(cpu, operand_at(cpu, info));
+    if (!at || !active_resume(cpu, GPA1(*(const volatile u64 *)at)))
+        return SHORT_NOT;
+    succeed(rflags);
+    cpu->exits[0][EXIT_REASON_VMPTRLD]++;
     return SHORT_RESUME;
 }

@@ -187,10 +187,9 @@ enum outcome nested_vmptrld(struct cpu *cpu)
     u64 p;
     if (!vmcs_pointer(cpu, INSN_VMPTRLD, ERR_VMPTRLD_ADDRESS, ERR_VMPTRLD_VMXON_POINTER, &p, &out))
         return out;
-    u32 revision = revision_at(cpu, GPA1(p));
-    if (!revision_fits(n, revision))
+    if (!revision_fits(n, revision_at(cpu, GPA1(p))))
         return nested_fail_on(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION, p);
-    active_load(cpu, GPA1(p), revision);
+    active_load(cpu, GPA1(p));
     return nested_succeed(cpu);
 }
 

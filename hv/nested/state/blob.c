@@ -11,6 +11,7 @@
 #include "hv/core/lib.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/sync.h"
+#include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
@@ -33,10 +34,7 @@ static void vmcs12_with_l2(const struct cpu *cpu, struct vmcs_image *out)
 {
     const struct nested *n = cpu->nested;
     struct vmexit none = {0};
-    struct sync_env s = {.v02 = &n->now->image02,
-                         .x = &none,
-                         .vcaps = &n->caps,
-                         .preemption_timer = n->now->image02.preemption_timer_value};
+    struct sync_env s = {&n->now->image02, &none, &n->caps};
     *out = n->now->vmcs12;
     (void)sync_exit12(&s, out);
 #define FIELD(enc, width, area, name, gate, to02, to12) \
@@ -149,8 +147,9 @@ void nested_wipe(struct cpu *cpu)
     n->vmxon = n->launching = n->entering = n->init_blocked = false;
     memset(&n->want02, 0, sizeof n->want02);
     if (a != n->active) {
-        a->path.ready = false;
+        a->told = a->path.ready = false;
         a->at = GPA1(NO_VMCS);
+        a->page = NULL;
         memset(&a->vmcs12, 0, sizeof a->vmcs12);
         a->settled = 0;
         vmcs02_reset(cpu);
@@ -175,6 +174,7 @@ const char *nested_load(struct cpu *cpu, const u8 *blob, size_t length)
     if (s->vmcs12_pa != KVM_NO_ADDRESS) {
         n->now = &n->active[1];
         n->now->at = GPA1(s->vmcs12_pa);
+        n->now->page = gpa1_map(cpu, n->now->at);
         layout_decode(LAYOUT_EXTENDED, t->vmcs12, &n->now->vmcs12);
         n->now->settled = 0;
     }

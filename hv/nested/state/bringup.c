@@ -89,8 +89,9 @@ void nested_init(struct cpu *cpu)
 void nested_leave(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
+    for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
         vmcs_clear(cpu, &n->active[i].vmcs02);
-    if (n->can_shadow01)
-        vmcs_clear(cpu, &n->shadow01);
+        if (n->can_shadow01)
+            vmcs_clear(cpu, &n->active[i].shadow01);
+    }
 }
