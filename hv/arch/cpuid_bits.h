@@ -46,6 +46,7 @@
 /* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
  * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
+#define LEAF_NIDUS_LOG   0x40000004u /* hv/ring/ring.h: ring_words */
 #define LEAF_NIDUS_END   0x40000100u
 #define NIDUS_EBX        0x7564694eu
 #define NIDUS_ECX        0x64694e73u

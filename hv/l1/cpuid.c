@@ -25,11 +25,15 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
     struct cpuid r = {0};
     u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
     if (leaf == LEAF_NIDUS)
-        return (struct cpuid){LEAF_NIDUS_EXITS, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
+        return (struct cpuid){LEAF_NIDUS_LOG, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
     if (leaf == LEAF_NIDUS_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
     if (leaf == LEAF_NIDUS_BRINGUP)
         bringup_call(cpu, sub);
+    if (leaf == LEAF_NIDUS_LOG && cpu->vm->ring) {
+        struct ring_words w = ring_words(cpu->vm->ring, sub);
+        return (struct cpuid){w.word[0], w.word[1], w.word[2], w.word[3]};
+    }
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];
