@@ -59,9 +59,9 @@ bool facts_inside_nidus(struct nidus_cpuid *n)
     return true;
 }
 
-void facts_allow_vmx(const struct facts *f)
+void facts_allow_vmx(void)
 {
-    u64 value = f->value[FACT_FEATURE_CONTROL];
+    u64 value = rdmsr(FEATURE_CONTROL_MSR);
     if (!(value & FEATURE_CONTROL_LOCK))
         wrmsr(FEATURE_CONTROL_MSR, value | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LOCK);
 }

@@ -17,6 +17,6 @@ bool facts_inside_nidus(struct nidus_cpuid *n);
 
 /* Allows VMX outside SMX operation and locks FEATURE_CONTROL, unless the MSR is locked already. The
  * lock cannot be undone before the next reset. @pre every other check has passed */
-void facts_allow_vmx(const struct facts *f);
+void facts_allow_vmx(void);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "boot/efi_launch.h"
 
+#include "boot/efi_console.h"
 #include "boot/insn.h"
 
 /* In handoff.asm. Both return an enum handoff_status. */
@@ -15,15 +16,15 @@ u64 handoff_leave(void);
  * boot/, not of the region. */
 struct step {
     struct handoff *h;
-    const struct facts *facts;
     u64 status; /* an enum handoff_status, or: */
+    struct blink took;
 };
 #define STATUS_NOT_BEGUN (~0ull)
 #define STATUS_BEGUN     (~1ull)
 
 static bool enters_vmx(const struct handoff *h)
 {
-    return h->info->can_vmx && (h->op == HANDOFF_LAUNCH || h->op == HANDOFF_REHEARSE);
+    return h->info->can_vmx && h->op >= HANDOFF_PROBE;
 }
 
 static void run_step(void *arg)
@@ -32,8 +33,22 @@ static void run_step(void *arg)
     s->status = STATUS_BEGUN;
     memory_capture(s->h);
     if (enters_vmx(s->h))
-        facts_allow_vmx(s->facts);
+        facts_allow_vmx();
+    u64 begun = rdtsc();
     s->status = handoff(s->h);
+    s->took.in = rdtsc() - begun;
+}
+
+/* On a processor that runs as L1: one exit, and out. */
+static void run_blink(void *arg)
+{
+    struct step *s = arg;
+    u64 begun = rdtsc();
+    (void)cpuid(1);
+    s->took.exit = rdtsc() - begun;
+    begun = rdtsc();
+    s->status = handoff_leave();
+    s->took.out = rdtsc() - begun;
 }
 
 static const char *refusal(const struct handoff *h, u64 status)
@@ -44,24 +59,44 @@ static const char *refusal(const struct handoff *h, u64 status)
     case HANDOFF_NO_VMX:
         return "the core misses a VMX capability";
     case HANDOFF_REFUSED:
+    case HANDOFF_TURNED_BACK:
         return h->why;
     default:
         return "VMXON failed";
     }
 }
 
+/* What the core found, although it goes on. */
+static void say_note(const struct machine *m, u32 i, const struct handoff *h)
+{
+    struct line l;
+    if (!h->why[0])
+        return;
+    line_clear(&l);
+    line_add(&l, "note: ");
+    if (h->info->cpu_count > 1)
+        cpus_name(&m->cpus, i, &l);
+    line_add(&l, h->why);
+    console_say_line(&l);
+}
+
 /* True when the processor did the step; else *why names the processor, if there are several, and
  * the reason. A processor that began and did not come back may still run in L0's memory, which then
  * stays. It may also end later, so *s does not lie on the stack. */
-static bool do_step(struct region *r, const struct machine *m, u32 i, enum handoff_op op,
-                    struct line *why)
+static bool timed_step(struct region *r, const struct machine *m, u32 i, enum handoff_op op,
+                       struct line *why, struct blink *took)
 {
     static struct step s;
-    s = (struct step){&r->handoff[i], &m->facts[i], STATUS_NOT_BEGUN};
+    s = (struct step){.h = &r->handoff[i], .status = STATUS_NOT_BEGUN};
     s.h->op = op;
     const char *no = cpus_call(&m->cpus, i, run_step, &s);
-    if (!no && s.status == HANDOFF_OK)
+    if (took)
+        *took = s.took;
+    if (!no && s.status == HANDOFF_OK) {
+        if (op < HANDOFF_LAUNCH) /* L1 does not reach the handoff */
+            say_note(m, i, s.h);
         return true;
+    }
     line_clear(why);
     if (s.h->info->cpu_count > 1)
         cpus_name(&m->cpus, i, why);
@@ -70,6 +105,12 @@ static bool do_step(struct region *r, const struct machine *m, u32 i, enum hando
     if (r->stays)
         line_add(why, "; reset this machine, as it may still run in L0");
     return false;
+}
+
+static bool do_step(struct region *r, const struct machine *m, u32 i, enum handoff_op op,
+                    struct line *why)
+{
+    return timed_step(r, m, i, op, why, NULL);
 }
 
 static void run_leave(void *arg)
@@ -104,7 +145,12 @@ static bool make_ready(struct region *r, const struct machine *m, struct line *w
         if (!do_step(r, m, i, HANDOFF_EXAMINE, why))
             return false;
     }
-    return do_step(r, m, 0, HANDOFF_SETTLE, why);
+    if (!do_step(r, m, 0, HANDOFF_SETTLE, why))
+        return false;
+    for (u32 i = 0; i < count; i++)
+        if (!do_step(r, m, i, HANDOFF_PROBE, why))
+            return false;
+    return true;
 }
 
 bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
@@ -122,6 +168,36 @@ bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
     take_back(r, m, launched, why);
     memory_release(r);
     return false;
+}
+
+/* Launches one processor and takes it back. */
+static bool blink(struct region *r, const struct machine *m, u32 i, struct line *why,
+                  struct blink *took)
+{
+    static struct step s; /* as in timed_step */
+    if (!timed_step(r, m, i, HANDOFF_LAUNCH, why, took))
+        return false;
+    s = (struct step){.h = &r->handoff[i], .status = STATUS_NOT_BEGUN};
+    const char *no = cpus_call(&m->cpus, i, run_blink, &s);
+    took->exit = s.took.exit;
+    took->out = s.took.out;
+    if (!no && s.status == HANDOFF_LEFT)
+        return true;
+    line_clear(why);
+    cpus_name(&m->cpus, i, why);
+    line_add(why, no ? no : "it did not leave");
+    line_add(why, "; reset this machine, as it stays under Nidus");
+    r->stays = true;
+    return false;
+}
+
+bool nidus_blink(struct region *r, const struct machine *m, struct line *why, struct blink *took)
+{
+    bool ok = make_ready(r, m, why);
+    for (u32 i = r->handoff->info->cpu_count; ok && i; i--)
+        ok = blink(r, m, i - 1, why, took);
+    memory_release(r);
+    return ok;
 }
 
 bool nidus_rehearse(struct region *r, const struct machine *m, struct line *why)

@@ -24,4 +24,15 @@ MUST_CHECK bool nidus_launch(struct region *r, const struct machine *m, struct l
  * far. The region is released in any case. */
 MUST_CHECK bool nidus_rehearse(struct region *r, const struct machine *m, struct line *why);
 
+/* Cycles of the time-stamp counter: from the firmware to L1's first instruction, an exit for CPUID
+ * and back, and out of Nidus. */
+struct blink {
+    u64 in, exit, out;
+};
+
+/* Launches each processor and takes it back before the next one. True when all came back; *took
+ * then tells of the first processor. The region is released, unless a processor stays. */
+MUST_CHECK bool nidus_blink(struct region *r, const struct machine *m, struct line *why,
+                            struct blink *took);
+
 #endif

@@ -10,6 +10,8 @@
 #include "boot/efi_console.h"
 #include "boot/efi_launch.h"
 #include "boot/efi_options.h"
+#include "boot/efi_ring.h"
+#include "boot/efi_screen.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
@@ -18,11 +20,16 @@ static const char help[] =
     "  check                              say what Nidus needs and wants, and launch "
     "nothing\r\n"
     "  dry                                do all but the launch, on every processor\r\n"
+    "  blink                              launch each processor, and take it back after an exit\r\n"
     "  chain=PATH [args]                  start this program as L1 afterwards; last on the "
     "line\r\n"
     "  nested=on|off                      let L1 see VMX\r\n"
     "  profile=broadwell|e5-2683v4|d-1540|host   the VMX that L1 sees\r\n"
-    "  log=none|e9|com1|com2 verbose=0..2 where L0 writes after launch, and how much\r\n"
+    "  log=none|e9|com1|com2|port:0xNNNN verbose=0..2   where L0 writes after launch, and how "
+    "much\r\n"
+    "  ring                               print what L0 logged last, before a warm reset too\r\n"
+    "  screen=on|off|corner cmos=off|on   where L0's own bugs, its last line and its stage show\r\n"
+    "  wait=auto|on|off                   wait for a key or ten seconds behind a report\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
     "  mp=auto|sipi                       sipi: wake processors without the firmware's MP "
     "services\r\n"
@@ -31,7 +38,7 @@ static const char help[] =
     "  gdb=none|com2|wait                 a debugger on COM2; wait: before L1 goes on\r\n"
     "  trace=exits|routes|events|insns|fills|entries|l1|l2|all|com2|cpu0..3[,...]   a record of "
     "each exit\r\n"
-    "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...]   for tests";
+    "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...] plant=N   for tests";
 
 /* Prints the one line of a refusal, and returns the status for the caller to return. */
 static EFI_STATUS refuse(const char *why, EFI_STATUS status)
@@ -149,9 +156,14 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .tlb = o->tlb,
         .trace = o->trace,
         .spec = SPEC_ALL,
+        .plant = o->plant,
+        .cmos = o->cmos,
         .cpu_count = wanted(m, o),
         .can_vmx = require_first_missing(m->facts) == require_count(),
     };
+    if (o->screen != SCREEN_OFF)
+        screen_find(&info.screen);
+    info.screen.status = o->screen == SCREEN_CORNER;
     for (u32 i = 0; i < info.cpu_count; i++) /* what every processor has */
         info.spec &= spec_plan(&m->facts[i], o->spec).done;
     return info;
@@ -249,6 +261,33 @@ static EFI_STATUS rehearse(const struct machine *m, const struct options *o)
     return EFI_SUCCESS;
 }
 
+static void add_cycles(struct line *l, const char *what, u64 cycles)
+{
+    line_add(l, what);
+    line_add_decimal(l, cycles);
+}
+
+/* The option blink: launches every processor in turn and takes it back after an exit. */
+static EFI_STATUS blink(const struct machine *m, const struct options *o)
+{
+    struct region region;
+    struct blink took;
+    struct line why, l;
+    const char *no_memory = prepare(&region, m, o);
+    if (no_memory)
+        return refuse(no_memory, EFI_UNSUPPORTED);
+    if (!nidus_blink(&region, m, &why, &took))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    line_clear(&l);
+    add_cycles(&l, "blink: ", wanted(m, o));
+    line_add(&l, wanted(m, o) == 1 ? " processor" : " processors");
+    add_cycles(&l, " entered L1, exited and left; cycles: in ", took.in);
+    add_cycles(&l, ", exit ", took.exit);
+    add_cycles(&l, ", out ", took.out);
+    console_say_line(&l);
+    return EFI_SUCCESS;
+}
+
 /* Tells the user before the switch which options are in force and who can reach L0's memory. */
 static void say_terms(const struct machine *m, const struct options *o)
 {
@@ -308,29 +347,50 @@ static bool start(const struct machine *m, const struct options *o, struct line 
     return true;
 }
 
+/* Does what the options ask for. *spoke becomes true when the words on the screen are what the user
+ * wanted, or an error. */
+static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bool *spoke)
+{
+    struct line why;
+    *spoke = true;
+    if (!options_gather(image, o, &why))
+        return refuse(why.text, EFI_INVALID_PARAMETER);
+    if (o->help || o->version) {
+        console_say(o->version ? NIDUS_VERSION : help);
+        return EFI_SUCCESS;
+    }
+    if (o->ring)
+        return ring_report();
+    cpus_find(&m->cpus, !o->own_sipi);
+    facts_read(m->facts);
+    if (!o->check && !o->dry && !can_run_first(m, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (!read_machine(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (o->check)
+        return report(m, o);
+    if (o->dry)
+        return rehearse(m, o);
+    if (!can_run(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (o->blink)
+        return blink(m, o);
+    if (!start(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    EFI_STATUS s = o->chain[0] ? chain_run(image, o->chain) : EFI_SUCCESS;
+    *spoke = EFI_ERROR(s);
+    return s;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
     static struct options o;
     static struct machine m;
-    struct line why;
+    bool spoke;
     InitializeLib(image, st);
-    if (!options_gather(image, &o, &why))
-        return refuse(why.text, EFI_INVALID_PARAMETER);
-    if (o.help || o.version) {
-        console_say(o.version ? NIDUS_VERSION : help);
-        return EFI_SUCCESS;
-    }
-    cpus_find(&m.cpus, !o.own_sipi);
-    facts_read(m.facts);
-    if (!o.check && !o.dry && !can_run_first(&m, &why))
-        return refuse(why.text, EFI_UNSUPPORTED);
-    if (!read_machine(&m, &o, &why))
-        return refuse(why.text, EFI_UNSUPPORTED);
-    if (o.check)
-        return report(&m, &o);
-    if (o.dry)
-        return rehearse(&m, &o);
-    if (!can_run(&m, &o, &why) || !start(&m, &o, &why))
-        return refuse(why.text, EFI_UNSUPPORTED);
-    return o.chain[0] ? chain_run(image, o.chain) : EFI_SUCCESS;
+    BS->SetWatchdogTimer(0, 0, 0, NULL); /* the boot manager's would reset the machine */
+    EFI_STATUS s = run(image, &o, &m, &spoke);
+    if (spoke)
+        console_wait(image, o.wait);
+    return s;
 }

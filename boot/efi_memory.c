@@ -1,6 +1,6 @@
 /*
- * Lays out L0's region: the core's image, the pages of struct handoff, L0's stacks and L0's page
- * tables (tables.c). The rest is the core's pool. Contract in efi_memory.h.
+ * Lays out L0's region: the ring, the core's image, the pages of struct handoff, L0's stacks and
+ * L0's page tables (tables.c). The rest is the core's pool. Contract in efi_memory.h.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -8,6 +8,7 @@
 #include "boot/efi_memory.h"
 
 #include "boot/insn.h"
+#include "hv/ring/ring.h"
 
 extern const u8 core_blob[], core_blob_end[];
 extern u8 handoff_end[], bridge_nmi[], bridge_mc[];
@@ -205,12 +206,13 @@ static const char *fill(struct region *r, const struct boot_info *options)
 {
     const struct core_header *core = (const void *)core_blob;
     u32 cpus = options->cpu_count;
+    u64 ring = region_take(r, sizeof(struct ring)); /* first: where a reader looks */
     u64 image = region_take(r, core->end);
     r->handoff = (struct handoff *)region_take(r, cpus * sizeof *r->handoff);
     struct boot_info *info = (struct boot_info *)region_take(r, sizeof *info);
     u64 stacks = region_take(r, cpus * BOOT_STACKS_SIZE);
     u64 cr3 = region_take(r, cpus * SIZE_4K);
-    if (!image || !r->handoff || !info || !stacks || !cr3)
+    if (!ring || !image || !r->handoff || !info || !stacks || !cr3)
         return "not enough memory";
     CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
 
@@ -218,6 +220,7 @@ static const char *fill(struct region *r, const struct boot_info *options)
     info->magic = BOOT_INFO_MAGIC;
     info->region_hpa = r->base;
     info->region_size = r->size;
+    info->ring_hpa = ring;
     info->core_hpa = image;
     info->core_size = ALIGN_UP(core->end, SIZE_4K);
     info->cr3_hpa = cr3;

@@ -34,6 +34,8 @@ handoff:
         sidt    [rdi + HANDOFF_idtr]
         lea     rax, [.resume]
         mov     [rdi + HANDOFF_rip], rax
+        lea     rax, [.back]
+        mov     [rdi + HANDOFF_back], rax
         mov     [rdi + HANDOFF_rsp], rsp
         pushfq
         pop     qword [rdi + HANDOFF_rflags]
@@ -76,6 +78,7 @@ handoff:
         mov     rbx, rdi
         call    [rdi + HANDOFF_l0_entry]
 
+.back:
         ; 4. The core has not launched, or this processor has left Nidus again: restore everything.
         ; CR4 changes in two steps. The first turns SMEP off before the firmware's pages come back.
         ; The second may set PCIDE, for which CR3 must name PCID 0.
@@ -112,8 +115,15 @@ handoff:
         mov     rsp, [rbx + HANDOFF_rsp]
         call    give_back_tables
         mov     rax, r8
+        jmp     .out
 
-.resume:                                                ; L1's first instruction, with rax = 0
+        ; L1's first instruction. CPUID exits: what is true of the way to L1 and back is known here,
+        ; where everything can still be undone.
+.resume:
+        mov     eax, LEAF_SIGNATURE
+        cpuid
+        xor     eax, eax                                ; HANDOFF_OK
+.out:
         popfq
         pop     r15
         pop     r14

@@ -8,20 +8,32 @@ struct cpuid {
     u32 eax, ebx, ecx, edx;
 };
 
-/* CPUID of a leaf's subleaf 0. No caller here needs another subleaf. */
-static inline struct cpuid cpuid(u32 leaf)
+static inline struct cpuid cpuid_sub(u32 leaf, u32 subleaf)
 {
     struct cpuid r;
     __asm__ volatile("cpuid"
                      : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-                     : "a"(leaf), "c"(0));
+                     : "a"(leaf), "c"(subleaf));
     return r;
+}
+
+/* CPUID of a leaf's subleaf 0. */
+static inline struct cpuid cpuid(u32 leaf)
+{
+    return cpuid_sub(leaf, 0);
 }
 
 static inline u64 rdmsr(u32 msr)
 {
     u32 lo, hi;
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (u64)hi << 32 | lo;
+}
+
+static inline u64 rdtsc(void)
+{
+    u32 lo, hi;
+    __asm__ volatile("lfence\n rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
     return (u64)hi << 32 | lo;
 }
 

@@ -9,7 +9,7 @@
 #include "hv/arch/types.h"
 
 struct line {
-    char text[240];
+    char text[480];
     u32 len;
 };
 

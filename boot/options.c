@@ -8,11 +8,12 @@
 #include "boot/spec.h"
 #include "boot/words.h"
 
-enum kind { KIND_CHOICE, KIND_SET, KIND_FLAG, KIND_CHAIN };
+enum kind { KIND_CHOICE, KIND_SET, KIND_NUMBER, KIND_FLAG, KIND_CHAIN };
 
-/* KIND_CHOICE stores the value's place in the row. KIND_SET stores one bit for each value named.
- * The texts are character arrays, because nidus.efi is position independent and pointers would need
- * relocations. */
+/* KIND_CHOICE stores the value's place in the row; behind a value that ends in ':' the word goes on
+ * with 0x and a number of 16 bits, which is stored from bit 8 on. KIND_SET stores one bit for each
+ * value named. KIND_NUMBER stores a decimal number below 1,000. The texts are character arrays,
+ * because nidus.efi is position independent and pointers would need relocations. */
 struct key {
     char name[8];
     u8 kind;
@@ -24,7 +25,8 @@ struct key {
 #define AT(member) offsetof(struct options, member)
 /* clang-format off */
 static const struct key keys[] = {
-    {"log",     KIND_CHOICE, BOOT_LOG_NONE,     AT(log),      {"none", "e9", "com1", "com2"}},
+    {"log",     KIND_CHOICE, BOOT_LOG_NONE,     AT(log),
+        {"none", "e9", "com1", "com2", "port:"}},
     {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
     {"nested",  KIND_CHOICE, 1,                 AT(nested),   {"off", "on"}},
     {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
@@ -42,9 +44,15 @@ static const struct key keys[] = {
         {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu"}},
     {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),
         {"auto", "full", "off", "l1d", "verw", "ibpb", "rsb", "specctrl"}},
+    {"wait",    KIND_CHOICE, WAIT_AUTO,         AT(wait),     {"off", "on", "auto"}},
+    {"screen",  KIND_CHOICE, SCREEN_ON,         AT(screen),   {"off", "on", "corner"}},
+    {"cmos",    KIND_CHOICE, 0,                 AT(cmos),     {"off", "on"}},
+    {"plant",   KIND_NUMBER, 0,                 AT(plant),    {"0 to 999"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
     {"dry",     KIND_FLAG,   0,                 AT(dry),      {""}},
+    {"blink",   KIND_FLAG,   0,                 AT(blink),    {""}},
+    {"ring",    KIND_FLAG,   0,                 AT(ring),     {""}},
     {"help",    KIND_FLAG,   0,                 AT(help),     {""}},
     {"version", KIND_FLAG,   0,                 AT(version),  {""}},
 };
@@ -87,6 +95,28 @@ static u32 find_value(const struct key *k, struct word w)
     return n;
 }
 
+#define NOT_FOUND (~0u)
+
+/* True when a number belongs to value n of the row. */
+static bool is_open(const struct key *k, u32 n)
+{
+    u32 at = 0;
+    while (k->value[n][at])
+        at++;
+    return at && k->value[n][at - 1] == ':';
+}
+
+/* What KIND_CHOICE stores for the value, or NOT_FOUND. */
+static u32 find_choice(const struct key *k, struct word w)
+{
+    for (u32 n = 0; n < value_count(k); n++) {
+        u32 number = 0;
+        if (is_open(k, n) ? word_hex(w, k->value[n], &number) : word_is(w, k->value[n]))
+            return n | number << 8;
+    }
+    return NOT_FOUND;
+}
+
 /* Says which values the key takes, and returns false for the caller to return. */
 static bool bad_value(const struct key *k, struct word value, struct line *why)
 {
@@ -97,6 +127,8 @@ static bool bad_value(const struct key *k, struct word value, struct line *why)
     for (u32 i = 0; i < value_count(k); i++) {
         line_add(why, i ? ", " : "");
         line_add(why, k->value[i]);
+        if (is_open(k, i))
+            line_add(why, "0xNNNN");
     }
     return false;
 }
@@ -157,8 +189,10 @@ static bool set_option(struct options *o, struct word w, struct line *why)
         return bad_word(w, "chain=PATH is wanted, not ", why);
     if (k->kind == KIND_SET)
         return set_list(o, k, value, why);
-    u32 n = k->kind == KIND_FLAG ? 1 : find_value(k, value);
-    if (k->kind == KIND_CHOICE && n == value_count(k))
+    if (k->kind == KIND_NUMBER)
+        return word_decimal(value, member(o, k)) || bad_value(k, value, why);
+    u32 n = k->kind == KIND_FLAG ? 1 : find_choice(k, value);
+    if (n == NOT_FOUND)
         return bad_value(k, value, why);
     *member(o, k) = n;
     return true;
@@ -325,15 +359,22 @@ void options_describe(const struct options *o, struct line *l)
         if (k->kind == KIND_FLAG || k->kind == KIND_CHAIN)
             continue;
         u32 v = value_of(o, k);
-        if (k->kind == KIND_SET && !v)
+        if ((k->kind == KIND_SET || k->kind == KIND_NUMBER) && !v)
             continue;
         line_add(l, i ? " " : "");
         line_add(l, k->name);
+        if (k->kind == KIND_NUMBER) {
+            line_add_char(l, '=');
+            line_add_decimal(l, v);
+            continue;
+        }
         for (u32 n = 0, sep = '='; n < value_count(k); n++) {
-            if (k->kind == KIND_CHOICE ? n != v : !(v >> n & 1))
+            if (k->kind == KIND_CHOICE ? n != (v & 0xff) : !(v >> n & 1))
                 continue;
             line_add_char(l, (char)sep);
             line_add(l, k->value[n]);
+            if (is_open(k, n))
+                line_add_hex(l, v >> 8);
             sep = ',';
         }
     }

@@ -14,9 +14,16 @@
 /* The longest line, command line or path, in characters, with the terminating zero. */
 #define OPTIONS_LINE_MAX 4096
 
+/* When nidus.efi waits before it returns, so that its words can be read: never, always, or when no
+ * shell started it. */
+enum options_wait { WAIT_OFF, WAIT_ON, WAIT_AUTO };
+
+/* What L0 draws on the framebuffer: nothing, bugs of its own, or also its last line. */
+enum options_screen { SCREEN_OFF, SCREEN_ON, SCREEN_CORNER };
+
 /* The numbers of values are those of hv/core/boot_info.h. A switch is 1 for on. */
 struct options {
-    u32 log;     /* enum boot_log */
+    u32 log;     /* enum boot_log; with BOOT_LOG_PORT, the port in bits 23:8 */
     u32 verbose; /* 0..2 */
     u32 nested, shadow, fast, gdb;
     u32 profile; /* enum boot_profile */
@@ -24,8 +31,12 @@ struct options {
     u32 tlb;     /* enum boot_tlb */
     u32 trace;   /* TRACE_* of hv/trace/record.h, bit by bit */
     u32 spec;    /* SPEC_OPTION_*, boot/spec.h */
+    u32 plant;   /* hv/plant.h */
+    u32 wait;    /* enum options_wait */
+    u32 screen;  /* enum options_screen */
+    u32 cmos;
     u32 bsp_only, own_sipi;
-    u32 check, dry, help, version;
+    u32 check, dry, blink, ring, help, version;
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
 

@@ -107,6 +107,16 @@ static bool map_handoff(struct region *r, u64 cr3, struct shared_code code)
            map(r, cr3, (u64)info, (u64)info, ALIGN_UP(sizeof *info, SIZE_4K), PTE_NO_EXEC, 1);
 }
 
+static bool map_screen(struct region *r, const struct boot_info *info)
+{
+    const struct screen *s = &info->screen;
+    if (!s->pixels)
+        return true;
+    u64 base = s->hpa & ~(SIZE_4K - 1), end = s->hpa + 4ull * s->stride * s->height;
+    return map(r, info->cr3_hpa, (u64)s->pixels & ~(SIZE_4K - 1), base,
+               ALIGN_UP(end, SIZE_4K) - base, PTE_WRITABLE | PTE_NO_EXEC | PTE_UNCACHED, 1);
+}
+
 /* Each processor has a root of its own, so that it can drop the lower half when it has switched. */
 static void copy_roots(const struct boot_info *info)
 {
@@ -119,7 +129,8 @@ static void copy_roots(const struct boot_info *info)
 bool tables_build(struct region *r, const struct boot_info *info, const struct core_header *c,
                   struct shared_code code, u32 top)
 {
-    bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) && map_ram(r, info, top);
+    bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) &&
+              map_ram(r, info, top) && map_screen(r, info);
     if (ok)
         copy_roots(info);
     return ok;

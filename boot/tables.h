@@ -1,9 +1,9 @@
 /*
- * L0's page tables, and the region that they lie in. L0 maps three things. The core is at its fixed
+ * L0's page tables, and the region that they lie in. L0 maps four things. The core is at its fixed
  * address, and each section has its own rights. RAM is at PHYSMAP_VA and never executable; the
  * core's image and the page below each stack are left out there. The pages of the hand-off are at
- * their physical address. No page is a user page. Pure: page tables are plain memory, so the host
- * tests build tables and walk them.
+ * their physical address. The framebuffer, where there is one, is at SCREEN_VA. No page is a user
+ * page. Pure: page tables are plain memory, so the host tests build tables and walk them.
  */
 #ifndef BOOT_TABLES_H
 #define BOOT_TABLES_H
@@ -11,6 +11,7 @@
 #include "hv/core/boot_info.h"
 
 #define PHYSMAP_VA 0xffff800000000000ull
+#define SCREEN_VA  0xfffff00000000000ull
 #define SIZE_4K    4096ull
 /* clang-format off */
 #define ALIGN_UP(v, a) (((v) + (a) - 1) & ~((a) - 1))
@@ -18,6 +19,7 @@
 
 #define PTE_PRESENT  1ull
 #define PTE_WRITABLE 2ull
+#define PTE_UNCACHED 0x10ull /* PCD: UC-, which an MTRR may make write-combining */
 #define PTE_LARGE    0x80ull
 #define PTE_NO_EXEC  (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull

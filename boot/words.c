@@ -16,6 +16,37 @@ bool word_is(struct word w, const char *name)
     return !name[w.len];
 }
 
+bool word_decimal(struct word w, u32 *number)
+{
+    u32 n = 0;
+    if (!w.len || w.len > 3)
+        return false;
+    for (u32 i = 0; i < w.len; i++) {
+        if (w.text[i] < '0' || w.text[i] > '9')
+            return false;
+        n = n * 10 + w.text[i] - '0';
+    }
+    *number = n;
+    return true;
+}
+
+bool word_hex(struct word w, const char *begin, u32 *number)
+{
+    u32 at = 0, n = 0;
+    while (begin[at] && at < w.len && w.text[at] == (u8)begin[at])
+        at++;
+    if (begin[at] || w.len < at + 3 || w.len > at + 6 || w.text[at] != '0' || w.text[at + 1] != 'x')
+        return false;
+    for (at += 2; at < w.len; at++) {
+        u32 c = w.text[at], letter = (c | 0x20) - 'a';
+        if ((c < '0' || c > '9') && letter > 5)
+            return false;
+        n = n << 4 | (c <= '9' ? c - '0' : letter + 10);
+    }
+    *number = n;
+    return true;
+}
+
 struct word word_trim(struct word w)
 {
     while (w.len && is_space(*w.text))

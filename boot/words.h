@@ -16,6 +16,11 @@ struct word {
 /* True when the word is `name`, letter by letter. */
 bool word_is(struct word w, const char *name);
 
+/* Read a whole word: one to three decimal digits, or 0x and one to four hexadecimal digits behind
+ * the text `begin`. Return false, and leave *number, when the word is something else. */
+MUST_CHECK bool word_decimal(struct word w, u32 *number);
+MUST_CHECK bool word_hex(struct word w, const char *begin, u32 *number);
+
 /* The word without the spaces before and behind it. */
 struct word word_trim(struct word w);
 

@@ -8,9 +8,13 @@
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/trace/trace.h"
+#include "hv/plant.h"
+#include "hv/seen.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 #include "hv/core/privileged.h"
+
+#define FIRST_BYTES 8 /* of L1 in handoff.asm: MOV and CPUID, and RIP behind them */
 
 void run_dump(struct percpu *p)
 {
@@ -19,11 +23,12 @@ void run_dump(struct percpu *p)
              p->id, cpu->in_l2, cpu->exit.reason, cpu->exit.qual, cpu->first_touches);
     for (u32 i = 0; i < REG_COUNT; i++)
         log_line("  gpr%u = %016lx", i, cpu->regs.gpr[i]);
-    for (u32 i = 0; i < LAST_EXITS; i++) {
-        u32 at = (cpu->last_at + i) % LAST_EXITS;
-        log_line("  exit %x at rip %lx", cpu->last[at].reason, cpu->last[at].rip);
+    for (u32 i = 0; i < RING_EXITS; i++) {
+        u32 at = (cpu->last.at + i) % RING_EXITS;
+        log_line("  exit %x at rip %lx", cpu->last.exit[at].reason, cpu->last.exit[at].rip);
     }
-    vmcs_dump();
+    if (cpu->root != ROOT_NOT)
+        vmcs_dump();
 }
 
 static void apply(struct cpu *cpu, enum outcome outcome)
@@ -67,9 +72,9 @@ static void handle_exit(struct cpu *cpu)
     else if (!cpu->in_l2 && basic != EXIT_REASON_ENTRY_MACHINE_CHECK)
         l1_refused(cpu, reason);
     exit_snapshot(cpu, row->snap);
-    u32 at = cpu->last_at++ % LAST_EXITS;
-    cpu->last[at].reason = reason;
-    cpu->last[at].rip = cpu->st.rip;
+    u32 at = cpu->last.at++ % RING_EXITS;
+    cpu->last.exit[at].reason = reason;
+    cpu->last.exit[at].rip = cpu->st.rip;
     apply(cpu, row->handle(cpu));
 }
 
@@ -157,11 +162,45 @@ static void NORETURN run_debugged(struct cpu *cpu)
     }
 }
 
-bool run_bringup(struct cpu *cpu)
+/* True when the CPU refused the entry. cpu->exit tells the exit reason, or in `reason` the
+ * VM-instruction error. */
+static bool was_refused(struct cpu *cpu, enum vmx_enter how)
 {
-    while (!__atomic_load_n(&cpu->vm->committed, __ATOMIC_ACQUIRE) && !cpu->leaving)
-        turn(cpu);
-    return !cpu->leaving;
+    cpu->exit = (struct vmexit){0};
+    if (how == VMX_ENTER_FAIL_VALID)
+        cpu->exit.reason = (u32)vmcs_read(ENC_vm_instruction_error);
+    if (how != VMX_ENTER_EXIT)
+        return how != VMX_ENTER_NMI;
+    cpu->exit.reason = (u32)vmcs_read(ENC_exit_reason);
+    cpu->exit.qual = vmcs_read(ENC_exit_qualification);
+    return any(cpu->exit.reason, EXIT_REASON_ENTRY_FAIL);
+}
+
+/* Everything can be undone while L1 stands at its first instruction, or behind it: the answer to
+ * its first exit is an entry that may be refused, too. */
+static bool at_first_instruction(const struct cpu *cpu)
+{
+    return vmcs_read(ENC_guest_rip) - cpu->handoff->rip < FIRST_BYTES;
+}
+
+enum bringup_end run_bringup(struct cpu *cpu)
+{
+    cpu->root = ROOT_TRIED;
+    while (!__atomic_load_n(&cpu->vm->committed, __ATOMIC_ACQUIRE) && !cpu->leaving) {
+        enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
+        if (UNLIKELY(was_refused(cpu, how)) && at_first_instruction(cpu))
+            return BRINGUP_REFUSED;
+        if (!at_first_instruction(cpu))
+            cpu->percpu.escape = NULL; /* L1 goes on: there is no way back that is always right */
+        if (how != VMX_ENTER_EXIT) {
+            not_entered(cpu, how);
+            continue;
+        }
+        seen_stage(cpu, STAGE_EXITED, EXIT_REASON_BASIC(cpu->exit.reason));
+        plant_panic(cpu, PLANT_PANIC_EXIT);
+        handle_exit(cpu);
+    }
+    return cpu->leaving ? BRINGUP_LEAVES : BRINGUP_DONE;
 }
 
 void run(struct cpu *cpu)

@@ -1,7 +1,7 @@
 /*
- * Starts \nidus.efi twice with this program's own arguments, and says what the second, refused
- * run changed: control registers, MSRs, the memory map. The first run is for what firmware
- * itself allocates once and keeps. No test by itself; returns nidus.efi's status.
+ * Starts \nidus.efi twice with this program's own arguments, and says what the second, refused run
+ * changed: control registers, descriptor tables, selectors, MSRs, the memory map. The first run is
+ * for what firmware itself allocates once and keeps. No test by itself; returns nidus.efi's status.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -20,7 +20,16 @@ static const struct {
     {0xc0000084, L"FMASK"},    {0xc0000100, L"FS_BASE"},
     {0xc0000101, L"GS_BASE"},  {0xc0000102, L"KERNEL_GS_BASE"},
 };
-enum { MSRS = sizeof msrs / sizeof *msrs, MTRR_FIRST = 0x200, MTRRS = 16, MAP_MAX = 512 };
+enum {
+    MSRS = sizeof msrs / sizeof *msrs,
+    MTRR_FIRST = 0x200,
+    MTRRS = 16,
+    MAP_MAX = 512,
+    SELECTORS = 8
+};
+
+static const CHAR16 selectors[SELECTORS][5] = {L"ES", L"CS", L"SS",   L"DS",
+                                               L"FS", L"GS", L"LDTR", L"TR"};
 
 struct range {
     UINT64 type, base, pages;
@@ -28,6 +37,11 @@ struct range {
 
 struct state {
     UINT64 cr0, cr3, cr4, dr7, msr[MSRS], mtrr[MTRRS];
+    struct {
+        UINT16 limit;
+        UINT64 base;
+    } __attribute__((packed)) gdtr, idtr;
+    UINT16 selector[SELECTORS];
     UINTN ranges;
     struct range map[MAP_MAX];
 };
@@ -59,6 +73,12 @@ static void read_registers(struct state *s)
     __asm__ volatile("mov %%cr3, %0" : "=r"(s->cr3));
     __asm__ volatile("mov %%cr4, %0" : "=r"(s->cr4));
     __asm__ volatile("mov %%dr7, %0" : "=r"(s->dr7));
+    __asm__ volatile("sgdt %0\n sidt %1" : "=m"(s->gdtr), "=m"(s->idtr));
+    __asm__ volatile("mov %%es, %0\n mov %%cs, %1\n mov %%ss, %2\n mov %%ds, %3\n mov %%fs, %4\n"
+                     "mov %%gs, %5\n sldt %6\n str %7"
+                     : "=m"(s->selector[0]), "=m"(s->selector[1]), "=m"(s->selector[2]),
+                       "=m"(s->selector[3]), "=m"(s->selector[4]), "=m"(s->selector[5]),
+                       "=m"(s->selector[6]), "=m"(s->selector[7]));
     for (UINTN i = 0; i < MSRS; i++)
         s->msr[i] = rdmsr(msrs[i].msr);
     for (UINTN i = 0; i < MTRRS; i++)
@@ -77,7 +97,11 @@ static UINTN compare(const struct state *a, const struct state *b)
 {
     UINTN n = differs(L"CR0", a->cr0, b->cr0) + differs(L"CR3", a->cr3, b->cr3) +
               differs(L"CR4", a->cr4, b->cr4) + differs(L"DR7", a->dr7, b->dr7) +
+              differs(L"GDTR", a->gdtr.base ^ a->gdtr.limit, b->gdtr.base ^ b->gdtr.limit) +
+              differs(L"IDTR", a->idtr.base ^ a->idtr.limit, b->idtr.base ^ b->idtr.limit) +
               differs(L"ranges", a->ranges, b->ranges);
+    for (UINTN i = 0; i < SELECTORS; i++)
+        n += differs(selectors[i], a->selector[i], b->selector[i]);
     for (UINTN i = 0; i < MSRS; i++)
         n += differs(msrs[i].name, a->msr[i], b->msr[i]);
     for (UINTN i = 0; i < MTRRS; i++)

@@ -7,12 +7,18 @@
 #define HV_CORE_BOOT_INFO_H
 
 #include "hv/arch/segment.h"
+#include "hv/screen/screen.h"
 
 #define BOOT_INFO_MAGIC 0x6f666e496469644eull /* "NdidInfo" */
 #define BOOT_MAX_RANGES 128
 #define BOOT_MAX_CPUS   64
 
-enum boot_log { BOOT_LOG_NONE = 0, BOOT_LOG_E9 = 1, BOOT_LOG_COM1 = 2, BOOT_LOG_COM2 = 3 };
+/* clang-format off */
+enum boot_log {
+    BOOT_LOG_NONE = 0, BOOT_LOG_E9 = 1, BOOT_LOG_COM1 = 2, BOOT_LOG_COM2 = 3,
+    BOOT_LOG_PORT = 4, /* a UART elsewhere: its first port */
+};
+/* clang-format on */
 enum boot_profile {
     BOOT_PROFILE_BROADWELL = 0, /* the i7-5600U */
     BOOT_PROFILE_E5_2683V4 = 1,
@@ -52,6 +58,10 @@ enum boot_tlb { BOOT_TLB_DEFAULT = 0, BOOT_TLB_STRICT = 1, BOOT_TLB_EAGER = 2 };
 #define BOOT_STACK_SIZE  (4 * PAGE_SIZE)
 #define BOOT_STACKS_SIZE (BOOT_IST_STACKS * BOOT_IST_STRIDE + PAGE_SIZE + BOOT_STACK_SIZE)
 
+/* Four bytes of CMOS (cmos=on): the mark, the stage, its detail, and the three combined by XOR. */
+#define BOOT_CMOS_AT   0x78u
+#define BOOT_CMOS_MARK 0x4eu
+
 /* One range of RAM (every UEFI memory type that is backed by memory), page aligned. */
 struct boot_range {
     u64 base, size;
@@ -61,11 +71,12 @@ struct boot_info {
     u64 magic;
     u64 region_hpa, region_size; /* L0's own memory: the hole; 2 MiB aligned */
     u64 core_hpa, core_size;     /* the core's image with bss, inside the region */
+    u64 ring_hpa;                /* struct ring (hv/ring/ring.h); 0: none */
     u64 pool_hpa, pool_size;     /* free pages for the core, inside the region */
     u64 cr3_hpa;                 /* one root of L0's page tables for each processor */
     u64 stacks_hpa;              /* BOOT_STACKS_SIZE bytes for each processor */
     u64 physmap_va;              /* where L0 maps RAM: va = physmap_va + hpa */
-    u32 log;                     /* enum boot_log */
+    u32 log;                     /* enum boot_log; with BOOT_LOG_PORT, the port in bits 23:8 */
     u32 verbose;                 /* 0..2 */
     u32 nested;                  /* 0: L1 sees no VMX */
     u32 profile;                 /* enum boot_profile */
@@ -76,6 +87,9 @@ struct boot_info {
     u32 gdb;                     /* enum boot_gdb */
     u32 trace;                   /* TRACE_* of hv/trace/record.h; 0: off */
     u32 spec;                    /* SPEC_* */
+    u32 cmos;                    /* 1: tell the stage in CMOS */
+    struct screen screen;        /* the firmware's framebuffer */
+    u32 plant;                   /* a fault for tests (hv/plant.h); 0: none */
     u32 cpu_count;               /* processors that are brought under Nidus */
     u32 can_vmx;                 /* 0: `dry` on a processor without VMX */
     u32 range_count;
@@ -96,20 +110,22 @@ struct PACKED handoff_dtr {
     u16 reserved[3];
 };
 
-#define HANDOFF_WHY_MAX 96
+#define HANDOFF_WHY_MAX 320
 #define HANDOFF_GDT     32u /* descriptors; L0's own selectors lie behind (hv/core/desc.h) */
 #define HANDOFF_IDT     20u /* gates, up to #MC */
 #define HANDOFF_STACK   32
 
 /* What boot/ asks the core to do on this processor, in this order. The bootstrap processor makes
- * HANDOFF_PREPARE and HANDOFF_SETTLE; then each other processor is launched, and the bootstrap
- * processor last. A refusal at any step leaves the processor as it was. */
+ * HANDOFF_PREPARE and HANDOFF_SETTLE; all make HANDOFF_PROBE; then each other processor is
+ * launched, and the bootstrap processor last. A refusal at any step leaves the processor as it
+ * was. */
 enum handoff_op {
     HANDOFF_PREPARE = 0,  /* takes all memory, reads this processor's capabilities */
     HANDOFF_EXAMINE = 1,  /* reads another processor's, and joins them */
     HANDOFF_SETTLE = 2,   /* decides what L1 is shown */
-    HANDOFF_REHEARSE = 3, /* all that a launch does, up to VMLAUNCH, and back */
-    HANDOFF_LAUNCH = 4,
+    HANDOFF_PROBE = 3,    /* each processor: which VMCS fields it has; may settle anew */
+    HANDOFF_REHEARSE = 4, /* all that a launch does, up to VMLAUNCH, and back */
+    HANDOFF_LAUNCH = 5,
 };
 
 /*
@@ -123,6 +139,7 @@ struct handoff {
     u32 op, cpu; /* enum handoff_op; the processor's number, 0 for the bootstrap processor */
     u64 vm;      /* the core's, from HANDOFF_PREPARE on. boot/ copies it to the other handoffs */
     const struct boot_info *info;
+    u64 back; /* where handoff.asm goes on when the core returns, with RBX = the handoff */
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
@@ -133,8 +150,10 @@ struct handoff {
     u64 bridge_gdt[HANDOFF_GDT];
     u64 bridge_idt[2 * HANDOFF_IDT];
     u64 bridge_stack[HANDOFF_STACK];
-    u16 nmi, mc;               /* 1: one came */
-    char why[HANDOFF_WHY_MAX]; /* the core's reason for HANDOFF_REFUSED, in words */
+    u16 nmi, mc; /* 1: one came */
+    /* In words: why the core refuses, or what it found with HANDOFF_OK; empty when that is
+     * nothing */
+    char why[HANDOFF_WHY_MAX];
 };
 
 /* For nidus.efi, as L1, until all processors are launched; then the leaf is empty. Subleaf 0:
@@ -149,6 +168,7 @@ enum handoff_status {
     HANDOFF_VMXON = 3,
     HANDOFF_REFUSED = 4, /* handoff.why says what */
     HANDOFF_LEFT = 5,    /* this processor was L1 and has left Nidus again (LEAF_NIDUS_BRINGUP) */
+    HANDOFF_TURNED_BACK = 6, /* VMLAUNCH or the first VMRESUME was tried; handoff.why says what */
 };
 
 #endif

@@ -1,5 +1,5 @@
-/* The log's formatter and its two kinds of port. This file has no state of its own: GS leads to the
- * struct log. Contract in log.h. */
+/* The log's formatter, and where its lines go: a port, and what bring-up made the sink. This file
+ * has no state of its own: GS leads to the struct log. Contract in log.h. */
 #include "hv/core/log.h"
 #include "hv/core/privileged.h"
 #include "hv/core/percpu.h"
@@ -27,8 +27,8 @@ void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus)
         [BOOT_LOG_E9] = PORT_E9, [BOOT_LOG_COM1] = PORT_COM1, [BOOT_LOG_COM2] = PORT_COM2,
     };
     /* clang-format on */
-    log->port = kind < ARRAY_LEN(port) ? port[kind] : 0;
-    log->serial = kind == BOOT_LOG_COM1 || kind == BOOT_LOG_COM2;
+    log->port = kind < ARRAY_LEN(port) ? port[kind] : (u16)(kind >> 8);
+    log->serial = kind >= BOOT_LOG_COM1;
     log->verbose = verbose;
     log->cpus = cpus;
 }
@@ -45,7 +45,9 @@ static bool is_ready(struct log *log)
 
 static void put(struct log *log, char c)
 {
-    if (!log->serial || is_ready(log))
+    if (log->length < sizeof log->text - 1)
+        log->text[log->length++] = c;
+    if (log->port && (!log->serial || is_ready(log)))
         outb(log->port, (u8)c);
 }
 
@@ -130,6 +132,7 @@ static void give(struct log *log)
 static void begin(struct log *log)
 {
     take(log);
+    log->length = 0;
     if (log->serial) {
         log->lcr = inb((u16)(log->port + UART_LCR));
         outb((u16)(log->port + UART_LCR), LCR_8N1); /* this closes the divisor latch, too */
@@ -140,10 +143,14 @@ static void begin(struct log *log)
         put_number(log, percpu()->id, 10, 0, ' ');
         put_string(log, ": ");
     }
+    log->words = log->length;
 }
 
 static void end(struct log *log)
 {
+    log->text[log->length] = 0;
+    if (log->sink)
+        log->sink(log);
     if (log->serial)
         put(log, '\r');
     put(log, '\n');
@@ -155,8 +162,6 @@ static void end(struct log *log)
 static void put_line(const char *format, va_list *args)
 {
     struct log *log = percpu()->log;
-    if (!log->port)
-        return;
     begin(log);
     put_format(log, format, args);
     end(log);
@@ -176,7 +181,7 @@ bool log_rare_begin(enum log_kind kind)
     u64 nth = __atomic_add_fetch(&log->count[kind], 1, __ATOMIC_RELAXED),
         first = kind == LOG_EXPLAIN ? FIRST_EXPLAINED : FIRST_TOLD;
     bool all = kind == LOG_EXPLAIN && log->verbose >= 2;
-    if (!log->port || !(all || rare_is_told(nth, first)))
+    if (!all && !rare_is_told(nth, first))
         return false;
     log_begin();
     if (nth >= first && !all)
@@ -197,23 +202,20 @@ void log_rare(enum log_kind kind, const char *format, ...)
 
 void log_begin(void)
 {
-    if (percpu()->log->port)
-        begin(percpu()->log);
+    begin(percpu()->log);
 }
 
 void log_part(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    if (percpu()->log->port)
-        put_format(percpu()->log, format, &args);
+    put_format(percpu()->log, format, &args);
     va_end(args);
 }
 
 void log_end(void)
 {
-    if (percpu()->log->port)
-        end(percpu()->log);
+    end(percpu()->log);
 }
 
 void cpu_stop(void)
@@ -230,6 +232,10 @@ void panic(const char *format, ...)
     va_start(args, format);
     put_line(format, &args);
     va_end(args);
+    if (cpu->escape) {
+        give(cpu->log);
+        cpu->escape(cpu);
+    }
     /* A panic inside the dump must not start another. */
     if (!cpu->panicking && cpu->dump) {
         cpu->panicking = 1;

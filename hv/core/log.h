@@ -2,7 +2,8 @@
  * The log, which writes one line at a time to port 0xE9 or to a serial port, and the panic that
  * ends a processor after a bug of ours. The serial port may be L1's console, so L0 saves the port's
  * line control before each line and restores it after. Several processors write whole lines, one
- * after the other. A processor that waits too long takes the log by force, and one that panics
+ * after the other; each line is also kept in memory and given to the sink, where there is one (the
+ * ring, the screen). A processor that waits too long takes the log by force, and one that panics
  * keeps the log for its dump.
  */
 #ifndef HV_CORE_LOG_H
@@ -24,7 +25,7 @@ enum log_kind {
 };
 
 struct log {
-    u16 port; /* 0: silent */
+    u16 port; /* 0: none */
     bool serial;
     bool stuck;  /* the port was not ready when it should have been: do not wait again */
     u8 lcr;      /* L1's line control, while a line is being written */
@@ -33,9 +34,13 @@ struct log {
     u32 owner;   /* the lock: the number of the processor that writes a line, plus 1; 0: nobody */
     u32 depth;   /* lines of the owner within its line */
     u64 count[LOG_KINDS]; /* atomic */
+    u32 length, words;    /* of the text, and of what stands before its words */
+    char text[400];       /* the line that is being written, cut; zero-terminated at its end */
+    /* Gets each line, before its line end is written; NULL: nobody */
+    void (*sink)(const struct log *log);
 };
 
-/* Fills in *log for the port that `kind` (enum boot_log) names. verbose: 0 to 2. cpus: how many
+/* Fills in *log for the port that `kind` (boot_info.log) names. verbose: 0 to 2. cpus: how many
  * processors use it. */
 void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus);
 
@@ -57,7 +62,7 @@ void log_part(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_end(void);
 
 /* Ends this CPU after a bug of ours: prints the text and everything known about the CPU, then stops
- * it. No act of a guest may lead here. */
+ * it. Where percpu.escape is set, L0 leaves the CPU instead. No act of a guest may lead here. */
 void panic(const char *format, ...) __attribute__((format(printf, 1, 2))) NORETURN;
 void cpu_stop(void) NORETURN;
 

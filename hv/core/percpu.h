@@ -25,6 +25,8 @@ struct percpu {
     u64 vpid_flushes, ept_flushes;
     u32 panicking;
     u32 id;
+    /* Ends a panic of bring-up: gives the CPU back to the firmware (hv/launch.h). Else NULL. */
+    void (*escape)(struct percpu *);
 };
 
 #endif

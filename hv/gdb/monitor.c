@@ -136,11 +136,11 @@ static void say_exits(struct cpu *cpu, const char *rest, struct gdb_text *t)
     gdb_add(t, "packets that were none: ");
     gdb_add_number(t, cpu->gdb->lost);
     gdb_say(t);
-    for (u32 i = 0; i < LAST_EXITS; i++) {
-        u32 at = (cpu->last_at + i) % LAST_EXITS;
-        add_reason(t, "last ", EXIT_REASON_BASIC(cpu->last[at].reason));
+    for (u32 i = 0; i < RING_EXITS; i++) {
+        u32 at = (cpu->last.at + i) % RING_EXITS;
+        add_reason(t, "last ", EXIT_REASON_BASIC(cpu->last.exit[at].reason));
         gdb_add(t, " at ");
-        gdb_add_hex(t, cpu->last[at].rip);
+        gdb_add_hex(t, cpu->last.exit[at].rip);
         gdb_say(t);
     }
 }

@@ -31,6 +31,10 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
     if (leaf == LEAF_NIDUS_BRINGUP)
         bringup_call(cpu, sub);
+    if (leaf == LEAF_NIDUS_LOG && cpu->vm->ring) {
+        struct ring_words w = ring_words(cpu->vm->ring, sub);
+        return (struct cpuid){w.word[0], w.word[1], w.word[2], w.word[3]};
+    }
     if (leaf == LEAF_NIDUS_FAILS && sub < TOLD_COUNT && cpu->nested)
         r.eax = cpu->nested->told[sub & (u32)index_mask(sub, TOLD_COUNT)];
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {

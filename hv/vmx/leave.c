@@ -37,8 +37,10 @@ static void give_back_registers(const struct cpu *cpu, struct handoff *h)
 
 void vmx_leave(struct cpu *cpu, struct handoff *h)
 {
-    give_back_registers(cpu, h);
-    give_back_msrs(cpu);
+    if (h) {
+        give_back_registers(cpu, h);
+        give_back_msrs(cpu);
+    }
     vmcs_clear(cpu, &cpu->vmcs01);
     if (vmxoff() != VMX_OK)
         panic("bug: VMXOFF was refused");

@@ -17,6 +17,8 @@
 #include "hv/core/log.h"
 #include "hv/core/mem.h"
 #include "hv/core/percpu.h"
+#include "hv/ring/ring.h"
+#include "hv/screen/screen.h"
 #include "hv/vmx/caps.h"
 #include "hv/vmx/ept_l1.h"
 #include "hv/vmx/regs.h"
@@ -41,6 +43,8 @@ struct vm {
     u8 *msr_bitmap; /* where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page */
     hpa_t msr_bitmap_hpa;
     struct log log;
+    struct ring *ring;    /* what the log wrote last; NULL: nobody gave memory for it */
+    struct screen screen; /* the firmware's framebuffer */
     hpa_t hole;
     u64 hole_size;
     hpa_t sink; /* the page that every page of the hole shows */
@@ -49,14 +53,14 @@ struct vm {
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, fast, stress, tlb, trace; /* the options of these names (boot_info.h) */
+    u32 profile, shadow, fast, stress, tlb, trace, plant,
+        cmos;      /* the options of these names (boot_info.h) */
     u32 committed; /* all processors are launched, and none may leave again. Atomic */
     u32 cpu_count;
     struct cpu *cpu[BOOT_MAX_CPUS];
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
 };
 
-#define LAST_EXITS 16
 #define LAST_WALKS 4
 
 /* One processor. percpu is the first member: GS points at it, and cpu_of needs no offset. */
@@ -93,14 +97,17 @@ struct cpu {
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
     bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
     bool leaving;   /* in bring-up: this processor is to leave Nidus again */
-    bool dead;      /* L1 had a VMX abort: only a reset ends this state */
+    enum {
+        ROOT_NOT,
+        ROOT_ENTERED,
+        ROOT_TRIED
+    } root;                  /* VMX operation; then also a VM entry tried */
+    struct handoff *handoff; /* NULL when bring-up is over */
+    u64 planted;             /* what a field held (hv/plant.h) */
+    bool dead;               /* L1 had a VMX abort: only a reset ends this state */
     u32 in_l2;
     u32 crossings; /* changes between L1 and L2, counted for hv/paranoid/flush_audit.c */
-    u32 last_at;
-    struct {
-        u32 reason;
-        u64 rip;
-    } last[LAST_EXITS];
+    struct ring_exits last;
     struct desc desc;
 };
 

@@ -44,8 +44,9 @@ static void test_defaults(void **state)
     assert_true(command(""));
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text, "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                                "shadow=on fast=on tlb=default gdb=none spec=auto");
+    assert_string_equal(l.text,
+                        "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+                        "shadow=on fast=on tlb=default gdb=none spec=auto wait=auto screen=on cmos=off");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -120,11 +121,11 @@ static void test_refused_words(void **state)
         {"lo=e9", "unknown option \"lo=e9\""},
         {"logg=e9", "unknown option \"logg=e9\""},
         {"log=e9 bar", "unknown option \"bar\""},
-        {"log=banana", "log=banana: not one of none, e9, com1, com2"},
-        {"log=", "log=: not one of none, e9, com1, com2"},
-        {"log", "log=: not one of none, e9, com1, com2"},
-        {"log=e", "log=e: not one of none, e9, com1, com2"},
-        {"log=e9x", "log=e9x: not one of none, e9, com1, com2"},
+        {"log=banana", "log=banana: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=", "log=: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log", "log=: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=e", "log=e: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=e9x", "log=e9x: not one of none, e9, com1, com2, port:0xNNNN"},
         {"verbose=3", "verbose=3: not one of 0, 1, 2"},
         {"stress=flush,", "stress=flush,: not a list of remerge, restore, paranoid, flush, evict, "
                           "odd-cpu, last-cpu"},
@@ -247,7 +248,7 @@ static void test_config_lines(void **state)
     static const struct {
         const char *text, *why;
     } bad[] = {
-        {"\n\nlog=banana\n", "line 3: log=banana: not one of none, e9, com1, com2"},
+        {"\n\nlog=banana\n", "line 3: log=banana: not one of none, e9, com1, com2, port:0xNNNN"},
         {"# x\r\nfoo\r\n", "line 2: unknown option \"foo\""},
         {"log=e9 verbose=1", "line 1: more than one option in \"log=e9 verbose=1\""},
         {"verbose=1\nlog=\x01\n", "line 2: byte 0x1 is not text"},
@@ -318,7 +319,7 @@ static void test_command_wins(void **state)
     options_describe(&o, &l);
     assert_string_equal(
         l.text, "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on fast=on "
-                "tlb=default gdb=none stress=flush spec=auto");
+                "tlb=default gdb=none stress=flush spec=auto wait=auto screen=on cmos=off");
     assert_chain("\\b.efi");
 }
 

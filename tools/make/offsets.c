@@ -3,6 +3,7 @@
  * linked. */
 #include "hv/core/boot_info.h"
 #include "hv/arch/cpu.h"
+#include "hv/arch/cpuid_bits.h"
 #include "hv/arch/msr.h"
 #include "hv/arch/root_cr.h"
 #include "hv/core/percpu.h"
@@ -62,6 +63,7 @@ void offsets_handoff(void)
     OFFSET(HANDOFF, handoff, l0_cr3);
     OFFSET(HANDOFF, handoff, l0_stack);
     OFFSET(HANDOFF, handoff, l0_entry);
+    OFFSET(HANDOFF, handoff, back);
     OFFSET(HANDOFF, handoff, rip);
     OFFSET(HANDOFF, handoff, rsp);
     OFFSET(HANDOFF, handoff, rflags);
@@ -96,6 +98,7 @@ void offsets_handoff(void)
     DEFINE(MSR_FS_BASE, (int)MSR_IA32_FS_BASE);
     DEFINE(MSR_GS_BASE, (int)MSR_IA32_GS_BASE);
     DEFINE(LEAF_BRINGUP, (int)LEAF_NIDUS_BRINGUP);
+    DEFINE(LEAF_SIGNATURE, (int)LEAF_NIDUS);
     DEFINE(MSR_EFER, (int)MSR_IA32_EFER);
     DEFINE(EFER_NXE_BIT, (int)EFER_NXE);
     DEFINE(CR0_WP_BIT, (int)CR0_WP);

@@ -1,0 +1,94 @@
+/* Options of the first boot on a machine: values that are numbers, and the switches of what is
+ * seen. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "boot/options.h"
+
+static struct options o;
+static struct line why;
+
+static bool command(const char *text)
+{
+    struct text t = text_of_load_options((const u8 *)text, (u32)strlen(text));
+    options_default(&o);
+    return options_read_command(&o, t, OPTIONS_NAME_MAY_LEAD, &why);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        const u32 *member;
+        u32 value;
+    } rows[] = {
+        {"log=port:0x3e8", &o.log, BOOT_LOG_PORT | 0x3e8 << 8},
+        {"log=port:0xFFf0", &o.log, BOOT_LOG_PORT | 0xfff0 << 8},
+        {"wait=off", &o.wait, WAIT_OFF},
+        {"wait=on", &o.wait, WAIT_ON},
+        {"wait=auto", &o.wait, WAIT_AUTO},
+        {"screen=off", &o.screen, SCREEN_OFF},
+        {"screen=on", &o.screen, SCREEN_ON},
+        {"screen=corner", &o.screen, SCREEN_CORNER},
+        {"cmos=on", &o.cmos, 1},
+        {"cmos=off", &o.cmos, 0},
+        {"plant=0", &o.plant, 0},
+        {"plant=999", &o.plant, 999},
+        {"dry", &o.dry, 1},
+        {"blink", &o.blink, 1},
+        {"ring", &o.ring, 1},
+    };
+    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(command(rows[i].word));
+        assert_int_equal(*rows[i].member, rows[i].value);
+    }
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"log=port:", "log=port:: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=port:0x", "log=port:0x: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=port:3f8", "log=port:3f8: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=port:0x3fg", "log=port:0x3fg: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"log=port:0x12345", "log=port:0x12345: not one of none, e9, com1, com2, port:0xNNNN"},
+        {"plant=1000", "plant=1000: not one of 0 to 999"},
+        {"plant=0x1", "plant=0x1: not one of 0 to 999"},
+        {"plant=", "plant=: not one of 0 to 999"},
+        {"plant=-1", "plant=-1: not one of 0 to 999"},
+    };
+    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_false(command(rows[i].text));
+        assert_string_equal(why.text, rows[i].why);
+    }
+}
+
+static void test_described(void **state)
+{
+    (void)state;
+    struct line l;
+    line_clear(&l);
+    assert_true(command("log=port:0x2e8 plant=7 screen=corner cmos=on wait=off"));
+    options_describe(&o, &l);
+    assert_string_equal(l.text,
+                        "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+                        "shadow=on fast=on tlb=default spec=auto wait=off screen=corner cmos=on "
+                        "plant=7");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_described),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
