@@ -107,6 +107,17 @@ static bool map_handoff(struct region *r, u64 cr3, struct shared_code code)
            map(r, cr3, (u64)info, (u64)info, ALIGN_UP(sizeof *info, SIZE_4K), PTE_NO_EXEC, 1);
 }
 
+/* The registers of the VT-d units, uncached: PAT entry 3 of hv/vmx/vmx.h's HOST_PAT. */
+static bool map_units(struct region *r, const struct boot_info *info)
+{
+    u64 flags = PTE_WRITABLE | PTE_NO_EXEC | PTE_UNCACHED;
+    for (u32 i = 0; i < info->unit_count; i++)
+        if (!map(r, info->cr3_hpa, PHYSMAP_VA + info->unit[i].base, info->unit[i].base,
+                 info->unit[i].size, flags, 1))
+            return false;
+    return true;
+}
+
 /* Each processor has a root of its own, so that it can drop the lower half when it has switched. */
 static void copy_roots(const struct boot_info *info)
 {
@@ -119,7 +130,8 @@ static void copy_roots(const struct boot_info *info)
 bool tables_build(struct region *r, const struct boot_info *info, const struct core_header *c,
                   struct shared_code code, u32 top)
 {
-    bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) && map_ram(r, info, top);
+    bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) &&
+              map_ram(r, info, top) && map_units(r, info);
     if (ok)
         copy_roots(info);
     return ok;

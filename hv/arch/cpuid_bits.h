@@ -46,9 +46,11 @@
 /* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
  * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
-#define LEAF_NIDUS_END   0x40000100u
-#define NIDUS_EBX        0x7564694eu
-#define NIDUS_ECX        0x64694e73u
-#define NIDUS_EDX        0x00007375u
+/* VT-d: EAX: units that keep devices out of L0's memory; EBX: faults that they reported. */
+#define LEAF_NIDUS_VTD 0x40000004u
+#define LEAF_NIDUS_END 0x40000100u
+#define NIDUS_EBX      0x7564694eu
+#define NIDUS_ECX      0x64694e73u
+#define NIDUS_EDX      0x00007375u
 
 #endif

@@ -3,6 +3,7 @@
 #include "hv/l1/l1.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
+#include "hv/vtd/vtd.h"
 #include "hv/core/privileged.h"
 
 #define NIDUS_VERSION 1u
@@ -25,11 +26,13 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
     struct cpuid r = {0};
     u32 from_l2 = sub >> 31, reason = sub & ~EXITS_FROM_L2;
     if (leaf == LEAF_NIDUS)
-        return (struct cpuid){LEAF_NIDUS_EXITS, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
+        return (struct cpuid){LEAF_NIDUS_VTD, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
     if (leaf == LEAF_NIDUS_VERSION)
         return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
     if (leaf == LEAF_NIDUS_BRINGUP)
         bringup_call(cpu, sub);
+    if (leaf == LEAF_NIDUS_VTD)
+        return (struct cpuid){cpu->vm->unit_count, vtd_faults(cpu->vm), 0, 0};
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LIMIT=12000
-apart='^hv/paranoid/|^hv/nested/state/blob\.c|^hv/vmcs12/(kvm_state|open)|^hv/[^/]*$'
+apart='^hv/paranoid/|^hv/vtd/|^hv/nested/state/blob\.c|^hv/vmcs12/(kvm_state|open)|^hv/[^/]*$'
 
 count() {
     xargs awk 'FNR == 1 { table = 0 } /clang-format off/ { table = 1 }
