@@ -99,7 +99,7 @@ define efi_link
 	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=10 $(@:.efi=.so) $@
 endef
 
-BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
+BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(B)/efi/hv/vtd/fault.o $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))

@@ -7,6 +7,7 @@
 
 #include "boot/efi_memory.h"
 
+#include "boot/efi_vtd.h"
 #include "boot/insn.h"
 
 extern const u8 core_blob[], core_blob_end[];
@@ -15,16 +16,21 @@ u64 handoff(struct handoff *h);
 
 /* ---- the region -------------------------------------------------------------------------- */
 
+u64 region_size(u32 cpus, u64 vtd_pages)
+{
+    return REGION_SIZE(cpus) + ALIGN_UP(vtd_pages * SIZE_4K, SIZE_2M);
+}
+
 /* Allocates 2 MiB more than the region needs and gives the unaligned ends back. */
-static bool reserve(struct region *r, u32 cpus)
+static bool reserve(struct region *r, u64 size)
 {
     EFI_PHYSICAL_ADDRESS at;
-    u64 all = REGION_SIZE(cpus) + SIZE_2M;
+    u64 all = size + SIZE_2M;
     if (EFI_ERROR(uefi_call_wrapper(BS->AllocatePages, 4, AllocateAnyPages, EfiReservedMemoryType,
                                     all / SIZE_4K, &at)))
         return false;
     u64 base = ALIGN_UP(at, SIZE_2M);
-    *r = (struct region){.base = base, .size = REGION_SIZE(cpus), .next = base};
+    *r = (struct region){.base = base, .size = size, .next = base};
     if (r->base > at)
         uefi_call_wrapper(BS->FreePages, 2, at, (r->base - at) / SIZE_4K);
     u64 end = r->base + r->size;
@@ -35,7 +41,7 @@ static bool reserve(struct region *r, u32 cpus)
 
 void memory_release(struct region *r)
 {
-    if (r->stays)
+    if (r->stays || (r->vtd && !vtd_release(r->vtd)))
         return;
     uefi_call_wrapper(BS->FreePages, 2, r->base, r->size / SIZE_4K);
 }
@@ -59,6 +65,35 @@ static bool is_ram(UINT32 type)
 {
     return (type >= EfiLoaderCode && type <= EfiConventionalMemory) ||
            type == EfiACPIReclaimMemory || type == EfiACPIMemoryNVS;
+}
+
+/* The end of the highest memory below `below` that does not end before `above`; 0 when there is
+ * none. */
+static u64 memory_end(u64 above, u64 below)
+{
+    UINTN count, key, size;
+    UINT32 version;
+    u64 top = 0;
+    EFI_MEMORY_DESCRIPTOR *map = LibMemoryMap(&count, &key, &size, &version);
+    for (UINTN i = 0; map && i < count; i++) {
+        EFI_MEMORY_DESCRIPTOR *d = (void *)((u8 *)map + i * size);
+        u64 end = d->PhysicalStart + d->NumberOfPages * SIZE_4K;
+        if (is_ram(d->Type) && d->PhysicalStart < below && end > above && end > top)
+            top = end;
+    }
+    if (map)
+        FreePool(map);
+    return top;
+}
+
+u64 memory_top(void)
+{
+    return memory_end(0, ~0ull);
+}
+
+bool memory_is_at(u64 base, u64 size)
+{
+    return memory_end(base, base + size) != 0;
 }
 
 /* Adds a range of RAM at its place in the order, and joins the range with its neighbours. Returns
@@ -201,7 +236,7 @@ static void fill_handoffs(struct region *r, const struct core_header *core)
     }
 }
 
-static const char *fill(struct region *r, const struct boot_info *options)
+static const char *fill(struct region *r, const struct boot_info *options, u64 vtd_pages)
 {
     const struct core_header *core = (const void *)core_blob;
     u32 cpus = options->cpu_count;
@@ -210,7 +245,8 @@ static const char *fill(struct region *r, const struct boot_info *options)
     struct boot_info *info = (struct boot_info *)region_take(r, sizeof *info);
     u64 stacks = region_take(r, cpus * BOOT_STACKS_SIZE);
     u64 cr3 = region_take(r, cpus * SIZE_4K);
-    if (!image || !r->handoff || !info || !stacks || !cr3)
+    r->vtd_pages = region_take(r, vtd_pages * SIZE_4K);
+    if (!r->vtd_pages || !image || !r->handoff || !info || !stacks || !cr3)
         return "not enough memory";
     CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
 
@@ -235,11 +271,11 @@ static const char *fill(struct region *r, const struct boot_info *options)
     return NULL;
 }
 
-const char *memory_prepare(struct region *r, const struct boot_info *options)
+const char *memory_prepare(struct region *r, const struct boot_info *options, u64 vtd_pages)
 {
-    if (!reserve(r, options->cpu_count))
+    if (!reserve(r, region_size(options->cpu_count, vtd_pages)))
         return "not enough memory";
-    const char *why = fill(r, options);
+    const char *why = fill(r, options, vtd_pages);
     if (why)
         memory_release(r);
     return why;
