@@ -26,7 +26,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals vtd lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
 
@@ -277,6 +277,8 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
+vtd: images payload
+	@tools/rig/vtd_test.py
 usb: images
 	@tools/make/usb.sh $(B)/usb.img
 

@@ -70,5 +70,6 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
 stage refusals tools/rig/refusals.py
+stage vtd tools/rig/vtd_test.py ${long:+--long}
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
