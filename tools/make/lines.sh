@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # lines.sh: counts the core's lines, for `make size`: without comments, blank lines and tables (which clang-format leaves
 # alone). The core is arch, vmcs12, ept, vmx, nested, core and l1. Counted apart: bring-up and the loop (hv/*.c), and what
-# only an option for tests (stress=) or the host's tool uses: audits, saved nested state, capabilities that are open.
+# only an option for tests (stress=), vtd= or the host's tool uses: audits, VT-d, saved nested state, capabilities that are open.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LIMIT=12000

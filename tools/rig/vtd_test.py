@@ -43,7 +43,8 @@ class Machine(emu.Machine):
 
     def qemu_command(self):
         words = super().qemu_command()
-        words[words.index("-M") + 1] = "q35"
+        for word, value in (("-M", "q35"), ("-accel", "tcg"), ("-cpu", "qemu64")):      # without VMX wherever it runs
+            words[words.index(word) + 1] = value
         unit = ["-device", "intel-iommu" + self.unit] if self.unit is not None else []
         return words + unit + ["-device", "edu,dma_mask=0xffffffffffffffff", "-drive", f"file={self.path('nvme.img')},format=raw,if=none,id=nvme",
                                "-device", "nvme,serial=1,drive=nvme"]
