@@ -18,7 +18,8 @@ WIRE_SRC := hv/wire/packet.c
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c)
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c dmar.c vtd_tables.c vtd_unit.c) \
+  hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
@@ -29,7 +30,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals vtd lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -117,7 +118,7 @@ define efi_link
 	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=$(or $(EFI_SUBSYSTEM),10) $(@:.efi=.so) $@
 endef
 
-BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(B)/efi/hv/ring/ring.o $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
+BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(B)/efi/hv/ring/ring.o $(B)/efi/hv/vtd/fault.o $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
@@ -211,7 +212,7 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 # ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
 # The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
 MACH_SRC := $(wildcard tests/machine/*.c) \
-  $(filter-out $(PURE_SRC) $(wildcard hv/gdb/*.c hv/wire/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+  $(filter-out $(PURE_SRC) $(BOOT_PURE) $(wildcard hv/gdb/*.c hv/wire/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
 MACH_INC := -Itests/machine/fake $(INC)
 $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)
@@ -337,6 +338,8 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
+vtd: images payload
+	@tools/rig/vtd_test.py
 stick: images
 	@tools/rig/probe_test.py
 	@tools/rig/stick_test.py $(WALKS)

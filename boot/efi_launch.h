@@ -6,9 +6,10 @@
 #include "boot/efi_facts.h"
 #include "boot/efi_memory.h"
 
-/* What the processors are, one struct facts each. */
+/* What the processors are, one struct facts each, and what there is of VT-d. */
 struct machine {
     struct cpus cpus;
+    struct vtd *vtd;
     struct facts facts[BOOT_MAX_CPUS];
 };
 

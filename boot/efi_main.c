@@ -12,6 +12,7 @@
 #include "boot/efi_options.h"
 #include "boot/efi_ring.h"
 #include "boot/efi_screen.h"
+#include "boot/efi_vtd.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
@@ -33,12 +34,14 @@ static const char help[] =
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
     "  mp=auto|sipi                       sipi: wake processors without the firmware's MP "
     "services\r\n"
+    "  vtd=on|off|require                 VT-d keeps devices out of L0's memory\r\n"
     "  shadow=on|off fast=on|off tlb=default|strict|eager    how L0 works\r\n"
     "  spec=auto|full|off|l1d|verw|ibpb|rsb|specctrl[,...]   against attacks by speculation\r\n"
     "  gdb=none|com2|wait                 a debugger on COM2; wait: before L1 goes on\r\n"
     "  trace=exits|routes|events|insns|fills|entries|l1|l2|all|com2|cpu0..3[,...]   a record of "
     "each exit\r\n"
-    "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu[,...] plant=N   for tests";
+    "  stress=remerge|restore|paranoid|flush|evict|odd-cpu|last-cpu|guard[,...] plant=N   for "
+    "tests";
 
 /* Prints the one line of a refusal, and returns the status for the caller to return. */
 static EFI_STATUS refuse(const char *why, EFI_STATUS status)
@@ -164,6 +167,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
     if (o->screen != SCREEN_OFF)
         screen_find(&info.screen);
     info.screen.status = o->screen == SCREEN_CORNER;
+    vtd_list(m->vtd, &info);
     for (u32 i = 0; i < info.cpu_count; i++) /* what every processor has */
         info.spec &= spec_plan(&m->facts[i], o->spec).done;
     return info;
@@ -173,7 +177,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
 static const char *prepare(struct region *r, const struct machine *m, const struct options *o)
 {
     struct boot_info info = info_of(m, o);
-    return memory_prepare(r, &info);
+    return memory_prepare(r, &info, m->vtd->pages);
 }
 
 /* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
@@ -185,6 +189,28 @@ static const char *check_memory(const struct machine *m, const struct options *o
     if (!why)
         memory_release(&region);
     return why;
+}
+
+/* True when VT-d guards, or is not required to. */
+static bool is_guarded(const struct machine *m, const struct options *o, struct line *why)
+{
+    line_clear(why);
+    if (o->vtd != OPTIONS_VTD_REQUIRE || m->vtd->count)
+        return true;
+    line_add(why, "vtd=require: ");
+    vtd_describe(m->vtd, why);
+    return false;
+}
+
+/* Has VT-d guard the region, as far as it can. False: as it cannot, there is to be no launch. */
+static bool guard(struct machine *m, const struct options *o, struct region *r, struct line *why)
+{
+    line_clear(why);
+    if (!m->vtd->count || vtd_guard(m->vtd, r) || !r->stays)
+        return is_guarded(m, o, why);
+    line_add(why, m->vtd->why.text);
+    line_add(why, "; reset this machine, as devices may go by L0's tables");
+    return false;
 }
 
 /* A line about each requirement that a processor meets or misses. The first processor's are told in
@@ -227,20 +253,24 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     say_check("found   needed processors: ", &l);
     add_speculation(m->facts, o, &l);
     say_check("", &l);
+    vtd_describe(m->vtd, &l);
+    say_check(m->vtd->count ? "found   wanted VT-d: " : "missing wanted VT-d: ", &l);
     const char *no_memory = check_memory(m, o);
-    line_add_decimal(&l, region_size(wanted(m, o), o->trace) >> 20);
+    line_add_decimal(&l, region_size(wanted(m, o), o->trace, m->vtd->pages) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
     if (!can_run(m, o, &l))
         return refuse(l.text, EFI_UNSUPPORTED);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
+    if (!is_guarded(m, o, &l))
+        return refuse(l.text, EFI_UNSUPPORTED);
     say_check("Nidus can run here; launched nothing", &l);
     return EFI_SUCCESS;
 }
 
 /* The option dry: takes every processor as far as a launch can go and come back. */
-static EFI_STATUS rehearse(const struct machine *m, const struct options *o)
+static EFI_STATUS rehearse(struct machine *m, const struct options *o)
 {
     struct region region;
     struct line why, l;
@@ -248,6 +278,13 @@ static EFI_STATUS rehearse(const struct machine *m, const struct options *o)
     const char *no_memory = prepare(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
+    if (!guard(m, o, &region, &why)) {
+        memory_release(&region);
+        return refuse(why.text, EFI_UNSUPPORTED);
+    }
+    if (m->vtd->count || m->vtd->why.len)
+        vtd_say(m->vtd);
+    region.stays |= (o->stress & STRESS_GUARD) != 0;
     if (!nidus_rehearse(&region, m, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     line_clear(&l);
@@ -299,7 +336,7 @@ static void say_terms(const struct machine *m, const struct options *o)
     line_clear(&l);
     add_speculation(m->facts, o, &l);
     console_say_line(&l);
-    console_say("warning: no VT-d protection: devices that do DMA can reach L0's memory");
+    vtd_say(m->vtd);
     if (m->cpus.count == wanted(m, o))
         return;
     line_clear(&l);
@@ -331,7 +368,7 @@ static void say_launched(const struct region *r, u32 cpus)
 }
 
 /* Prepares memory and launches. True when this code runs as L1; else *why says why not. */
-static bool start(const struct machine *m, const struct options *o, struct line *why)
+static bool start(struct machine *m, const struct options *o, struct line *why)
 {
     struct region region;
     const char *no = prepare(&region, m, o);
@@ -340,11 +377,26 @@ static bool start(const struct machine *m, const struct options *o, struct line 
         line_add(why, no);
         return false;
     }
+    if (!guard(m, o, &region, why)) {
+        memory_release(&region);
+        return false;
+    }
     say_terms(m, o);
     if (!nidus_launch(&region, m, why))
         return false;
     say_launched(&region, wanted(m, o));
     return true;
+}
+
+/* As rehearse; with stress=guard, VT-d stays in force, and chain= runs under it. */
+static EFI_STATUS rehearse_and_stay(EFI_HANDLE image, struct machine *m, const struct options *o)
+{
+    EFI_STATUS status = rehearse(m, o);
+    if (EFI_ERROR(status) || !(o->stress & STRESS_GUARD) || !o->chain[0])
+        return status;
+    status = chain_run(image, o->chain);
+    vtd_say_faults(m->vtd);
+    return status;
 }
 
 /* Does what the options ask for. *spoke becomes true when the words on the screen are what the user
@@ -367,10 +419,14 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
         return refuse(why.text, EFI_UNSUPPORTED);
     if (!read_machine(m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
+    if (o->vtd != OPTIONS_VTD_OFF)
+        vtd_find(m->vtd);
     if (o->check)
         return report(m, o);
+    if (!is_guarded(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
     if (o->dry)
-        return rehearse(m, o);
+        return rehearse_and_stay(image, m, o);
     if (!can_run(m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->blink)
@@ -385,9 +441,11 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
     static struct options o;
+    static struct vtd vtd;
     static struct machine m;
     bool spoke;
     InitializeLib(image, st);
+    m.vtd = &vtd;
     BS->SetWatchdogTimer(0, 0, 0, NULL); /* the boot manager's would reset the machine */
     EFI_STATUS s = run(image, &o, &m, &spoke);
     if (spoke)

@@ -7,6 +7,7 @@
 
 #include "boot/efi_memory.h"
 
+#include "boot/efi_vtd.h"
 #include "boot/insn.h"
 #include "hv/ring/ring.h"
 
@@ -15,6 +16,11 @@ extern u8 handoff_end[], bridge_nmi[], bridge_mc[];
 u64 handoff(struct handoff *h);
 
 /* ---- the region -------------------------------------------------------------------------- */
+
+u64 region_size(u32 cpus, bool trace, u64 vtd_pages)
+{
+    return REGION_SIZE(cpus, trace) + ALIGN_UP(vtd_pages * SIZE_4K, SIZE_2M);
+}
 
 /* Allocates 2 MiB more than the region needs and gives the unaligned ends back. */
 static bool reserve(struct region *r, u64 size)
@@ -36,7 +42,7 @@ static bool reserve(struct region *r, u64 size)
 
 void memory_release(struct region *r)
 {
-    if (r->stays)
+    if (r->stays || (r->vtd && !vtd_release(r->vtd)))
         return;
     uefi_call_wrapper(BS->FreePages, 2, r->base, r->size / SIZE_4K);
 }
@@ -60,6 +66,35 @@ static bool is_ram(UINT32 type)
 {
     return (type >= EfiLoaderCode && type <= EfiConventionalMemory) ||
            type == EfiACPIReclaimMemory || type == EfiACPIMemoryNVS;
+}
+
+/* The end of the highest memory below `below` that does not end before `above`; 0 when there is
+ * none. */
+static u64 memory_end(u64 above, u64 below)
+{
+    UINTN count, key, size;
+    UINT32 version;
+    u64 top = 0;
+    EFI_MEMORY_DESCRIPTOR *map = LibMemoryMap(&count, &key, &size, &version);
+    for (UINTN i = 0; map && i < count; i++) {
+        EFI_MEMORY_DESCRIPTOR *d = (void *)((u8 *)map + i * size);
+        u64 end = d->PhysicalStart + d->NumberOfPages * SIZE_4K;
+        if (is_ram(d->Type) && d->PhysicalStart < below && end > above && end > top)
+            top = end;
+    }
+    if (map)
+        FreePool(map);
+    return top;
+}
+
+u64 memory_top(void)
+{
+    return memory_end(0, ~0ull);
+}
+
+bool memory_is_at(u64 base, u64 size)
+{
+    return memory_end(base, base + size) != 0;
 }
 
 /* Adds a range of RAM at its place in the order, and joins the range with its neighbours. Returns
@@ -202,7 +237,7 @@ static void fill_handoffs(struct region *r, const struct core_header *core)
     }
 }
 
-static const char *fill(struct region *r, const struct boot_info *options)
+static const char *fill(struct region *r, const struct boot_info *options, u64 vtd_pages)
 {
     const struct core_header *core = (const void *)core_blob;
     u32 cpus = options->cpu_count;
@@ -212,7 +247,8 @@ static const char *fill(struct region *r, const struct boot_info *options)
     struct boot_info *info = (struct boot_info *)region_take(r, sizeof *info);
     u64 stacks = region_take(r, cpus * BOOT_STACKS_SIZE);
     u64 cr3 = region_take(r, cpus * SIZE_4K);
-    if (!ring || !image || !r->handoff || !info || !stacks || !cr3)
+    r->vtd_pages = region_take(r, vtd_pages * SIZE_4K);
+    if (!ring || !r->vtd_pages || !image || !r->handoff || !info || !stacks || !cr3)
         return "not enough memory";
     CopyMem((void *)image, core_blob, (UINTN)(core_blob_end - core_blob));
 
@@ -238,11 +274,11 @@ static const char *fill(struct region *r, const struct boot_info *options)
     return NULL;
 }
 
-const char *memory_prepare(struct region *r, const struct boot_info *options)
+const char *memory_prepare(struct region *r, const struct boot_info *options, u64 vtd_pages)
 {
-    if (!reserve(r, region_size(options->cpu_count, options->trace)))
+    if (!reserve(r, region_size(options->cpu_count, options->trace, vtd_pages)))
         return "not enough memory";
-    const char *why = fill(r, options);
+    const char *why = fill(r, options, vtd_pages);
     if (why)
         memory_release(r);
     return why;

@@ -1,4 +1,4 @@
-/* Finds the MADT and the MP table. Contract in efi_tables.h. madt.c and mptable.c read them. */
+/* Finds the firmware's tables. Contract in efi_tables.h. madt.c, mptable.c and dmar.c read them. */
 #include "boot/efi_tables.h"
 
 #include <efi.h>
@@ -30,28 +30,29 @@ struct list {
     u32 max, count;
 };
 
-static void look_at_table(u64 address, struct list *l)
+/* A firmware may have root pointers of ACPI 1 and of ACPI 2. The longer list holds. */
+static void look_for_processors(u8 *table, u32 size, void *list)
 {
-    const struct acpi_header *table = (const void *)(uintptr_t)address;
-    u32 count = table ? madt_processors((const u8 *)table, table->length, NULL, 0) : 0;
+    struct list *l = list;
+    u32 count = madt_processors(table, size, NULL, 0);
     if (count > l->count)
-        l->count = madt_processors((const u8 *)table, table->length, l->ids, l->max);
+        l->count = madt_processors(table, size, l->ids, l->max);
 }
 
 /* The root table holds unaligned physical addresses of `width` bytes: 4 in an RSDT, 8 in an XSDT.
  * */
-static void look_under_root(u64 address, u32 width, struct list *l)
+static void look_under_root(u64 address, u32 width, tables_look_f *look, void *arg)
 {
     const struct acpi_header *root = (const void *)(uintptr_t)address;
     for (u32 at = sizeof *root; root && at + width <= root->length; at += width) {
         u64 table = 0;
         CopyMem(&table, (const u8 *)root + at, width);
-        look_at_table(table, l);
+        if (table)
+            look((u8 *)table, ((const struct acpi_header *)table)->length, arg);
     }
 }
 
-/* A firmware may have root pointers of ACPI 1 and of ACPI 2. The longer list holds. */
-static void look_at_acpi(struct list *l)
+void tables_each(tables_look_f *look, void *arg)
 {
     EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;
     for (UINTN i = 0; i < ST->NumberOfTableEntries; i++) {
@@ -61,7 +62,7 @@ static void look_at_acpi(struct list *l)
         if (!is2 && CompareGuid((EFI_GUID *)&entry->VendorGuid, &acpi1))
             continue;
         bool has_xsdt = is2 && rsdp->revision >= 2 && rsdp->xsdt;
-        look_under_root(has_xsdt ? rsdp->xsdt : rsdp->rsdt, has_xsdt ? 8 : 4, l);
+        look_under_root(has_xsdt ? rsdp->xsdt : rsdp->rsdt, has_xsdt ? 8 : 4, look, arg);
     }
 }
 
@@ -95,7 +96,7 @@ u32 tables_processors(u32 *ids, u32 max, const char **source)
 {
     struct list l = {ids, max, 0};
     *source = "ACPI MADT";
-    look_at_acpi(&l);
+    tables_each(look_for_processors, &l);
     if (l.count)
         return l.count;
     *source = "MP table";

@@ -36,9 +36,13 @@ struct options {
     u32 screen;  /* enum options_screen */
     u32 cmos;
     u32 bsp_only, own_sipi;
+    u32 vtd; /* enum options_vtd */
     u32 check, dry, blink, ring, help, version;
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
+
+/* What keeps devices out of L0's memory: nothing; VT-d, if it can; VT-d, or there is no launch. */
+enum options_vtd { OPTIONS_VTD_OFF, OPTIONS_VTD_ON, OPTIONS_VTD_REQUIRE };
 
 /* Whether the program's own name is the first word of the command line. The shell puts the name
  * there. A boot entry does not, and other loaders may: if the name may lead, then a first word that

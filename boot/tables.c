@@ -114,7 +114,18 @@ static bool map_screen(struct region *r, const struct boot_info *info)
         return true;
     u64 base = s->hpa & ~(SIZE_4K - 1), end = s->hpa + 4ull * s->stride * s->height;
     return map(r, info->cr3_hpa, (u64)s->pixels & ~(SIZE_4K - 1), base,
-               ALIGN_UP(end, SIZE_4K) - base, PTE_WRITABLE | PTE_NO_EXEC | PTE_UNCACHED, 1);
+               ALIGN_UP(end, SIZE_4K) - base, PTE_WRITABLE | PTE_NO_EXEC | PTE_UC_MINUS, 1);
+}
+
+/* The registers of the VT-d units, uncached: PAT entry 3 of hv/vmx/vmx.h's HOST_PAT. */
+static bool map_units(struct region *r, const struct boot_info *info)
+{
+    u64 flags = PTE_WRITABLE | PTE_NO_EXEC | PTE_UNCACHED;
+    for (u32 i = 0; i < info->unit_count; i++)
+        if (!map(r, info->cr3_hpa, PHYSMAP_VA + info->unit[i].base, info->unit[i].base,
+                 info->unit[i].size, flags, 1))
+            return false;
+    return true;
 }
 
 /* Each processor has a root of its own, so that it can drop the lower half when it has switched. */
@@ -130,7 +141,7 @@ bool tables_build(struct region *r, const struct boot_info *info, const struct c
                   struct shared_code code, u32 top)
 {
     bool ok = map_core(r, info, c) && map_handoff(r, info->cr3_hpa, code) &&
-              map_ram(r, info, top) && map_screen(r, info);
+              map_ram(r, info, top) && map_screen(r, info) && map_units(r, info);
     if (ok)
         copy_roots(info);
     return ok;

@@ -2,8 +2,9 @@
  * L0's page tables, and the region that they lie in. L0 maps four things. The core is at its fixed
  * address, and each section has its own rights. RAM is at PHYSMAP_VA and never executable; the
  * core's image and the page below each stack are left out there. The pages of the hand-off are at
- * their physical address. The framebuffer, where there is one, is at SCREEN_VA. No page is a user
- * page. Pure: page tables are plain memory, so the host tests build tables and walk them.
+ * their physical address. The framebuffer, where there is one, is at SCREEN_VA. The registers of
+ * VT-d's units are at PHYSMAP_VA, uncached. No page is a user page. Pure: page tables are plain
+ * memory, so the host tests build tables and walk them.
  */
 #ifndef BOOT_TABLES_H
 #define BOOT_TABLES_H
@@ -19,16 +20,21 @@
 
 #define PTE_PRESENT  1ull
 #define PTE_WRITABLE 2ull
-#define PTE_UNCACHED 0x10ull /* PCD: UC-, which an MTRR may make write-combining */
+#define PTE_UC_MINUS 0x10ull /* PCD: UC-, which an MTRR may make write-combining */
+#define PTE_UNCACHED 0x18ull
 #define PTE_LARGE    0x80ull
 #define PTE_NO_EXEC  (1ull << 63)
 #define PTE_ADDRESS  0x000ffffffffff000ull
+
+struct vtd;
 
 /* L0's region. base: its physical address; size: in bytes; next: the address of the first free
  * page. */
 struct region {
     u64 base, size, next;
     bool stays;              /* a processor may run in it: it is never given back */
+    u64 vtd_pages;           /* VT-d's tables, in the region */
+    struct vtd *vtd;         /* what guards the region; NULL when nothing does */
     struct handoff *handoff; /* one for each processor, in pages that both sides map alike */
 };
 

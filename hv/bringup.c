@@ -84,6 +84,8 @@ static struct vm *make_vm(const struct boot_info *info)
     vm->hole = HPA(info->region_hpa);
     vm->hole_size = info->region_size;
     take_ranges(vm, info);
+    vm->unit_count = info->unit_count;
+    memcpy(vm->unit, info->unit, sizeof vm->unit);
     vm->profile = info->profile;
     vm->shadow = info->shadow;
     vm->stress = info->stress | loop_options(info);

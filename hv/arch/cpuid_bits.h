@@ -47,6 +47,8 @@
  * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
 #define LEAF_NIDUS_LOG   0x40000004u /* hv/ring/ring.h: ring_words */
+/* VT-d: EAX: units that keep devices out of L0's memory; EBX: faults that they reported. */
+#define LEAF_NIDUS_VTD 0x40000005u
 /* The subleaf is a VM-instruction error; 0 is VMfailInvalid; 29 and 30 are what INVEPT and INVVPID
  * have of error 28; 31 is entries that failed with an exit. EAX tells how often on this processor. */
 #define LEAF_NIDUS_FAILS 0x40000014u

@@ -12,6 +12,7 @@
 #define BOOT_INFO_MAGIC 0x6f666e496469644eull /* "NdidInfo" */
 #define BOOT_MAX_RANGES 128
 #define BOOT_MAX_CPUS   64
+#define BOOT_MAX_UNITS  32
 
 /* clang-format off */
 enum boot_log {
@@ -36,6 +37,8 @@ enum boot_profile {
  * fails after all others have been launched. */
 #define STRESS_ODD_CPU  (1u << 5)
 #define STRESS_LAST_CPU (1u << 6)
+/* For tests without VMX: `dry` leaves VT-d's guard in force, and chain= runs under it. */
+#define STRESS_GUARD (1u << 7)
 /* Not of stress=, but handled by the same loop: the stale-translation detector, and trace=. */
 #define STRESS_STALE (1u << 16)
 #define STRESS_TRACE (1u << 17)
@@ -94,6 +97,8 @@ struct boot_info {
     u32 can_vmx;                 /* 0: `dry` on a processor without VMX */
     u32 range_count;
     struct boot_range range[BOOT_MAX_RANGES];
+    u32 unit_count;                         /* VT-d units that keep devices out of the region */
+    struct boot_range unit[BOOT_MAX_UNITS]; /* their registers: whole pages */
 };
 
 /* The head of the core's image, which linker.ld lays out. The ends are offsets from base_va in

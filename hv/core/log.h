@@ -21,6 +21,7 @@ enum log_kind {
     LOG_EPT01,   /* EPT01 does not hold all of memory */
     LOG_MSR,     /* an MSR that has no row in hv/arch/msr_policy.def */
     LOG_EXIT,    /* an exit that nobody asked for */
+    LOG_VTD,     /* DMA that was kept from L0's memory */
     LOG_KINDS
 };
 

@@ -4,6 +4,7 @@
 #include "hv/arch/cpuid_bits.h"
 #include "hv/nested/nested.h"
 #include "hv/vmx/insn.h"
+#include "hv/vtd/vtd.h"
 #include "hv/core/privileged.h"
 
 #define NIDUS_VERSION 1u
@@ -37,6 +38,8 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
     }
     if (leaf == LEAF_NIDUS_FAILS && sub < TOLD_COUNT && cpu->nested)
         r.eax = cpu->nested->told[sub & (u32)index_mask(sub, TOLD_COUNT)];
+    if (leaf == LEAF_NIDUS_VTD)
+        return (struct cpuid){cpu->vm->unit_count, vtd_faults(cpu->vm), 0, 0};
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
         r.eax = (u32)cpu->exits[from_l2][reason];

@@ -59,6 +59,15 @@ static bool overlaps_hole(const struct vm *vm, u64 base, u64 size)
     return base < vm->hole.a + vm->hole_size && vm->hole.a < base + size;
 }
 
+/* True when L1 must not see the block: a part of it is L0's region or a VT-d unit's registers. */
+static bool is_hidden(const struct vm *vm, u64 base, u64 size)
+{
+    for (u32 i = 0; i < vm->unit_count; i++)
+        if (base < vm->unit[i].base + vm->unit[i].size && vm->unit[i].base < base + size)
+            return true;
+    return overlaps_hole(vm, base, size);
+}
+
 /* True when one leaf of this level may map the whole block around a. *type gets its memory type. */
 static bool leaf_fits(const struct vm *vm, const struct mtrr_state *mtrr, u64 a, u32 level,
                       u8 *type)
@@ -68,7 +77,7 @@ static bool leaf_fits(const struct vm *vm, const struct mtrr_state *mtrr, u64 a,
         return false;
     if (level == LEVEL_2M && !vm->facts.ept_2m)
         return false;
-    if (level > LEVEL_4K && overlaps_hole(vm, base, size))
+    if (level > LEVEL_4K && is_hidden(vm, base, size))
         return false;
     return mtrr_uniform(mtrr, base, size, type);
 }
@@ -76,7 +85,7 @@ static bool leaf_fits(const struct vm *vm, const struct mtrr_state *mtrr, u64 a,
 static u64 leaf(const struct vm *vm, u64 a, u32 level, u8 type)
 {
     u64 base = a & ~(level_size(level) - 1);
-    if (overlaps_hole(vm, base, level_size(level)))
+    if (is_hidden(vm, base, level_size(level)))
         return vm->sink.a | EPT_RWX | EPT_MT(MT_WB);
     return base | EPT_RWX | EPT_MT(type) | (level > LEVEL_4K ? EPT_PS : 0);
 }
@@ -365,6 +374,6 @@ u64 ept01_leaf(const struct cpu *cpu, gpa1_t gpa1, u64 *size)
 bool ept_leaf_harmless(const struct vm *vm, u64 entry, u64 size)
 {
     u64 base = entry & EPT_ADDR & ~(size - 1);
-    bool hole = base < vm->hole.a + vm->hole_size && vm->hole.a < base + size;
-    return !any(entry, EPT_RWX) || !hole || (size == PAGE_SIZE && base == vm->sink.a);
+    return !any(entry, EPT_RWX) || !is_hidden(vm, base, size) ||
+           (size == PAGE_SIZE && base == vm->sink.a);
 }

@@ -1,8 +1,8 @@
 /*
  * EPT01: L1's physical memory. EPT01 is an identity map with the memory types of L1's MTRRs, in the
  * largest leaves that have one type. L0's region is a hole: each page of the hole shows the one
- * sink page, and is mapped at the first touch. Addresses above 4 GiB that are not RAM are mapped
- * when L1 touches them.
+ * sink page, and is mapped at the first touch. The registers of VT-d's units show it, too.
+ * Addresses above 4 GiB that are not RAM are mapped when L1 touches them.
  *
  * There is one tree for each state of the MTRRs that a processor is in, and all processors in that
  * state share the tree. A tree is only ever added to, by compare-and-exchange of an empty entry, so

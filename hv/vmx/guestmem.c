@@ -20,7 +20,7 @@ static bool in_ram(const struct vm *vm, u64 a)
 
 /* Returns a, or 0 when a lies in the hole. Under speculation the tests in gpa1_to_hpa may take an
  * address in the hole for RAM. A page walk would then read L0's memory as a table and follow its
- * entries. What is neither RAM nor hole is not mapped for L0. */
+ * entries. What is neither RAM nor hole is not mapped for L0, or not cached (VT-d's registers). */
 static u64 not_in_hole(const struct vm *vm, u64 a)
 {
     return a & ~index_mask(a - vm->hole.a, vm->hole_size);

@@ -59,6 +59,8 @@ struct vm {
     u32 cpu_count;
     struct cpu *cpu[BOOT_MAX_CPUS];
     struct boot_range range[BOOT_MAX_RANGES]; /* RAM, disjoint, the largest first */
+    u32 unit_count, unit_lock, unit_faults; /* the lock guards the count of faults, and the rings */
+    struct boot_range unit[BOOT_MAX_UNITS]; /* registers of VT-d units; L1 sees the sink page */
 };
 
 #define LAST_WALKS 4

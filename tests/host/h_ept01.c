@@ -173,6 +173,33 @@ static void pools_run_out(void **state)
     run(8);
 }
 
+/* The registers of VT-d's units show the sink page, as the region does; beside them is what was. */
+static void units_are_hidden(void **state)
+{
+    static const u64 at[] = {0xfed90000, 0xfed90ff8, 0xfed91000, 0xfed92000};
+    (void)state;
+    for (u32 turn = 0; turn < 2; turn++) {
+        start(true);
+        vm.unit_count = 2;
+        vm.unit[0] = (struct boot_range){0xfed90000, PAGE_SIZE};
+        vm.unit[1] = (struct boot_range){0xfed91000, 2 * PAGE_SIZE};
+        set_mtrrs(&cpu[0], turn);
+        ept01_start_over(&cpu[0]);
+        for (u32 i = 0; i < ARRAY_LEN(at); i++) {
+            u64 size = 0;
+            assert_true(ept01_fill(&cpu[0], GPA1(at[i])));
+            u64 entry = ept01_leaf(&cpu[0], GPA1(at[i]), &size);
+            assert_int_equal(entry & EPT_ADDR, vm.sink.a);
+            assert_int_equal(size, PAGE_SIZE);
+        }
+        assert_null(ept01_fill(&cpu[0], GPA1(0xfed8f000)) ? judge(&cpu[0], 0xfed8f000) : "no");
+        assert_null(ept01_fill(&cpu[0], GPA1(0xfed93000)) ? judge(&cpu[0], 0xfed93000) : "no");
+        assert_int_equal(cpu[0].first_touches, 0);
+        assert_false(ept_leaf_harmless(&vm, 0xfec00000 | EPT_RWX, SIZE_1G));
+        assert_false(ept_leaf_harmless(&vm, 0xfed92000 | EPT_RWX, PAGE_SIZE));
+    }
+}
+
 /* A rendezvous: off and on again builds nothing, and ends where it began. */
 static void rendezvous(void **state)
 {
@@ -269,9 +296,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_fill_one),
-        cmocka_unit_test(many_change),
-        cmocka_unit_test(pools_run_out),
+        cmocka_unit_test(many_fill_one), cmocka_unit_test(many_change),
+        cmocka_unit_test(pools_run_out), cmocka_unit_test(units_are_hidden),
         cmocka_unit_test(rendezvous),
         cmocka_unit_test(nobody_begins_while_one_chooses),
         cmocka_unit_test(all_build),

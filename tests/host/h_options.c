@@ -44,9 +44,10 @@ static void test_defaults(void **state)
     assert_true(command(""));
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text,
-                        "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                        "shadow=on fast=on tlb=default gdb=none spec=auto wait=auto screen=on cmos=off");
+    assert_string_equal(
+        l.text,
+        "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+        "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=auto screen=on cmos=off");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -74,6 +75,9 @@ static void test_every_value(void **state)
         {"profile=e5-2683v4", &o.profile, BOOT_PROFILE_E5_2683V4},
         {"profile=d-1540", &o.profile, BOOT_PROFILE_D1540},
         {"profile=host", &o.profile, BOOT_PROFILE_HOST},
+        {"vtd=off", &o.vtd, OPTIONS_VTD_OFF},
+        {"vtd=on", &o.vtd, OPTIONS_VTD_ON},
+        {"vtd=require", &o.vtd, OPTIONS_VTD_REQUIRE},
         {"shadow=on", &o.shadow, 1},
         {"shadow=off", &o.shadow, 0},
         {"fast=on", &o.fast, 1},
@@ -88,6 +92,7 @@ static void test_every_value(void **state)
         {"stress=paranoid", &o.stress, STRESS_PARANOID},
         {"stress=flush", &o.stress, STRESS_FLUSH},
         {"stress=evict", &o.stress, STRESS_EVICT},
+        {"stress=guard", &o.stress, STRESS_GUARD},
         {"spec=auto", &o.spec, SPEC_OPTION_AUTO},
         {"spec=full", &o.spec, SPEC_OPTION_FULL},
         {"spec=off", &o.spec, SPEC_OPTION_OFF},
@@ -128,11 +133,12 @@ static void test_refused_words(void **state)
         {"log=e9x", "log=e9x: not one of none, e9, com1, com2, port:0xNNNN"},
         {"verbose=3", "verbose=3: not one of 0, 1, 2"},
         {"stress=flush,", "stress=flush,: not a list of remerge, restore, paranoid, flush, evict, "
-                          "odd-cpu, last-cpu"},
+                          "odd-cpu, last-cpu, guard"},
         {"spec=auto,fish",
          "spec=auto,fish: not a list of auto, full, off, l1d, verw, ibpb, rsb, specctrl"},
         {"stress=",
-         "stress=: not a list of remerge, restore, paranoid, flush, evict, odd-cpu, last-cpu"},
+         "stress=: not a list of remerge, restore, paranoid, flush, evict, odd-cpu, last-cpu, "
+         "guard"},
         {"check=on", "an option that takes no value: \"check=on\""},
         {"chain", "chain=PATH is wanted, not \"chain\""},
         {"chain=\"\\a b", "chain=: a quote is not closed in \"\"\\a b\""},
@@ -318,8 +324,9 @@ static void test_command_wins(void **state)
     line_clear(&l);
     options_describe(&o, &l);
     assert_string_equal(
-        l.text, "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on fast=on "
-                "tlb=default gdb=none stress=flush spec=auto wait=auto screen=on cmos=off");
+        l.text,
+        "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell vtd=on shadow=on fast=on "
+        "tlb=default gdb=none stress=flush spec=auto wait=auto screen=on cmos=off");
     assert_chain("\\b.efi");
 }
 

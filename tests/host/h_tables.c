@@ -152,6 +152,26 @@ static void test_handoff(void **state)
         assert_mapped(at & ~(SIZE_4K - 1), at & ~(SIZE_4K - 1), PTE_WRITABLE | PTE_NO_EXEC);
 }
 
+/* The registers of VT-d's units are data that is not cached, and nothing beside them is mapped. */
+static void test_units(void **state)
+{
+    (void)state;
+    assert_true(build(REGION, 3));
+    assert_absent(PHYSMAP_VA + 0xfed90000);
+    listed->unit_count = 2;
+    listed->unit[0] = (struct boot_range){0xfed90000, SIZE_4K};
+    listed->unit[1] = (struct boot_range){0xfed94000, 2 * SIZE_4K};
+    assert_true(tables_build(&region, listed, &core, code, 3));
+    assert_mapped(PHYSMAP_VA + 0xfed90000, 0xfed90000, PTE_WRITABLE | PTE_NO_EXEC);
+    assert_mapped(PHYSMAP_VA + 0xfed95000, 0xfed95000, PTE_WRITABLE | PTE_NO_EXEC);
+    assert_absent(PHYSMAP_VA + 0xfed91000);
+    assert_absent(PHYSMAP_VA + 0xfed96000);
+    u64 pa, entry = leaf(PHYSMAP_VA + 0xfed94000, &pa);
+    assert_int_equal(entry & PTE_UNCACHED, PTE_UNCACHED);
+    entry = leaf(PHYSMAP_VA + (u64)ram, &pa);
+    assert_int_equal(entry & PTE_UNCACHED, 0);
+}
+
 /* Every processor sees the same by a root of its own. */
 static void test_roots(void **state)
 {
@@ -187,7 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_physmap), cmocka_unit_test(test_core),
         cmocka_unit_test(test_handoff), cmocka_unit_test(test_roots),
-        cmocka_unit_test(test_small),
+        cmocka_unit_test(test_small),   cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -83,5 +83,6 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
 stage stick tools/rig/stick_test.py ${long:+long}
 stage refusals tools/rig/refusals.py
+stage vtd tools/rig/vtd_test.py ${long:+--long}
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
