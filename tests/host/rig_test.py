@@ -207,9 +207,10 @@ def test_models_and_versions():
         assert e.panics("tigerlake", 2) == "action=fatal, cpu0=report, cpu1=report" and e.panics("broadwell_ult", 1) == "action=fatal"
         assert e.kernel_words() == " clearcpuid=fsrm"
         assert "tsc=reliable nokaslr clearcpuid=fsrm -- test" in linux_test.Boot("bare", []).line
-        for cpus, words in (("2", "fsrm"), ("3", "fsrm,monitor")):
+        for cpus, words in (("1", "fsrm"), ("2", "fsrm"), ("3", "fsrm,monitor")):
             os.environ["CPUS"] = cpus
             assert e.kernel_words() == " clearcpuid=" + words
+            assert emulator.lacks_tables() == (linux_test.Boot("bare", []).first != []) == (cpus != "1")
         with contextlib.redirect_stdout(None):
             kept = suitable([Test("t_a", {"cpu": "skylake_x"}), Test("t_b", {"cpu": "tigerlake"}), Test("t_c", {})], 0, "")
         assert [t.name for t in kept] == ["t_b", "t_c"]

@@ -79,6 +79,7 @@ stage linux tools/rig/linux_test.py
 stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
+[ -z "$long" ] || [ ! -x .bochs3/bochs ] || stage kvm-qemu-smp env CPUS=2 tools/rig/kvm_test.py qemu
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
 stage stick tools/rig/stick_test.py ${long:+long}
