@@ -58,7 +58,7 @@ WALKS = [
     Walk("signed", "qemu", [(FIRST, "1"), (MENU, "8")], ["1 " + NO_VMX], long=True, secure="signed", says="machine.firmware: SecureBoot 1 SetupMode 0"),
     Walk("unsigned", "qemu", [], [], last="No bootable option", long=True, secure="unsigned"),
     Walk("plain", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "5"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"), (MENU, "8")],
-         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 6 of 6", "L " + LIVE, "4 (?:well|bad): under Nidus: . of 6", "5 well: cycles nidus"],
+         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 5 of 5", "L " + LIVE, "4 (?:well|bad): under Nidus: . of 5", "5 well: cycles nidus"],
          long=True),
     Walk("nested", "bochs", [(FIRST, "5"), (MENU, "4"), ("How much", "3"), (LAUNCH, "L"), (MENU, "5"), (MENU, "7"), ("Any other key", "PICK"), (MENU, "8")],
          ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus: [0-9]+ of 11", "5 well: cycles nidus", "7 bad: file came back: status"],
