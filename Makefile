@@ -28,7 +28,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order usb dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi
 
@@ -311,6 +311,10 @@ refusals: images
 	@tools/rig/refusals.py
 usb: images
 	@tools/make/usb.sh $(B)/usb.img
+
+# A release in build/dist, the same bytes from the same tree.
+dist:
+	@tools/make/dist.sh
 
 setup-web:
 	@tools/make/setup.sh web

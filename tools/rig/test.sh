@@ -32,6 +32,7 @@ stage host make -s -j2 --no-print-directory check
 stage lint make -s --no-print-directory lint
 stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
 [ -z "$long" ] || stage planted make -s --no-print-directory planted
+stage dist tools/make/dist.sh test
 stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/make/payload.sh
 stage guest tools/rig/guest_tests.py ${long:+--long}
