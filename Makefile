@@ -28,7 +28,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order usb dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals lint order spdx usb dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi
 
@@ -328,6 +328,8 @@ lint: $(B)/core.elf $(B)/vmcs12
 	@tools/make/lint.sh
 order:
 	@tools/make/order.py --add
+spdx:
+	@tools/make/spdx.py --add
 
 # The payload costs a download; `make distclean` removes it too.
 clean:
