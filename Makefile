@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Nidus: one flat Makefile. `make` builds everything and runs the host tests; see README.md.
 # Output is terse; V=1 shows the commands. Everything built lands in build/.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the MADT and the MP table. Contract in efi_tables.h. madt.c and mptable.c read them. */
 #include "boot/efi_tables.h"
 

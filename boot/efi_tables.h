@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The processors that the firmware's tables name: the ACPI MADT, else the MP table. */
 #ifndef BOOT_EFI_TABLES_H
 #define BOOT_EFI_TABLES_H

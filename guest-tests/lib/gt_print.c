@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The transcript: a small formatter and port 0xE9.
  * Port 0xE9 costs one instruction a byte in the emulator and nobody else uses it; COM1 belongs

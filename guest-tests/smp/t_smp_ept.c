@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Three processors run L2 in one EPT12 while the fourth changes an entry of it and asks each, by an
  * interrupt, to execute INVEPT. From a processor's INVEPT on, its L2 sees what EPT12 said then or
  * says later, never what it said before. And one processor that is not asked goes on all the same.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # dist.sh [test]: makes a release in build/dist: nidus-VERSION.img (a disk image whose boot program is nidus.efi, with
 # `check` in its nidus.cfg), nidus-VERSION.efi, vmcs12's and nidus.efi's manual pages, and SHA256SUMS. The bytes follow
 # from the tree, its commit and the compiler alone: "test" builds twice, the second time in a copy of the tree

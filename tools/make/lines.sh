@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # lines.sh: counts the core's lines, for `make size`: without comments, blank lines and tables (which clang-format leaves
 # alone). The core is arch, vmcs12, ept, vmx, nested, core and l1. Counted apart: bring-up and the loop (hv/*.c), and what
 # only an option for tests (stress=), a debugger (gdb=) or the host's tool uses: audits, saved nested state, capabilities that are open.

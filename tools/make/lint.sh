@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # lint.sh: the rules of HACKING.md that a machine can check, each in a few lines. Needs the core built
 # (`make lint` sees to it). Every check prints what breaks it; the last lines count includes that point
 # forward in docs/READING-ORDER, and the checks.

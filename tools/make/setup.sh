@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # setup.sh run|test|web: installs the Debian packages that `make run`, `make test` or `make web` needs
 # and this machine lacks. Prints what it installs. Without root and without a sudo that asks for no password,
 # it prints the commands to install them by hand and fails.

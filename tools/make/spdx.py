@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """spdx.py [--add]: every source says its license in its first three lines. A line a file that does not, and status 1;
 --add puts it there."""
 import os, re, subprocess, sys

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # usb.sh IMAGE: makes a disk image with Nidus as the boot program. Write it to a stick for a real
 # machine. The image has no partition table: one FAT volume fills the disk, and UEFI firmware boots
 # that from removable media.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """What nesting costs: guest-tests/bench bare and under Nidus, in ticks and in exits that L0 took.
 
 Owns: the table. Booting is guest_tests.py's; a tick is an instruction of the emulated processor. Nothing is compared with

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots a disk image in an emulator, headless, and always cleans up after itself.
 
 Owns: the configuration, the process, the run directory, the end of a run. Which emulator: tools/rig/emulator.py.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # mkesp.sh IMAGE [::/path=file | ::/path:=text]...   a FAT disk image for the firmware.
 # The whole disk is one FAT volume of whole cylinders (16 heads, 63 sectors: what Bochs is told), as big as
 # its files ask for. With SOURCE_DATE_EPOCH the same files make the same bytes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The guest's memory as a file, by Bochs's debugger: emu.py --dump-ram.
 
 The debugger writes memory by linear address alone, so the dump needs a mapping of all of RAM in force where the guest

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # test.sh [long]: everything that can be checked here, stage by stage. A stage's last line "N passed, M failed"
 # counts; one that ends badly without a count is one failure. Logs: build/test/STAGE.log.
 set -u

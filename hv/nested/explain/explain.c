@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The words of explain.h, from rules.def and vmx_error.def. */
 #include "hv/nested/explain/explain.h"
 #include "hv/arch/vmx_error.h"

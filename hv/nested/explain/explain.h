@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The entry rules in words, in one line of the log: which rule L1's VMCS12 broke, or which rule
  * L0's own VMCS breaks. Authors of hypervisors ask for this most. Without verbose=1 only bugs of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's VMREAD and VMWRITE the short way, in the plain case: 64-bit code at CPL 0, operands in
  * registers, a field that exists, no blocking, no trap. Everything else is vmcs_access.c's, and so
