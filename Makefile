@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # Nidus: one flat Makefile. `make` builds everything and runs the host tests; see README.md.
 # Output is terse; V=1 shows the commands. Everything built lands in build/.
 
@@ -30,7 +31,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals vtd lint order usb stick fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -352,6 +353,10 @@ usb: setup-run
 	@$(if $(SIGN),SIGN_KEY=keys/nidus.key SIGN_CERT=keys/nidus.crt )tools/make/usb.sh $(B)/usb.img
 	@tools/make/usb_say.sh $(B)/usb.img
 
+# A release in build/dist, the same bytes from the same tree.
+dist:
+	@tools/make/dist.sh
+
 setup-web:
 	@tools/make/setup.sh web
 web: setup-web
@@ -364,6 +369,8 @@ lint: $(B)/core.elf $(B)/vmcs12
 	@tools/make/lint.sh
 order:
 	@tools/make/order.py --add
+spdx:
+	@tools/make/spdx.py --add
 
 # The payload costs a download; `make distclean` removes it too.
 clean:

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; core_blob.asm: the core's image inside nidus.efi. boot/efi_memory.c copies the image to reserved
 ; memory.
 bits 64

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Loads and starts the program of chain=. Contract in efi_chain.h. After a launch this code runs as
  * L1. */
 #include "boot/efi_chain.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The option chain=, which starts an EFI program from nidus.efi's own volume. */
 #ifndef BOOT_EFI_CHAIN_H
 #define BOOT_EFI_CHAIN_H

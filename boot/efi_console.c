@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The firmware's text output, one line at a time. Contract in efi_console.h. */
 #include "boot/efi_console.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finds the processors by the firmware's MP services protocol and runs functions on them. The
  * protocol wakes a processor, which runs the function and goes back into the firmware's own loop.

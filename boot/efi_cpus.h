@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The processors of this machine, and how to run a function on each of them. */
 #ifndef BOOT_EFI_CPUS_H
 #define BOOT_EFI_CPUS_H

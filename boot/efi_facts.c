@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads CPUID, CR4 and MSRs. Contract in efi_facts.h. require.c judges the facts. */
 #include "boot/efi_facts.h"
 

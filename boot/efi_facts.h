@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The processor: reading the facts that require.c judges, and writing FEATURE_CONTROL, the one MSR
  * that boot/ sets for good. */
 #ifndef BOOT_EFI_FACTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The launch: one step after the other on one processor after the other (enum handoff_op), and the
  * way back when one of them fails. A write of FEATURE_CONTROL cannot be undone, so it is the last

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The steps from the last check to life as L1, on all processors or on none. */
 #ifndef BOOT_EFI_LAUNCH_H
 #define BOOT_EFI_LAUNCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * nidus.efi: reads the options, refuses an unsuitable machine with one clear line, hands over to
  * the core, and goes on as L1. Nothing changes before the last check has passed. efi_memory.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lays out L0's region: the ring, the core's image, the pages of struct handoff, L0's stacks and
  * L0's page tables (tables.c). The rest is the core's pool. Contract in efi_memory.h.

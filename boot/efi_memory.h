@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L0's memory, which the firmware gives: the reserved region, the core's copy in the region, and
  * L0's page tables. Nothing here changes the processor; memory_release undoes everything.

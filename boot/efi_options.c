@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reads the load options and the configuration. Contract in efi_options.h. This code closes
  * everything that it opens and frees everything that it allocates, so after a refusal the memory

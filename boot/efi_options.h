@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The sources of the options: the load options and \EFI\nidus\nidus.cfg. */
 #ifndef BOOT_EFI_OPTIONS_H
 #define BOOT_EFI_OPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Wakes processors by INIT and SIPI. Contract in efi_sipi.h. The trampoline is sipi.asm's.
  * SDM 3A 9.4 "Multiple-Processor (MP) Initialization" */
 #include "boot/efi_sipi.h"

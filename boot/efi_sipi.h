@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Processors woken by INIT and SIPI, where the firmware has no MP services protocol. */
 #ifndef BOOT_EFI_SIPI_H
 #define BOOT_EFI_SIPI_H

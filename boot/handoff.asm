@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; handoff.asm: from the firmware's context to the core's, and back as L1.
 ;
 ; The firmware's page tables and L0's page tables map the pages of this code and of struct handoff

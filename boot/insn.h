@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The instructions of boot/ that C cannot express. */
 #ifndef BOOT_INSN_H
 #define BOOT_INSN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Builds lines of text. Contract in line.h. Pure: the host tests link this file as it is. There are
  * no format strings. Each kind of piece has a function, so no text of a user's is ever a format.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One line of text in ASCII, built piece by piece. Everything that boot/ says goes through a struct
  * line, so pure files can word a refusal and the host tests can test the words. Text that does not

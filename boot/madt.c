@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Walks the MADT's entries. Contract in madt.h.
  * ACPI 5.2.12 "Multiple APIC Description Table (MADT)" */
 #include "boot/madt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Processors in the ACPI MADT. Pure: the table's bytes in, APIC ids out. */
 #ifndef BOOT_MADT_H
 #define BOOT_MADT_H

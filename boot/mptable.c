@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Walks the MP table. Contract in mptable.h. MultiProcessor Specification 1.4, chapter 4 */
 #include "boot/mptable.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Processors in the MP table, for firmware without ACPI. Pure: bytes in, APIC ids out. */
 #ifndef BOOT_MPTABLE_H
 #define BOOT_MPTABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The option parser. Contract in options.h. One table has every key, its values and the member of
  * struct options for the value. The command line and the configuration differ only in how they are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The options of nidus.efi. They are key=value words from the command line, which is the shell's
  * or a boot entry's, and from nidus.cfg, with one option per line. Pure: bytes go in and a struct

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table of what Nidus needs and wants, and the words about it. Contract in require.h. A row
  * matters only when the rows above it are met. So the first needed row that is not met is the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What Nidus asks of a processor: one table, from which the refusal line and the report of `check`
  * come. Pure: the caller brings the facts in a struct; efi_facts.c reads them.

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; sipi.asm: where a processor starts that Nidus wakes by INIT and SIPI (efi_sipi.c). The text is
 ; copied to a page below 1 MiB, and the words behind it are filled in there.
 default rel

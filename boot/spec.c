@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The plan against attacks by speculation. Contract in spec.h. IA32_ARCH_CAPABILITIES tells which
  * attacks do not affect a processor. For a processor without this MSR, family and model tell it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures against attacks by speculation: which ones the processor needs, which ones it has, and
  * which ones L0 takes under the option spec=. Pure: the facts are those of require.h. The core only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names of UEFI's errors. Contract in status.h. Pure: the host tests link this file as it is. */
 #include "boot/status.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The names that UEFI gives to its errors. Pure. */
 #ifndef BOOT_STATUS_H
 #define BOOT_STATUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L0's page tables. Contract in tables.h. */
 #include "boot/tables.h"
 

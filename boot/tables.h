@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L0's page tables, and the region that they lie in. L0 maps four things. The core is at its fixed
  * address, and each section has its own rights. RAM is at PHYSMAP_VA and never executable; the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Decodes UTF-8 and UCS-2. Contract in text.h. Pure: the host tests link this file as it is. */
 #include "boot/text.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Turns bytes into characters. Load options and nidus.cfg are UTF-8 (ASCII) or UCS-2, or no text at
  * all. A character is a UCS-2 code unit, as in UEFI. Pure.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Words, quotes and paths. Contract in words.h. Pure: the host tests link this file as it is. */
 #include "boot/words.h"
 

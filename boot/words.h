@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Cuts lines into words, and takes the path out of a program's command line. A word ends at a
  * space, a tab or a line end outside quotes. Pure.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * first_exit.c with a mistake: a fifth CR3 target. There are four.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * first_exit.c with a mistake: RFLAGS of L2 is 0, and bit 1 is always 1.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * first_exit.c with a mistake: the VMCS link pointer is no page.
  *

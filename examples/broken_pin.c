@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * first_exit.c with a mistake: bit 31 of the pin-based controls, which does not exist.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The smallest L1: VMXON, a VMCS, VMLAUNCH of a guest that executes CPUID, and the exit that
  * follows. `make run EFI=build/first_exit.efi` runs it under Nidus, RUN_BARE=1 with it on the bare

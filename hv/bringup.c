@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Bring-up: what boot/ asks the core to do on each processor (enum handoff_op). The steps that
  * enter VMX operation are in hv/launch.c. boot/handoff.asm calls hv_entry on the firmware's behalf.

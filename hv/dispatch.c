@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of L1's exits: a row for every basic reason. An exit that vmcs01's controls exclude is
  * unwanted. */
 #include "hv/dispatch.h"

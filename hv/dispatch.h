@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of L1's exits. While L2 runs, hv/nested points cpu->rows at a table of its own. */
 #ifndef HV_DISPATCH_H
 #define HV_DISPATCH_H

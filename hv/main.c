@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The core's one loop, which every processor runs once it is launched (hv/bringup.c). */
 #include "hv/run.h"
 #include "hv/gdb/gdb.h"

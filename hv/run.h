@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop of one processor: enter the guest, handle the exit, enter again. */
 #ifndef HV_RUN_H
 #define HV_RUN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an exit of L2 that L1 handles costs, and what L2's accesses of MSRs do that L1 lets
  * pass: ticks, and exits that L0 took (by the counters of CPUID 0x40000002; none on the bare

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L1's own instructions cost in VMX operation: ticks, and exits that L0 took, for 1000 of
  * each, in the form of bench_exits.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L2's memory costs: ticks and exits that L0 took per EPT12 leaf (or per INVEPT), for 1000 of
  * them, in the form of bench_exits.c. L1's leaves are in place before L2 touches them, but for the

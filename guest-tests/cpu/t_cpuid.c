@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * CPUID, every leaf and subleaf, and the bits that follow CR4 and XCR0.
  * Bits that a hypervisor may own stand on lines of their own ("1.0.ecx.vmx"), masked out of

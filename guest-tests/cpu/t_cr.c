@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Control registers: each bit of CR0, CR3, CR4, CR8, EFER and XCR0 changed by itself, the
  * illegal combinations, and what reads back. Everything is restored after each case. CR4.VMXE

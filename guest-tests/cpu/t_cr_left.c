@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a firmware left on in CR4 (pre_cr4.efi) is L1's and stays so, and L0's CR4 is its own: exits
  * are taken while L1 runs on a shadow stack, where every CALL of an L0 with CR4.CET would push upon

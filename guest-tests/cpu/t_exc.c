@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Exceptions: every vector that an instruction can raise, its error code, and every word of the
  * frame, from ring 0, ring 3 and compatibility mode; where the stack pointer goes (RSP0, IST);

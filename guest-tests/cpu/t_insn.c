@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Instructions whose presence, privilege or effect a hypervisor may get wrong: in each mode, ok
  * or which exception. A blob ends in UD2, so "#UD" at its full length means that it ran. VMX

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Port I/O: every width and form against devices whose answer does not depend on time, ports
  * where nothing is, string I/O with counts, directions and faults in the middle, and the two

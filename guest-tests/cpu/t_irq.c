@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Interrupts: the 8254 through the 8259, the local APIC's timer and IPIs. What is counted is
  * events, never time: each one-shot must arrive once, where IF, STI, MOV SS, TPR and priorities

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The exiting instructions, and some that are not, in every mode of the processor. Registers
  * and flags, or the exception with its place, must be what the CPU gives: operand sizes, IP

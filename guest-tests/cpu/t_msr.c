@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSRs: what RDMSR gives in every range worth looking at, and which bits WRMSR takes.
  * With ignore_bad_msrs=1 the emulator reads an unknown MSR as 0 and drops the write, so "ok 0"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MTRRs as an operating system may set them: each setting is written, read back and printed, and
  * XCHG BX,BX marks the moment. To a plain run that is no operation; tools/rig/ept01_test.py stops

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NMIs are delivered exactly once, wherever they arrive: the 8254 is wired through the I/O APIC
  * in NMI mode and fired at random moments into storms of instructions that exit, so that under

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NMIs in the modes that have another way of delivering them: the real-mode vector table, a
  * 32-bit IDT, a task gate, virtual-8086 mode. The 8254 fires one into a storm of CPUIDs, so

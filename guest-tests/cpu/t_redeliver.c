@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events whose delivery meets memory that EPT does not map yet: IDT, GDT, TSS and stack lie in
  * pages of the hole that nobody has touched. L0 fills the page and must deliver the same event

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Real mode, where no exception pushes an error code: its interrupt table lies in pages that EPT
  * does not map yet, so that L0 has to deliver each event again. An entry that asked for an error

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an operating system does to the firmware: GetMemoryMap, ExitBootServices, its own page
  * tables, SetVirtualAddressMap, then runtime services at their new addresses. Nidus's memory is

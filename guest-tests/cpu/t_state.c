@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an exit must leave alone: every general register and flag that the instruction does not
  * write, vector and x87 state, segment bases, descriptor-table registers, LDTR, SYSENTER and

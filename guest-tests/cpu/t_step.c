@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Single-stepping: where each #DB stops and what DR6 says, over instructions that exit to a
  * hypervisor and over those that do not, in ring 0, ring 3 and compatibility mode; debug

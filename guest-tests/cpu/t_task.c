@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches by JMP, CALL, IRET, INT and exceptions, to TSSs of both sizes and through task
  * gates, in three pagings. Printed are both TSSs afterwards, their descriptors, TR, CR0.TS, NT,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches that fail: which exception, which error code, in which task, and how much of
  * the switch was done before. Failures before the commit come through interrupt gates and, in a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Page tables with address bits at and above MAXPHYADDR, as CPUID tells it: a page fault with the
  * reserved bit, for every kind of access, in a leaf and in an entry above. Bits are counted from

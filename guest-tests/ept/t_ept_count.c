@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L2's memory costs: exits to L0 by the counters of CPUID 0x40000002. The first touch of 64
  * MiB is one exit per EPT12 leaf, two where dirty tracking turns a read into a later write;

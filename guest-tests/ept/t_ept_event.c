@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events delivered to L2 while the pages that the delivery touches are not yet in the second level
  * below L1: each must arrive once, with its error code and the same stack, whatever L0 had to fill

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every combination of rights in all entries of a translation, from the PML4's down to a leaf of
  * each size, against every access, without and with accessed and dirty flags: 37,376 runs of L2. A

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an EPT12 entry may not hold: reserved memory types, reserved bits of every level,
  * address bits beyond the processor's; what it may: ignored bits. And accesses to L2's own

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT12 under guests of every paging mode: PDPTEs of a PAE guest in the VMCS, loaded by MOV CR3 and
  * MOV CR0 through EPT12, saved at exits; real mode with interrupts through its vector table. And

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What EPT12 permits: every combination of rights at every level and leaf size, against
  * every access; the exit that each refusal gives, and the accessed and dirty flags that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * More second-level tables and more EPTPs than a hypervisor below can keep: L2 must see its memory
  * all the same, again and again, and what L1 changes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an EPT violation tells of L2's own paging: bits 11:9 of the exit qualification, where the
  * processor has advanced VM-exit information (bit 22 of IA32_VMX_EPT_VPID_CAP). The entries of

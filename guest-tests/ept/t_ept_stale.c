@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stale-translation suite with translations as the SDM lets a machine keep them (tlb=default).
  * All of it is in lib/vmx_stale.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stale-translation suite with translations dropped whenever the SDM allows (tlb=eager).
  * All of it is in lib/vmx_stale.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stale-translation suite with translations kept as long as the SDM allows (tlb=strict): a
  * forgotten INVEPT shows. All of it is in lib/vmx_stale.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Virtualization exceptions and VM functions: which EPT violations become #VE, what the information
  * area then holds, when an exit comes instead; EPTP switching by L2, legal and not.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Linear translations over VM entries and exits: an L1 without VPID relies on the flush that each
  * transition implies, for L2's mappings and for its own; one with VPIDs on INVVPID's four types.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT under L2: every permission against every access, misconfigurations, leaves of all sizes,
  * faults on the guest's own page tables, A/D bits, EPTP checks, and unrestricted guests. L2's

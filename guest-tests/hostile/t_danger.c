@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The MSRs by which L1 could reach L0 or change memory under it: APIC_BASE, MTRRs, DS_AREA,
  * microcode update, SMM monitor, performance counters, and what a guest must not reach. What L1 may

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hole: every page of Nidus's memory read, written and otherwise used by L1, while L0 goes
  * on answering. Behind it stands one page, the sink: what is written to one of its pages shows

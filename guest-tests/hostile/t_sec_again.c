@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MOV to CR0 and CR4 that change a bit which a hypervisor below must own (NE, VMXE), under TF, RF,
  * a breakpoint on the instruction, and behind MOV SS and STI: one that has the instruction executed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The local APIC moved over a page of L1's RAM, whose address L1 then hands to VMX instructions and
  * a VMCS: a hypervisor below must not take that page for memory, nor write the APIC's registers as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * CR4.CET in the host and guest state of a VM entry, with CR0.WP and without: a host state that no
  * entry takes would be L1's own after the exit. On a CPU without CET, or where a hypervisor hides

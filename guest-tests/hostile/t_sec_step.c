@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The VM-entry MSR-load area changes IA32_DEBUGCTL.BTF, while STI, MOV SS or HLT hold back L2's
  * single-step trap. The rule that BS agrees with TF and BTF is about the field, and was kept; a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L2 lowers its TPR by a plain store to its virtual-APIC page, which L1 has mapped for it. That is
  * no exit; but an entry refuses a TPR threshold above VTPR, or exits at once: so a hypervisor below

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches that L1 has prepared to hurt whoever does them for it. The processor checks gate,
  * selector, descriptor and limit and then leaves the rest to L0: none of it may end in a state that

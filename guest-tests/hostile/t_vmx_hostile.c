@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A hostile L1: VMX structures at addresses where no memory is, and inside L0's own memory. Bare,
  * nothing answers reads beyond RAM with all ones and drops writes, and so must Nidus; the bytes of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guest-test library: what every UEFI test program may use.
  * It owns the transcript (port 0xE9), the test's own GDT, IDT and exception capture, memory and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Contexts that a test runs until they trap, and page tables that let ring 3 run.
  * The trap itself is taken by gt_trap.c; how a context is loaded is in gt_trap.asm.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Instructions as C functions, for guest tests only. Each is the bare instruction; one that may
  * raise an exception is tried with GT_TRY (gt.h) by the test instead.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Descriptor tables of a running test: the firmware's GDT and IDT, copied and extended.
  * The firmware's gates for vectors 32 and up stay valid, so its timer may tick when a test sets

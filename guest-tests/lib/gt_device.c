@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Interrupt hardware of a PC. The firmware's programming of the 8259s and the 8254 cannot be
  * read back; it is what OVMF is known to use (some versions tick by the 8254, some by the local

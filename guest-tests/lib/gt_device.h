@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The interrupt hardware of a PC, for tests that own it for a while: 8259s, 8254, local APIC,
  * I/O APIC. gt_device_take() remaps and masks everything; gt_device_give() puts the firmware's

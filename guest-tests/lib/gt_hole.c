@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finding Nidus's memory: the memory map's 2 MiB aligned reserved block, bare a stand-in. */
 #include "guest-tests/lib/gt_hole.h"
 

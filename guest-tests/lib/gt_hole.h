@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Where Nidus lies in L1's physical memory, as L1 can learn it: a reserved block in the memory
  * map. */
 #ifndef GUEST_TESTS_LIB_GT_HOLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bracket around a test: firmware state saved, own tables in, body, everything back.
  * Also what a body needs from the firmware beforehand: memory and its own command line.

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; A block of code that leaves long mode, runs one snippet in another mode, and comes back with its
 ; registers or its exception. C copies it from gt_mode_start to gt_mode_end to the start of a 64 KiB
 ; segment below 1 MiB, fills the struct at its beginning (struct gt_mode_block, gt_mode.h; the

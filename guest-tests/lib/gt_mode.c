@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filling in the mode-switching block and running it. What happens inside is gt_mode.asm.
  */

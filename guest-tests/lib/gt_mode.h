@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Code in modes that IRETQ does not reach: protected mode without and with paging, 16-bit
  * protected mode, real mode and virtual-8086 mode. A snippet of gt_mode.asm runs there once,

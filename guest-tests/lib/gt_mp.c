@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the protocol. Contract in gt_mp.h. */
 #include "guest-tests/lib/gt_mp.h"
 

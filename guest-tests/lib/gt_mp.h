@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The firmware's MP services protocol, by the members that the library calls.
  * PI specification, volume 2, 13.4 "MP Services Protocol" */
 #ifndef GUEST_TESTS_LIB_GT_MP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The transcript: port 0xE9, or the sink of whoever started the program.
  * Port 0xE9 costs one instruction a byte in the emulator and nobody else uses it; COM1 belongs

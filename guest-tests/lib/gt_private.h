@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the library's own files share; tests do not include this. */
 #ifndef GUEST_TESTS_LIB_GT_PRIVATE_H
 #define GUEST_TESTS_LIB_GT_PRIVATE_H

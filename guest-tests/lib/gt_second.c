@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A second processor by the firmware's MP services. Contract in gt_second.h. */
 #include "guest-tests/lib/gt_second.h"
 #include "guest-tests/lib/gt_mp.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A second processor for a program: with cpus=bsp it stays outside Nidus, and so sees what a
  * hypervisor below the first one makes of it. It runs on the firmware's stack and tables and may

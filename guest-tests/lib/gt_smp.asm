@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; Processors that come up: the trampoline from a SIPI to 64-bit C, handlers that count, and the door
 ; of each processor's L2. gt_smp.c copies the trampoline below 1 MiB and fills in its last words.
 

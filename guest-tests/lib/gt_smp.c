@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds processors, brings them up, gives them work. Contract in gt_smp.h. */
 #include "guest-tests/lib/gt_smp.h"
 #include "guest-tests/lib/gt_device.h"

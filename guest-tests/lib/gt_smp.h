@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Several processors in a guest test. smp_begin() finds them; smp_start() brings one up by INIT and
  * SIPI of the test's own, as an operating system does, into a loop that runs what smp_call() gives

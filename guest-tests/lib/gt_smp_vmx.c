@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Each processor's small VMX. Contract in gt_smp.h. */
 #include "guest-tests/lib/gt_smp.h"
 #include "guest-tests/lib/gt_cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Filling in TSSs and descriptors for one task-switch case, running it, printing what became of
  * it. */
 #include "guest-tests/lib/gt_task.h"

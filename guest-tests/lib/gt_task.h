@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task-switch cases: two tasks, rescue tasks for exceptions through task gates, and the
  * printing of all that a switch may change. The code of the tasks is gt_task.inc in the block

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; The entry of every vector, and the bracket a test body runs in.
 ; C sees one frame layout (struct gt_frame in gt.h) and decides everything; no number of C's
 ; is needed here: the frame is built by pushes in the struct's order.

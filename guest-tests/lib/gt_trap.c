@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What happens on a vector: a test's hook, else the armed GT_TRY, else the test is stopped with
  * a FAIL line. The stubs are in gt_trap.asm.

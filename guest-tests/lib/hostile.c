@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The hostile generator's frame: options, seeds, the choice of steps, records.
  * Contract in hostile.h. */
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hostile L1: random steps from a seed, each with a model that tells what L1 must see. A step's
  * dice depend on (seed, number) only, so that any of them can be left out (tools/rig/hostile.py

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Entries: the image of hostile_image.c written over whatever the current VMCS holds; what is seen
  * after the entry, and after a few further ones, is recorded, and compared with what the SDM lets

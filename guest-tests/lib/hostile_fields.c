@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VMREAD and VMWRITE with every kind of encoding and operand, and VMCS bytes that L1
  * writes in memory. */
 #include "guest-tests/lib/hostile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the hostile L1 enters with: a valid image, bent or not, its lists, the pages that it names,
  * the event that it injects. Taken out is what the emulator is known to judge wrongly, and what

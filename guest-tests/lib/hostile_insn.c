@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Steps of one VMX instruction in L1 that is not an access to a field and does not enter L2. What
  * each must do is typed from the operation sections of SDM 3C 31.3 "VMX Instructions".

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hostile L1's own processor: control registers, debug registers, MSRs, descriptor and page
  * tables in strange places, NMIs. Each step puts right what it broke before it ends.

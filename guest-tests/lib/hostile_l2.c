@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the hostile L1's L2 does: a few sensitive instructions with hostile registers, on a window
  * whose spare page shows memory, no memory, Nidus's region or a VMCS; and an EPT12 with entries

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hostile L1 in other modes: snippets in real, virtual-8086 and 32-bit modes, task switches
  * with hostile TSSs and descriptors, and a whole 32-bit L1 that runs VMX instructions. All begin

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the hostile L1 knows of its own VMX: VMX operation, the current VMCS, every VMCS's launch
  * state and fields. */
 #include "guest-tests/lib/hostile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Operands of L1's instructions: addressing forms, places with and without memory,
  * and the run itself. */
 #include "guest-tests/lib/hostile.h"

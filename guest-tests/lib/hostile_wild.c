@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Wild steps: what ends the bare emulator or is judged wrongly by it. They run under Nidus only,
  * are checked and not recorded, and leave the model as if they had not been: every VMCS that they

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The L1-hypervisor library of the nested guest tests: an L1 environment with everything at fixed
  * addresses (so that transcripts are equal from run to run), an engine that runs instruction bytes

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; A hypervisor's tightest exit handler, for benchmarks: reason, RIP and length are read, RIP is
 ; written, L2 goes on.
 ; L2 may use RAX, RBX, RCX, RDX and counts in R15; the rest is the handler's. Nothing is saved or

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The case engine: changes an image, writes it and enters. What comes of it is vmx_report.c's. */
 #include "guest-tests/lib/gt_private.h"
 #include "guest-tests/lib/vmx.h"

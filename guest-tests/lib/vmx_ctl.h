@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Control bits, exit reasons and a few MSR numbers as the VMX guest tests know them, typed from SDM
  * 3C 25.6 "VM-Execution Control Fields" and SDM 3D C "VMX Basic Exit Reasons". Separate from the

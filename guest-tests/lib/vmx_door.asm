@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; The door of the test hypervisor: registers into L2, VMLAUNCH or VMRESUME, registers out again.
 ; It decides nothing and writes no VMCS field; HOST_RIP is vmx_door_exit, HOST_RSP is of no
 ; importance because the exit side finds its stack by a RIP-relative load.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The L1 environment of the VMX tests: arena, page tables, descriptors, begin and end.
  * Everything lies at fixed addresses and holds fixed values, so that what a VM exit reports can be

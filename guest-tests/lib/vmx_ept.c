@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT12 of the nested guest tests: the tables, the two instructions that invalidate them, and L2's
  * single accesses. Contract in vmx_ept.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT12 for the nested guest tests: tables at fixed pages, an identity map of the arena, and three
  * test places (one 4 KiB, one 2 MiB, one 1 GiB leaf) that show one data page. The L2 world

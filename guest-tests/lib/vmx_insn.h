@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VMX instructions as functions for the guest tests: flags in, nothing judged. */
 #ifndef GUEST_TESTS_LIB_VMX_INSN_H
 #define GUEST_TESTS_LIB_VMX_INSN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Running instruction bytes in L1: any mode the selectors give, any registers, and whatever it
  * raises comes back as a record. Owns the code page and the one-line rendering of a result.

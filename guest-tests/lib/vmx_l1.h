@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Cases that run in L1: a few instruction bytes, a mode, some changes to registers or memory. */
 #ifndef GUEST_TESTS_LIB_VMX_L1_H
 #define GUEST_TESTS_LIB_VMX_L1_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The L2 world: descriptors, page tables, handlers, and the valid VMCS image for each mode.
  * Nothing is launched here (vmx_case.c). The window's pristine contents are kept beside it, so that

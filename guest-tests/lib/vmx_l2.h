@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The L2 side of the VMX tests: a small world per mode (all at the same linear addresses, below 1
  * MiB so that virtual-8086 mode has them too), an image of every VMCS field, and cases: code bytes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stale-translation suite, second half: L1 changes EPT12 and forgets the INVEPT. Each kind of
  * change that SDM 3C 29.4.3.4 "Guidelines for Use of the INVEPT Instruction" names is made after L2

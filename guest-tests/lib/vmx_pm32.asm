@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; A 32-bit L1: leaves IA-32e mode for legacy protected mode with PAE paging, runs a list of steps
 ; there
 ; (each a piece of code that ends in RET), and comes back. VMX operation has to begin and end

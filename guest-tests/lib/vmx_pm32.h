@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What vmx_pm32.asm and its callers share: a 32-bit L1 program of single instructions, and its way
  * back to long mode. */
 #ifndef GUEST_TESTS_LIB_VMX_PM32_H

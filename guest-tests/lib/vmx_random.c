@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The random-VMCS differential: one to three fields of a valid VMCS are changed, biased to
  * boundaries, and VMLAUNCH is tried. What could end in shutdown, wait-for-SIPI or a VMX abort is

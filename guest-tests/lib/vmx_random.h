@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The random-VMCS differential, shared by the short and the long test. */
 #ifndef GUEST_TESTS_LIB_VMX_RANDOM_H
 #define GUEST_TESTS_LIB_VMX_RANDOM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The report of a case: one line with everything that the SDM defines after that outcome, and
  * nothing that it leaves undefined. No timer values.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The shadow VMCS of the nested guest tests. Contract in vmx_shadow.h. */
 #include "guest-tests/lib/vmx_shadow.h"
 #include "guest-tests/lib/vmx_insn.h"

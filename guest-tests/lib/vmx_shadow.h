@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS shadowing by L1 for the nested guest tests: the L2 world with PG_VMCS_C as its shadow VMCS,
  * whose fields hold values of their own.

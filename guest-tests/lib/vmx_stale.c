@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stale-translation suite: EPT12 changes behind L2's back, then what L2 must see. Each step
  * names the rule that makes the answer certain; what the SDM leaves open is printed only where it

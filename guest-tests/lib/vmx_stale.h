@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What may and may not be cached of EPT12 and of L2's linear addresses: vmx_stale.c,
  * vmx_missing.c. */
 #ifndef GUEST_TESTS_LIB_VMX_STALE_H

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; The L1 side's way into any code and back out by whatever it raises. The test programs run each
 ; L1 instruction from a frame they describe (registers, segments, flags, mode) and always come back
 ; through one of 256 stubs. Owns: the stubs, l1_go, the last trap's record. Policy is in vmx_env.c.

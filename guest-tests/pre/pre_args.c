@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Prints the load options that it was started with, in brackets, and fails with an odd status:
  * for the tests of chain=. No test by itself. */
 #include <efi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A firmware that leaves on in CR4 what the processor has, whether it uses it or not; SMEP and SMAP
  * apart, as the tests' own pages are user pages. No test by itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Locks IA32_FEATURE_CONTROL without VMX, as a firmware with VMX switched off does. Stays until
  * reset. */
 #include <efi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Executes XCHG BX, BX, at which the emulator's debugger stops if it is told to: emu.py --magic. */
 #include <efi.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starts \nidus.efi as a boot entry would: its load options are the bytes of the file that this
  * program's own load options name behind the first space, whatever they are. No test by itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starts \nidus.efi twice with this program's own arguments, and says what the second, refused run
  * changed: control registers, descriptor tables, selectors, MSRs, the memory map. The first run is

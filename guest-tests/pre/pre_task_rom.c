@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The TSS descriptor lies in the firmware's ROM, where the processor reads it and L0 does not. The
  * switch is a fault then (docs/CAVEATS.md, task-descriptor-rom), and as no handler can run on a GDT

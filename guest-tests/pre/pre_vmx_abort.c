@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A VMX abort. The indicator is stored and the processor goes to shutdown: nothing of this program
  * may come behind the last line, not even END. The machine lives, as a second processor tells, and

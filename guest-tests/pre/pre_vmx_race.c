@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A second processor flips a bit of L1's I/O bitmap while L2 reads the port, so that the CPU and L0
  * see different bitmaps: an exit that nobody wants any more. The instruction runs again. SDM 3C

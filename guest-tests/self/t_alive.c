@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One line that says whether Nidus is below: version and depth from its CPUID leaves. Runs last
  * in a boot, so that its line also says that L0 outlived the tests before it.

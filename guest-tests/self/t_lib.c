@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The library tests itself: formatter, exception capture, PRNG, hooks and the guard. Its lines
  * are constants on any CPU, so a fault in the rig shows here first.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Exits enough for stress=paranoid to look at all of L0 several times, with values of L1's and L2's
  * in every register that an exit replaces, and with each page of the hole touched. The words are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* INIT and SIPI to a processor in VMX operation: an INIT in L2 is an exit, again and again; one in
  * root operation waits for VMXOFF; an L2 that waits for a SIPI exits with its vector. SDM 3C 26.2
  * "Other Causes of VM Exits", SDM 3C 24.8 "Restrictions on VMX Operation" */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* All processors run an L2 at once and send each other interrupts and NMIs, one at a time. None may
  * be lost, none may come twice, whichever level the receiver is in. Then a VMCS goes round: VMCLEAR
  * on one processor, VMPTRLD on the next. SDM 3C 25.11.1 "Software Use of Virtual-Machine Control

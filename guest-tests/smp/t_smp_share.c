@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What an L1 may share between processors and L0 must bear: bitmaps, MSR areas, a virtual-APIC
  * page, a VMXON region and VMCS pages that one processor scribbles on while others enter L2 with
  * them; and the change of memory types by all processors together, as operating systems do it. SDM

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Processors come up by INIT and SIPI, again and again: the state that they find, the vector, a
  * SIPI to one that runs, and counts of NMIs and interrupts that must be exact. SDM 3A 9.4
  * "Multiple-Processor (MP) Initialization", SDM 3A 9.1.1 "Processor State After Reset" */

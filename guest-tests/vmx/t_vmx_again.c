@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMRESUME after VMRESUME of one VMCS: each field in turn gets a value that an entry rule refuses,
  * by one VMWRITE and nothing else, then its old one again. Every entry is judged by what the VMCS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The TPR shadow, its threshold, the APIC-access page and TSC offsetting. No absolute time-stamp
  * value is printed, only what the offset makes of a difference.

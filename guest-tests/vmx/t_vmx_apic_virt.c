@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * APIC-register virtualization and virtual-interrupt delivery through L1: which accesses to the
  * APIC-access page are answered from the virtual-APIC page, which end in an APIC-write or an

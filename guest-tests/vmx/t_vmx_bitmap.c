@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1 changes its MSR and I/O bitmaps between two entries without a VMWRITE, in every way that
  * memory can be written: the next entry follows the page as it is then. One page is all of L1's

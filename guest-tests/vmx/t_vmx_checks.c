@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VM-entry checks, one broken rule per case and its legal neighbour: controls (VMfail
  * 7), host state (VMfail 8), guest state (exit 33 and its qualification). In the order

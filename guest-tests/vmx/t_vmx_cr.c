@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Control registers in L2: masks, read shadows, CR3 targets, CLTS and LMSW, CR8, and the faults
  * that come before or instead of an exit. Each line shows which bits reached the register.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a VM entry that is refused in its MSR-load area leaves behind. Nothing of it may reach a
  * later entry: L2 runs with what its VMCS says (SDM 3C 27.3.2.1 "Loading Guest Control Registers,

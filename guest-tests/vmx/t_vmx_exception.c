@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The exception bitmap, bit by bit, and the page-fault error-code mask and match in
  * every combination that decides; what each exception says in the exit, and what its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every instruction that can leave L2, with its control off and on, in the modes where it differs:
  * basic reason, qualification, length, instruction information, and that nothing else moved.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMREAD and VMWRITE of all 65,536 encodings, and the round trip of every field. A hash per block
  * of 256 encodings covers outcome, error number and the value read back. CAVEAT(newer-controls): L1

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a VM exit loads into L1 and what it leaves alone: control registers, segments with the
  * bases and limits the SDM fixes, descriptor tables, DR7, flags, EFER, PAT, SYSENTER, and the

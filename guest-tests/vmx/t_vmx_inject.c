@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Event injection: every type with the vectors that matter, with and without an error code, into
  * every mode; software events with every instruction length; and all that the SDM forbids.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every VMX instruction in every state of VMX operation, with every operand the SDM refuses: which
  * check comes first, which flags, which VM-instruction error. Entries that reach the checks on the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Real interrupts: the local APIC's timer and self-IPIs against L2. External-interrupt exits
  * with and without acknowledgement, interrupts that L2 takes itself, windows that open under a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * I/O instructions: every form, unconditional exiting and the two bitmaps bit by bit at their
  * edges. Ports that are let through are 0x80 (a latch) and ports where nothing answers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Protection keys on memory operands of L1's VMX instructions: L0 walks L1's tables itself, so the
  * key of the page and L1's PKRU are L0's to obey. Needs PKU (newer processors); else one line.

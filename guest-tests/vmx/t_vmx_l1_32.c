@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMX from a 32-bit L1 (legacy protected mode, PAE paging): the same instructions with 32-bit
  * operands and 16- and 32-bit addressing, segment limits, 64-bit fields in halves, and L2s with a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Launch states, current pointers and VMXON cycles as small scripts over three VMCSs, one line
  * each. An operation is a letter, those on a VMCS followed by A, B or C:

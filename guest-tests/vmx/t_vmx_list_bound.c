@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSR areas as long as IA32_VMX_MISC recommends at most, and longer. Up to the maximum each element
  * is done; beyond it the SDM leaves the result open (SDM 3D A.6 "Miscellaneous Data"), and Nidus

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * RDMSR and WRMSR in L2: without bitmaps, and with the four bitmaps at the edges of their ranges,
  * one bit at a time. MSRs that are let through are ones that every CPU of the profiles has, or

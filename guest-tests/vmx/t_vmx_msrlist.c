@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSR-load and MSR-store lists of entry and exit: order, effect, and every entry that the SDM
  * refuses on entry (exit 34 with the entry's number, nothing before it undone). Refused entries of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The monitor trap flag: a VM exit behind each instruction or delivered event of L2. Where L0 has
  * done the instruction itself, or filled EPT02 on the way, L1 must see the exit at the same place.

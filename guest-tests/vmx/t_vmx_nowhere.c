@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Addresses that L1 hands over and that lie where no memory is: below 4 GiB between the devices,
  * far above all memory, and (to be read only) in the local APIC's page. Reads give all ones, writes

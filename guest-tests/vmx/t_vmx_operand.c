@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory operands of VMX instructions in L1: every addressing form, segment and fault. What is read
  * or written lies in the scratch page, whose changes every line shows.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes of CR0 and CR4 that touch a bit which VMX fixes (NE, VMXE) together with something else:
  * the instruction is judged whole, in and outside VMX operation; and XSETBV in ring 3, which exits

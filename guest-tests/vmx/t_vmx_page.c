@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * profile=broadwell as L1 sees it: capabilities that a Core i7-5600U could have, fields that it
  * lacks refused, and L1's page in the layout of VMCS revision 0x12 whenever the VMCS is clear. The

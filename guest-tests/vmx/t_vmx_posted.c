@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Posted interrupts by L1: the descriptor is a page of L1's memory that the processor reads and
  * clears for L2, and vmcs02 must name that page and no other. Needs the control (newer processors);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The random-VMCS differential, 2,000 cases of one seed; lib/vmx_random.h tells how
  * to run others.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The random-VMCS differential, 20,000 cases of another seed: for make test-long.
  *

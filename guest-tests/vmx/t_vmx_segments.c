@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VM-entry checks on guest segment registers: for each register and each mode every bit of the
  * access rights flipped, limits against granularity, bases, selectors, unusable. Each accepted one

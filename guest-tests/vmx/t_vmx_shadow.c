@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS shadowing used by an L1 for its L2: which VMREADs and VMWRITEs exit, what the others read
  * and write, their failures and faults, all encodings, and the life of the shadow VMCS in L1's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory operands of L2's VMREAD and VMWRITE of a shadow VMCS where L1 uses EPT: EPT12
  * decides about the operand and about the tables on the way to it, and what it forbids is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What may end the machine, so in a boot of its own: the shutdown activity state, entered or
  * reached, left by the preemption timer or an NMI. The last case is expected to be the last thing a

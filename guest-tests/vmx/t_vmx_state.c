@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest non-register state at work: HLT activity and what wakes it, STI and MOV SS blocking,
  * pending debug exceptions, interrupt- and NMI-window exits, the TPR threshold, debug

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Single step in L1 across every VMX instruction: where the #DB comes, what DR6 says, and
  * that an exit from L2 clears TF. Also hardware breakpoints on the instructions and on their

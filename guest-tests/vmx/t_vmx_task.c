@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches in a 32-bit L2: CALL, JMP, IRET and task gates always exit; the qualification
  * names selector and cause, and the faults that come before the exit stay faults. In IA-32e mode

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Time in a VMCS: what a VM exit saves of the VMX-preemption timer (SDM 3C 26.5.1 "VMX-Preemption
  * Timer"), and the time-stamp counter that a VM-exit MSR-store area asks for, which is that of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Faults while an event is being delivered: what the exit says about the fault and about the event
  * (IDT-vectoring information, error code, length), double and triple faults, and that an event that

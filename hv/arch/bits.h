@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Bits, fields and addresses: small pure helpers that every folder may use. */
 #ifndef HV_ARCH_BITS_H
 #define HV_ARCH_BITS_H

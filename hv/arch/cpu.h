@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Register bits of the processor: control registers, EFER, RFLAGS, debug registers, vectors,
  * and segment access rights as the VMCS holds them. Names are the SDM's. */
 #ifndef HV_ARCH_CPU_H

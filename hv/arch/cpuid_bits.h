@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Leaves of CPUID and feature bits in them, by the names that the SDM gives the features.
  * SDM 2A 3.3 "Instructions (A-L)" (CPUID) */
 #ifndef HV_ARCH_CPUID_BITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of CPUID, and the numbers in CPUID's answers, which a mask cannot limit. Contract in
  * cpuid_policy.h. */
 #include "hv/arch/cpuid_policy.h"

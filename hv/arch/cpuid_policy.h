@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L1 is shown of CPUID: the allow-list of cpuid_policy.def, as functions of what the CPU
  * answers. Some bits follow L1's registers or L0's options; hv/l1/cpuid.c sets those.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Events of a guest. Contract in event.h. */
 #include "hv/arch/event.h"
 #include "hv/arch/cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events of a guest: what an exit interrupted, what is injected in its place, two faults that
  * become one, and where an NMI that L0 holds goes. Values in, values out.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Whether an instruction causes an exit. Contract in exit.h. */
 #include "hv/arch/exit.h"
 

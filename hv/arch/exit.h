@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The facts of one VM exit, which L0 reads once (struct vmexit); the numbers of exit reasons and
  * of VM-instruction errors; decoders of qualifications. All are plain values, which the pure

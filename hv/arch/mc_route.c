@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Machine-check routing. Contract in mc_route.h. */
 #include "hv/arch/mc_route.h"
 #include "hv/arch/cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a machine check goes. L1 owns the machine, so L0 handles no machine check for itself. L0
  * gives the event to the level that the processor was running, by the rules of the CPU. The

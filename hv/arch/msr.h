@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* MSR numbers and layouts, by the SDM's names. */
 #ifndef HV_ARCH_MSR_H
 #define HV_ARCH_MSR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The table, its look-up and the bitmap. Contract in msr_policy.h. */
 #include "hv/arch/msr_policy.h"
 

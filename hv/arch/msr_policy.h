@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What each RDMSR and WRMSR of a guest does: the allow-list of msr_policy.def as data, and the MSR
  * bitmap that follows from the list. hv/vmx/msr_l1.c has the functions behind each rule.

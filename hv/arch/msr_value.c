@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Legal values of MSRs. Contract in msr_value.h. */
 #include "hv/arch/msr_value.h"
 #include "hv/arch/cpuid_bits.h"

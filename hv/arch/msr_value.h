@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which values an MSR takes, by what CPUID shows. The MSRs are those that live in a VMCS or that
  * L0 judges, so L0 never has to try a guest's value in a register. The rules of VM entry

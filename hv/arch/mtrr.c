@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory types by the MTRRs. Contract in mtrr.h. Read next: hv/vmx/ept_l1.c, which builds EPT01 by
  * these types. */
 #include "hv/arch/mtrr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory types by the MTRRs, as values: the type of an address, whether a block has one type
  * only, and whether a WRMSR to an MTRR would be legal. SMRR is not looked at: it acts in SMM

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Comparison of names that a person typed. The tables of layouts and of profiles use it. */
 #ifndef HV_ARCH_NAMES_H
 #define HV_ARCH_NAMES_H

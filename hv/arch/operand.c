@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Decoding of operands, and segmentation. Contract in operand.h. pagewalk.c does the paging. */
 #include "hv/arch/operand.h"
 #include "hv/arch/vmx_ctl.h"

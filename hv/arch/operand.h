@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The operands of an instruction that caused a VM exit. The functions here decode the VM-exit
  * instruction information and compute the linear address, or the fault that the processor raises.

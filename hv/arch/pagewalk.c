@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The walks of 32-bit, PAE and 4-level paging are one loop over levels. Only entry size and index
  * width differ. The loop gathers rights on the way and judges them once, at the leaf.

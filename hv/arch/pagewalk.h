@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Translation of a guest's linear addresses in every paging mode, as the processor does it for a
  * data access: rights, reserved bits, accessed and dirty flags. Pure: the caller's functions reach

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Paging-structure and EPT entry bits, memory types. */
 #ifndef HV_ARCH_PAGING_H
 #define HV_ARCH_PAGING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which events of one kind get a line in the log. A line on the serial port takes one to ten
  * milliseconds, so L0 must not write a line for each event that a guest can cause at will. L0 still
  * writes one now and then, so that the log shows that the events go on. */

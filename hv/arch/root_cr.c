@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CR0 and CR4 of root mode. Contract in root_cr.h. */
 #include "hv/arch/root_cr.h"
 #include "hv/arch/cpuid_bits.h"

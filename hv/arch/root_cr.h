@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * CR0 and CR4 of root mode. They hold what L0 wants and the processor has, not what the firmware
  * left on. L0 was not written for CET, protection keys of supervisor pages, FRED or LASS. If such

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Segment registers: their numbers, and what the processor holds of one. */
 #ifndef HV_ARCH_SEGMENT_H
 #define HV_ARCH_SEGMENT_H

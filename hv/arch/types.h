@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The types that everything shares: fixed-width integers and the three physical address
  * spaces. Each address type is a struct of one member, so code that mixes two address spaces

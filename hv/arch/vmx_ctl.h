@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The VM-execution, VM-exit and VM-entry control words, each in SDM bit order; all words
  * are 32 bits wide. SDM 3C 25.6 "VM-Execution Control Fields", SDM 3C 25.7 "VM-Exit Control
  * Fields", SDM 3C 25.8 "VM-Entry Control Fields". */

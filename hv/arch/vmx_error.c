@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The two readings of vmx_error.def. Contracts in vmx_error.h. */
 #include "hv/arch/vmx_error.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VM-instruction errors: which instruction may raise which, and the SDM's words. Pure. */
 #ifndef HV_ARCH_VMX_ERROR_H
 #define HV_ARCH_VMX_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What boot/ tells the core, in fixed-width integers only. boot/ fills in the structs in pages that
  * both sides map at the same address; the core copies what it keeps. Members whose name ends in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds and loads L0's descriptor tables. Contract in desc.h. */
 #include "hv/core/desc.h"
 #include "hv/core/privileged.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L0's descriptor tables: a GDT, a TSS with a stack for every kind of exception, and an IDT. Each
  * processor has one set, in struct cpu. */
 #ifndef HV_CORE_DESC_H

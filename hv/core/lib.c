@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The three functions to which the compiler may add calls, and which the pure folders may use. */
 #include "hv/core/lib.h"
 

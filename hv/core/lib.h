@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* memcpy, memset and memcmp, as the C standard defines them. */
 #ifndef HV_CORE_LIB_H
 #define HV_CORE_LIB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A spin lock: an aligned word, 0 while nobody has it. ARCHITECTURE.md "Locks" names every lock and
  * their order. No lock is taken on the exit path. An NMI or machine check that arrives in root only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The log, which writes one line at a time to port 0xE9 or to a serial port, and the panic that
  * ends a processor after a bug of ours. The serial port may be L1's console, so L0 saves the port's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The page allocator of bring-up. It only counts upward. Contract in mem.h. */
 #include "hv/core/mem.h"
 #include "hv/core/lib.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L0's own memory. Pages are handed out during bring-up and never given back. Code that needs pages
  * later takes a bounded pool of pages during bring-up. */
 #ifndef HV_CORE_MEM_H

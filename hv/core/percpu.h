@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L0's services find through GS on every processor. struct percpu is the first member of
  * struct cpu (hv/vmx/vmx.h). GS base is its address from desc_load on, and after every VM exit

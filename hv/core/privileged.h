@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The instructions of root mode that C cannot express; hv/vmx/insn.h has those of VMX. An
  * instruction that may fault on a guest's value has an entry in .ex_table. Its function returns

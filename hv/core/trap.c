@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Exceptions in root mode. Contract in trap.h. */
 #include "hv/core/trap.h"
 #include "hv/core/privileged.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Exceptions in root mode. L0 expects NMIs, machine checks, and faults of instructions that may
  * fault (EX_TABLE in privileged.h). Every other exception is our bug and ends this CPU.
  *

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; traps.asm: the entries of L0's IDT. Every vector switches to an exception stack (IST), because an
 ; exit arrives with RSP at struct regs, and a push would overwrite what lies below struct regs.
 bits 64

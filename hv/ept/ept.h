@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Second-level translation as values. ept_walk_from walks an EPT12 through the caller's fetch
  * function. ept_compose makes a leaf of EPT02 of a leaf of EPT12 and a leaf of EPT01. Nothing here

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT12's leaf over EPT01's: EPT02's leaf. Contract in ept.h.
  *

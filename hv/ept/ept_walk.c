@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The walk of an EPT12. Contract in ept.h. The walk ends at a misconfigured entry. Permissions
  * count only after the walk has found the whole translation. Read next: ept_compose.c.

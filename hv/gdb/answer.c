@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The debugger's commands. Nothing here writes a guest's register or memory. */
 #include "hv/gdb/private.h"
 #include "hv/vmx/insn.h"

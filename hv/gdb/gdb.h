@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A debugger on a serial line: gdb=com2. The stub stops L1 and L2, reads registers and memory of
  * the level that is chosen, sets breakpoints and steps; it writes nothing of a guest's. While it is

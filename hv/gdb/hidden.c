@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L1's accesses to the ports of COM2, which is the debugger's. */
 #include "hv/gdb/private.h"
 #include "hv/wire/com2.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A level's memory as the debugger reads it: its own page tables, then EPT12 for L2, then L1's
  * memory. No entry is marked accessed, and rights are not asked: the debugger sees what is mapped.

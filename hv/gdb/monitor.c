@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What "monitor WORDS" shows: VMCSs by field, exits, walks, and which entry rules VMCS12 breaks. */
 #include "hv/gdb/private.h"
 #include "hv/nested/images/images.h"

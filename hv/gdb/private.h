@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of hv/gdb share. */
 #ifndef HV_GDB_PRIVATE_H
 #define HV_GDB_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One instruction. RFLAGS.TF traps behind it, and RFLAGS.IF is kept from it, so that no interrupt
  * is delivered with a TF that is not the guest's. Where the instruction itself, or an event that is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the guest stops. Each entry is armed and each exit disarmed, so the handlers of exits find
  * the VMCS and the debug registers as the guest has them.

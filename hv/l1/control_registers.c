@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MOV to CR0 and CR4 that changes a bit which L0 owns: CR0.NE, which VMX fixes; CR4.VMXE, which VMX
  * fixes and L1 sees as its own; the bits of CR4 that are hidden (CR4_KNOWN). L0 judges the whole

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CPUID by L1: the processor's answer, cut to the list of hv/arch/cpuid_policy.def, and the
  * leaves of Nidus itself. */
 #include "hv/l1/l1.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT violations that are L0's: the first touch of a page of the hole, an address that EPT01 does
  * not map yet, and an address that is wider than L1's physical addresses. EPT01 walks 48 bits. On a

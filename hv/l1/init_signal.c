@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * INIT and SIPI while L1 runs. At an INIT the processor takes its INIT state; memory, MSRs, caches
  * and FPU state stay. The bootstrap processor then starts at the reset vector, and any other waits

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The instructions of L1 that L0 carries out itself, except CPUID and MOV to control registers.
  * Also L1's triple fault. */
 #include "hv/l1/l1.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L0's handlers of L1's exits. The table in hv/dispatch.c names the handler of each reason, and the
  * facts that the loop reads before it calls the handler. A handler returns what is to become of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Machine checks that did not go straight to L1: those taken in root mode, and one that met a VM
  * entry. mc_route (hv/arch/mc_route.h) decides where each goes. L0 handles none itself. */
 #include "hv/l1/l1.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NMIs that arrive while L0 runs. The root-mode handler (hv/core/trap.c) only sets
  * percpu.nmi_pending. L0 gives the NMI to the guest at once if the guest can take an NMI. Otherwise

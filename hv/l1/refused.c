@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two things that a right L0 on a right CPU never meets: the CPU refuses a VM entry of L1, or finds
  * EPT01 misconfigured. Neither makes L0 panic.

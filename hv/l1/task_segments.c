@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The segment registers of the task that L1 switches to. The checks are those of the table of
  * exception conditions in SDM 3A 7.3 "Task Switching". The table leaves the order open; L0 loads
  * LDTR, SS, the data segments, then CS. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Task switches. In VMX non-root operation the CPU does none: it checks gate, selector, descriptor
  * type and new limit, then exits, and L0 does the rest. L0 tries everything that can fault in the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A task switch has two halves: task_switch.c moves registers through the TSSs, task_segments.c
  * loads the new task's segments. vmcs01 is current in every function here. */
 #ifndef HV_L1_TASK_SWITCH_H

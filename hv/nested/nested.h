@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1 believes it has VMX: the nested state of one processor and the effects around the pure
  * model of hv/vmcs12. Nothing here is known to hv/vmx.

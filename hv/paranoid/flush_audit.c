@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * stress=paranoid: when L0 takes a mapping away, or changes registers that linear translations
  * depend on, L0 must have the CPU drop its cached translations before the next entry. An emulator

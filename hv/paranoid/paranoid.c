@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * stress=paranoid: after every exit of L1 or L2, L0 checks the next part of what must always be
  * true of L0. A check that fails is a bug of L0's by definition, so it ends in panic. The option is

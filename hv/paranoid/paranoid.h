@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* stress=paranoid: L0's invariants, checked after every exit and before every entry. */
 #ifndef HV_PARANOID_PARANOID_H
 #define HV_PARANOID_PARANOID_H

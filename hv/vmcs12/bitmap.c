@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* MSR, I/O and VMCS-shadowing bitmaps. Contract in bitmap.h. */
 #include "hv/vmcs12/bitmap.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSR, I/O and VMCS-shadowing bitmaps: whether a bitmap intercepts an access, and the union of two
  * MSR bitmaps. A page is plain bytes, 4 KiB long, that the caller has mapped or copied.

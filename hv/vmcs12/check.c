@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The whole judgement: all rules over one image, the set of broken rules and the rule that is
  * reported. This file also derives the facts of a processor. The rules are in check_*.c, their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of VM entry as predicates over a VMCS image: which rules of rules.def are broken, and
  * what the processor does then. Pure: the caller hands in the image, the facts of the processor and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How the check files say that a rule is broken. Only check_*.c includes this header.
  *

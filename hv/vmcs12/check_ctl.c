@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of the VM-execution, VM-exit and VM-entry control fields. check_event.c has those of
  * event injection. Each rule is one statement. Within a group the rules are in rules.def order.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of an injected event's own fields. check_state.c has the rules that connect the event
  * with the guest's state. SDM 3C 27.2.1.3 "VM-Entry Control Fields"

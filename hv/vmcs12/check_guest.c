@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of the guest's control registers, debug registers and MSRs, descriptor tables, RIP
  * and RFLAGS. check_segments.c has the rules of segments, check_state.c those of all other guest

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of the host-state area, and the rules that connect this area with L1's mode.
  * SDM 3C 27.2 "Checks on VMX Controls and Host-State Area"

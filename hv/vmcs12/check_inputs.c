@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which groups of rules read which field. Contract in check.h. */
 #include "hv/vmcs12/check_inputs.h"
 

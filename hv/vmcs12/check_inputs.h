@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which groups of rules must be judged again when a field changes. This header is for code
  * that includes fields.def. Such code names the field at build time, so the look-up costs nothing.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of one entry of an MSR area. The caller makes the access and finds out whether the
  * access faults. SDM 3C 27.4 "Loading MSRs"

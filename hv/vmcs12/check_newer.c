@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of fields that Broadwell lacks: CET, protection keys, MPX, processor trace, LBRs, user
  * interrupts. No profile allows their controls, so L1 never gets here.

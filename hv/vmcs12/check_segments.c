@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of the guest's segment registers. The image does not hold the reserved bits of access
  * rights, so the environment tells of them. CAVEAT(ar-packing)

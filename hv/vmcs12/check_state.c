@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rules of the guest's non-register state (activity, interruptibility, pending debug
  * exceptions, VMCS link pointer) and of its PDPTEs. check_needs tells which memory rules need.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which exceptions of L2 are exits to L1. Contract in event.h. */
 #include "hv/vmcs12/event.h"
 #include "hv/arch/cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which exceptions of L2 are exits to L1. hv/arch/event.h has what holds for events of every
  * guest. */
 #ifndef HV_VMCS12_EVENT_H

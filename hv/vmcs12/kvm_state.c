@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * KVM's nested-state blob. The code checks every length before it reads the bytes. The rules are
  * those that KVM applies when a state is set. layout.c has the layouts. Contract in kvm_state.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The nested state of one processor in the form that KVM_GET_NESTED_STATE gives and
  * KVM_SET_NESTED_STATE takes, with a tail of our own behind this form. The functions turn bytes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The four layouts: their tables, the assertions that freeze them, and translation. Offsets come
  * from layouts.def; no other file of the tree may contain one. Contract in layout.h.

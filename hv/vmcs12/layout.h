@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Layouts: where each field of a VMCS stands in memory in four byte formats, and translation
  * between a page in one of these formats and an image. L1's live page is always LAYOUT_BROADWELL.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Makes vmcs02 of vmcs12, L0's own image and the registers of L1 that a VM entry leaves alone.
  * Contract in merge.h; merge.def has the value of each merged field. Read next: sync.c, the way

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs02 as a value, made of what L1 asked for in vmcs12, of L0's own host state and needs, and of
  * those registers of L1 that a VM entry leaves alone. merge never reads memory and never translates

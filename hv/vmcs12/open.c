@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Judging for processors that are known in part. A corner fills in what is open, and check_entry
  * judges by it as by any other processor. Contract in open.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A processor of which not everything is known: each capability is yes, no or open. The rules are
  * those of check.h, and the same code judges them. A rule is broken for certain when every

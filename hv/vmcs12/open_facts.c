@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which open capability decides about a rule: found by giving each one its strict value, alone.
  * Contract in open.h.

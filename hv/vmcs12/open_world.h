@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One processor of those that fit, for the files open*.c alone. Contract of the whole in open.h.
  */

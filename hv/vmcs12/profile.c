@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The profiles' tables and the derivation of the capabilities shown to L1. vcaps_rules.c says which
  * sets of capabilities are possible. Contract in profile.h.

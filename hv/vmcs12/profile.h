@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Profiles: the processors whose capabilities L1 can be shown. vcaps_derive computes what L1 is
  * shown from a profile, the hardware and what Nidus implements. Pure.

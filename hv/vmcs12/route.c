@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Exit routing. One switch in the order of SDM 3D C "VMX Basic Exit Reasons". A case that needs
  * more than a control bit has a function above the switch. Contract in route.h. Read next: event.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether an exit of L2 is L1's or L0's, for every basic exit reason. Only vmcs12 decides: an exit
  * that L1 did not ask for is L0's. SDM 3C 26.1 "Instructions That Cause VM Exits",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The texts of rules.def. Names and sentences stand in structs of character arrays, and 16-bit
  * offsets lead to them. So the tables hold no pointers and need no relocation.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An exit of L2 to L1: vmcs12's guest area and exit information, then the host state in which L1
  * goes on. Contract in sync.h; sync.def has the value of each computed field of vmcs12.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * After L2 stopped: what L1 finds in vmcs12, and the state in which L1 goes on. Column TO12 of
  * fields.def says which fields come back. Each SYNTH row has one line in sync.def. merge.h goes

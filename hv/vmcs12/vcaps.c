@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What follows from capability MSRs: which fields exist and which control settings are allowed.
  * profile.c derives the capabilities that L1 is shown. vcaps_rules.c says which sets are possible.

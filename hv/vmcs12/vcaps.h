@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMX capabilities as values: the IA32_VMX_* MSRs of a processor, real or shown to L1, and what
  * follows from them. Pure. Each word has the layout of its MSR. Predicates and gates read these

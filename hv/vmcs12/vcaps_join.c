@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What several processors can do alike. Contract in vcaps.h.
  * SDM 3D A "VMX Capability Reporting Facility" */
 #include "hv/vmcs12/vcaps.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which sets of capabilities are possible. VM entry demands of some controls that another control
  * is 1, too. On a processor without the other control, no valid VMCS could have the first one set.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Access to a VMCS image by field and by encoding: what VMREAD and VMWRITE do to the bytes. Every
  * table here includes fields.def or layouts.def. vcaps.c says which capability makes a field exist.

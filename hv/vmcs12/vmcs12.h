@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A VMCS as a value: field ids and encodings, the 4 KiB image in Broadwell's layout, and
  * access to it by field and by encoding. Pure: the caller owns the bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the processor's capabilities once. boot/ has already refused unsuitable machines and named
  * the missing bit. caps_read refuses again only where the core could not run. */
 #include "hv/vmx/caps.h"

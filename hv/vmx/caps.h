@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What this processor is: its VMX capability MSRs, for the functions of hv/vmcs12/vcaps.h, and the
  * few CPUID facts that the core asks for again and again. A CPUID fact holds what L1 is shown
  * (hv/arch/cpuid_policy.h). Everything is read once, at bring-up. */

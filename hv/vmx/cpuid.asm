@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; cpuid.asm: the shortest way, for CPUID by L1 of a leaf that L0 shows unchanged. It does what
 ; emulate_short (hv/l1/cpuid.c) does, with three registers, and leaves CPUID's results where they
 ; are. Its window begins when RIP has been advanced: an NMI in it leads to the window's restart,

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; enter.asm: the door to the guest. It takes no decision and touches no VMCS field.
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.

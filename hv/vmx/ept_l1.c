@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* EPT01: its trees, their bounded pools, and the choice of each leaf's size. hv/arch/mtrr.h decides
  * memory types. */
 #include "hv/vmx/vmx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT01: L1's physical memory. EPT01 is an identity map with the memory types of L1's MTRRs, in the
  * largest leaves that have one type. L0's region is a hole: each page of the hole shows the one

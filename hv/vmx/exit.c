@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reads what an exit tells, each fact once. Answers an exit in the two ways that touch the guest's
  * state: completes the instruction, or makes the next entry deliver an event. Every function works

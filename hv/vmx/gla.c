@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The pure page walk (hv/arch/pagewalk.h) meets the guest's registers and memory. */
 #include "hv/vmx/gla.h"
 #include "hv/vmx/insn.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Access to a guest's memory by linear address, in the name of the guest whose VMCS is current. The
  * guest is L1, or L2 when the caller knows how to reach L2's tables. A translation that paging

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Translates L1's physical addresses, and copies within bounds. Today an address of L1's RAM equals
  * the machine's; only this file and EPT01 know that. */
 #include "hv/vmx/guestmem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's memory. gpa1_to_hpa takes every address that L1 hands over; the functions below are the only
  * way to touch what lies there. RAM is RAM; L0's region is the sink page; anything else (a device,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The only inline assembly for VMX instructions. The functions named after an instruction return a
  * status from CF and ZF. vmcs_read and vmcs_write are for fields that must exist in the current

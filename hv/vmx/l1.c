@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds vmcs01. The firmware's context, which boot/handoff.asm captured, becomes L1's state. The
  * controls let L1 do natively all that it may: only exits that L0 needs are asked for, and
  * hv/dispatch.c has a handler for each of those. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in leave.h. CAVEAT(left-tr) SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 #include "hv/vmx/leave.h"
 #include "hv/vmx/insn.h"

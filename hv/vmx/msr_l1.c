@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What L0 does for the rules of hv/arch/msr_policy.def. */
 #include "hv/vmx/msr_l1.h"
 #include "hv/arch/msr_policy.h"

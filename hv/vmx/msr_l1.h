@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A guest's MSRs, by the allow-list of hv/arch/msr_policy.def: which accesses exit, and what L0
  * answers. hv/nested uses the same functions for L1's MSR areas.

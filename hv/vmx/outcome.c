@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in outcome.h. */
 #include "hv/vmx/outcome.h"
 #include "hv/core/privileged.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What handlers of exits and the loop that calls them have in common. The loop finds the row of an
  * exit's reason, reads the facts that the row names, calls the handler and applies its outcome.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The register frame that hv/vmx/enter.asm shares with C, through generated offsets. RIP, RSP and
  * RFLAGS are absent: the VMCS holds them. The index of a register is its number in instruction

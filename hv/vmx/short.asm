@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; short.asm: the short way, for exits that C answers at once: only the registers that C may clobber
 ; are saved, and the guest, the same or the other level, goes on from here. HOST_RIP of vmcs02 when
 ; the short path is on, and what follows that of vmcs01. Its window is like that of enter.asm.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What L0 reads when a guest exits: the groups of facts that an exit can tell, and the guest
  * state that belongs to them. struct cpu (vmx.h) holds both, in cpu->exit and cpu->st; exit.c
  * fills them. */

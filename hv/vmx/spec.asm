@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; spec.asm: what the door does against attacks by speculation, as boot/ planned it (SPEC_*,
 ; boot_info.h). enter.asm calls these routines only when something is planned.
 bits 64

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The option stress=, for tests: at every exit L0 does on purpose what is rare otherwise, or
  * checks its own state. */
 #ifndef HV_VMX_STRESS_H

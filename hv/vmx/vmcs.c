@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of L0's VMCS regions: allocation, VMCLEAR, VMPTRLD, the host-state area that all of them
  * share, and the dump by field name. Nothing here knows what a guest-state field means. */
 #include "hv/vmx/vmx.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L0's VMCS regions: their life, and the host state that all of them hold. */
 #ifndef HV_VMX_VMCS_H
 #define HV_VMX_VMCS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The contract of hv/vmx: the hardware, and nothing about nesting. struct vm is what one L1 has;
  * struct cpu is what one processor has. Every function gets the one that it works on.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* COM2 as the debugger's line. Contract in com2.h. */
 #include "hv/wire/com2.h"
 #include "hv/core/privileged.h"

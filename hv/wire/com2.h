@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* COM2 as the debugger's line. L0 owns it alone: L1's accesses exit, and find no receiver. */
 #ifndef HV_WIRE_COM2_H
 #define HV_WIRE_COM2_H

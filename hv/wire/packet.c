@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The remote protocol's packets and commands. Contract in packet.h. */
 #include "hv/wire/packet.h"
 

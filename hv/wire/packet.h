@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The debugger's remote protocol as values: bytes in, packets and commands out, and text for the
  * replies. The bytes come from a line that anybody may write to, so nothing here trusts them. Pure:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes VMREAD and VMWRITE: a page, then operations of ten bytes each, against capabilities of
  * the input's choice. Every outcome is one the SDM has; an error changes nothing; what was

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the rules of VM entry: any image, on any processor of the profiles, judged. Either the
  * input is the image itself, or (most inputs of the first kind break a dozen rules at once) it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the EPT walk and composition: every fetched entry comes from the input. The walk ends
  * within four fetches, and a composed leaf never grants what EPT12 or EPT01 denies, is never

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A hostile debugger's line: any bytes. A packet is reported only with its right checksum, its text
  * is a string, and whatever the text is, the command is within its bounds.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes KVM's nested-state blob: any bytes are accepted or refused with a sentence. What is
  * accepted is produced again, read again, and is the same state; a page of it crosses every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fuzzes check-then-merge: the bytes choose profile, processor and valid image, mutate fields
  * of vmcs12 and choose L0's needs. What L1's rules accept must pass the processor's as vmcs02. */
 #include "tests/lib/crossing.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fuzzes the options: any bytes as a configuration and as load options, in every form. What is
  * accepted must describe itself, and read back the same. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes routing and the way back: any vmcs12, any exit. L1 gets only what the exit's reason
  * allows it to ask for, an answer always exists, and after a reflected exit or a failed entry

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the host program vmcs12 in place: any bytes as standard input of every command, any
  * texts as option values. It ends with a status that it documents and, when that is 1,

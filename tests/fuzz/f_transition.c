@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fuzzes whole transitions: L0 on a processor made of memory, with an L1 and L2s that the bytes
  * lead. Nothing that they do may have the processor refuse vmcs01 or vmcs02, or break an invariant
  * of L0 (tests/machine). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the reader and the judge of dumps. The first byte says how the input becomes a text: as it
  * is; as a sequence of words that dumps are made of; or as edits of a valid image, which is printed

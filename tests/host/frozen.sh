@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
 # What the build itself must refuse: layout.c is compiled with a layouts.def or fields.def that
 # breaks one promise each, and must fail with the right words; a field added in unowned bytes
 # must pass. Usage: tests/host/frozen.sh SCRATCH-DIR, from the tree's root.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMREAD and VMWRITE as functions: every one of the 65,536 encodings under several sets of
  * capabilities, and the rules of widths, halves, read-only fields and access rights.

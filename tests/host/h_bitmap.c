@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The bitmaps, exhaustively: every MSR of both ranges and the numbers around them, every port with
  * every size, every encoding of 15 bits, one bit set at a time. */
 #include "hv/vmcs12/bitmap.h"

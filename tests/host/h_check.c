@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The judgement as a whole: valid images pass, every control bit is judged by its MSR, the
  * order of reporting, what memory is asked for, the texts. The rules one by one are in
  * h_rules.c. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which fields each group of rules reads, held against the checks both ways; that every verdict
  * reports a member of its set; and that nothing but the set is written. */
 #include <setjmp.h>

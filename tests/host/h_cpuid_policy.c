@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What L1 is shown of CPUID, where the CPU answers all ones or what a named part answers; and the
  * values of MSRs that follow from it. */
 #include "hv/arch/cpuid_policy.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * "check returns OK implies that merge yields an image that passes the hardware's rules": the
  * same rules judge vmcs12 against what L1 is shown and vmcs02 against the processor. From every

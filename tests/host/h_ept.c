@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The EPT walk (composition: h_ept_compose.c). A sparse four-level table in the test's memory;
  * expectations come from a second implementation of the SDM's sentences in this file, written

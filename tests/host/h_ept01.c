@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT01's trees under many processors at once (hv/vmx/ept_l1.c): threads that fill the tree they
  * share, change their MTRRs, and use up the pool. Whatever the others do, a processor's own tree

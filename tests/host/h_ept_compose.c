@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* EPT02's leaves: every pair of permissions, types, sizes and flags of EPT12 over EPT01, with
  * random addresses (printed seed), against the two translations done one after the other. */
 #include "hv/ept/ept.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Events across levels: the SDM's tables restated and every vector, type and flag tried. */
 #include "hv/arch/event.h"
 #include "hv/vmcs12/event.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which exits an instruction causes. SDM 3C 26.1 "Instructions That Cause VM Exits" lists the
  * instructions; all other reasons are events, accesses to memory, VM entries, or numbers
  * without a meaning. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * docs/features.md against the code, on a processor that has everything: no bit of a capability
  * word or of a CPUID leaf of the table is shown to L1 by accident, and none that is called hidden

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The field table against two lists that were typed apart from it: the facts of tests/data and
  * the guest tests' own list, which is read as text so that neither can lean on the other. An

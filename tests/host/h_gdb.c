@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The debugger's remote protocol: bytes to packets, packets to commands. */
 #include <setjmp.h>
 #include <stdarg.h>

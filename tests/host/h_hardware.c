@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * hv/vmx row by row, on a processor made of memory (tests/machine): how an instruction is
  * completed, where L1's MSR accesses exit, what WRMSR of EFER refuses, whose a VPID is. The rows

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The state that L1 resumes with after its guest: "Loading Host State", row by row, what an exit
  * leaves alone included. Expectations are typed from the SDM; images are random. */
 #include "hv/vmcs12/sync.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * KVM's nested-state blob: a hand-made one is read right, each rule refuses what breaks it,
  * no prefix of a good blob is accepted, and parse and produce are inverse.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Layouts against the facts of tests/data, row by row and back; the bytes of L1's page; an
  * independent reader of those bytes; translation between every two layouts.

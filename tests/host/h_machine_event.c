@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events through all of L0, on a processor made of memory (tests/machine): what an exit cut short
  * is delivered again, an IRET that was cut short blocks NMIs again, faults met in a delivery

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The count of processors: what is enabled counts, and a broken table ends the walk. */
 #include <setjmp.h>
 #include <stdarg.h>

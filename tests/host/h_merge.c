@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs02 = merge(vmcs12, L0, L1): the properties of a merge, each stated once and tried on
  * random vmcs12 images (printed seed), or exhaustively where it is small.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L2's registers in vmcs02: CR0 and CR4 through masks and shadows, PDPTEs, and what a VM entry
  * leaves as L1 had it. The rest of merge is h_merge.c's. */
 #include "hv/vmcs12/merge.h"

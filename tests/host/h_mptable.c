@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The MP table: the pointer structure in memory, enabled processors, and tables that are broken. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The allow-list of MSRs: the table's shape, the bitmap against the table number by number, and the
  * rows that the isolation of L0 rests on. */
 #include "hv/arch/msr_policy.h"

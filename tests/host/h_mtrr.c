@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* MTRR memory types: rows written from the SDM's sentences, then a page-by-page comparison of
  * random states with a second, deliberately naive implementation. */
 #include "tests/host/mtrr_state.h"

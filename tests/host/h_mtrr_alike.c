@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* When two states of the MTRRs count as one (mtrr_alike): what shares a tree of EPT01. */
 #include "tests/host/mtrr_state.h"
 #include "tests/lib/rng.h"

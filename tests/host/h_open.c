@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Judging for a processor of which not everything is known, held against judging for the processor
  * itself: what the mildest one breaks, that one breaks, and what that one breaks, the strictest one
  * does. With everything known the three are one. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Host tests of hv/arch/operand.c: rows written from
  * SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution", its table for VMREAD
  * and VMWRITE, and SDM 3A 5.3 "Limit Checking". */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The options of nidus.efi: what each source may say, what wins, and the words of every
  * refusal. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Host tests of hv/arch/pagewalk.c: tables in an array, rights judged against an independent
  * statement of SDM 3A 4.6 "Access Rights". */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* How many lines a guest can make L0 write (hv/arch/rare.h). */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What Nidus asks of a processor: each row alone must decide, and say where it was read. */
 #include <setjmp.h>
 #include <stdarg.h>

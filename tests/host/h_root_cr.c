@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CR0 and CR4 of root mode: what the firmware left on must not get in, what the
  * processor has must. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Exit routing. One row per basic exit reason, typed from SDM 3C 26.1 "Instructions That Cause
  * VM Exits" and 26.2 "Other Causes of VM Exits", says which control of vmcs12 makes the exit

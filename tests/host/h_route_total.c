@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Routing is total: every basic exit reason, named or not, with any control words of L1's and any
  * need of L0's has an answer, and it is the same answer each time; what L1's controls cannot ask

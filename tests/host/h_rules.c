@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The rules of VM entry, row by row: each rule broken alone and its nearest legal value, on
  * every processor that can hold the row; then that no rule of rules.def went without. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which processor needs what against attacks by speculation (boot/spec.c): real processors,
  * as CPUID and IA32_ARCH_CAPABILITIES describe them before and after the microcode that
  * answered the attacks. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names of UEFI's errors. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The way back: vmcs12 after an exit of L2 or a failed entry. Random images with a printed
  * seed, tables typed from the SDM, exhaustive loops where small. h_host.c has the other half. */
 #include "hv/vmcs12/sync.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L0's page tables (boot/tables.c), built in plain memory and walked here. */
 #include <setjmp.h>
 #include <stdarg.h>

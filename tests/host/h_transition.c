@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whole transitions on a processor made of memory (tests/machine): random runs of an L1 with four
  * VMCSs and their L2s, entries, refusals, exits, NMIs, on every model, profile and stress option.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Capabilities: the profiles against their CSV, the derivation on the emulator's MSRs and on
  * random hardware, and sets that no processor could report.

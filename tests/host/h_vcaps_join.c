@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What several processors can do alike (vcaps_join): every word of the capability MSRs, bit by bit,
  * by the meaning that SDM 3D A "VMX Capability Reporting Facility" gives it. */
 #include <setjmp.h>

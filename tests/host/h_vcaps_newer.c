@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Capabilities of two parts newer than Broadwell: the facts of tests/data, the fields that exist on
  * them, and what each profile shows of them. The rules of VM entry run on them in h_rules.c and

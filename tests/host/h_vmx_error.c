@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The pairs (instruction, error number) that the SDM knows, typed separately from vmx_error.def:
  * SDM 3C 31.4 "VM Instruction Error Numbers". */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The answers to six public dumps, in full; that every digit changed in a healthy one accuses no
  * rule that does not read what was changed; and what is said of damaged and odd inputs. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The forms in which dumps are pasted: with the prefixes of logs, quoted and wrapped by mail, as
  * HTML, on one line, with lines of others in between. The answer stays. And each dump cut at every
  * place: nothing is accused that the whole dump does not. */

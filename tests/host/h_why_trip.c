@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From an image with one broken rule to the text of KVM and of Xen, and from the text to the
  * answer: it names that rule and no other. The images are the rows of h_rules.c. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* States of the MTRRs for tests, written short. */
 #ifndef TESTS_HOST_MTRR_STATE_H
 #define TESTS_HOST_MTRR_STATE_H

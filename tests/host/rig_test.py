@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Host tests of the rig's own judgement: transcripts, permits, port 0xE9 among the emulator's words.
 
 A comparer that cannot see a difference would make every guest test worthless.

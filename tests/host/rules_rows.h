@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The rows of rules_rows.def as a table, for the tests that run all of them. */
 #ifndef TESTS_HOST_RULES_ROWS_H
 #define TESTS_HOST_RULES_ROWS_H

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 # The host program vmcs12 from outside: what each command prints, what it answers to bad input,
 # that nothing is written then, and that the generated documents are those of this tree.
 # Usage: tests/host/tool.sh PROGRAM SCRATCH-DIR, from the tree's root.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # unit.sh BUILD PROGRAM...: runs the host tests, a line each; what failed is shown whole.
 # After the cmocka programs come the scripts that test the build itself (frozen.sh) and the host tool (tool.sh).
 set -u

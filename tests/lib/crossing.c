@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Check-then-merge-then-check. Contract in crossing.h. */
 #include "tests/lib/crossing.h"
 #include "hv/vmcs12/profile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Check, then merge, then check again: vmcs12 by the rules of what L1 is shown, vmcs02 by those
  * of the processor. Shared by the unit test and the fuzzer. */
 #ifndef TESTS_CROSSING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The reader of tests/data. */
 #include "tests/lib/csv.h"
 

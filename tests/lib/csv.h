@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the facts of tests/data: comma-separated rows, quoted cells, no header logic. */
 #ifndef TESTS_CSV_H
 #define TESTS_CSV_H

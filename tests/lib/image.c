@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Whole VMCS images for the tests. Contract in image.h. */
 #include "tests/lib/image.h"
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Whole VMCS images for the tests of merge and sync: random contents, comparison by area. */
 #ifndef TESTS_IMAGE_H
 #define TESTS_IMAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The seeded generator of the randomised tests. Contract in rng.h. */
 #include "tests/lib/rng.h"
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A seeded generator for the randomised tests (xorshift64*): the seed is printed, so a failure
  * can be run again. */
 #ifndef TESTS_RNG_H

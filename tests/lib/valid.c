@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds the valid images. Numbers are the SDM's, chosen plain; nothing is taken from
  * check_*.c. */
 #include "tests/lib/valid.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The valid vmcs12 images that tests of entry rules start from: one per mode of L2, complete
  * with the processor and the environment that an entry is judged by. */
 #ifndef TESTS_VALID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first program of the L1 Linux that the rig boots, and its two port tools, in one static
  * file that is called by three names:

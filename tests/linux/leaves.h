@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What Nidus answers to CPUID: the promise of ARCHITECTURE.md, "CPUID", for the programs of L1's
  * Linux. Reads nothing but CPUID, so it needs no rights.

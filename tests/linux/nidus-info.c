@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth,
  * the VM exits of the CPU it runs on by reason, and how often L1's VMX instructions failed. Reads

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A processor made of memory. Contracts in machine.h, and in fake.h for the instructions. */
 #include "tests/machine/machine.h"
 #include "tests/lib/valid.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The instructions of hv/vmx/insn.h as functions of a processor made of memory (cpu.c). The
  * Makefile includes this file ahead of every source of the core that it compiles for the host. In

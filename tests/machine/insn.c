@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The instructions that are not VMX's, and the parts of hv/core that consist of instructions.
  * Contracts in machine.h and in the headers of the core. */
 #include "tests/machine/machine.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All of L0, on a processor made of memory. hv_entry brings L0 up. The caller decides what L1 and
  * L2 do between an entry and the next exit. At each entry the machine judges the VMCS as the CPU

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L1: its VMX instructions, its registers, its pages. Contract in play.h. */
 #include "tests/machine/play.h"
 #include "tests/lib/valid.h"

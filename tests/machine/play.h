@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A hostile L1 and its L2s on the machine of machine.h. A stream of bytes decides what they do:
  * the same bytes give the same run. */
 #ifndef TESTS_MACHINE_PLAY_H

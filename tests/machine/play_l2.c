@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L2 runs: its state changes as a processor could change it, and then L2 takes an exit that its
  * controls allow. Changes are random. A change is kept only if the new state breaks no rule of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The models; power on, with RAM and the processor's registers; the handoff that boot/ would
  * make. */
 #include "tests/machine/machine.h"

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """mutants.py [NAME...]: makes each bug of tests/planted/mutants.list in a copy of the tree, one at a time, and demands that the core's
 image changes and that the named test notices. A host test notices by failing; a guest test by a line of its transcript that
 is not that of the same test on the core as it is (which `make guest` compares with the bare machine). Needs `make images`.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # planted.sh [NAME...]: plants one bug at a time in a copy of the tree and demands that the named host test fails. A
 # test that cannot fail is a defect; this is how we know. HACKING.md tells what each bug would have done. A bug that
 # leaves the core's image byte for byte as it is (a bug of boot/: that of nidus.efi) is none of the product's, and its

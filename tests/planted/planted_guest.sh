@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # planted_guest.sh [NAME...]: plants one bug at a time in a copy of the tree, boots one guest test on it, and demands
 # that the named line of the transcript is not the bare machine's (or, for the word "dead", that the test does not
 # end, and for "any", that one line or another differs); a bug that leaves the core's image as it is fails too. A row

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # bochs3.sh: unpacks Debian 13's Bochs 3.0 and the libraries it needs into .bochs3/, beside the system: an apt of its own
 # (state, cache, sources; the archive's signatures are checked as ever), no package installed, no root needed.
 # .bochs3/bochs starts it with the libraries it came with. Done once: `make clean` leaves it; to be rid of it, remove .bochs3.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # cov.sh BUILD SOURCE...: reports how many lines of the pure sources the host tests execute, and how
 # many branches they take at least once, by gcov. No number makes the script fail.
 set -eu

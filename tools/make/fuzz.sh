@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # fuzz.sh SECONDS PROGRAM...: runs each libFuzzer program for SECONDS. Its corpus and its finds lie
 # beside it.
 set -u

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """layers.py: every include against ARCHITECTURE.md, "Layers". Prints what the tables there do not allow.
 
 A row is about the folders and files in its first column, and its last column says what those may include,

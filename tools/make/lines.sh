@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # lines.sh: counts the core's lines, for `make size`: without comments, blank lines and tables (which clang-format leaves
 # alone). The core is arch, vmcs12, ept, vmx, nested, core and l1. Counted apart: bring-up and the loop (hv/*.c), what
 # only an option turns on (stress=, verbose=, trace=, tlb=strict, gdb=, vtd=: audits, saved nested state, explanations, the trace, the debugger, VT-d), and

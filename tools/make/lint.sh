@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # lint.sh: the rules of HACKING.md that a machine can check, each in a few lines. Needs the core built
 # (`make lint` sees to it). Every check prints what breaks it; the last lines count includes that point
 # forward in docs/READING-ORDER, and the checks.
@@ -112,7 +113,7 @@ limits() {
     local f n max
     { c_sources | grep -E '\.[ch]$'; ls hv/*/*.asm boot/*.asm; } | while read -r f; do
         case $f in *.c) max=400 ;; *.h) max=200 ;; *) max=150 ;; esac
-        n=$(wc -l <"$f")
+        n=$(grep -vc SPDX-License-Identifier "$f")
         [ "$n" -le $max ] || echo "$f: $n lines, limit $max"
     done
     ctags --languages=C --langmap=C:.c --kinds-C=f --fields=+ne -o - $(c_sources | grep '\.c$') | awk -F'\t' '
@@ -178,6 +179,9 @@ clang_host() {
     grep -E "$machine" build/host.sources | xargs -P 2 -n 8 clang -fsyntax-only $flags -Itests/machine/fake -I. -include tests/machine/fake.h
 }
 
+# ---- every source says its license ----------------------------------------------------------------
+licenses() { tools/make/spdx.py; }
+
 reading_order() { tools/make/order.py; }
 named_files() { tools/make/names.py; }
 
@@ -194,6 +198,7 @@ check "files that are named" named_files
 check "sizes and nesting" limits
 check "formatting" formatting
 check "words" words
+check "licenses" licenses
 check "log lines" log_lines
 check "indirect branches" indirect_branches
 check "panics" panics

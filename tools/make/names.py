@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """names.py: every file that the tree's text names must be there. Prints a line for each that is
 not.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Names every number that assembly may know. The Makefile compiles this file to assembly text
  * and turns each marker in the text into a %define of build/offsets.inc. This file is never
  * linked. */

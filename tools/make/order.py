@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """order.py [--add | --count]: docs/READING-ORDER against the tree. A line a fault, and status 1:
 
   - every source stands in the list once, and nothing else does;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * chain.efi: starts the programs that \chain.txt on its own disk names, one after the other, so
  * that one boot runs many tests. A line is a path and its arguments; '#' begins a comment.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """The debuggers: the emulator's own by emu.py --magic, and gdb on the stub in L0 (hv/gdb).
 
 One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
@@ -171,12 +172,30 @@ def magic(v):
         print("      " + "\n      ".join(p.stdout.splitlines()[-12:]))
 
 
+def memory(v):
+    """A script of the shell's stands in the dump of memory that is taken when it has spoken."""
+    anchor = "".join(f"{n * n:x}." for n in range(300, 340))
+    disk, out = f"{OUT}/ram.img", f"{OUT}/ram.bin"
+    subprocess.run([f"{HERE}/mkesp.sh", disk, f"::/startup.nsh:=@echo -off\necho RAM MARK\n#{anchor}\n"], check=True)
+    p = subprocess.run([f"{HERE}/emu.py", disk, "--dir", f"{OUT}/ram", "--until", "RAM MARK", "--dump-ram", out], text=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT)
+    data = b""
+    if os.path.exists(out):
+        with open(out, "rb") as f:
+            data = f.read()
+        os.unlink(out)
+    ok = p.returncode == 0 and len(data) == 512 << 20 and (anchor.encode() in data or anchor.encode("utf-16-le") in data)
+    if not v.check(ok, "emu.py --dump-ram writes the guest's memory"):
+        print(f"      status {p.returncode}, {len(data)} bytes; " + p.stdout[-300:])
+
+
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     os.makedirs(OUT, exist_ok=True)
     v = Verdicts()
     try:
         magic(v)
+        memory(v)
         judge_gdb(v, *gdb_boot())
     except KeyboardInterrupt:
         return emu.INTERRUPTED

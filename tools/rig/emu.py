@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots a disk image in an emulator, headless, and always cleans up after itself.
 
 Owns: the configuration, the process, the run directory, the end of a run. Which emulator: tools/rig/emulator.py.
@@ -14,7 +15,7 @@ JOBS=emulators at once where a tool needs several boots (2).
 import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
 
 sys.dont_write_bytecode = True
-import emulator
+import emulator, ram
 
 # Emulated instructions in a second of device time. Under a Nidus in Nidus one exit of KVM's guest costs more than the
 # 100,000 that lie between two ticks of Linux's timer by the first number, and nothing else would run.
@@ -168,7 +169,8 @@ class Machine:
                 "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", "file:com2.bin" if self.com2 is True else self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
-    def start(self):
+    def start(self, listening=False):
+        """listening: the emulator's debugger has a pipe on its standard input (tools/rig/ram.py)."""
         bochs = self.kind == "bochs"
         command = self.bochs_command() if bochs else self.qemu_command()
         needs = [OVMF] + ([VGABIOS] if bochs else [])
@@ -178,7 +180,7 @@ class Machine:
         self.unlock()
         self.began = time.monotonic()
         err = open(self.path("stderr.txt" if bochs else "qemu.log"), "wb")
-        self.proc = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
+        self.proc = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.PIPE if listening else subprocess.DEVNULL, preexec_fn=die_with_parent,
                                      stdout=subprocess.PIPE if bochs else err, stderr=err)
         if bochs:
             self.reader = threading.Thread(target=self.read_e9, daemon=True)
@@ -356,6 +358,7 @@ def main():
     p.add_argument("--magic", action="store_true",
                    help="stop at XCHG BX,BX, with this terminal (or standard input) for the debugger; no --until and no --limit then")
     p.add_argument("--com2", action="store_true", help="the machine has a COM2, which writes com2.bin")
+    p.add_argument("--dump-ram", metavar="FILE", help="write the guest's memory to FILE at --until or at --limit (Bochs)")
     p.add_argument("--show", choices=["e9", "com1"], help="print this output at the end")
     a = p.parse_args()
     if not os.path.isfile(a.disk):
@@ -370,14 +373,21 @@ def main():
     code = NO_START
     if a.magic and (m.kind != "bochs" or a.until or a.show):
         p.error("--magic is Bochs's, and goes with neither --until nor --show")
+    if a.dump_ram and (m.kind != "bochs" or not m.emulator.has_debugger(False) or a.magic):
+        p.error("--dump-ram wants the debugger of Bochs 2.7, and no --magic")
     try:
         if a.magic:
             m.debug()
             return ENDED
-        m.start()
+        m.start(listening=bool(a.dump_ram))
         code = m.wait(a.until, a.limit)
-    except FileNotFoundError as e:
+        if a.dump_ram and not m.running():
+            raise ram.NoDump("the guest has ended; --until a text that comes before")
+        if a.dump_ram:
+            print("emu: " + ram.dump(m, a.dump_ram), file=sys.stderr)
+    except (FileNotFoundError, ram.NoDump) as e:
         print(f"emu: {e}", file=sys.stderr)
+        code = NO_START if m.proc is None else NO_MARKER
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Which emulator the environment asks for: its program, its version, the processors that it can be.
 
 Owns: EMU=, BOCHS= and MODEL=, and what a version needs said differently. Whoever asks for what is not there ends, in

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots programs that end L1's processor or need a second one, under Nidus, and judges what is left.
 
 A program of guest-tests/pre runs on the first processor; a second one stays outside (cpus=bsp). What must be in

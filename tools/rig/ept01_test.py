@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Walks EPT01 in dumps of the machine's memory and compares every page with the MTRRs of that moment.
 
 t_mtrr.efi, as L1, writes settings of the MTRRs, prints them and stops the emulator by XCHG BX,BX; the debugger

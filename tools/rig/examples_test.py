@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """The programs of examples/ as a stranger runs them: `make run EFI=...` under Nidus, all in one boot, and once more bare.
 
 The head of each broken_*.c says what Nidus answers, in a line " * Nidus: TEXT" with '*' for any text; first_exit.c must

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The line between gdb and the stub in L0 (hv/gdb): COM2 as a pseudo-terminal on one side, a socket on the other.
 
 The firmware reads and writes COM2 as well until Nidus takes it, so nothing passes before `open` is set: gdb's first

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Runs the guest tests bare and under Nidus and compares the transcripts.
 
 Owns: which programs share a boot, the order of boots, what is said at the end. guest-tests/manifest says

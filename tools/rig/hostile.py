@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Runs the hostile L1 (guest-tests/hostile/t_hostile.c) for seeds of one's choice, and cuts a failing one down to few steps.
 
 Owns: the comparison of a bare run with one under Nidus step by step, and the cutting. Boots by tools/rig/emu.py.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """What KVM's guests cost bare, under Nidus and under KVM as L0: docs/measurements.md's tables, printed in Markdown.
 
 One kernel, one initramfs and one program (tests/linux/kvm) in all three. As L0, KVM runs them under Debian's QEMU

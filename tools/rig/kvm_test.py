@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Debian's KVM as L1: the same kernel, modules and guests (tests/linux/kvm) bare and under Nidus, compared line by line.
 
 Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 but its comments ('#': ticks, exits). A

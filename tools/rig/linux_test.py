@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots Debian's kernel bare and as L1, side by side, and compares what the boot cost.
 
 A tick of the emulator's TSC is an instruction, so the two boots can be compared to the tick: from right before

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """What the tests say on other processors and on the second emulator: docs/models.md.
 
 Owns: the list of models and of what runs on each, and the table. The other tools of the rig judge; a program of theirs is

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Runs nidus.efi with bad input in the EFI shell and compares what it says and returns.
 
 Owns: the reading of tools/rig/refusals.list, one shell script per boot, the verdict on each row. Knows

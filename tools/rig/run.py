@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """`make run`: boots Nidus in the emulator, Linux as L1 under it, and gives the terminal to L1's serial console.
 
 Owns the terminal: it is put back on every way out. Without a terminal on standard input L1 shows what it is

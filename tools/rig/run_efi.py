@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """`make run EFI="x.efi ..."`: runs EFI programs of one's own as L1, one after the other in one boot, and shows what each
 says and what Nidus says to it. run.py calls it.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """A person's first session with `make run`, typed by a program: what L1's programs say, and that they refuse nonsense.
 
 One boot. Each step is a line that is typed and what must then appear; the emulator is slow, so only the end of the whole is

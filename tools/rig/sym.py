@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """sym.py [--elf FILE] [LOG ...]: copies logs (or standard input), and puts function, file and line behind each address of L0.
 
     tools/rig/sym.py build/DISK.run/e9.txt

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tables.efi: gives the emulator's firmware the ACPI tables that it lacks, so that an operating
  * system finds all processors: RSDP, XSDT, FADT, FACS, an empty DSDT, and a MADT with the

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # test.sh [long]: everything that can be checked here, stage by stage. A stage's last line "N passed, M failed"
 # counts; one that ends badly without a count is one failure. Logs: build/test/STAGE.log.
 set -u
@@ -33,6 +34,7 @@ stage host make -s -j2 --no-print-directory check
 stage lint make -s --no-print-directory lint
 stage fuzz make -s -j2 --no-print-directory fuzz FUZZ_SECONDS=${FUZZ_SECONDS:-$([ "$long" ] && echo 300 || echo 3)}
 [ -z "$long" ] || stage planted make -s --no-print-directory planted
+stage dist tools/make/dist.sh test
 stage coverage make -s -j2 --no-print-directory cov
 stage payload tools/make/payload.sh
 stage guest tools/rig/guest_tests.py ${long:+--long}

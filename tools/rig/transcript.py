@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Transcripts of guest tests and the differences that docs/CAVEATS.md permits.
 
 Owns: what a transcript is (README of the format: HACKING.md, "Add a guest test") and when two of them

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Debian's Xen as L1, bare and under Nidus: its VMX start-up, and a PV domain 0 (Debian's kernel) to its shell.
 
 By hand, or in `make test-long`; `tools/make/payload.sh xen` downloads Xen and the kernel (80 MB). Xen runs no guest with VMX

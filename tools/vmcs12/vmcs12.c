@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs12: reads, compares, converts, judges and draws VMCS images. This file owns the command line.
  * The commands are in vmcs12_*.c; what they know of VMCSs is in hv/vmcs12.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command caps of the tool vmcs12 prints a profile's capability MSRs, decoded. */
 #include "tools/vmcs12/vmcs12_tool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands convert and kvm-state of the tool vmcs12. */
 #include <stdlib.h>
 #include <string.h>

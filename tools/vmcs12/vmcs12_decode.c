@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Prints values of VMCS fields in words: control bits, access rights, events, exit reasons. Nothing
  * here knows a layout or a file.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Files of the tool vmcs12: reads a window of a file, writes a file whole or not at all, and turns
  * bytes into an image by layout. This file reports each error once, with the file's name.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The help of the tool vmcs12. The man page docs/vmcs12.1 says the same at length. */
 #include "tools/vmcs12/vmcs12_tool.h"
 

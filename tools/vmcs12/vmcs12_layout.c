@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands layout and doc of the tool vmcs12 print tables of fields and their places. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The command lint of the tool vmcs12 prints every VM-entry rule (hv/vmcs12/check.h) that an image
  * breaks under a profile, with a change that would mend it. The command finds the change by trying:

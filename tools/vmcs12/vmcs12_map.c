@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The command map of the tool vmcs12 draws a layout as SVG. A row of boxes is 16 or 32 bytes; a box
  * has the colour of its area. Bytes without an owner are hatched, and a long run of such rows is

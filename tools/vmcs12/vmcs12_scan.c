@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The command scan of the tool vmcs12 finds pages in a dump of memory that may be VMCSs: those that
  * begin with a known revision and hold fields as a VMCS does.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands dump and diff of the tool vmcs12 print fields by name, decoded. */
 #include <string.h>
 

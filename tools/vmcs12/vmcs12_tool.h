@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The parts of the host program vmcs12: options, files, and one function per command. No function
  * ends the process or keeps state outside struct tool, so a fuzzer can run commands in its own

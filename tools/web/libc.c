@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The C library of the web page: strings, numbers, memory that is all given back at once, and
  * printf for the formats that the tool uses.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """page.py PAGE WASM: the page with the program in it, so that one file is all."""
 import base64
 import sys

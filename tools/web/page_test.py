@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """page_test.py [--picture FILE]: build/why.html in headless Chromium, opened as a file, without a network.
 Each of the six public dumps goes in by the address's fragment; what the page then shows is compared with what
 `vmcs12 why` says. --picture also takes a picture of one answer."""

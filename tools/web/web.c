@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* vmcs12 why in a web page: text in, JSON out. Contract in web.h. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the page's JavaScript calls. */
 #ifndef TOOLS_WEB_WEB_H
 #define TOOLS_WEB_WEB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's VMX abort: a VM exit to L1 that cannot be completed. The processor goes into shutdown, and
  * neither an NMI nor an INIT ends it. SDM 3C 28.7 "VMX Aborts"

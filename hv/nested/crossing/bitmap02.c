@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * MSR_BITMAP02, the union of L0's intercepts and L1's. A VM entry makes anew only the words that L2
  * uses (hv/vmcs12/bitmap.h), so those are exact whoever changed L1's page. All other words stop

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From L1 to L2 and back: VM entries of L1 (SDM 3C 27 "VM Entries"), exits of L2, and the state in
  * which L1 goes on (SDM 3C 28 "VM Exits").

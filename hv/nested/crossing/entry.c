@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VM entry by L1: decode -> verdict -> commit. Until the verdict is OK nothing has changed. A
  * refusal changes flags and the error field (VMfail), or is an exit to L1 that records only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every exit of L2 comes here. The pure route says whose exit it is. L1's exits are reflected. L0's
  * own exits go to the handlers that serve L1's exits, which work on whatever VMCS is current.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The MSR areas of L1's VMCS12, done in software. L0 reads each element once, judges it by the
  * rules, and makes the access as if L1 had (hv/vmx/msr_l1.h filters it). An MSR that lives in a

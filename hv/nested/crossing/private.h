@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of the crossing share among themselves. */
 #ifndef HV_NESTED_CROSSING_PRIVATE_H
 #define HV_NESTED_CROSSING_PRIVATE_H

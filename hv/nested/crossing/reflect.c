@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From L2 to L1: what L1 finds in its VMCS12 (hv/vmcs12/sync.h), the MSR areas, and the host
  * state at which L1 goes on. SDM 3C 28 "VM Exits"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * stress=paranoid: at each crossing on the short path the plain path is gone as well, into images,
  * and the results are compared field by field. The images are those that the plain path would use.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From L1's VMRESUME to L2 on the short path: VMCS12's state lives in vmcs02 and stays there. Every
  * field that a rule reads and that may have another value than at the last judgement is judged: L1

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From L2 to L1 on the short path: no field of VMCS12 moves. vmcs02 becomes L1's shadow VMCS, and
  * L1's host state goes from a block into vmcs01. What sync_exit12 and sync_host12 (hv/vmcs12) would

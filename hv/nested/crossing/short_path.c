@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * When the short path may be taken, found out once, at a VM entry on the plain path. What it needs
  * of VMCS12 stays as it is while `ready`: L1's VMWRITE to another field than those which the short

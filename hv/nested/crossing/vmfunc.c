@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VM functions of L2, done in software: L2 switches to an EPTP12, and the CPU needs the EPTP of the
  * EPT02 that stands for it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* stress=paranoid: EPT02's invariants, a part of them at each call. */
 #include "hv/nested/ept02/tables.h"
 

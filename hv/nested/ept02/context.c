@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT02's contexts: which root table stands for which EPTP12, and what INVEPT does to the tables
  * below it. Contract in ept02.h and tables.h.

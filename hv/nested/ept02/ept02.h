@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT02: the tables that the CPU walks for L2's guest-physical addresses. They are composed from
  * EPT12 (L1's tables) over EPT01 (L0's tables for L1), one entry at a time, when L2 first needs it.

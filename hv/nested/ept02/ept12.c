@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * EPT12, L1's tables. An exit of L2 is answered by a walk through them in L1's memory, which marks
  * their entries accessed and dirty as the CPU does. The walk itself is pure (hv/ept). Contract in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Filling EPT02 after an EPT violation of L2. The pure walk of hv/ept decides whose fault
  * the violation is, and the pure composition there decides what a leaf holds. Contract in

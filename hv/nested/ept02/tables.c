@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The pool of EPT02's tables, and the comparison of a tree with the EPT12 that it was made from.
  * Contract in tables.h. */
 #include "hv/nested/ept02/tables.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Virtualization exceptions of L2, made in software. The CPU must not make them, as a gap of EPT02
  * would raise #VE.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What L1 did wrong in words, in one line of the log: which entry rule its VMCS12 broke, by which
  * value, and what would mend it; which VMX instruction failed on which operand; and which rule L0's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in explain.h. The rules are hv/vmcs12/check.h's. Only struct check_cpu differs. */
 #include "hv/nested/explain/explain.h"
 #include "hv/arch/cpuid_bits.h"

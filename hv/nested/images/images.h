@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VMCS images to and from the hardware: vmcs02, vmcs01's guest area, and the shadow VMCS that L1
  * reads and writes without an exit. */
 #ifndef HV_NESTED_IMAGES_IMAGES_H

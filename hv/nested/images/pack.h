@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Converts the value of a VMREAD to a field of an image (PACK) and back for VMWRITE (UNPACK), for
  * inclusions of fields.def. Only access rights need code. */
 #ifndef HV_NESTED_IMAGES_PACK_H

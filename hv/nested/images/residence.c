@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Residence: where the truth about the current VMCS12 is. L1's page may be stale in all of them,
  * from VMPTRLD to VMCLEAR, as the SDM allows.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS shadowing for L1: the CPU answers L1's VMREAD and VMWRITE of frequent fields from a
  * shadow VMCS of ours. A shadowed access never fails. An access still exits (to vmcs_access.c) when

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS images to and from the hardware. Functions include fields.def, so that no field is listed
  * twice. The compiler turns each inclusion into straight code over constant offsets.

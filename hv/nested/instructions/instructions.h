@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's VMX instructions, without VMLAUNCH and VMRESUME (hv/nested/crossing). The handlers are rows
  * of the table of L1's exits, by basic exit reason. They return INJECT when the instruction faults,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * INVEPT and INVVPID by L1. Changes of EPT12 reach EPT02 by comparison (hv/nested/ept02/context.c).
  * A VPID of L1's gets a tag of the CPU's from a bounded pool.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory operands of VMX instructions. The exit's instruction information and the segments of the
  * level that runs give the linear address (hv/arch/operand.h). L1's paging leads from there to L1's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory operands of VMX instructions, for this room alone. */
 #ifndef HV_NESTED_INSTRUCTIONS_MEMORY_OPERAND_H
 #define HV_NESTED_INSTRUCTIONS_MEMORY_OPERAND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L2's memory by linear address, for VMREAD and VMWRITE, the only instructions of L2 that L0
  * carries out with a memory operand. L2's paging (hv/arch/pagewalk.h) leads to the operand. EPT12

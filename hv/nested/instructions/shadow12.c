@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS shadowing as L1 uses it for its guests: which VMREADs and VMWRITEs of L2 exit to L1, and
  * which VMCS the others access. vmcs_access.c carries those out. (hv/nested/images/shadow01.c is

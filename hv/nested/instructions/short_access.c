@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's VMREAD, VMWRITE and VMPTRLD the short way, in the plain case: 64-bit code at CPL 0, no
  * blocking, no trap; fields that exist, with operands in registers; a VMCS that is active, named in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * L1's VMX instructions that name or access a VMCS, and VMXON, VMXOFF and VMCALL. Each follows the
  * SDM's operation section: permission, operand, verdict, commit. What the CPU checks before the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The nested state of one processor leaves as bytes and comes back: KVM's nested-state blob, which
  * KVM can read, and a tail with what KVM's format has no place for. As with KVM, L1's own registers

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in where no
  * memory is. All memory is taken here, once: see ARCHITECTURE.md "Memory that nesting takes". */
 #include "hv/nested/state/state.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The nested state of one processor as a whole: brought up, saved, wiped, loaded. */
 #ifndef HV_NESTED_STATE_STATE_H
 #define HV_NESTED_STATE_STATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a guest of kvm-l2 meets outside itself: ports and the device that is no memory, and the loop
  * around KVM_RUN that serves them. Prints every access; the contract is exits.h.

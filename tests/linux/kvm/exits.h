@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The outside of kvm-l2's guests: the one machine that runs, its ports and devices, and the run
  * loop. One case at a time, so this is state of the program.

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; The guests of kvm-l2, one flat image: a directory (name, offset, length), then each guest, made to
 ; run at 0x1000.
 ; What they rely on is laid out by vm.c: a GDT at GDT, page tables, a stack below 0xf000. They talk

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 #define _GNU_SOURCE /* sched_setaffinity */
 /*
  * kvm-l2: a user of /dev/kvm and nothing else. Runs the guests of guests.asm and prints, per guest,

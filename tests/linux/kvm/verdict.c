@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The verdict of kvm-l2. Contract in verdict.h. A guest's lines begin with its name and a colon. */
 #include "tests/linux/kvm/verdict.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* kvm-l2 compares what its guests say with what a bare CPU's say: tests/linux/kvm/expected. */
 #ifndef TESTS_LINUX_KVM_VERDICT_H
 #define TESTS_LINUX_KVM_VERDICT_H

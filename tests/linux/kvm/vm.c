@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The machine of kvm-l2 (vm.h): ioctls and the memory map that guests.asm relies on.
  */

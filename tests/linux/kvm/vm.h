@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One virtual machine of kvm-l2: its memory, processors and register state, over /dev/kvm alone.
  * Every call either works or ends the program with a line that names the step (die): a KVM that

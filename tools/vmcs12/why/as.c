@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs12 dump --as kvm|xen: an image in the words in which KVM (since 2022) or Xen (since 4.12)
  * would print it. What these print under a condition is printed under that condition.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Cleaning of lines: mail encodings, colours, and the prefixes of logs. Contract in clean.h. */
 #include "tools/vmcs12/why/clean.h"
 

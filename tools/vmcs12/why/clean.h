@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lines of an input, cleaned: without what logs, terminals and mail put around and into them. Only
  * the files of this folder that read include this.

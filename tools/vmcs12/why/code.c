@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the exit code says: whether the entry failed, which rules held, and sometimes which rule was
  * broken. SDM 3C 27.8 "VM-Entry Failures During or After Loading Guest State"

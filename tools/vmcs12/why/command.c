@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The command why of the tool vmcs12. The man page is docs/vmcs12.1, the story docs/why.md. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which fields decide about a broken rule: those of which another value would keep it. Contract in
  * judge.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What lines outside of a dump say of the failure: the words of QEMU, Xen, XMHF, NoirVisor,
  * VirtualBox and Nidus. Contract in scan.h.

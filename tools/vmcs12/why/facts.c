@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Facts of the processor that people paste beside a dump: rdmsr, /proc/cpuinfo, XMHF's list of
  * MSRs. Contract in scan.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What rules read, and values that break none. Contract in judge.h. */
 #include "hv/arch/cpu.h"
 #include "hv/arch/paging.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Inputs that are the bytes of a VMCS, as they are or as a dump of bytes. Contract in scan.h. */
 #include <stdlib.h>
 #include <string.h>

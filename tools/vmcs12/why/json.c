@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* An answer as JSON; docs/why.md describes it. Contract in why.h. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From a dump to its answer. Contract in why.h. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Judging a dump: which fields it lacks, what the exit code says, and what follows for each rule.
  * Only the files of this folder that judge include this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Labels with numbers. Contract in labels.h, the labels in labels.def. */
 #include "tools/vmcs12/why/labels.h"
 

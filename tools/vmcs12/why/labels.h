@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finding labels with numbers in a text of KVM's or Xen's kind. Only the files of this folder that
  * read include this.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Dumps that are lists of names and values: XMHF, HAXM, lists of VMREADs, Nidus's own. Contract in
  * scan.h.

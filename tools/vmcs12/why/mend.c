@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The smallest change that keeps a broken rule and breaks no other. Contract in judge.h, the
  * changes in mends.def.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The entries of the VM-entry MSR-load area that a dump prints. KVM prints them all, Xen the one
  * that failed. SDM 3C 27.4 "Loading MSRs"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From an input to its dumps. Contract in why.h. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The lines of KVM's and Xen's dumps. Contract in scan.h. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One pass over the lines of an input: which dump a line belongs to, and in which part of it. Only
  * the files of this folder that read include this.

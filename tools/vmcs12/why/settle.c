@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the conditions of a layout leave of a dump: fields that are printed but not loaded, cut, or
  * left out because they are zero. Contract in why.h.

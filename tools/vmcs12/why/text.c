@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* An answer in words. Contract in why.h. */
 #include <string.h>
 

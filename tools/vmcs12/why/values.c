@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Values of a dump: what a number in the text is worth. Contract in why.h and scan.h. */
 #include <stdarg.h>
 #include <string.h>

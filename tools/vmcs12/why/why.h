@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs12 why: what a dump of a VMCS that somebody pasted says about a VM entry that failed. A dump
  * is text in one of many layouts, or an image. Reading makes struct dump of it: fields with values

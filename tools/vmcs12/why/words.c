@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Conditions and requests in words. Contract in judge.h. */
 #include <stdarg.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Rules whose fields are not all known: they are judged with the values that matter put in for
  * those that are not. Rules that lack the same fields are judged together. Contract in judge.h.

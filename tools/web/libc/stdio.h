@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The part of <stdio.h> that `vmcs12 why` needs in a web page: a FILE is a text in memory. */
 #ifndef TOOLS_WEB_LIBC_STDIO_H
 #define TOOLS_WEB_LIBC_STDIO_H

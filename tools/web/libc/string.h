@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The part of <string.h> that `vmcs12 why` needs in a web page. */
 #ifndef TOOLS_WEB_LIBC_STRING_H
 #define TOOLS_WEB_LIBC_STRING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* In place of the core's hv/core/privileged.h: see tests/machine/fake.h. */
 #ifndef TESTS_MACHINE_FAKE_PRIVILEGED_H
 #define TESTS_MACHINE_FAKE_PRIVILEGED_H
