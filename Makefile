@@ -25,7 +25,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile tell trace-test trace-pictures refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
 
@@ -276,6 +276,12 @@ models: images payload
 	@tools/rig/models.py --models "$(MODELS)" --tests "$(TESTS)"
 ends: images
 	@tools/rig/ends_test.py
+tell: images $(B)/vmcs12
+	@tools/rig/tell_test.py
+trace-test: images payload setup-web
+	@tools/trace/trace_test.py
+trace-pictures: images payload setup-web
+	@tools/trace/trace_test.py --pictures
 refusals: images
 	@tools/rig/refusals.py
 usb: images

@@ -47,7 +47,8 @@
  * EDX:EAX tell how often that level has exited for the reason. */
 #define LEAF_NIDUS_EXITS 0x40000002u
 /* The subleaf is a VM-instruction error; 0 is VMfailInvalid; 29 and 30 are what INVEPT and INVVPID
- * have of error 28; 31 is entries that failed with an exit. EAX tells how often on this processor. */
+ * have of error 28; 31 is entries that failed with an exit; 32 is uses of stale translations. EAX
+ * tells how often on this processor. */
 #define LEAF_NIDUS_FAILS 0x40000014u
 #define LEAF_NIDUS_TRACE 0x40000015u /* hv/trace/trace.h */
 #define LEAF_NIDUS_END   0x40000100u

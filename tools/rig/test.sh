@@ -39,6 +39,7 @@ stage guest tools/rig/guest_tests.py ${long:+--long}
 stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage ept01 tools/rig/ept01_test.py
 stage ends tools/rig/ends_test.py
+stage tell tools/rig/tell_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
 stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
@@ -69,6 +70,7 @@ stage linux tools/rig/linux_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
+stage trace tools/trace/trace_test.py one filters ${long:+depth} kvm
 stage refusals tools/rig/refusals.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
