@@ -80,7 +80,7 @@ def one():
     costs = spans.costs(t.records)
     check(len(costs) == 3 and all(c.inner == 1 and 500 < c.l0 < 20000 for c in costs[1:]), f"costs: {costs}")
     writes = [words.details(r) for r in t.records if r.kind == records.INSN and words.reason(r.reason) == "VMWRITE"]
-    check(any(w.startswith("guest_rip = ") for w in writes), "no VMWRITE of guest_rip")
+    check(any(w.startswith("host_rip = ") for w in writes), "no VMWRITE of host_rip")
     ordered = [r.tsc for r in t.records]
     check(ordered == sorted(ordered), "time runs backwards")
     return f"{len(t.records)} records, a VMCALL and back in {costs[-1].ticks} ticks"
