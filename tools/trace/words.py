@@ -98,7 +98,7 @@ def entry_details(r):
     if not names:
         return ""
     more = f" and {r.extra - len(names)} more" if r.extra > len(names) else ""
-    return f"{r.extra} fields of vmcs02 written: {', '.join(names)}{more}"
+    return f"{r.extra} field{'s' * (r.extra != 1)} of vmcs02 written: {', '.join(names)}{more}"
 
 
 def drop_details(r):
