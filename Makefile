@@ -31,7 +31,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile tell trace-test trace-pictures refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -337,6 +337,12 @@ debug: images
 	@tools/rig/debug_test.py
 ends: images
 	@tools/rig/ends_test.py
+tell: images $(B)/vmcs12
+	@tools/rig/tell_test.py
+trace-test: images payload setup-web
+	@tools/trace/trace_test.py
+trace-pictures: images payload setup-web
+	@tools/trace/trace_test.py --pictures
 refusals: images
 	@tools/rig/refusals.py
 vtd: images payload

@@ -51,7 +51,8 @@
 /* VT-d: EAX: units that keep devices out of L0's memory; EBX: faults that they reported. */
 #define LEAF_NIDUS_VTD 0x40000005u
 /* The subleaf is a VM-instruction error; 0 is VMfailInvalid; 29 and 30 are what INVEPT and INVVPID
- * have of error 28; 31 is entries that failed with an exit. EAX tells how often on this processor. */
+ * have of error 28; 31 is entries that failed with an exit; 32 is uses of stale translations. EAX
+ * tells how often on this processor. */
 #define LEAF_NIDUS_FAILS 0x40000014u
 #define LEAF_NIDUS_TRACE 0x40000015u /* hv/trace/trace.h */
 #define LEAF_NIDUS_END   0x40000100u

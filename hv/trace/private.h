@@ -25,6 +25,7 @@ struct trace {
     bool invept;   /* L1 executed INVEPT since L2 last ran */
     struct trace_before before;
     struct vmcs_image image02; /* n->image02 before a VM entry of L1 */
+    u64 awaited;               /* where a violation went to L1 since L2 last ran; all ones: none */
     u64 leaves;                /* of EPT02, before that INVEPT */
 };
 

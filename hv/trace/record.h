@@ -1,8 +1,8 @@
 /*
  * The records of trace=, as they lie in memory and in files. They are fixed and versioned: other
- * programs read them (tools/trace). All numbers are little-endian. A head is followed by records: in
- * memory by the whole ring, one page behind the head; elsewhere by those that are left of the ring,
- * the oldest first; in a stream by all that will ever be. Pure: no code.
+ * programs read them (tools/trace). All numbers are little-endian. A head is followed by records:
+ * in memory by the whole ring, one page behind the head; elsewhere by those that are left of the
+ * ring, the oldest first; in a stream by all that will ever be. Pure: no code.
  */
 #ifndef HV_TRACE_RECORD_H
 #define HV_TRACE_RECORD_H
@@ -50,22 +50,22 @@ enum trace_end {
 };
 
 /*
- *          reason          extra                a                b               c             d
- * EXIT     exit reason     own ticks (5)        qualification    guest-physical  events (1)    RCX:RAX
- * ROUTE    exit reason     -                    -                -               -             -
- * REFLECT  exit reason     -                    qualification    events (1)      L2's RIP      -
- * EVENT    -               error code           interruption information         -             -
- * INSN     basic reason    see enum trace_end   operand (2)      value           rule (3)      -
- * FILL     -               level of the leaf    guest-physical   EPT02's entry   EPT12's       -
- * DROP     -               -                    EPTP12           leaves before   leaves after  -
- * ENTRY    1 VMLAUNCH      fields written (4)   encodings of the first 12, 16 bits each        own (5)
- * STALE    -               -                    guest-physical   -               -             -
+ *         reason         extra               a                b               c            d
+ * EXIT    exit reason    own ticks (5)       qualification    guest-physical  events (1)   RCX:RAX
+ * ROUTE   exit reason    -                   -                -               -            -
+ * REFLECT exit reason    -                   qualification    events (1)      L2's RIP     -
+ * EVENT   -              error code          interruption information         -            -
+ * INSN    basic reason   see enum trace_end  operand (2)      value           rule (3)     -
+ * FILL    -              level of the leaf   guest-physical   EPT02's entry   EPT12's      -
+ * DROP    -              -                   EPTP12           leaves before   after        -
+ * ENTRY   1 VMLAUNCH     fields written (4)  encodings of the first 12, 16 bits each       own (5)
+ * STALE   -              -                   guest-physical   -               -            -
  * (1) exit interruption information in bits 31:0, IDT-vectoring information in bits 63:32
  * (2) an encoding, a pointer, or a type; all ones: not known
  * (3) the number of the broken rule in rules.def, from 0, when an entry was refused; else all ones
  * (4) of vmcs02, when L1 enters L2
- * (5) ticks that the trace itself took: in EXIT since the TSC of the last ENTRY, before the guest ran;
- *     in ENTRY since the TSC of the last EXIT
+ * (5) ticks that the trace itself took: in EXIT since the TSC of the last ENTRY, before the guest
+ *     ran; in ENTRY since the TSC of the last EXIT
  */
 struct trace_record {
     u32 number; /* the low half of its number, from 0 */
@@ -82,8 +82,8 @@ struct trace_record {
 _Static_assert(sizeof(struct trace_head) == 64, "the format is fixed");
 _Static_assert(sizeof(struct trace_record) == 64, "the format is fixed");
 
-/* The option trace=, bit by bit: groups of kinds, levels, where to, processors. A group of which no
- * bit is set stands for all of it, but for the port. */
+/* The option trace=, bit by bit: groups of kinds, levels, where to, processors. A group of which
+ * no bit is set stands for all of it, but for the port. */
 #define TRACE_WANT_EXITS   BIT(0)
 #define TRACE_WANT_ROUTES  BIT(1) /* and REFLECT */
 #define TRACE_WANT_EVENTS  BIT(2)

@@ -82,6 +82,7 @@ void trace_init(struct cpu *cpu)
     head.form = TRACE_RING;
     head.capacity = TRACE_RECORDS;
     *cpu->trace->head = head;
+    cpu->trace->awaited = ~0ull;
 }
 
 bool trace_wants(const struct cpu *cpu, u64 group, u32 level)

@@ -96,6 +96,8 @@ bool trace_exit(struct cpu *cpu)
     return false;
 }
 
+#define NO_GPA (~0ull)
+
 /* ---- what became of it ------------------------------------------------------------------------*/
 
 /* How L1's VMX instruction ended. @pre L1 runs, or L2 when it was a VM entry */
@@ -182,23 +184,39 @@ static void put_route(struct cpu *cpu)
                                               .c = b->rip});
 }
 
+/* EPT02 has a leaf now where L2 met a violation. */
+static void put_leaf(struct cpu *cpu, u64 rip, u64 gpa)
+{
+    struct ept02_seen seen;
+    if (ept02_look(cpu, GPA2(gpa), &seen))
+        trace_put(cpu, &(struct trace_record){.kind = TRACE_FILL,
+                                              .level = 2,
+                                              .rip = rip,
+                                              .extra = seen.level,
+                                              .a = gpa,
+                                              .b = seen.entry,
+                                              .c = seen.source});
+}
+
 static void put_fill(struct cpu *cpu)
 {
     const struct trace_before *b = &cpu->trace->before;
-    struct ept02_seen seen;
     if (!trace_wants(cpu, TRACE_WANT_FILLS, 2))
         return;
     if (cpu->nested->told[TOLD_STALE] != b->stale)
         trace_put(cpu, &(struct trace_record){
                            .kind = TRACE_STALE, .level = 2, .rip = b->rip, .a = b->gpa});
-    else if (ept02_look(cpu, GPA2(b->gpa), &seen))
-        trace_put(cpu, &(struct trace_record){.kind = TRACE_FILL,
-                                              .level = 2,
-                                              .rip = b->rip,
-                                              .extra = seen.level,
-                                              .a = b->gpa,
-                                              .b = seen.entry,
-                                              .c = seen.source});
+    else
+        put_leaf(cpu, b->rip, b->gpa);
+}
+
+/* L1 mapped what L2 missed, and L0 filled that at L1's VM entry. */
+static void put_awaited(struct cpu *cpu)
+{
+    struct trace *t = cpu->trace;
+    if (t->awaited != NO_GPA && trace_wants(cpu, TRACE_WANT_FILLS, 2))
+        put_leaf(cpu, vmcs_read(ENC_guest_rip), t->awaited);
+    t->awaited = NO_GPA;
 }
 
 static void put_drop(struct cpu *cpu)
@@ -222,12 +240,18 @@ static void put_handled(struct cpu *cpu)
     u32 basic = EXIT_REASON_BASIC(b->reason);
     if (b->level == 1 && is_vmx_insn(basic))
         put_insn(cpu);
-    if (b->level == 1 && cpu->in_l2)
+    if (b->level == 1 && cpu->in_l2) {
         put_drop(cpu);
+        put_awaited(cpu);
+    }
     if (b->level == 2)
         put_route(cpu);
-    if (b->level == 2 && cpu->in_l2 && basic == EXIT_REASON_EPT_VIOLATION)
+    if (b->level != 2 || basic != EXIT_REASON_EPT_VIOLATION)
+        return;
+    if (cpu->in_l2)
         put_fill(cpu);
+    else
+        cpu->trace->awaited = b->gpa;
 }
 
 void trace_handled(struct cpu *cpu)

@@ -1,8 +1,8 @@
 /*
  * trace=: what one processor did, in a ring of records (record.h). The loop of stress= calls it, so
  * nothing of this is on any path when the option is off, and neither is a test for it. While it is
- * on, every exit takes the plain path: the doors answer none at once. What a guest sees is the same,
- * but for time and one leaf of CPUID.
+ * on, every exit takes the plain path: the doors answer none at once. What a guest sees is the
+ * same, but for time and one leaf of CPUID.
  */
 #ifndef HV_TRACE_TRACE_H
 #define HV_TRACE_TRACE_H

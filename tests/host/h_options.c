@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "boot/options.h"
+#include "hv/trace/record.h"
 #include "boot/spec.h"
 #include "boot/words.h"
 
@@ -88,6 +89,10 @@ static void test_every_value(void **state)
         {"tlb=default", &o.tlb, BOOT_TLB_DEFAULT},
         {"tlb=strict", &o.tlb, BOOT_TLB_STRICT},
         {"tlb=eager", &o.tlb, BOOT_TLB_EAGER},
+        {"trace=all", &o.trace, TRACE_WANT_ALL},
+        {"trace=exits,l2,com2", &o.trace, TRACE_WANT_EXITS | TRACE_WANT_L2 | TRACE_TO_COM2},
+        {"trace=routes,events,insns,fills,entries", &o.trace, TRACE_WANT_KINDS & ~TRACE_WANT_EXITS},
+        {"trace=cpu0,cpu1,cpu2,cpu3,l1", &o.trace, TRACE_WANT_CPUS | TRACE_WANT_L1},
         {"stress=remerge", &o.stress, STRESS_REMERGE},
         {"stress=restore", &o.stress, STRESS_RESTORE},
         {"stress=paranoid", &o.stress, STRESS_PARANOID},
@@ -133,6 +138,8 @@ static void test_refused_words(void **state)
         {"log=e", "log=e: not one of none, e9, com1, com2, port:0xNNNN"},
         {"log=e9x", "log=e9x: not one of none, e9, com1, com2, port:0xNNNN"},
         {"verbose=3", "verbose=3: not one of 0, 1, 2"},
+        {"trace=", "trace=: not a list of exits, routes, events, insns, fills, entries, l1, l2, "
+                   "all, com2, cpu0, cpu1, cpu2, cpu3"},
         {"stress=flush,", "stress=flush,: not a list of remerge, restore, paranoid, flush, evict, "
                           "odd-cpu, last-cpu, guard"},
         {"spec=auto,fish",

@@ -45,6 +45,7 @@ stage ept01 tools/rig/ept01_test.py
 stage examples tools/rig/examples_test.py
 stage debug tools/rig/debug_test.py
 stage ends tools/rig/ends_test.py
+stage tell tools/rig/tell_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
 stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
@@ -85,6 +86,7 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
 stage stick tools/rig/stick_test.py ${long:+long}
+stage trace tools/trace/trace_test.py one filters ${long:+depth} kvm
 stage refusals tools/rig/refusals.py
 stage vtd tools/rig/vtd_test.py ${long:+--long}
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed

@@ -2,7 +2,7 @@
 """Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
 
   trace_test.py [NAME...]        one, filters, depth, kvm, page
-  trace_test.py --pictures       depth and kvm, and docs/trace-*.png and .svg of them anew
+  trace_test.py --pictures       depth and kvm, and their ladders and lanes in docs/ anew
 
   one       t_trace.efi: every record of it is known; L1 reads the ring by CPUID as well
   filters   nothing but what trace= names
@@ -78,9 +78,9 @@ def one():
     check([e[0] for e in entered] == ["VMLAUNCH enters L2"] + ["VMRESUME enters L2"] * 3, f"entries: {entered}")
     check(entered[0][1] > 40 and entered[2][1] < 10, f"fields written: {[e[1] for e in entered]}")
     costs = spans.costs(t.records)
-    check(len(costs) == 3 and all(500 < c.l0 < 50000 for c in costs), f"costs: {costs}")
+    check(len(costs) == 3 and all(c.inner == 1 and 500 < c.l0 < 20000 for c in costs[1:]), f"costs: {costs}")
     writes = [words.details(r) for r in t.records if r.kind == records.INSN and words.reason(r.reason) == "VMWRITE"]
-    check(any(w.startswith("guest_rip = ") for w in writes), "no VMWRITE of guest_rip")
+    check(any(w.startswith("host_rip = ") for w in writes), "no VMWRITE of host_rip")
     ordered = [r.tsc for r in t.records]
     check(ordered == sorted(ordered), "time runs backwards")
     return f"{len(t.records)} records, a VMCALL and back in {costs[-1].ticks} ticks"
@@ -140,7 +140,7 @@ def page():
 
 
 def pictures(name):
-    """docs/trace-NAME.png, the ladder, and .svg, the lanes."""
+    """The ladder as a picture, and the lanes."""
     words_, heading = PICTURES[name]
     t = records.read([os.path.join(OUT, name, "ring" if name == "kvm" else "com2.bin")])
     at = [i for i, r in enumerate(t.records) if words_ in words.title(r)][1 if name == "depth" else 0]
@@ -149,10 +149,11 @@ def pictures(name):
     html = os.path.join(OUT, f"{name}.html")
     with open(html, "w", encoding="utf-8") as f:
         ladder.write(t, heading, f)
-    browser("--window-size=1300,900", f"--screenshot={ROOT}/docs/trace-{name}.png", f"file://{html}#{words_.replace(' ', '%20')}")
-    with open(f"{ROOT}/docs/trace-{name}.svg", "w", encoding="utf-8") as f:
+    there = os.path.join(ROOT, "docs", "trace-" + name)
+    browser("--window-size=1300,900", f"--screenshot={there}.png", f"file://{html}#{words_.replace(' ', '%20')}")
+    with open(there + ".svg", "w", encoding="utf-8") as f:
         lanes.write(t, f)
-    return f"docs/trace-{name}.png and .svg: {len(t.records)} records"
+    return f"{len(t.records)} records drawn"
 
 
 TESTS = {f.__name__: f for f in (one, filters, depth, kvm, page)}

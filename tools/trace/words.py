@@ -71,6 +71,8 @@ def exit_details(r):
         return event(r.c & 0xffffffff) + (f" at {r.a:x}" if r.c & 255 == 14 else "")
     if name == "CR_ACCESS":
         return f"{['MOV to', 'MOV from', 'CLTS,', 'LMSW,'][r.a >> 4 & 3]} CR{r.a & 15}"
+    if name.startswith("VM") or name.startswith("INV"):
+        return ""       # a displacement; the record behind it tells the operand
     return f"qualification {r.a:x}" if r.a else ""
 
 
@@ -96,7 +98,7 @@ def entry_details(r):
     if not names:
         return ""
     more = f" and {r.extra - len(names)} more" if r.extra > len(names) else ""
-    return f"{r.extra} fields of vmcs02 written: {', '.join(names)}{more}"
+    return f"{r.extra} field{'s' * (r.extra != 1)} of vmcs02 written: {', '.join(names)}{more}"
 
 
 def drop_details(r):
@@ -125,7 +127,7 @@ def details(r):
     if r.kind == EXIT:
         return exit_details(r)
     if r.kind == REFLECT:
-        return f"qualification {r.a:x}, from L2 at {r.c:x}" + (f", {event(r.b & 0xffffffff)}" if r.b >> 31 & 1 else "")
+        return (f"qualification {r.a:x}, " if r.a else "") + f"from L2 at {r.c:x}" + (f", {event(r.b & 0xffffffff)}" if r.b >> 31 & 1 else "")
     if r.kind == EVENT:
         return f"information {r.a:x}" + (f", error code {r.extra:x}" if r.a >> 11 & 1 else "")
     if r.kind == INSN:

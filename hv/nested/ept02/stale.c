@@ -185,6 +185,7 @@ bool ept02_stale_left(struct cpu *cpu, bool exited)
             tell(cpu, s, e, cpu->exit.gpa);
         else
             s->spared = e->place; /* the violation is another one: the CPU is to find it */
+        cpu->nested->entering = false;
         exit_retry(cpu);
         return true;
     }

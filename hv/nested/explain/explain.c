@@ -55,7 +55,15 @@ static u32 count_broken(const struct vmcs_image *v, const struct check_env *env)
     return count;
 }
 
-/* In the layout of vmcs_dump, which `vmcs12 why` reads. */
+static void tell_line(enum vmcs_field f, u64 value)
+{
+    log_begin();
+    log_part("  %s = 0x%lx", vmcs12_name(f), value);
+    log_end();
+}
+
+/* The head is rare, and so are the lines behind it. In the layout of vmcs_dump, which `vmcs12 why`
+ * reads. */
 static void dump12(const struct vmcs_image *v)
 {
     if (!log_rare_begin(LOG_DUMP))
@@ -63,8 +71,7 @@ static void dump12(const struct vmcs_image *v)
     log_part("VMCS12 of that entry:");
     log_end();
     for (u32 f = 0; f < F_COUNT; f++)
-        log_line("  %s = 0x%lx", vmcs12_name((enum vmcs_field)f),
-                 vmcs12_get(v, (enum vmcs_field)f));
+        tell_line((enum vmcs_field)f, vmcs12_get(v, (enum vmcs_field)f));
 }
 
 void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct check_env *env)
