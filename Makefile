@@ -178,7 +178,7 @@ WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
 WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
-MACH_UNIT := h_transition h_hardware h_machine_event h_ept01
+MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 

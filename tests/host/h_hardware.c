@@ -6,7 +6,6 @@
 #include "hv/dispatch.h"
 #include "hv/l1/l1.h"
 #include "tests/machine/machine.h"
-#include "tests/lib/rng.h"
 #include "hv/vmcs12/profile.h"
 #include "hv/vmx/gla.h"
 #include "hv/vmx/msr_l1.h"
@@ -187,13 +186,6 @@ static void efer_is_judged(void **state)
     on_machine(efer_rows);
 }
 
-static bool plain_place(void *ctx, const struct walk_result *w, u64 access, gpa1_t *at)
-{
-    (void)ctx, (void)access;
-    *at = GPA1(w->gpa);
-    return true;
-}
-
 /* A VPID of L1's keeps its tag, no other has it, and neither L0's nor L1's own is among them. */
 static void tag_rows(struct machine *m, struct vmcs_image *v)
 {
@@ -242,53 +234,6 @@ static void keys_are_obeyed(void **state)
 {
     (void)state;
     on_machine(key_rows);
-}
-
-/* A remembered walk ends where a new one ends, whatever L1 has changed since: an entry, CR3, CR4,
- * EFER, or nothing. A refusal is the same as well. */
-static void walk_rows(struct machine *m, struct vmcs_image *v)
-{
-    struct rng r = rng_start("h_hardware");
-    struct gla_memory direct = {{m->cpu, gla_table_read, gla_table_set_flags}, plain_place};
-    u64 *at[5], good[5], translated = 0;
-
-    for (u64 level = 0; level < 5; level++) { /* the last is another root */
-        at[level] = (u64 *)(m->ram + TABLES + (level % 4) * PAGE_SIZE + (level == 4 ? 0x5000 : 0));
-        good[level] = (TABLES + (level % 4 + 1) * PAGE_SIZE) | 0x63;
-        *at[level] = good[level];
-    }
-    v->guest_cr0 = CR0_PG | CR0_PE | CR0_WP;
-    v->guest_ss_ar = ar_pack(0xc093);
-    for (u32 i = 0; i < 20000; i++) {
-        u64 dice = rng_next(&r) >> 32, gla = dice & 0xff8;
-        u64 *entry = at[dice >> 12 & 3];
-        struct gla_span a, b;
-        if (dice >> 16 & 1)
-            *entry = dice >> 17 & 1 ? good[dice >> 12 & 3] : *entry ^ BIT(dice >> 18 & 63);
-        v->guest_cr3 = TABLES + (dice >> 24 & 15 ? 0 : 0x5000);
-        v->guest_cr4 = CR4_PAE | CR4_VMXE | (dice >> 28 & 7 ? 0 : CR4_SMAP);
-        v->guest_efer = EFER_LMA | EFER_LME | (dice >> 31 & 1 ? EFER_NXE : 0);
-        u64 access = dice >> 30 & 1 ? PF_W : 0;
-        exit_snapshot(m->cpu, 0);
-        u64 held[4] = {*at[0], *at[1], *at[2], *at[3]};
-        bool ok = gla_translate(m->cpu, gla, 8, access, &a);
-        u64 after[4] = {*at[0], *at[1], *at[2], *at[3]};
-        for (u32 k = 0; k < 4; k++)
-            *at[k] = held[k];
-        assert_int_equal(gla_translate_in(m->cpu, &direct, gla, 8, access, &b), ok);
-        for (u32 k = 0; k < 4; k++)
-            assert_int_equal(*at[k], after[k]);
-        if (ok)
-            assert_int_equal(a.at[0].a, b.at[0].a);
-        translated += ok;
-    }
-    assert_true(translated > 2000);
-}
-
-static void walks_are_remembered(void **state)
-{
-    (void)state;
-    on_machine(walk_rows);
 }
 
 /* What L1 may do to the processor's own mitigations: not what L0's VERW rests on.
@@ -411,7 +356,6 @@ int main(void)
         cmocka_unit_test(operands_have_the_modes_width),
         cmocka_unit_test(vpids_have_tags),
         cmocka_unit_test(keys_are_obeyed),
-        cmocka_unit_test(walks_are_remembered),
         cmocka_unit_test(mitigations_stay),
         cmocka_unit_test(writes_to_nowhere),
         cmocka_unit_test(short_way_is_the_long_one),
