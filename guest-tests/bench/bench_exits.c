@@ -156,7 +156,8 @@ static void run(const char *name, u64 (*of)(const struct row *, u64), const stru
     gt_line("%s: %lu %lu", name, t, many - few);
 }
 
-/* Two VMCSs, each launched and with an exit behind it. The second is made of the first one's bytes. */
+/* Two VMCSs, each launched and with an exit behind it. The second is made of the bytes of the
+ * first. */
 static u64 ticks_of_two(const struct row *r, u64 operations)
 {
     u64 vmcs[2] = {ARENA_AT(PG_VMCS_A), ARENA_AT(PG_VMCS_B)}, t;

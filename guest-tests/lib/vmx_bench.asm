@@ -80,7 +80,7 @@ vmx_bench:
         ret
 
 ; u64 vmx_bench_two(u64 exits, u64 reason, u64 vmcs[2]);
-; The same with two VMCSs, both launched, in turn: each exit is of one, and the VMRESUME of the other.
+; The same with two VMCSs, both launched: after an exit of one, the VMRESUME is of the other.
 vmx_bench_two:
         push    rbx
         push    rbp

@@ -171,8 +171,8 @@ struct nested {
     u8 *blob; /* NESTED_STATE_MAX bytes */
 };
 
-/* A field of the current VMCS12 got another value. `groups`, from check_groups_of, are the groups of entry
- * rules that read the field: they must be judged again. */
+/* A field of the current VMCS12 got another value. `groups`, from check_groups_of, are the groups
+ * of entry rules that read the field: they must be judged again. */
 static inline void nested_changed(struct nested *n, u32 groups)
 {
     n->now->settled &= ~groups;

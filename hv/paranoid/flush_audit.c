@@ -9,6 +9,7 @@
  */
 #include "hv/paranoid/paranoid.h"
 #include "hv/nested/ept02/ept02.h"
+#include "hv/core/privileged.h"
 #include "hv/vmx/insn.h"
 
 /* The bits of each register that a translation depends on. */
@@ -27,6 +28,7 @@ static void look(struct paging_seen *p)
 void flush_audit_exit(struct cpu *cpu)
 {
     struct flush_audit *a = &cpu->audit;
+    a->exit_tsc = rdtsc();
     look(&a->seen);
     a->crossings = cpu->crossings;
     a->vpid_flushes = cpu->percpu.vpid_flushes;

@@ -88,12 +88,15 @@ static void check_ept01(const struct cpu *cpu, struct paranoid *p)
     }
 }
 
+/* An exit leaves CR0.CD and CR0.NW as the guest had them, and L0 runs with them.
+ * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs" */
 static void check_host_state(const struct cpu *cpu)
 {
     struct vmcs_host_field f[VMCS_HOST_FIELDS];
     u32 count = vmcs_host_state(cpu, f);
     for (u32 i = 0; i < count; i++)
-        if (vmcs_read(f[i].encoding) != f[i].value)
+        if (any(vmcs_read(f[i].encoding) ^ f[i].value,
+                ~(f[i].encoding == ENC_host_cr0 ? CR0_NEVER_LOADED : 0)))
             panic("bug: %s of the current VMCS is not L0's: %lx", vmcs_field_name(f[i].encoding),
                   vmcs_read(f[i].encoding));
     if (vmcs_read(ENC_host_rip) != vmcs_host_rip(cpu, cpu->current == &cpu->vmcs01))
@@ -126,7 +129,7 @@ static void check_root_msrs(const struct cpu *cpu)
 
 static void check_root_registers(const struct paranoid *p)
 {
-    if (read_cr0() != p->cr0 || read_cr3() != p->cr3 || read_cr4() != p->cr4)
+    if (any(read_cr0() ^ p->cr0, ~CR0_NEVER_LOADED) || read_cr3() != p->cr3 || read_cr4() != p->cr4)
         panic("bug: root runs with cr0 %lx cr3 %lx cr4 %lx", read_cr0(), read_cr3(), read_cr4());
     if (read_dr7() != DR7_RESET)
         panic("bug: dr7 is %lx in root", read_dr7());

@@ -10,7 +10,8 @@ default rel
 global vmx_exit_short_spec:function, short_rest
 global vmx_exit_l2:function, vmx_exit_l2_spec:function
 global short_window, short_window_end, short_nmi
-extern emulate_short, nested_short_exit, nested_short_entry, nested_short_access, nested_short_pointer
+extern emulate_short, nested_short_exit, nested_short_entry
+extern nested_short_access, nested_short_pointer
 extern spec_enter, spec_exit
 extern exited, window_end, entered_nmi
 

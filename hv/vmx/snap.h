@@ -45,6 +45,7 @@ struct paging_seen {
 struct flush_audit {
     struct paging_seen seen;
     u64 vpid_flushes, ept_flushes;
+    u64 exit_tsc; /* before any audit */
     u64 generation;
     u32 crossings;
 };

@@ -197,7 +197,11 @@ static void tag_rows(struct machine *m, struct vmcs_image *v)
         assert_true(tag >= VPID02_FIRST && tag < VPID02_FIRST + VPID02_COUNT && tag != first);
         assert_int_equal(nested_vpid02(m->cpu, vpid), tag);
     }
+    m->cpu->nested->active[1].path.ready = true;
     assert_int_equal(nested_vpid02(m->cpu, 5), first);
+    assert_true(m->cpu->nested->active[1].path.ready);
+    assert_int_equal(nested_vpid02(m->cpu, 100), first); /* taken from VPID 5, which one may use */
+    assert_false(m->cpu->nested->active[1].path.ready);
 }
 
 static void vpids_have_tags(void **state)

@@ -21,7 +21,7 @@ static void random_runs(void **state)
 {
     (void)state;
     struct rng r = rng_start("h_transition");
-    u64 entries[2] = {0};
+    u64 entries[2] = {0}, short_ways[2] = {0};
     u8 bytes[STEPS];
 
     for (u32 n = 0; n < RUNS; n++) {
@@ -34,10 +34,13 @@ static void random_runs(void **state)
             fail_msg("run %u on %s: %s", n, machine_model_name(n % MODEL_COUNT), bug);
         entries[0] += machine.entries[0];
         entries[1] += machine.entries[1];
+        short_ways[0] += machine.short_ways[0];
+        short_ways[1] += machine.short_ways[1];
     }
     printf("h_transition: %llu entries of L1, %llu of L2\n", (unsigned long long)entries[0],
            (unsigned long long)entries[1]);
     assert_true(entries[0] > 10 * RUNS && entries[1] > RUNS);
+    assert_true(short_ways[0] > 0 && short_ways[1] > 0);
 }
 
 /* Saving, wiping and restoring all nested state at every exit, writing every field at every entry,

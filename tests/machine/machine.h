@@ -48,6 +48,7 @@ struct machine {
     struct check_cpuid facts;
     struct check_cpu rules;
     struct machine_vmcs vmcs[VMCS_SLOTS], *current;
+    u64 short_ways[2]; /* exits that the door answered and that led to L1, to L2 */
     u64 cr0, cr2, cr3, cr4, tsc, msr_efer, msr_pat, msr_debugctl, msr_perf, msr_sysenter[3];
     u64 msr_arch_caps, msr_mcu_opt;
     u32 pkru;

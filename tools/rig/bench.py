@@ -21,6 +21,7 @@ from guest_tests import ROOT, Boot, Test
 
 PER = 1000                  # operations behind each number that a bench prints
 OUT = os.path.join(ROOT, "build/bench")
+TABLE = "bench" + ".csv"
 KINDS = ["vmread", "vmwrite", "vmptrld", "vmclear", "invept", "invvpid", "msr", "exits", "entries"]
 CORE = 0xffffffff80000000   # where L0's code is linked
 TRACED = re.compile(rb"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]{4}:([0-9a-f]+) \([^)]*\): (\w+)", re.M)
@@ -119,7 +120,7 @@ def plot(table, path):
 
 
 def read_csv():
-    with open(os.path.join(OUT, "bench.csv"), newline="") as f:
+    with open(os.path.join(OUT, TABLE), newline="") as f:
         return list(csv.DictReader(f))
 
 
@@ -144,7 +145,7 @@ def measure(options, depth):
         row.update((column, times[column].get(case, (0, 0))[0]) for column in times if column != "bare")
         row.update(ops.get(case, {}))
         table.append(row)
-    with open(os.path.join(OUT, "bench.csv"), "w", newline="") as f:
+    with open(os.path.join(OUT, TABLE), "w", newline="") as f:
         out = csv.DictWriter(f, ["operation", *times, *KINDS], restval="")
         out.writeheader()
         out.writerows(table)

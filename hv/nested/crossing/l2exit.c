@@ -17,6 +17,7 @@
 #include "hv/core/privileged.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
+#include "hv/vmx/stress.h"
 
 #define SNAP_ROUTE (SNAP_QUAL | SNAP_INTR)
 
@@ -285,7 +286,8 @@ static enum outcome trap_to_l1(struct cpu *cpu)
 enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
-    u64 then = cpu->nested->exit_tsc = rdtsc();
+    u64 then = stressed(cpu, STRESS_PARANOID) ? cpu->audit.exit_tsc : rdtsc();
+    cpu->nested->exit_tsc = then;
     if (!any(reason, EXIT_REASON_ENTRY_FAIL))
         cpu->nested->entering = false;
     residence_home(cpu);

@@ -50,7 +50,7 @@ void short_audit_left(struct cpu *cpu);
  * broken, or when vmcs02 is not what merge makes. @pre vmcs01 is current; vmcs02 is current */
 void short_audit_entering(struct cpu *cpu);
 void short_audit_entered(struct cpu *cpu);
-/* The rules of vmcs12 that are not settled have been judged: panics when a settled one is broken. */
+/* The rules that are not settled have been judged. Panics when a settled one is broken. */
 void short_audit_judged(const struct nested *n, const struct check_env *env,
                         const struct rule_set *broken);
 

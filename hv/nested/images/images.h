@@ -30,8 +30,8 @@ bool shadow01_reserve(struct cpu *cpu) MUST_CHECK;
 /* Decides whether L1 gets a shadow VMCS, and fills the bitmaps.
  * @pre shadow01_reserve agreed; n->caps and n->hw_gates are known */
 void shadow01_init(struct cpu *cpu);
-/* Shows L1 the working copy, n->now->vmcs12. To be called when it changed, or when another VMCS12 or
- * none became current. */
+/* Shows L1 the working copy of the current VMCS12. To be called when it changed, or when another
+ * VMCS12 or none became current. */
 void shadow01_push(struct cpu *cpu);
 /* Copies what L1 wrote to shadowed fields into the working copy. */
 void shadow01_pull(struct cpu *cpu);

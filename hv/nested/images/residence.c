@@ -182,7 +182,7 @@ static void home_from_l2(struct cpu *cpu)
 /* clang-format off */
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
     if (AREA_##area == AREA_GUEST && any(n->field_how[F_##name], AWAY))                          \
-        n->now->vmcs12.name = n->now->image02.name;                                                        \
+        n->now->vmcs12.name = n->now->image02.name; \
     if (AREA_##area == AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                               \
         any(n->field_how[F_##name], AWAY))    \
         n->now->vmcs12.name = PACK_##width(vmcs_read(enc));

@@ -7,7 +7,7 @@
  *
  * A shadow VMCS is not kept when another becomes current: L2 may reach it through L1's page
  * (shadow12.c).
- * SDM 3C 25.1 "Overview", SDM 3C 25.11.1 "Software Use of Virtual-Machine Control Structures"
+ * SDM 3C 25.11.1 "Software Use of Virtual-Machine Control Structures"
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/images/images.h"
@@ -42,8 +42,9 @@ static void forget(struct cpu *cpu, struct active *a)
     a->told = a->path.ready = false;
 }
 
-/* Without memory there the image is lost, as on the CPU. L1 may not write to the region of an active
- * VMCS. If another revision is there, L1 has most likely made the region anew, and it counts. */
+/* Without memory there the image is lost, as on the CPU. L1 may not write to the region of an
+ * active VMCS. If another revision is there, L1 has most likely made the region anew, and it
+ * counts. */
 static void put_back(struct cpu *cpu, struct active *a)
 {
     struct active *now = cpu->nested->now;
@@ -112,8 +113,8 @@ static void leave_current(struct cpu *cpu)
         put_back(cpu, now);
 }
 
-/* VMPTRLD took the address once, and the VMXON region is elsewhere. As in put_back, another revision
- * than that of the working copy says that the region counts. */
+/* VMPTRLD took the address once, and the VMXON region is elsewhere. As in put_back, another
+ * revision than that of the working copy says that the region counts. */
 bool active_resume(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;

@@ -53,7 +53,8 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
     return SHORT_RESUME;
 }
 
-/* SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution": the memory operand's form */
+/* The form of a memory operand.
+ * SDM 3C 28.2.5 "Information for VM Exits Due to Instruction Execution" */
 #define OPERAND_INDEX_NONE  BIT(22)
 #define OPERAND_BASE_NONE   BIT(27)
 #define OPERAND_PLAIN(info) (bits(info, 9, 7) == 2 && bits(info, 17, 15) < SEG_FS)
