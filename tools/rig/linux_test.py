@@ -110,7 +110,8 @@ def judge_several(v, bare, nidus, count, depth):
 
 def several(v, depth):
     """With CPUS= that are several ticks say nothing; what Linux and KVM's guests say does (tests/linux/rc, smp)."""
-    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr cpu0_hotplug -- smp"
+    slow = " cpu_init_udelay=10000" if depth else ""       # CAVEAT(depth-sipi-early)
+    line = rf"\vmlinuz initrd=\initrd.img {kernel_args()} nokaslr cpu0_hotplug{slow} -- smp"
     boots = [Boot(name, [r"\nidus.efi nested=on profile=host log=none"] * levels, line, LIMIT * 4 * 4 ** depth, "build/linux-smp",
                   ips=emu.IPS_AT_DEPTH if depth else None) for name, levels in (("bare", 0), ("nidus", depth + 1))]
     emu.side_by_side([b.run for b in boots])
