@@ -166,13 +166,9 @@ static void say_walk(struct cpu *cpu, const char *address, struct gdb_text *t)
 
 static void set_level(struct cpu *cpu, const char *word, struct gdb_text *t)
 {
-    u32 level = *word == '1' ? 1 : *word == '2' ? 2 : 0;
-    if (!*word || word[1] || (!level && *word != '0')) {
-        say(t, "level 1, level 2, or level 0 for the one that runs");
-        return;
-    }
-    if (level == 2 && !cpu->in_l2) {
-        say(t, "L2 does not run; monitor vmcs12 shows what is saved of it");
+    u32 level = (u32)(*word - '0');
+    if (!*word || word[1] || level > (cpu->in_l2 ? 2u : 1u)) {
+        say(t, "level 1; level 2 while L2 runs; level 0 for the one that runs");
         return;
     }
     cpu->gdb->level = level;

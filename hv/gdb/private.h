@@ -23,7 +23,7 @@ enum gdb_until { UNTIL_NOTHING, UNTIL_L2, UNTIL_L1, UNTIL_REFUSED };
 /* What the current VMCS and the processor held before gdb_before changed them. */
 struct gdb_held {
     bool armed, breakpoints, host_rip, trap_flag;
-    u64 pin_ctl, cpu1_ctl, exception_bitmap, rflags, dr7, dr[4];
+    u64 pin_ctl, cpu1_ctl, exception_bitmap, rflags, rip, blocking, dr7, dr[4];
 };
 
 struct gdb {

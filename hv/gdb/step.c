@@ -35,6 +35,8 @@ u64 step_target(struct cpu *cpu)
     u64 event = vmcs_read(ENC_entry_intr_info), rip = vmcs_read(ENC_guest_rip);
     u8 b[16] = {0};
     u32 n = 0;
+    if (vmcs_read(ENC_guest_activity_state) != ACTIVITY_ACTIVE)
+        return rip; /* when HLT is over */
     if (any(event, INTR_VALID))
         return handler_of(&w, event & 0xff);
     if (!gdb_read(&w, rip, b, sizeof b))

@@ -76,8 +76,7 @@ static void stop(struct gdb *g, u32 signal, u64 watched)
     gdb_add(&g->reply, signal == SIGNAL_INT ? "T02" : "T05");
     if (watched) {
         gdb_add(&g->reply, "watch:");
-        for (int shift = 56; shift >= 0; shift -= 8)
-            gdb_add_byte(&g->reply, (u8)(watched >> shift));
+        gdb_add_register(&g->reply, __builtin_bswap64(watched), 8);
         gdb_add(&g->reply, ";");
     }
     if (g->attached)
@@ -89,22 +88,20 @@ static void hear(struct cpu *cpu)
 {
     struct gdb *g = cpu->gdb;
     u8 byte = line_read();
+    u32 patience = LINE_PATIENCE;
     enum gdb_event e = gdb_feed(&g->parser, byte);
-    while (e == GDB_NOTHING && gdb_in_packet(&g->parser)) {
-        if (!line_read_soon(&byte)) {
-            g->parser = (struct gdb_parser){0};
-            g->lost++;
-            return;
-        }
-        e = gdb_feed(&g->parser, byte);
-    }
+    while (e == GDB_NOTHING && gdb_in_packet(&g->parser))
+        e = line_read_soon(&byte, &patience) ? gdb_feed(&g->parser, byte) : GDB_GARBAGE;
     if (e == GDB_BREAK && g->attached && !g->stopped)
         stop(g, SIGNAL_INT, 0);
     else if (e == GDB_GARBAGE) {
+        g->parser = (struct gdb_parser){0};
         g->lost++;
         if (!g->no_ack)
             line_put('-');
     } else if (e == GDB_PACKET) {
+        if (g->parser.text[0] == 'q' && g->parser.text[1] == 'S') /* another debugger begins */
+            g->no_ack = false;
         if (!g->no_ack)
             line_put('+');
         g->attached = g->stopped = true;
@@ -144,7 +141,12 @@ static void arm_step(struct cpu *cpu)
 {
     struct gdb_held *h = &cpu->gdb->held;
     h->rflags = vmcs_read(ENC_guest_rflags);
+    h->rip = vmcs_read(ENC_guest_rip);
+    h->blocking = vmcs_read(ENC_guest_interruptibility);
     h->trap_flag = true;
+    /* The entry wants a pending trap where TF meets blocking, and IF is 0 now anyway. */
+    vmcs_write(ENC_guest_interruptibility,
+               h->blocking & ~(u64)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
     vmcs_write(ENC_guest_rflags, (h->rflags | RFLAGS_TF) & ~(u64)RFLAGS_IF);
 }
 
@@ -196,6 +198,8 @@ static void disarm_step(const struct gdb_held *h)
 {
     u64 keep = RFLAGS_TF | RFLAGS_IF, now = vmcs_read(ENC_guest_rflags);
     vmcs_write(ENC_guest_rflags, (now & ~keep) | (h->rflags & keep));
+    if (vmcs_read(ENC_guest_rip) == h->rip) /* the instruction is still to be done */
+        vmcs_write(ENC_guest_interruptibility, h->blocking);
     if (!any(h->rflags, RFLAGS_TF))
         vmcs_write(ENC_guest_pending_dbg_exceptions,
                    vmcs_read(ENC_guest_pending_dbg_exceptions) & ~(u64)PENDING_DBG_BS);

@@ -41,9 +41,9 @@ u8 line_read(void)
     return inb(COM2 + DATA);
 }
 
-bool line_read_soon(u8 *byte)
+bool line_read_soon(u8 *byte, u32 *patience)
 {
-    for (u32 i = 0; i < PATIENCE; i++)
+    for (; *patience; --*patience)
         if (line_ready()) {
             *byte = inb(COM2 + DATA);
             return true;

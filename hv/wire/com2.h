@@ -14,8 +14,10 @@ bool line_open(void) MUST_CHECK;
 bool line_ready(void);
 /* The next byte, whenever it comes. */
 u8 line_read(void);
-/* The next byte, when it comes in time: some ten times what a byte takes. */
-bool line_read_soon(u8 *byte) MUST_CHECK;
+/* The next byte, when it comes while there is patience left. A packet has LINE_PATIENCE for all of
+ * its bytes: some two seconds, so that a line that drips costs no more. */
+#define LINE_PATIENCE 2000000u
+bool line_read_soon(u8 *byte, u32 *patience) MUST_CHECK;
 void line_put(char c);
 /* Sends the text as a packet. */
 void line_send(const struct gdb_text *text);

@@ -50,6 +50,18 @@ echo @exit\\n
 monitor until l1
 continue
 info registers rip
+echo @sti\\n
+python
+for i in range(12):
+    at = gdb.execute("x/i $rip", to_string=True)
+    gdb.execute("stepi", to_string=True)
+    if "sti" in at.split():
+        break
+end
+stepi
+stepi
+info registers eflags
+x/i $rip
 echo @break\\n
 hbreak *$rip
 delete
@@ -151,6 +163,7 @@ def judge_gdb(v, session, talk, said, why):
     says("walk", r"^entry at L2's 0x[0-9a-f]+ = 0x", r"^L1's physical 0x")
     host = [r for r in rips if not r.startswith("0xffff")]
     v.check(len(host) == 1 and host[0] in session.part("exit"), f"L1 goes on at HOST_RIP {host}")
+    says("sti", r"^eflags +0x[0-9a-f]*[2367abef][0-9a-f]{2} ")
     says("break", r"Hardware assisted breakpoint", r"(?s)Continuing|Breakpoint 2|SIGTRAP")
     says("refused", r"^pin_ctl: section 27\.2\.1\.1: ", r"^exits L1 VMLAUNCH 2$", r"^exits L2 CPUID 1$", r"^packets that were none: [1-9]")
     text = says("write", r"^refused: ")

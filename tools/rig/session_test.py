@@ -34,7 +34,7 @@ STEPS = [
 REFUSALS = [
     ({"MEM": "abc"}, "MEM=abc: 128 to 65536"), ({"DEPTH": "x"}, "DEPTH=x: 0 to 4"), ({"CPUS": "99"}, "CPUS=99: 1 to 8"),
     ({"KERNEL": "/nowhere"}, "KERNEL=/nowhere: no such file"), ({"LIMIT": "-1"}, "LIMIT=-1: 1 to"),
-    ({"EFI": "/nowhere.efi"}, "EFI=/nowhere.efi: no such file"), ({"EFI": "README.md"}, "EFI=README.md: not an EFI program"),
+    ({"GDB": "1"}, "GDB=1 goes with EFI="), ({"EFI": "/nowhere.efi"}, "EFI=/nowhere.efi: no such file"), ({"EFI": "README.md"}, "EFI=README.md: not an EFI program"),
 ]
 
 
