@@ -38,6 +38,7 @@ WANTED = {
     "without invept": r"stale: L2 at rip [0-9a-f]+ uses guest-physical 40000000 by an EPT12 entry that is gone: level 1 at "
                       r"[0-9a-f]+, it was [0-9a-f]+ and is [0-9a-f]+, changed while L1 ran, between TSC \d+ and \d+; no INVEPT "
                       r"of EPTP [0-9a-f]+ came since",
+    "many": r"stale: L2 .* guest-physical 40000000 .*: level 1 at .*, changed while L1 ran, .*",
     "table moved": r"stale: L2 .* guest-physical 40000000 .*: level 2 at .*, changed while L1 ran, .*",
 }
 # "invept of nothing" has two results: the INVEPT that failed, then L2's use

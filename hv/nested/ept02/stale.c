@@ -6,6 +6,7 @@
  * would have. Contract in ept02.h.
  */
 #include "hv/nested/ept02/tables.h"
+#include "hv/core/lib.h"
 #include "hv/core/privileged.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
@@ -23,22 +24,30 @@ struct stale_entry {
     u8 level;
 };
 
-/* One that an earlier look found, or that was told. */
+/* One that an earlier look found. */
 struct known {
     u64 *place;
     u64 was, now;
     u64 unchanged_at, changed_at; /* the TSC of the last look before, and of the first look */
     bool by_l1;                   /* L1 ran between the two */
-    bool told;
+};
+
+/* One that was told, and is not taken out again. Only telling takes a row, so that an instruction
+ * of L2's that uses several of them comes to its end, however many there are. */
+struct told_entry {
+    u64 *place;
+    u64 was, now;
 };
 
 struct stale {
-    u32 armed_count, known_next;
-    u32 crossings; /* cpu->crossings at the last look */
-    u64 looked_at; /* the TSC of the last look */
-    u64 *spared;   /* is not taken out for one run: the use was no use of it */
+    u32 armed_count, known_next, told_next;
+    u32 invepts, invepts_done; /* executed by L1; that succeeded, at the last look */
+    u32 crossings;             /* cpu->crossings at the last look */
+    u64 looked_at;             /* the TSC of the last look */
+    u64 *spared;               /* is not taken out for one run: the use was no use of it */
     struct stale_entry armed[ARMED_MOST];
     struct known known[KNOWN_MOST];
+    struct told_entry told[KNOWN_MOST];
 };
 
 bool ept02_stale_reserve(struct cpu *cpu)
@@ -65,6 +74,14 @@ static struct known *find_known(struct stale *s, const struct stale_entry *e)
     return NULL;
 }
 
+static bool was_told(const struct stale *s, const struct stale_entry *e)
+{
+    for (u32 i = 0; i < KNOWN_MOST; i++)
+        if (s->told[i].place == e->place && s->told[i].was == e->was && s->told[i].now == e->now)
+            return true;
+    return false;
+}
+
 static struct known *remember(struct cpu *cpu, struct stale *s, const struct stale_entry *e)
 {
     struct known *k = &s->known[s->known_next++ % KNOWN_MOST];
@@ -80,11 +97,10 @@ static struct known *remember(struct cpu *cpu, struct stale *s, const struct sta
 /* Takes one out, unless it was told already. */
 static void arm(struct cpu *cpu, struct stale *s, const struct stale_entry *e)
 {
-    struct known *k = find_known(s, e);
-    if (!k)
-        k = remember(cpu, s, e);
-    if (k->told || e->place == s->spared || s->armed_count == ARMED_MOST)
+    if (was_told(s, e) || e->place == s->spared || s->armed_count == ARMED_MOST)
         return;
+    if (!find_known(s, e))
+        (void)remember(cpu, s, e);
     s->armed[s->armed_count++] = *e;
     *e->place = EPT02_EMPTY;
 }
@@ -123,6 +139,17 @@ static void look(struct cpu *cpu, struct stale *s, u16 table, u64 base)
     }
 }
 
+/* What was found or told before an INVEPT is another one behind it. */
+static void forget_told(const struct cpu *cpu, struct stale *s)
+{
+    u32 done = s->invepts - cpu->nested->told[TOLD_INVEPT];
+    if (done != s->invepts_done) {
+        memset(s->told, 0, sizeof s->told);
+        memset(s->known, 0, sizeof s->known);
+    }
+    s->invepts_done = done;
+}
+
 void ept02_stale_enter(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -131,6 +158,7 @@ void ept02_stale_enter(struct cpu *cpu)
     if (!cpu->in_l2 || !any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT) || !c ||
         c->root == NO_TABLE)
         return;
+    forget_told(cpu, s);
     look(cpu, s, c->root, 0);
     s->spared = NULL;
     s->looked_at = rdtsc();
@@ -141,11 +169,11 @@ void ept02_stale_enter(struct cpu *cpu)
 
 static void tell(struct cpu *cpu, struct stale *s, const struct stale_entry *e, u64 gpa2)
 {
-    struct known *k = find_known(s, e);
+    const struct known *k = find_known(s, e);
     cpu->nested->told[TOLD_STALE]++;
     if (!k)
         k = remember(cpu, s, e); /* its row was taken since */
-    k->told = true;
+    s->told[s->told_next++ % KNOWN_MOST] = (struct told_entry){e->place, e->was, e->now};
     exit_more(cpu, SNAP_STEP);
     log_rare(
         LOG_EXPLAIN,
@@ -174,7 +202,9 @@ bool ept02_stale_left(struct cpu *cpu, bool exited)
     s->armed_count = 0;
     for (u32 i = 0; i < count; i++)
         *s->armed[i].place = s->armed[i].entry;
-    if (!count || !exited || (u32)vmcs_read(ENC_exit_reason) != EXIT_REASON_EPT_VIOLATION)
+    u32 reason = exited ? (u32)vmcs_read(ENC_exit_reason) : 0;
+    s->invepts += exited && !cpu->in_l2 && reason == EXIT_REASON_INVEPT;
+    if (!count || !exited || reason != EXIT_REASON_EPT_VIOLATION)
         return false;
     exit_snapshot(cpu, SNAP_QUAL | SNAP_GPA | SNAP_IDT);
     for (u32 i = 0; i < count; i++) {
