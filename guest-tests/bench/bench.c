@@ -1,7 +1,7 @@
 /*
- * What the processor at hand takes for each operation: cycles of its time-stamp counter, the median and
- * the 5th and 95th of a hundred. For silicon, where make bench cannot look: to be started from the UEFI
- * shell, bare, and again under Nidus. The lines go to the console as well.
+ * What the processor at hand takes for each operation: cycles of its time-stamp counter, the median
+ * and the 5th and 95th of a hundred. For silicon, where make bench cannot look: to be started from
+ * the UEFI shell, bare, and again under Nidus. The lines go to the console as well.
  */
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_ept.h"
