@@ -23,7 +23,7 @@ BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c 
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
-GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
+GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c $(d)/bench.c))
 GT_EFI   := $(addprefix $(B)/,$(notdir $(GT_SRC:.c=.efi)))
 STICK_EFI := $(addprefix $(B)/,menu.efi vmcs-probe.efi machine.efi cycles.efi)
 EX_EFI   := $(patsubst examples/%.c,$(B)/%.efi,$(wildcard examples/*.c))

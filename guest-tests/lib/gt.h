@@ -47,8 +47,8 @@ extern EFI_HANDLE gt_image; /* this program's image handle */
 const char *gt_args(void);
 /* True with the argument "count": a bench then runs its rows for the emulator's trace
  * (tools/rig/bench.py), between two gt_mark, at which the emulator's debugger stops. What is
- * counted is added to the row `name`, divided by `per` (taken away: sign '-'). Otherwise gt_count_next does
- * nothing. */
+ * counted is added to the row `name`, divided by `per` (taken away: sign '-'). Otherwise
+ * gt_count_next does nothing. */
 bool gt_counting(void);
 void gt_count_next(char sign, u64 per, const char *name);
 #define gt_mark() __asm__ volatile("xchgw %%bx, %%bx" ::: "memory")

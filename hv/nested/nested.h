@@ -36,27 +36,29 @@ struct tlb_policy {
 enum residence { AT_HOME, LENT, SHOWN };
 
 /* What the short path has to do beside what it always does; 0 for most L1s. */
+/* clang-format off */
 enum short_extra {
-    SHORT_EFER = 1 << 0,       /* VMCS12 does not both save and load EFER */
-    SHORT_PAT = 1 << 1,        /* the same of PAT */
-    SHORT_PERF = 1 << 2,       /* VMCS12 loads IA32_PERF_GLOBAL_CTRL */
-    SHORT_DEBUG = 1 << 3,      /* VMCS12 does not both save and load DR7 and DEBUGCTL */
-    SHORT_LINK = 1 << 4,       /* VMCS12 has a link pointer */
-    SHORT_TPR = 1 << 5,        /* the TPR threshold is judged */
-    SHORT_CR4_HIDDEN = 1 << 6, /* L0 masks bits of CR4 that VMCS12 does not */
-    SHORT_CPU1 = 1 << 7,       /* "primary controls" of vmcs02 are not VMCS12's */
-    SHORT_TIMER = 1 << 8,      /* each entry starts the preemption timer anew */
-    SHORT_NO_VPID = 1 << 9,    /* each crossing flushes L1's tag */
-    SHORT_EPT = 1 << 10,       /* EPT02 stands over an EPT12 */
-    SHORT_HOST_EFER = 1 << 11, /* an exit does not load EFER */
-    SHORT_HOST_PAT = 1 << 12,
-    SHORT_WIDE = 1 << 13,      /* the CPU has wider linear addresses than L1's */
-    SHORT_HALTS = 1 << 14,     /* L2 may stop in another activity state */
-    SHORT_NMIS = 1 << 15,      /* blocking by NMI passes from L2 to L1 */
-    SHORT_IBPB = 1 << 16,      /* predictors do not tell L1 from L2 */
-    SHORT_MSRS = 1 << 18,      /* MSR_BITMAP02 is used */
-    SHORT_PERF_KEPT = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */
+    SHORT_EFER       = 1 << 0,  /* VMCS12 does not both save and load EFER */
+    SHORT_PAT        = 1 << 1,  /* the same of PAT */
+    SHORT_PERF       = 1 << 2,  /* VMCS12 loads IA32_PERF_GLOBAL_CTRL */
+    SHORT_DEBUG      = 1 << 3,  /* VMCS12 does not both save and load DR7 and DEBUGCTL */
+    SHORT_LINK       = 1 << 4,  /* VMCS12 has a link pointer */
+    SHORT_TPR        = 1 << 5,  /* the TPR threshold is judged */
+    SHORT_CR4_HIDDEN = 1 << 6,  /* L0 masks bits of CR4 that VMCS12 does not */
+    SHORT_CPU1       = 1 << 7,  /* "primary controls" of vmcs02 are not VMCS12's */
+    SHORT_TIMER      = 1 << 8,  /* each entry starts the preemption timer anew */
+    SHORT_NO_VPID    = 1 << 9,  /* each crossing flushes L1's tag */
+    SHORT_EPT        = 1 << 10, /* EPT02 stands over an EPT12 */
+    SHORT_HOST_EFER  = 1 << 11, /* an exit does not load EFER */
+    SHORT_HOST_PAT   = 1 << 12, /* nor PAT */
+    SHORT_WIDE       = 1 << 13, /* the CPU has wider linear addresses than L1's */
+    SHORT_HALTS      = 1 << 14, /* L2 may stop in another activity state */
+    SHORT_NMIS       = 1 << 15, /* blocking by NMI passes from L2 to L1 */
+    SHORT_IBPB       = 1 << 16, /* predictors do not tell L1 from L2 */
+    SHORT_PERF_KEPT  = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */
+    SHORT_MSRS       = 1 << 18, /* MSR_BITMAP02 is used */
 };
+/* clang-format on */
 
 /* The short path between L2 and L1 (hv/nested/crossing/short_path.c). Facts of the last VM entry on
  * the plain path, which hold while `ready`. */

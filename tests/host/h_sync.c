@@ -26,7 +26,7 @@ static void fresh(void)
     was = v12;
     for (u32 i = 0; i < sizeof x; i++)
         ((u8 *)&x)[i] = (u8)rng_next(&rng);
-    env = (struct sync_env){&v02, &x, &caps_all, (u32)rng_next(&rng)};
+    env = (struct sync_env){&v02, &x, &caps_all};
 }
 
 static void saved_and_kept_rows(void **state)

@@ -162,6 +162,9 @@ static void invariants(void)
         machine_bug("%s has MSR lists", who());
     if (v->ept_pointer < REGION || v->ept_pointer >= RAM_SIZE)
         machine_bug("%s: EPTP %llx", who(), (unsigned long long)v->ept_pointer);
+    if (machine.cpu->in_l2 && !any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT) &&
+        v->ept_pointer != machine.cpu->ept01->eptp)
+        machine_bug("vmcs02: EPTP %llx is not EPT01's", (unsigned long long)v->ept_pointer);
     /* L0 may inject an NMI of its own, or wait for its window: the merge knows nothing of that. */
     if (!machine.cpu->in_l2 || n->nmi_held ||
         v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))

@@ -275,6 +275,16 @@ static void l1_repairs(bool mode64)
     v->guest_interruptibility = 0;
 }
 
+/* EPT01 follows. */
+static enum vmx_enter mtrrs_on_or_off(void)
+{
+    struct cpu *cpu = machine.cpu;
+    cpu->regs.gpr[REG_RCX] = MSR_IA32_MTRR_DEF_TYPE;
+    cpu->regs.gpr[REG_RAX] = cpu->mtrr.def_type ? 0 : 0x806;
+    cpu->regs.gpr[REG_RDX] = 0;
+    return machine_exit(EXIT_REASON_WRMSR);
+}
+
 static enum vmx_enter step_l1(struct machine *m)
 {
     struct vmcs_image *v = &m->current->v;
@@ -323,6 +333,8 @@ static enum vmx_enter step_l1(struct machine *m)
         l1_repairs(op & 0x30);
         return machine_exit(EXIT_REASON_CPUID);
     case 14:
+        if (op & 0x10)
+            return mtrrs_on_or_off();
         percpu()->nmi_pending = 1;
         return machine_exit(EXIT_REASON_CPUID);
     default:

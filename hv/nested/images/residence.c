@@ -118,15 +118,13 @@ static void follow_controls(struct nested *n)
 #include "hv/vmcs12/fields.def"
 }
 
-/* The exit of L2 that L1 was given last. cpu->exit keeps L1's own. @pre vmcs02 is current */
+/* The exit of L2 that L1 was given last. The facts of L1's own exit must be read again afterwards,
+ * as after any change of the current VMCS. @pre vmcs02 is current */
 static struct vmexit exit_information(struct cpu *cpu)
 {
-    struct vmexit mine = cpu->exit, x;
     exit_snapshot(cpu, SNAP_TOLD);
-    x = cpu->exit;
+    struct vmexit x = cpu->exit;
     x.reason = (u32)vmcs_read(ENC_exit_reason);
-    cpu->exit = mine;
-    cpu->have = 0;
     return x;
 }
 
