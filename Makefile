@@ -16,7 +16,7 @@ PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/scree
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c stage.c)
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c stage.c errata.c)
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
 GT_SRC   := $(wildcard $(foreach d,guest-tests guest-tests/*,$(d)/t_*.c $(d)/pre_*.c $(d)/bench_*.c))
@@ -25,7 +25,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
+.PHONY: all images size check run test test-long guest bench linux kvm kvm-qemu bench-kvm xen models ends hostile refusals seen lint order usb fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(B)/chain.efi $(B)/tables.efi
 
@@ -80,7 +80,7 @@ EFI_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone
   -DGNU_EFI_USE_MS_ABI -DHAVE_USE_MS_ABI -Wall -Wextra -Wshadow -Werror
 EFI_LDFLAGS := -nostdlib -znoexecstack -znocombreloc -shared -Bsymbolic -L/usr/lib -T $(EFI_LDS) $(EFI_CRT)
 EFI_LIBS := -lefi -lgnuefi
-EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata,-j $(s))
+EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata .sbat,-j $(s))
 
 $(B)/efi/%.o: %.c
 	$(call say,CC,$<)
@@ -96,10 +96,12 @@ define efi_link
 	$(call say,EFI,$@)
 	$(Q)ld $(EFI_LDFLAGS) $(1) -o $(@:.efi=.so) $(EFI_LIBS)
 	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=10 $(@:.efi=.so) $@
+	$(Q)tools/make/nxcompat.py $@
 endef
 
 BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(B)/efi/hv/ring/ring.o $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
+$(B)/efi/boot/sbat.asm.o: boot/sbat.csv
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
@@ -178,7 +180,7 @@ WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
 WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
-MACH_UNIT := h_transition h_hardware h_machine_event h_ept01
+MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
@@ -276,6 +278,8 @@ ends: images
 	@tools/rig/ends_test.py
 refusals: images
 	@tools/rig/refusals.py
+seen: images
+	@tools/rig/seen_test.py
 usb: images
 	@tools/make/usb.sh $(B)/usb.img
 

@@ -44,9 +44,9 @@ static void test_defaults(void **state)
     assert_true(command(""));
     line_clear(&l);
     options_describe(&o, &l);
-    assert_string_equal(l.text,
-                        "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                        "shadow=on fast=on tlb=default spec=auto wait=auto screen=on cmos=off");
+    assert_string_equal(
+        l.text, "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+                "shadow=on fast=on tlb=default spec=auto wait=auto screen=on cmos=off hvbit=on");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -314,7 +314,7 @@ static void test_command_wins(void **state)
     options_describe(&o, &l);
     assert_string_equal(
         l.text, "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell shadow=on fast=on "
-                "tlb=default stress=flush spec=auto wait=auto screen=on cmos=off");
+                "tlb=default stress=flush spec=auto wait=auto screen=on cmos=off hvbit=on");
     assert_chain("\\b.efi");
 }
 

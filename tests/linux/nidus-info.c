@@ -1,7 +1,8 @@
 /*
- * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth,
- * and the VM exits of the CPU it runs on by reason. Reads nothing but CPUID, so needs no
- * rights. The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
+ * nidus-info [log]: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth,
+ * and the VM exits of the CPU it runs on by reason; with "log", L0's last log lines instead. Reads
+ * nothing but CPUID, so needs no rights. The leaves are a promise to others: ARCHITECTURE.md,
+ * "CPUID".
  */
 #include <cpuid.h>
 #include <stdbool.h>
@@ -9,7 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEAF_SIGNATURE = 0x40000000, LEAF_VERSION = 0x40000001, LEAF_EXITS = 0x40000002 };
+enum {
+    LEAF_SIGNATURE = 0x40000000,
+    LEAF_VERSION = 0x40000001,
+    LEAF_EXITS = 0x40000002,
+    LEAF_LOG = 0x40000004
+};
 enum { CPUID_HYPERVISOR = 1u << 31 };
 #define SUBLEAF_FROM_L2 0x80000000u
 
@@ -66,9 +72,29 @@ static uint64_t cpuid_ticks(void)
     return least;
 }
 
-int main(void)
+/* Subleaf 0 tells the ring's size and how many characters were ever written; subleaf n has the 16
+ * bytes from 16 * (n - 1) on. */
+static int print_log(void)
+{
+    uint32_t size, b, lo, hi, last, words[4];
+    __cpuid(LEAF_SIGNATURE, last, words[0], words[1], words[2]);
+    if (last < LEAF_LOG)
+        return 1;
+    __cpuid_count(LEAF_LOG, 0, size, b, lo, hi);
+    uint64_t total = (uint64_t)hi << 32 | lo;
+    for (uint64_t i = total < size ? 0 : total - size; i < total; i++) {
+        uint32_t at = (uint32_t)(i % size);
+        __cpuid_count(LEAF_LOG, at / 16 + 1, words[0], words[1], words[2], words[3]);
+        putchar(((const char *)words)[at % 16]);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     uint32_t version, depth, c, d;
+    if (argc > 1 && strcmp(argv[1], "log") == 0)
+        return under_nidus() ? print_log() : 1;
     if (!under_nidus()) {
         printf("nidus none\nticks per CPUID %llu\n", (unsigned long long)cpuid_ticks());
         return 1;

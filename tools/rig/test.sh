@@ -69,6 +69,7 @@ stage linux tools/rig/linux_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
-stage refusals tools/rig/refusals.py
+stage refusals tools/rig/refusals.py ${long:+--long}
+stage seen tools/rig/seen_test.py
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]
