@@ -19,7 +19,7 @@ WIRE_SRC := hv/wire/packet.c
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c dmar.c vtd_tables.c vtd_unit.c) \
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c dmar.c vtd_tables.c vtd_unit.c) \
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
@@ -31,7 +31,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile tell trace-test trace-pictures refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile seen tell trace-test trace-pictures refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -99,7 +99,7 @@ EFI_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone
   -DGNU_EFI_USE_MS_ABI -DHAVE_USE_MS_ABI -Wall -Wextra -Wshadow -Werror
 EFI_LDFLAGS := -nostdlib -znoexecstack -znocombreloc -shared -Bsymbolic -L/usr/lib -T $(EFI_LDS) $(EFI_CRT)
 EFI_LIBS := -lefi -lgnuefi
-EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata,-j $(s))
+EFI_SECTIONS := $(foreach s,.text .sdata .data .dynamic .dynsym .rel .rela .reloc .rodata .sbat,-j $(s))
 
 $(B)/efi/boot/efi_main.o: EFI_CFLAGS += -DNIDUS_VERSION='"version $(VERSION_TEXT)"'
 $(B)/efi/boot/efi_main.o: $(B)/version
@@ -117,10 +117,12 @@ define efi_link
 	$(call say,EFI,$@)
 	$(Q)ld $(EFI_LDFLAGS) $(1) -o $(@:.efi=.so) $(EFI_LIBS)
 	$(Q)objcopy $(EFI_SECTIONS) --target=efi-app-x86_64 --subsystem=$(or $(EFI_SUBSYSTEM),10) $(@:.efi=.so) $@
+	$(Q)tools/make/nxcompat.py $@
 endef
 
 BOOT_OBJ := $(BOOT_SRC:%.c=$(B)/efi/%.o) $(B)/efi/hv/ring/ring.o $(B)/efi/hv/vtd/fault.o $(BOOT_ASM:%.asm=$(B)/efi/%.asm.o)
 $(B)/efi/boot/core_blob.asm.o: $(B)/core.bin
+$(B)/efi/boot/sbat.asm.o: boot/sbat.csv
 $(B)/nidus.efi: $(BOOT_OBJ)
 	$(call efi_link,$(BOOT_OBJ))
 
@@ -228,7 +230,7 @@ $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
 $(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
 
-MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk
+MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 
@@ -345,6 +347,8 @@ trace-pictures: images payload setup-web
 	@tools/trace/trace_test.py --pictures
 refusals: images
 	@tools/rig/refusals.py
+seen: images
+	@tools/rig/seen_test.py
 vtd: images payload
 	@tools/rig/vtd_test.py
 stick: images

@@ -22,6 +22,23 @@ static void read_vendor(struct facts *f)
     f->vendor[12] = 0;
 }
 
+static bool is_intel_vendor(const struct facts *f)
+{
+    static const char intel[13] = "GenuineIntel";
+    for (u32 i = 0; i < sizeof intel; i++)
+        if (f->vendor[i] != intel[i])
+            return false;
+    return true;
+}
+
+/* CPUID puts the revision into IA32_BIOS_SIGN_ID. */
+static u64 microcode_revision(void)
+{
+    wrmsr(MICROCODE_MSR, 0);
+    (void)cpuid(1);
+    return rdmsr(MICROCODE_MSR) >> 32;
+}
+
 void facts_read(struct facts *f)
 {
     u64 cr4;
@@ -40,6 +57,8 @@ void facts_read(struct facts *f)
         know(f, FACT_CPUID_80000001_EDX, cpuid(0x80000001).edx);
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     know(f, FACT_CR4, cr4);
+    if (is_intel_vendor(f))
+        know(f, FACT_MICROCODE, microcode_revision());
     /* The order of the enum puts each MSR behind the facts that say whether the MSR exists. */
     for (u32 n = 0; n < FACT_COUNT; n++)
         if (facts_msr(f, n))

@@ -14,6 +14,7 @@
 #include "boot/efi_ring.h"
 #include "boot/efi_screen.h"
 #include "boot/efi_vtd.h"
+#include "boot/errata.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
@@ -30,6 +31,7 @@ static const char help[] =
     "  log=none|e9|com1|com2|port:0xNNNN verbose=0..2   where L0 writes after launch, and how "
     "much\r\n"
     "  ring                               print what L0 logged last, before a warm reset too\r\n"
+    "  hvbit=on|off                       off: CPUID shows L1 no hypervisor\r\n"
     "  screen=on|off|corner cmos=off|on   where L0's own bugs, its last line and its stage show\r\n"
     "  wait=auto|on|off                   wait for a key or ten seconds behind a report\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
@@ -162,6 +164,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .spec = SPEC_ALL,
         .plant = o->plant,
         .cmos = o->cmos,
+        .hvbit = o->hvbit,
         .cpu_count = wanted(m, o),
         .can_vmx = require_first_missing(m->facts) == require_count(),
     };
@@ -169,8 +172,11 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         screen_find(&info.screen);
     info.screen.status = o->screen == SCREEN_CORNER;
     vtd_list(m->vtd, &info);
-    for (u32 i = 0; i < info.cpu_count; i++) /* what every processor has */
-        info.spec &= spec_plan(&m->facts[i], o->spec).done;
+    for (u32 i = 0; i < info.cpu_count; i++) {
+        info.spec &= spec_plan(&m->facts[i], o->spec).done; /* what every processor has */
+        info.no_deadline |= errata_tsc_deadline(&m->facts[i]);
+        info.no_timer |= errata_preemption_timer(&m->facts[i]);
+    }
     return info;
 }
 
@@ -348,17 +354,20 @@ static void say_terms(const struct machine *m, const struct options *o)
 }
 
 /* Version and depth come from CPUID, so the line also proves that L0 answers. */
-static void say_launched(const struct region *r, u32 cpus)
+static void say_launched(const struct region *r, u32 cpus, bool shown)
 {
     struct nidus_cpuid n = {0};
     struct line l;
     line_clear(&l);
-    line_add(&l, facts_inside_nidus(&n) ? "launched: version "
-                                        : "bug: launched but not seen: version ");
-    line_add_decimal(&l, n.version);
-    line_add(&l, ", depth ");
-    line_add_decimal(&l, n.depth);
-    line_add(&l, ", ");
+    line_add(&l,
+             facts_inside_nidus(&n) == shown ? "launched: " : "bug: launched but not as asked: ");
+    if (shown) {
+        line_add(&l, "version ");
+        line_add_decimal(&l, n.version);
+        line_add(&l, ", depth ");
+        line_add_decimal(&l, n.depth);
+        line_add(&l, ", ");
+    }
     line_add_decimal(&l, cpus);
     line_add(&l, cpus == 1 ? " processor, L0 at " : " processors, L0 at ");
     line_add_hex(&l, r->base);
@@ -385,7 +394,7 @@ static bool start(struct machine *m, const struct options *o, struct line *why)
     say_terms(m, o);
     if (!nidus_launch(&region, m, why))
         return false;
-    say_launched(&region, wanted(m, o));
+    say_launched(&region, wanted(m, o), o->hvbit);
     return true;
 }
 

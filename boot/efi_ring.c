@@ -96,6 +96,7 @@ static void say_ring(const struct ring *r, u64 base, u64 end)
 static u32 search(u64 base, u64 end)
 {
     u32 found = 0;
+    base = base ? base : RING_ALIGN; /* a firmware may leave page 0 out, to find null pointers */
     for (u64 at = ALIGN_UP(base, RING_ALIGN); inside(at, sizeof(struct ring), base, end);
          at += RING_ALIGN)
         if (ring_is((const struct ring *)at, at)) {

@@ -1,6 +1,8 @@
 /* Contract in efi_screen.h. UEFI 2.10 12.9 "Graphics Output Protocol" */
 #include "boot/efi_screen.h"
 
+#include "boot/tables.h"
+
 #include <efi.h>
 #include <efilib.h>
 

@@ -49,6 +49,7 @@ static const struct key keys[] = {
     {"wait",    KIND_CHOICE, WAIT_AUTO,         AT(wait),     {"off", "on", "auto"}},
     {"screen",  KIND_CHOICE, SCREEN_ON,         AT(screen),   {"off", "on", "corner"}},
     {"cmos",    KIND_CHOICE, 0,                 AT(cmos),     {"off", "on"}},
+    {"hvbit",   KIND_CHOICE, 1,                 AT(hvbit),    {"off", "on"}},
     {"plant",   KIND_NUMBER, 0,                 AT(plant),    {"0 to 999"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},

@@ -35,7 +35,7 @@ struct options {
     u32 plant;   /* hv/plant.h */
     u32 wait;    /* enum options_wait */
     u32 screen;  /* enum options_screen */
-    u32 cmos;
+    u32 cmos, hvbit;
     u32 bsp_only, own_sipi;
     u32 vtd; /* enum options_vtd */
     u32 check, dry, blink, ring, help, version;

@@ -88,6 +88,7 @@ static const struct {
     [FACT_CPUID_7_EDX]        = {0,     "CPUID.7.0:EDX"},
     [FACT_CPUID_80000001_EDX] = {0,     "CPUID.80000001H:EDX"},
     [FACT_CR4]                = {0,     "CR4"},
+    [FACT_MICROCODE]          = {0,     "microcode revision"},
     [FACT_ARCH_CAPABILITIES]  = {0x10a, "IA32_ARCH_CAPABILITIES"},
     [FACT_FEATURE_CONTROL]    = {FEATURE_CONTROL_MSR, "IA32_FEATURE_CONTROL"},
     [FACT_VMX_BASIC]          = {0x480, "IA32_VMX_BASIC"},
@@ -204,6 +205,8 @@ void require_explain(const struct facts *f, u32 n, struct line *l)
     line_add(l, " bit ");
     line_add_decimal(l, r->bit);
     line_add(l, r->test == IS_CLEAR ? " is 1" : " is 0");
+    if (r->test == IS_VMX_ALLOWED)
+        line_add(l, "; turn on Intel Virtualization Technology (VT-x) in the BIOS setup");
 }
 
 void require_report(const struct facts *f, u32 n, struct line *l)

@@ -17,6 +17,7 @@ enum fact {
     FACT_CPUID_7_EDX,
     FACT_CPUID_80000001_EDX,
     FACT_CR4,
+    FACT_MICROCODE, /* the revision */
     FACT_ARCH_CAPABILITIES,
     FACT_FEATURE_CONTROL,
     FACT_VMX_BASIC,
@@ -39,6 +40,7 @@ struct facts {
 #define FEATURE_CONTROL_LOCK 1ull
 #define FEATURE_CONTROL_VMX  4ull /* outside SMX operation */
 #define FEATURE_CONTROL_MSR  0x3au
+#define MICROCODE_MSR        0x8bu
 #define FACT_IS_KNOWN(f, n)  (((f)->known >> (n)&1) != 0)
 
 /*

@@ -94,6 +94,8 @@ static struct vm *make_vm(const struct boot_info *info)
     vm->tlb = info->tlb;
     vm->trace = info->trace;
     vm->plant = info->plant;
+    vm->hvbit = info->hvbit;
+    vm->hide1_ecx = info->no_deadline ? (u32)CPUID1_ECX_DEADLINE : 0;
     vm->cpu_count = info->cpu_count;
     for (u32 i = 0; i < vm->cpu_count; i++) {
         vm->cpu[i] = mem_pages(&mem, (sizeof **vm->cpu + PAGE_SIZE - 1) / PAGE_SIZE);
@@ -114,6 +116,13 @@ static bool reserve(struct cpu *cpu, bool nested)
            (!stressed(cpu, STRESS_PARANOID) || paranoid_reserve(cpu));
 }
 
+static void hide_timer(struct vmx_caps *c)
+{
+    c->pin &= ~((u64)PIN_PREEMPTION_TIMER << 32);
+    c->true_pin &= ~((u64)PIN_PREEMPTION_TIMER << 32);
+    vcaps_close(c);
+}
+
 static enum handoff_status prepare(struct vm *vm, struct handoff *h)
 {
     vm->depth = depth_here();
@@ -128,6 +137,8 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (!h->info->can_vmx)
         return HANDOFF_OK;
     const char *why = caps_read(&vm->facts);
+    if (h->info->no_timer)
+        hide_timer(&vm->facts.vmx);
     if (!why && h->info->gdb)
         why = gdb_reserve(vm->cpu[0], h->info);
     return why ? launch_refuse(h, why) : HANDOFF_OK;

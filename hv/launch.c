@@ -1,6 +1,7 @@
 /* From the firmware's context into VMX operation, and back. Contract in launch.h. */
 #include "hv/launch.h"
 #include "hv/arch/cpuid_bits.h"
+#include "hv/arch/paging.h"
 #include "hv/arch/root_cr.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/fields.h"
@@ -48,6 +49,9 @@ static const char *tell_broken(struct cpu *cpu)
 static const char *tell_refused(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
+    if (any(reason, EXIT_REASON_ENTRY_FAIL) &&
+        EXIT_REASON_BASIC(reason) == EXIT_REASON_ENTRY_MACHINE_CHECK)
+        cpu->percpu.mc_pending = 1; /* the firmware gets it */
     log_begin();
     if (any(reason, EXIT_REASON_ENTRY_FAIL))
         log_part("the CPU refused L1: exit reason %u, qualification %lx; ",
@@ -175,6 +179,21 @@ static void NORETURN stay(struct cpu *cpu)
     run(cpu);
 }
 
+/* VMCSs must lie in write-back memory: errata SKL001, KBL001, CML001. The region consists of
+ * aligned blocks of 2 MiB. */
+static bool is_write_back(const struct cpu *cpu)
+{
+    const struct vm *vm = cpu->vm;
+    if (plant_uncached(cpu))
+        return false;
+    for (u64 at = 0; at < vm->hole_size; at += SIZE_2M) {
+        u8 type;
+        if (!mtrr_uniform(&cpu->mtrr, vm->hole.a + at, SIZE_2M, &type) || type != MT_WB)
+            return false;
+    }
+    return true;
+}
+
 /* Enters VMX operation, makes vmcs01 and judges it. */
 static enum handoff_status make_ready(struct cpu *cpu, struct handoff *h)
 {
@@ -182,6 +201,8 @@ static enum handoff_status make_ready(struct cpu *cpu, struct handoff *h)
     if (status != HANDOFF_OK)
         return status;
     build_vmcs(cpu, h);
+    if (!is_write_back(cpu))
+        return launch_refuse(h, "L0's memory is not write-back by this processor's MTRRs");
     seen_stage(cpu, STAGE_READY, 0);
     plant_field(cpu);
     if (judge_current(cpu) == R_NONE || plant_unjudged(cpu))

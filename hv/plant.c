@@ -1,8 +1,6 @@
 /* The faults of plant=. Contract in plant.h. */
 #include "hv/plant.h"
-#include "hv/run.h"
 #include "hv/vmx/insn.h"
-#include "hv/core/privileged.h"
 
 /* Each row breaks one rule of VM entry, and the CPU refuses it: CLEAR takes bits away and FLIP
  * changes others. */
@@ -62,23 +60,8 @@ bool plant_unjudged(const struct cpu *cpu)
     return row_of(cpu) && cpu->vm->plant % PLANT_SECOND_CPU >= PLANT_UNJUDGED;
 }
 
-#define PORT_KEYBOARD 0x64
-#define PULSE_RESET   0xfe
-
-/* Ends the dump of a panic by a reset, as somebody's hand would. */
-static void dump_and_reset(struct percpu *p)
+void plant_panic(const struct cpu *cpu, enum plant which)
 {
-    run_dump(p);
-    log_line("reset");
-    outb(PORT_KEYBOARD, PULSE_RESET);
-}
-
-void plant_panic(struct cpu *cpu, enum plant which)
-{
-    if (which == PLANT_PANIC_LAUNCHED && cpu->vm->plant == PLANT_PANIC_RESET) {
-        cpu->percpu.dump = dump_and_reset;
-        which = PLANT_PANIC_RESET;
-    }
     if (UNLIKELY(cpu->vm->plant == which) && cpu->percpu.id == 0)
         panic("bug: planted, as plant=%u asks", cpu->vm->plant);
 }
@@ -86,6 +69,11 @@ void plant_panic(struct cpu *cpu, enum plant which)
 bool plant_missing(const struct cpu *cpu, u64 encoding)
 {
     u32 n = cpu->vm->plant;
-    return (n == PLANT_NO_XSAVES && encoding == ENC_xss_exit_bitmap) ||
+    return (n == PLANT_NO_TIMER && encoding == ENC_preemption_timer_value) ||
            (n == PLANT_NO_RIP && encoding == ENC_guest_rip);
+}
+
+bool plant_uncached(const struct cpu *cpu)
+{
+    return cpu->vm->plant == PLANT_UNCACHED;
 }

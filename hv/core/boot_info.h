@@ -11,7 +11,7 @@
 #include "hv/screen/screen.h"
 
 #define BOOT_INFO_MAGIC 0x6f666e496469644eull /* "NdidInfo" */
-#define BOOT_MAX_RANGES 128
+#define BOOT_MAX_RANGES 512
 #define BOOT_MAX_CPUS   64
 #define BOOT_MAX_UNITS  32
 
@@ -92,6 +92,8 @@ struct boot_info {
     u32 trace;                   /* TRACE_* of hv/trace/record.h; 0: off */
     u32 spec;                    /* SPEC_* */
     u32 cmos;                    /* 1: tell the stage in CMOS */
+    u32 hvbit;                   /* 0: CPUID shows no hypervisor */
+    u32 no_deadline, no_timer;   /* 1: hide the TSC-deadline timer, the VMX-preemption timer */
     struct screen screen;        /* the firmware's framebuffer */
     u32 plant;                   /* a fault for tests (hv/plant.h); 0: none */
     u32 cpu_count;               /* processors that are brought under Nidus */

@@ -22,7 +22,7 @@ static void bringup_call(struct cpu *cpu, u32 sub)
         cpu->leaving = true;
 }
 
-/* CAVEAT(hypervisor-leaves) */
+/* CAVEAT(hypervisor-leaves) CAVEAT(log-readable) */
 static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
 {
     struct cpuid r = {0};
@@ -62,7 +62,7 @@ static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
     case 1:
         r->ecx = mirror(r->ecx, CPUID1_ECX_VMX, cpu->vm->shown != NULL);
         r->ecx = mirror(r->ecx, CPUID1_ECX_OSXSAVE, any(vmcs_read(ENC_guest_cr4), CR4_OSXSAVE));
-        r->ecx |= (u32)CPUID1_ECX_HYPERVISOR;
+        r->ecx = mirror(r->ecx & ~cpu->vm->hide1_ecx, CPUID1_ECX_HYPERVISOR, cpu->vm->hvbit);
         break;
     case 7:
         if (!sub)
@@ -82,14 +82,15 @@ static void cpuid_adjust(struct cpu *cpu, u32 leaf, u32 sub, struct cpuid *r)
     }
 }
 
-/* CAVEAT(cpuid-known) CAVEAT(rtit-hidden) */
+/* CAVEAT(cpuid-known) CAVEAT(rtit-hidden) CAVEAT(hvbit-off) */
 enum outcome emulate_cpuid(struct cpu *cpu)
 {
     u64 *gpr = cpu->regs.gpr;
     const struct cpu_facts *f = &cpu->vm->facts;
     u32 leaf = (u32)gpr[REG_RAX], sub = (u32)gpr[REG_RCX];
     struct cpuid r;
-    if (leaf - LEAF_NIDUS < LEAF_NIDUS_END - LEAF_NIDUS) {
+    if (leaf - LEAF_NIDUS < LEAF_NIDUS_END - LEAF_NIDUS &&
+        (cpu->vm->hvbit || !cpu->vm->committed)) {
         r = cpuid_nidus(cpu, leaf, sub);
     } else {
         leaf = cpuid_asked(leaf, f->leaf_basic, f->leaf_extended);

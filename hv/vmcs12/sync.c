@@ -236,5 +236,5 @@ enum vmx_abort sync_host12(const struct host_env *env, struct vmcs_image *v01)
 u32 preemption_timer_left(u32 value, u64 then, u64 now, unsigned shift)
 {
     u64 gone = (now >> shift) - (then >> shift);
-    return gone < value ? value - (u32)gone : 0;
+    return value > gone + 1 ? value - (u32)gone : 0; /* 1 may never exit: erratum ADL020 */
 }

@@ -63,7 +63,8 @@ bool host_needs_pdptes(const struct vmcs_image *v12);
  * unchanged. SDM 3C 28.5 "Loading Host State" */
 enum vmx_abort sync_host12(const struct host_env *env, struct vmcs_image *v01) MUST_CHECK;
 
-/* The value, at TSC `now`, of a preemption timer that had `value` at TSC `then`. The timer counts
+/* 0 for 1, with which an L2 may never exit (erratum ADL020); else
+ * the value, at TSC `now`, of a preemption timer that had `value` at TSC `then`. The timer counts
  * down by 1 each time bit `shift` of the TSC changes, and stops at 0.
  * SDM 3C 26.5.1 "VMX-Preemption Timer" */
 u32 preemption_timer_left(u32 value, u64 then, u64 now, unsigned shift);

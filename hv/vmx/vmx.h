@@ -54,8 +54,9 @@ struct vm {
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
     /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
     const struct check_cpu *judge;
-    u32 profile, shadow, fast, stress, tlb, trace, plant,
-        cmos;      /* the options of these names (boot_info.h) */
+    /* the options of these names (boot_info.h) */
+    u32 profile, shadow, fast, stress, tlb, trace, plant, cmos, hvbit;
+    u32 hide1_ecx; /* bits of CPUID.1:ECX that L1 is not shown because of an erratum */
     u32 committed; /* all processors are launched, and none may leave again. Atomic */
     u32 cpu_count;
     struct cpu *cpu[BOOT_MAX_CPUS];

@@ -36,6 +36,8 @@ static void test_values(void **state)
         {"screen=corner", &o.screen, SCREEN_CORNER},
         {"cmos=on", &o.cmos, 1},
         {"cmos=off", &o.cmos, 0},
+        {"hvbit=off", &o.hvbit, 0},
+        {"hvbit=on", &o.hvbit, 1},
         {"plant=0", &o.plant, 0},
         {"plant=999", &o.plant, 999},
         {"dry", &o.dry, 1},
@@ -79,8 +81,8 @@ static void test_described(void **state)
     options_describe(&o, &l);
     assert_string_equal(l.text,
                         "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                        "shadow=on fast=on tlb=default spec=auto wait=off screen=corner cmos=on "
-                        "plant=7");
+                        "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=off screen=corner "
+                        "cmos=on hvbit=on plant=7");
 }
 
 int main(void)

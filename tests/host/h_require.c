@@ -145,7 +145,8 @@ static void test_feature_control(void **state)
         assert_int_equal(missing(f, &l) == require_count(), rows[i].good);
         if (!rows[i].good)
             assert_string_equal(l.text, "locked without VMX in FEATURE_CONTROL: "
-                                        "IA32_FEATURE_CONTROL (MSR 0x3a) bit 2 is 0");
+                                        "IA32_FEATURE_CONTROL (MSR 0x3a) bit 2 is 0; turn on "
+                                        "Intel Virtualization Technology (VT-x) in the BIOS setup");
     }
 }
 

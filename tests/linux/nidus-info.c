@@ -2,8 +2,9 @@
 /*
  * nidus-info: what the CPUID leaves of Nidus say, for a person in L1 (or L2). Version, depth,
  * the VM exits of the CPU it runs on by reason, and how often L1's VMX instructions failed. Reads
- * nothing but CPUID, so needs no rights. `nidus-info trace > FILE` writes the records of trace= of
- * all processors, for nidus-trace. The leaves are a promise to others: ARCHITECTURE.md, "CPUID".
+ * nothing but CPUID, so needs no rights. `nidus-info log` shows L0's last log lines instead;
+ * `nidus-info trace > FILE` writes the records of trace= of all processors, for nidus-trace. The
+ * leaves are a promise to others: ARCHITECTURE.md, "CPUID".
  */
 #define _GNU_SOURCE
 #include "tests/linux/leaves.h"
@@ -14,7 +15,7 @@
 
 #include "hv/trace/record.h"
 
-enum { LEAF_FAILS = 0x40000014, LEAF_TRACE = 0x40000015 };
+enum { LEAF_LOG = 0x40000004, LEAF_FAILS = 0x40000014, LEAF_TRACE = 0x40000015 };
 
 static uint64_t print_exits(const char *who, uint32_t from)
 {
@@ -123,6 +124,24 @@ static uint64_t cpuid_ticks(void)
     return least;
 }
 
+/* Subleaf 0 tells the ring's size and how many characters were ever written; subleaf n has the 16
+ * bytes from 16 * (n - 1) on. */
+static int print_log(void)
+{
+    uint32_t size, b, lo, hi, last, words[4];
+    __cpuid(LEAF_SIGNATURE, last, words[0], words[1], words[2]);
+    if (last < LEAF_LOG)
+        return 1;
+    __cpuid_count(LEAF_LOG, 0, size, b, lo, hi);
+    uint64_t total = (uint64_t)hi << 32 | lo;
+    for (uint64_t i = total < size ? 0 : total - size; i < total; i++) {
+        uint32_t at = (uint32_t)(i % size);
+        __cpuid_count(LEAF_LOG, at / 16 + 1, words[0], words[1], words[2], words[3]);
+        putchar(((const char *)words)[at % 16]);
+    }
+    return 0;
+}
+
 static void print_ticks(void)
 {
     printf("ticks per CPUID %llu (in the emulator a tick is an instruction)\n",
@@ -131,9 +150,9 @@ static void print_ticks(void)
 
 static int usage(const char *word)
 {
-    fprintf(stderr, "usage: nidus-info [trace > FILE]\n"
+    fprintf(stderr, "usage: nidus-info [log | trace > FILE]\n"
                     "Says Nidus's version, its depth, and this processor's VM exits and failed VMX "
-                    "instructions; or writes the records of trace=.\n");
+                    "instructions; or the last lines of its log; or writes the records of trace=.\n");
     return strcmp(word, "-h") && strcmp(word, "--help") ? 2 : 0;
 }
 
@@ -141,10 +160,13 @@ int main(int argc, char **argv)
 {
     uint32_t version, depth, c, d;
     bool trace = argc == 2 && strcmp(argv[1], "trace") == 0;
-    if (argc > 1 && !trace)
+    bool log = argc == 2 && strcmp(argv[1], "log") == 0;
+    if (argc > 1 && !trace && !log)
         return usage(argv[1]);
     if (trace && under_nidus())
         return write_trace();
+    if (log && under_nidus())
+        return print_log();
     if (!under_nidus()) {
         printf("nidus none\n");
         print_ticks();

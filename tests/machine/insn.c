@@ -78,12 +78,16 @@ static u64 *msr_at(u32 msr)
     }
 }
 
+#define MTRR_ENABLED_WB 0x806u
+
 u64 rdmsr(u32 msr)
 {
     const u64 *words = &machine.caps.basic, *at = msr_at(msr);
 
     if (msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_EXIT_CTLS2)
         return words[msr - MSR_IA32_VMX_BASIC];
+    if (msr == MSR_IA32_MTRR_DEF_TYPE)
+        return MTRR_ENABLED_WB;
     if (msr == MSR_IA32_MTRRCAP)
         return 8;
     return at ? *at : 0;

@@ -54,7 +54,7 @@ struct machine {
     u32 pkru;
     u8 *ram;
     /* the run */
-    u32 fast; /* the option; 0 after machine_reset_to */
+    u32 fast, plant; /* the options; 0 after machine_reset_to */
     struct percpu *gs;
     struct cpu *cpu;
     enum vmx_enter (*play)(struct machine *m); /* at an accepted entry: runs the guest */
@@ -69,6 +69,9 @@ extern struct machine machine;
 /* Powers on: the processor of the model, empty RAM. False when the model's capabilities
  * contradict each other. */
 bool machine_reset_to(enum machine_model model) MUST_CHECK;
+
+/* The same for a processor with these capabilities and this width of a physical address. */
+bool machine_reset_to_caps(const struct vmx_caps *caps, u8 phys_bits) MUST_CHECK;
 
 /* Brings L0 up and lets it run until somebody calls machine_end. False when L0 refused the
  * processor. The parameters are those of boot_info.h. */

@@ -102,6 +102,26 @@ static void fill_tables(u8 *ram)
         pd[i] = i << 21 | 0x83;
 }
 
+static void power_on(struct machine *m)
+{
+    check_cpu_init(&m->rules, &m->caps, &m->facts);
+    m->cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP;
+    m->cr4 = CR4_PAE | CR4_VMXE;
+    m->cr3 = L0_CR3;
+    m->msr_efer = EFER_LME | EFER_LMA | EFER_NXE;
+    m->msr_pat = 0x0007040600070406;
+    fill_tables(m->ram);
+}
+
+/* A machine without a processor. */
+static void clear(struct machine *m)
+{
+    u8 *ram = m->ram ? m->ram : aligned_alloc(PAGE_SIZE, RAM_SIZE);
+    memset(m, 0, sizeof *m);
+    m->ram = ram;
+    memset(ram, 0, L1_RAM);
+}
+
 bool machine_reset_to(enum machine_model model)
 {
     static const u8 base[MODEL_COUNT] = {CPU_BOCHS,      CPU_I7_5600U,   CPU_E5_2683_V4,
@@ -109,24 +129,29 @@ bool machine_reset_to(enum machine_model model)
                                          CPU_E5_2683_V4, CPU_E5_2683_V4};
     static struct valid t;
     struct machine *m = &machine;
-    u8 *ram = m->ram ? m->ram : aligned_alloc(PAGE_SIZE, RAM_SIZE);
-
-    memset(m, 0, sizeof *m);
-    m->ram = ram;
-    memset(ram, 0, L1_RAM);
+    clear(m);
     valid_build(&t, BASE_LONG, (enum valid_cpu)base[model]);
     m->caps = t.caps;
     m->facts = t.cpuid;
     m->facts.debugctl_reserved = ~(0x7fc3ull | (model == MODEL_NEWER ? BIT(15) : 0));
     m->facts.perf_global_reserved = ~0x70000000full;
     adjust(model, &m->caps, &m->facts);
-    check_cpu_init(&m->rules, &m->caps, &m->facts);
-    m->cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE | CR0_WP;
-    m->cr4 = CR4_PAE | CR4_VMXE;
-    m->cr3 = L0_CR3;
-    m->msr_efer = EFER_LME | EFER_LMA | EFER_NXE;
-    m->msr_pat = 0x0007040600070406;
-    fill_tables(ram);
+    power_on(m);
+    return !vcaps_impossible(&m->caps);
+}
+
+bool machine_reset_to_caps(const struct vmx_caps *caps, u8 phys_bits)
+{
+    static struct valid t;
+    struct machine *m = &machine;
+    clear(m);
+    valid_build(&t, BASE_LONG, CPU_E5_2683_V4);
+    m->caps = *caps;
+    m->facts = t.cpuid;
+    m->facts.maxphyaddr = phys_bits;
+    m->facts.debugctl_reserved = ~0x7fc3ull;
+    m->facts.perf_global_reserved = ~0x70000000full;
+    power_on(m);
     return !vcaps_impossible(&m->caps);
 }
 
@@ -183,6 +208,8 @@ bool machine_run(u32 profile, u32 shadow, u32 stress)
                               .profile = profile,
                               .shadow = shadow,
                               .fast = machine.fast,
+                              .plant = machine.plant,
+                              .hvbit = 1,
                               .stress = stress,
                               .cpu_count = 1,
                               .range_count = 2,
@@ -190,7 +217,7 @@ bool machine_run(u32 profile, u32 shadow, u32 stress)
     h.info = &info;
     if (setjmp(machine.end))
         return true;
-    if (!step(&h, HANDOFF_PREPARE) || !step(&h, HANDOFF_SETTLE))
+    if (!step(&h, HANDOFF_PREPARE) || !step(&h, HANDOFF_SETTLE) || !step(&h, HANDOFF_PROBE))
         return false;
     ((struct vm *)h.vm)->committed = 1; /* L1 here is no nidus.efi */
     (void)!step(&h, HANDOFF_LAUNCH);

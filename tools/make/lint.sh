@@ -151,10 +151,10 @@ indirect_branches() {
 }
 
 # ---- lines in the log: what a guest can cause is told sparsely -------------------------------------------------------
-# log_line is for the launch (main.c, gdb/stops.c), for a panic and its dump (core/, main.c, vmcs.c), and for the
+# log_line is for the launch (main.c, bringup.c, launch.c, fields.c, plant.c, gdb/stops.c), for a panic and its dump (core/, main.c, vmcs.c), and for the
 # reset that ends the machine (vmx/outcome.c).
 log_lines() {
-    grep -nE '\blog_line\(' $(git ls-files 'hv/*.c') | grep -vE '^hv/(gdb/stops|core/(log|trap)\.c|main\.c|bringup\.c|vmx/vmcs\.c|vmx/outcome\.c:.*resetting the machine)' |
+    grep -nE '\blog_line\(' $(git ls-files 'hv/*.c') | grep -vE '^hv/(gdb/stops\.c|core/(log|trap)\.c|(main|bringup|launch|fields|plant)\.c|vmx/vmcs\.c|vmx/outcome\.c:.*resetting the machine)' |
         sed 's/$/  <- a line that a guest may cause is log_rare/'
 }
 

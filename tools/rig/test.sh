@@ -87,7 +87,8 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
 stage stick tools/rig/stick_test.py ${long:+long}
 stage trace tools/trace/trace_test.py one filters ${long:+depth} kvm
-stage refusals tools/rig/refusals.py
+stage refusals tools/rig/refusals.py ${long:+--long}
+stage seen tools/rig/seen_test.py
 stage vtd tools/rig/vtd_test.py ${long:+--long}
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]

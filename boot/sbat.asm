@@ -1,0 +1,5 @@
+; sbat.asm: the generations by which shim revokes an image that somebody signed (Secure Boot).
+bits 64
+
+section .sbat progbits alloc noexec nowrite align=4096
+        incbin  "boot/sbat.csv"
