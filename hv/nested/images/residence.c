@@ -283,13 +283,27 @@ static FORCE_INLINE enum vmcs_field whole(const struct nested *n, u64 encoding)
     return is ? f : F_COUNT;
 }
 
+/* The last exit saved the register, and L1 has not written the control since. An L1 that is itself
+ * an L0 reads EFER and DR7 again and again. */
+static bool saved_for_sure(const struct active *a, enum vmcs_field f)
+{
+    u32 control = f == F_guest_efer ? EXIT_SAVE_EFER : EXIT_SAVE_DEBUG_CONTROLS;
+    return (f == F_guest_efer || f == F_guest_dr7) && a->residence == SHOWN && a->path.ready &&
+           any(a->vmcs12.exit_ctl, control);
+}
+
 bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
 {
     struct nested *n = cpu->nested;
     enum vmcs_field f = whole(n, encoding);
-    if (f == F_COUNT || (n->now->residence == SHOWN && is_conditional(n, f)))
+    if (f == F_COUNT)
         return false;
-    *value = is_away(n, f) ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f);
+    if (is_away(n, f) || saved_for_sure(n->now, f))
+        *value = get_away(cpu, f);
+    else if (n->now->residence == SHOWN && is_conditional(n, f))
+        return false;
+    else
+        *value = vmcs12_get(&n->now->vmcs12, f);
     return true;
 }
 
