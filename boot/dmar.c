@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the DMAR. Contract in dmar.h. "Virtualization Technology for Directed I/O", chapter 8
  * "BIOS Considerations" */
 #include "boot/dmar.h"

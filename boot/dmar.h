@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ACPI table DMAR, in which the firmware tells where VT-d's units are. Pure: the table's bytes
  * in, addresses out. A table that is broken anywhere is refused whole, because a unit that was

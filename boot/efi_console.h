@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What nidus.efi says: lines that begin with "nidus: " on the firmware's console.
  * @pre boot services are running */
 #ifndef BOOT_EFI_CONSOLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in efi_ring.h. A ring in memory may be anything: nothing is believed before ring_is, and
  * the text may be damaged still. */
 #include "boot/efi_ring.h"

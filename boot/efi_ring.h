@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The option ring: what L0 logged last. */
 #ifndef BOOT_EFI_RING_H
 #define BOOT_EFI_RING_H

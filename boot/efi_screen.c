@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in efi_screen.h. UEFI 2.10 12.9 "Graphics Output Protocol" */
 #include "boot/efi_screen.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The firmware's framebuffer. */
 #ifndef BOOT_EFI_SCREEN_H
 #define BOOT_EFI_SCREEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the firmware's tables. Contract in efi_tables.h. madt.c, mptable.c and dmar.c read them. */
 #include "boot/efi_tables.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The firmware's ACPI tables, and the processors that they name, or else the MP table. */
 #ifndef BOOT_EFI_TABLES_H
 #define BOOT_EFI_TABLES_H

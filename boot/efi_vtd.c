@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All of VT-d that is firmware's work. The units are programmed once, on the bootstrap processor,
  * before any processor is launched. Contract in efi_vtd.h. dmar.c reads the table, vtd_unit.c

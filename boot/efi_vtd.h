@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VT-d: finds the units, has them guard L0's region, and takes that back. */
 #ifndef BOOT_EFI_VTD_H
 #define BOOT_EFI_VTD_H

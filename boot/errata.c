@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in errata.h. CAVEAT(hidden-by-erratum) */
 #include "boot/errata.h"
 

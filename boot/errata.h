@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Errata that Nidus steps around by hiding what they break. Linux does so itself on a machine of
  * its own, but not under a hypervisor. A processor is known by CPUID.1:EAX and its microcode

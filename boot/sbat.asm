@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: BSD-2-Clause
 ; sbat.asm: the generations by which shim revokes an image that somebody signed (Secure Boot).
 bits 64
 

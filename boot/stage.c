@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in stage.h. The numbers are those of hv/seen.h. */
 #include "boot/stage.h"
 

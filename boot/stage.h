@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The stage code that a run with cmos=on leaves in CMOS, in words. Pure. */
 #ifndef BOOT_STAGE_H
 #define BOOT_STAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Builds second-level tables. Contract in vtd_tables.h. "Virtualization Technology for Directed
  * I/O", chapter 9 "Translation Structure Formats" */
 #include "boot/vtd_tables.h"

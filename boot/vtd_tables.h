@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Second-level page tables for VT-d: every address leads to itself, but for a hole. All units share
  * them, and all devices of a unit share one context table. Pure: tables are plain memory, so the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Programs a unit. Contract in vtd_unit.h. "Virtualization Technology for Directed I/O", chapters
  * 6 "Caching Translation Information" and 11 "Register Descriptions" */
 #include "boot/vtd_unit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One VT-d unit (a DRHD) that is to keep devices out of L0's region. Where the unit has protected
  * memory ranges, these do it, and translation stays off; else tables do (boot/vtd_tables.h). A unit

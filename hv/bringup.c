@@ -74,6 +74,15 @@ static u32 loop_options(const struct boot_info *info)
     return (stale ? STRESS_STALE : 0) | (info->trace ? STRESS_TRACE : 0);
 }
 
+/* Two that write to one serial line, or read it, would be understood by nobody. */
+static const char *shared_line(const struct boot_info *info)
+{
+    u32 port = info->log & 0xff;
+    u32 com2 = port == BOOT_LOG_COM2 || (port == BOOT_LOG_PORT && info->log >> 8 == 0x2f8);
+    u32 users = com2 + (info->gdb != BOOT_GDB_NONE) + any(info->trace, TRACE_TO_COM2);
+    return users > 1 ? "two of log=, trace= and gdb= want COM2" : NULL;
+}
+
 /* Takes struct vm and one struct cpu for each processor. NULL when memory is short. */
 static struct vm *make_vm(const struct boot_info *info)
 {
@@ -125,6 +134,9 @@ static void hide_timer(struct vmx_caps *c)
 
 static enum handoff_status prepare(struct vm *vm, struct handoff *h)
 {
+    const char *why = shared_line(h->info);
+    if (why)
+        return launch_refuse(h, why);
     vm->depth = depth_here();
     if (vm->plant == PLANT_PANIC_FOR_GOOD)
         vm->cpu[0]->percpu.escape = NULL;
@@ -136,7 +148,7 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
             return HANDOFF_NO_MEMORY;
     if (!h->info->can_vmx)
         return HANDOFF_OK;
-    const char *why = caps_read(&vm->facts);
+    why = caps_read(&vm->facts);
     if (h->info->no_timer)
         hide_timer(&vm->facts.vmx);
     if (!why && h->info->gdb)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The probe of VMCS fields. Contract in fields.h. */
 #include "hv/fields.h"
 #include "hv/plant.h"

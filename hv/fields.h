@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which VMCS fields the processor has: what the capabilities tell is tried once, in a VMCS that
  * nobody runs. */
 #ifndef HV_FIELDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* From the firmware's context into VMX operation, and back. Contract in launch.h. */
 #include "hv/launch.h"
 #include "hv/arch/cpuid_bits.h"

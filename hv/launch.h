@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The steps of bring-up that enter VMX operation, and the way back from each of them. Until the CPU
  * has entered L1 again behind L1's first exit, everything can be undone: a broken rule, a refused

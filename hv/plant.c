@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The faults of plant=. Contract in plant.h. */
 #include "hv/plant.h"
 #include "hv/vmx/insn.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Faults on purpose, for the tests of what L0 does about them (the option plant=N). N is a row of
  * the table in plant.c plus a hundred, or more, for where and how:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in seen.h. */
 #include "hv/seen.h"
 #include "hv/ring/ring.h"

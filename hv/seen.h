@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What becomes of L0's log beside the port: the ring and the screen, and the stage code in CMOS. */
 #ifndef HV_SEEN_H
 #define HV_SEEN_H

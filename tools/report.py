@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Reads a report of the stick (\\nidus\\REPORT-n.txt) and says what it proves.
 
   report.py REPORT [--tests TESTS-n.txt] [--costs TABLE] [--code CODE] [--csv FILE]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Finds the ring of L0's log (hv/ring/ring.h) in a dump of memory, and prints it.
 
   ring.py DUMP [--base ADDRESS]     ADDRESS: where the dump begins in physical memory (0)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Starts programs of the stick and keeps what they print. Contract in menu.h. */
 #include "boot/menu/menu.h"
 

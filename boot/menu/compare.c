@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares transcripts. Contract in compare.h. Pure. */
 #include "boot/menu/compare.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two transcripts of one program, bare and under Nidus, line by line, with the differences that
  * docs/CAVEATS.md permits on any processor. tools/rig/transcript.py is the exact judge; this one is

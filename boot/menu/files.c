@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads the stick's small files. Contract in files.h. */
 #include "boot/menu/files.h"
 

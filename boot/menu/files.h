@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Small text files of the stick, in \nidus. */
 #ifndef BOOT_MENU_FILES_H
 #define BOOT_MENU_FILES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starts a system of this machine's as L1: a boot entry of the firmware, or the boot program of
  * another volume. Nothing is written to the firmware's variables.

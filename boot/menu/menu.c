@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop: a screen, a key, a step. Contract in menu.h. */
 #include "boot/menu/menu.h"
 

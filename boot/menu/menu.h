@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The stick's menu: it starts every other program on the stick, keeps what they print, and writes
  * it to \nidus\REPORT-n.txt before and after each step that may end badly. It launches Nidus only

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Writes the report. Contract and format in report.h. */
 #include "boot/menu/report.h"
 

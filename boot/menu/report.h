@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The report: a text file of sections, each appended whole and flushed, so that a machine that dies
  * leaves all that was known before.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The console: text, keys, and a copy of what other programs print. Contract in menu.h. */
 #include "guest-tests/lib/gt_format.h"
 #include "boot/menu/menu.h"

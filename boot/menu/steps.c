@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The steps but for tests and installed systems. Contract in menu.h. */
 #include "boot/menu/compare.h"
 #include "boot/menu/files.h"

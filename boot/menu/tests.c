@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Self-tests: the same programs on the bare machine and under Nidus, compared line by line. The
  * list is \nidus\tests.txt: "off NAME" for those that run with nested=off, "on NAME" for those

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the processor at hand takes for each operation: cycles of its time-stamp counter, the median
  * and the 5th and 95th of a hundred. For silicon, where make bench cannot look: to be started from

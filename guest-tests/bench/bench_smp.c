@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an operation costs when all processors do it at once, in the form of bench_exits.c: "case:
  * TICKS EXITS" for 1000 operations; exits are not counted. `make bench` has the rows for one

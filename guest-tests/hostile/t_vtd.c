@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VT-d's unit under Nidus, made up by pre_vtd_unit.efi: L1 sees no DMAR and does not reach the
  * unit's registers, while L0 does. On the bare machine both are there; the lines are the same.

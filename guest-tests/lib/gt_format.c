@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A small formatter. Contract in gt_format.h. */
 #include "guest-tests/lib/gt_format.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Text with values in it: %s %c %d %u %x %%, with width, 0, + and l. Always terminated; returns the
  * length. size: room in buf, with the terminator.

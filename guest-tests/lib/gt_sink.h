@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where a transcript goes on a machine that has no port 0xE9: memory of whoever starts the test
  * programs (the stick's menu), found by a protocol. Below 4 GiB, because tests map no more.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Has QEMU's device `edu` do DMA to L0's memory and beside it, and says what came of it. Started by
  * nidus.efi with `dry stress=guard chain=\pre_dma.efi [write]`, which leaves VT-d's guard in force:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* pre_hog.efi [MIB]: takes all memory but one piece of 2 MiB, or of MIB, and keeps it: the machine
  * on which L0's region does not fit. */
 #include <efi.h>

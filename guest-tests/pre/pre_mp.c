@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* pre_mp.efi NUMBER CALL STATUS OPTIONS: starts \pre_same.efi OPTIONS on a machine where each
  * CALLth call of MP services that would start processor NUMBER fails with EFI error STATUS instead.
  * No test by itself. */

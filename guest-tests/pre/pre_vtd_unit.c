@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pre_vtd_unit.efi [dead | busy]: makes up a VT-d unit for an emulator that has VMX and no VT-d: a
  * page of reserved memory with a unit's registers, a DMAR that names it, and a timer that lets its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The layout probe's parts. vmcs_probe.c has the order; probe_walk.c writes fields and looks at
  * memory, probe_fill.c writes memory and reads fields, probe_hidden.c looks at what no field

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Pass B: fills the page with bytes that tell their place, and reads every field, those too that
  * cannot be written. Two fills rule a coincidence out. A filled VMCS is never launched.

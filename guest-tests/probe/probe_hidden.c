@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Pass D: what changes in a VMCS's memory that no field reaches, over VMPTRLD, VMLAUNCH with a VM
  * exit, and VMCLEAR. It launches an ordinary L2 that does nothing but VMCALL.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table, in the columns of tests/data/broadwell_vmcs_layout.csv, and what agrees with revision
  * 0x12. Contract in probe.h.

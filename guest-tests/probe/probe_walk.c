@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Which fields there are, and where they go: writes a field, lets VMCLEAR put it into memory, and
  * looks for what changed. Pass A writes needles, pass C one bit at a time. Contract in probe.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * vmcs-probe.efi: finds out how the CPU that it runs on lays a VMCS out in memory, which fields it
  * has, how it packs access rights, and what else it keeps there. Under a hypervisor it sees that

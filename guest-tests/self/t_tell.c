@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An L1 that does one thing wrong at a time. What it prints is what it did and how that ended, the
  * same bare and under Nidus; what Nidus says of each mistake is judged by tools/rig/tell_test.py.

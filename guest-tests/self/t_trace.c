@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One L2 that executes VMCALL a few times, with next to nothing around it: what a trace of it shows
  * is judged by tools/trace/trace_test.py. With trace= the program reads the records of its own by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Events from another processor to an L2, each awaited before the next one is sent, so that counts
  * are exact: NMIs and interrupts that L2 takes itself, that exit, that exit with virtual NMIs, to

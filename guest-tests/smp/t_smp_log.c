@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All processors make L0 write into its log at once, by VM entries that it refuses and explains
  * (log=e9 verbose=2 in the manifest). The rig takes every line that begins with "nidus:" out of the

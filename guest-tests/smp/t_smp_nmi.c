@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * NMIs to a processor that a hypervisor below would have in its hands most of the time: L1 or L2
  * executes little else than what exits there. Each NMI is awaited before the next one is sent, and

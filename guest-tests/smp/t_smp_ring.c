@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A VMCS goes round all processors with every field full of random bits: VMPTRLD here, all fields
  * read, VMRESUME refused as it was never launched here, all fields written anew, VMCLEAR, and the

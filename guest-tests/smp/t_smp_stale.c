@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * All kinds of changes to an EPT12 that three processors use: the frame, the rights, a leaf that is
  * taken away, another table, a large leaf in a table's place. The first processor makes a change

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an INIT clears and what it leaves alone, and where a SIPI starts. A processor with every
  * register dirty spins or halts; an INIT and a SIPI reach it; the first instructions at the SIPI's

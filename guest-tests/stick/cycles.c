@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * cycles.efi: what the instructions that a hypervisor lives on cost, in ticks of the time stamp
  * counter: median, 5th and 95th percentile. The same program under Nidus tells what they cost L1. A

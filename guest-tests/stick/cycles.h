@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* cycles.efi: cycles.c has the order and the VM trips, cycles_rows.c single instructions. */
 #ifndef GUEST_TESTS_STICK_CYCLES_H
 #define GUEST_TESTS_STICK_CYCLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Single instructions, timed one by one. Contract in cycles.h. */
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_ept.h"

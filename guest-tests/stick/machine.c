@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * machine.efi: what a report tells of the machine that it comes from. CPUID and VMX MSRs of every
  * processor (of others only what differs), the MSRs that Nidus depends on, the firmware and its

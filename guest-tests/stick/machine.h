@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * machine.efi's parts: what a report tells of the machine, without anything that tells one machine
  * from another of its kind. machine.c has the order.

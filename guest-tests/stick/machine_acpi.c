@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* ACPI tables, those raw that Nidus depends on, and VT-d units. Contract in machine.h. */
 #include "guest-tests/stick/machine.h"
 

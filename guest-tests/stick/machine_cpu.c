@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* CPUID and MSRs of processors. Contract in machine.h. */
 #include "guest-tests/stick/machine.h"
 #include "hv/arch/cpuid_bits.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The firmware, its memory map, SMBIOS names, ACPI tables and VT-d units. Contract in machine.h. */
 #include "guest-tests/lib/gt.h"
 #include "guest-tests/stick/machine.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The log's formatter, and where its lines go: a port, and what bring-up made the sink. This file
  * has no state of its own: GS leads to the struct log. Contract in log.h. */
 #include "hv/core/log.h"

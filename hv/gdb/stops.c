@@ -30,10 +30,8 @@ const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
 {
     const struct vmx_caps *c = &cpu->vm->facts.vmx;
     u32 needs = CPU1_MOV_DR_EXITING | CPU1_USE_IO_BITMAPS;
-    if (info->log == BOOT_LOG_COM2)
-        return "gdb= and log=com2 want the same line";
-    if (info->stress)
-        return "gdb= and stress= do not go together";
+    if (cpu->vm->stress)
+        return "gdb= goes with neither stress= nor trace= nor tlb=strict verbose=";
     if ((vcaps_cpu1(c).may_be_1 & needs) != needs)
         return "gdb= wants MOV-DR exiting and I/O bitmaps";
     if (!any(vcaps_pin(c).may_be_1, PIN_PREEMPTION_TIMER))

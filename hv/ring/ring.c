@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in ring.h. */
 #include "hv/ring/ring.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring: the last 64 KiB of the log, in memory that a warm reset leaves alone. L0 writes it; L1
  * reads it by CPUID, a later nidus.efi after a reset, and tools/ring.py in a dump of memory. It

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in screen.h. A pixel has 32 bits in every format that boot/ accepts, and the two colours
  * are white and black, which are the same in each. */
 #include "hv/screen/screen.h"

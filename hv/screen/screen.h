@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Text on the firmware's framebuffer, for what must be seen on a machine without a serial port:
  * lines that begin with "bug: ", and panics. The framebuffer is where the firmware had it at the

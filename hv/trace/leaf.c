@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* L1 reads the trace by CPUID, 16 bytes at a time. Contract in private.h. */
 #include "hv/trace/private.h"
 #include "hv/arch/cpuid_bits.h"

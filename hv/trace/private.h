@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of hv/trace share. */
 #ifndef HV_TRACE_PRIVATE_H
 #define HV_TRACE_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The records of trace=, as they lie in memory and in files. They are fixed and versioned: other
  * programs read them (tools/trace). All numbers are little-endian. A head is followed by records:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The ring of one processor, and the port that streams it. Contract in trace.h and private.h. */
 #include "hv/trace/private.h"
 #include "hv/core/privileged.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an exit was, what became of it, and what is entered: told from the state before and behind
  * the handler, so that no handler knows of the trace. Contract in trace.h.

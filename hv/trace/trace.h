@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * trace=: what one processor did, in a ring of records (record.h). The loop of stress= calls it, so
  * nothing of this is on any path when the option is off, and neither is a test for it. While it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The way out of VMX operation, for bring-up alone (hv/launch.c). */
 #ifndef HV_VMX_LEAVE_H
 #define HV_VMX_LEAVE_H

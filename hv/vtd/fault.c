@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads fault records. Contract in fault.h. */
 #include "hv/vtd/fault.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The fault records of a VT-d unit: what it has kept a device from. Pure: the registers are memory
  * of the caller's. nidus.efi and the core use the same reader. */
 #ifndef HV_VTD_FAULT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The registers of a VT-d unit (a DRHD), as far as Nidus uses them: offsets in bytes from the
  * unit's base, and bits. The names are those of Intel's "Virtualization Technology for Directed
  * I/O", chapter 11 (10 in older editions). */

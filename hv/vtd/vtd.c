@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in vtd.h. boot/tables.c maps the units' registers for L0, uncached. */
 #include "hv/vtd/vtd.h"
 #include "hv/vtd/fault.h"

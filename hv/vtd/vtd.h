@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What L0 does about VT-d once it runs: it reads the units' fault records when L1 asks. The units
  * themselves were programmed by boot/efi_vtd.c before the launch, and hv/vmx/ept_l1.c keeps L1 from
  * their registers. */

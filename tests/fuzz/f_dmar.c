@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fuzzes the DMAR: any bytes as a table. What is accepted has units in whole pages below 4 GiB that
  * do not overlap; hidden and shown again it is the same. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The DMAR (boot/dmar.c): tables of public machines, and what a broken table is refused for. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -299,8 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_fill_one), cmocka_unit_test(many_change),
         cmocka_unit_test(pools_run_out), cmocka_unit_test(units_are_hidden),
-        cmocka_unit_test(rendezvous),
-        cmocka_unit_test(nobody_begins_while_one_chooses),
+        cmocka_unit_test(rendezvous),    cmocka_unit_test(nobody_begins_while_one_chooses),
         cmocka_unit_test(all_build),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

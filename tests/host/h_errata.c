@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which processors have an erratum that Nidus steps around (boot/errata.h), by signature and
  * microcode revision. */
 #include <stdarg.h>

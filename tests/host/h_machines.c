@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first boot on ten machines of other people, and the emulator's, as far as their capability
  * MSRs tell: L0 comes up on a processor made of memory that has them, the probe finds the fields

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Options of the first boot on a machine: values that are numbers, and the switches of what is
  * seen. */
 #include <stdarg.h>
@@ -79,10 +80,10 @@ static void test_described(void **state)
     line_clear(&l);
     assert_true(command("log=port:0x2e8 plant=7 screen=corner cmos=on wait=off"));
     options_describe(&o, &l);
-    assert_string_equal(l.text,
-                        "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
-                        "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=off screen=corner "
-                        "cmos=on hvbit=on plant=7");
+    assert_string_equal(
+        l.text, "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
+                "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=off screen=corner "
+                "cmos=on hvbit=on plant=7");
 }
 
 int main(void)

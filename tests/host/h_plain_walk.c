@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Walks of L1's tables that L0 remembers (hv/vmx/gla.c), against walks that it makes anew.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The ring (hv/ring/ring.h), the stage code (boot/stage.h) and the text on the screen
  * (hv/screen/screen.h): what is written is read again, and garbage is not believed. */
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Host tests of the stick's own judgement: which lines of two transcripts differ, and which of
  * those docs/CAVEATS.md permits. */
 #include <setjmp.h>

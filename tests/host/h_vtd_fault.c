@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading a VT-d unit's fault records (hv/vtd/fault.c), on registers that are plain memory. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A VT-d unit of our own making, which boot/vtd_unit.c and boot/vtd_tables.c program: what a device
  * reaches then is found by walking what the unit was given, with the rules of the specification for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Which rule reads which field (hv/vmcs12/rule_fields.def), held against the checks both
  * ways: no field outside a rule's row changes its verdict, and every field of a row does. */
 #include <setjmp.h>

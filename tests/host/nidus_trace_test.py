@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Host tests of nidus-trace: all forms of input, what it says of garbage, cut and foreign ones, and its outputs.
 
 The format is typed here once more, so that a change of hv/trace/record.h or of the reader shows.

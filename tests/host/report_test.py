@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Host tests of tools/report.py: what a report proves, and one clear line for each that is cut, changed or none at all.
 
 The fuzz at the end changes reports at random and seals some of them again, so that the readers behind the checksums meet

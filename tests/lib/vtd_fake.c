@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in vtd_fake.h. */
 #include "tests/lib/vtd_fake.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* A VT-d unit made of memory, for the host tests of boot/vtd_unit.c: its registers, its queue, and
  * what a device reaches by them. It notes the first rule of the specification that its programmer
  * breaks. Addresses of tables are pointers. */

@@ -150,9 +150,10 @@ static void print_ticks(void)
 
 static int usage(const char *word)
 {
-    fprintf(stderr, "usage: nidus-info [log | trace > FILE]\n"
-                    "Says Nidus's version, its depth, and this processor's VM exits and failed VMX "
-                    "instructions; or the last lines of its log; or writes the records of trace=.\n");
+    fprintf(stderr,
+            "usage: nidus-info [log | trace > FILE]\n"
+            "Says Nidus's version, its depth, and this processor's VM exits and failed VMX "
+            "instructions; or the last lines of its log; or writes the records of trace=.\n");
     return strcmp(word, "-h") && strcmp(word, "--help") ? 2 : 0;
 }
 

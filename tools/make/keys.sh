@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # keys.sh DIRECTORY: makes a key of one's own for Secure Boot, once: nidus.key and nidus.crt. Whoever enrols the
 # certificate trusts whoever has the key, so it is made here and given to nobody.
 set -euo pipefail

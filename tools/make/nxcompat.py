@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """nxcompat.py IMAGE...: says in the header of a UEFI image that no page of it needs to be writable and executable at once.
 
 Strict firmware refuses images without the bit. It is set only if it is true: a section with both rights is an error."""

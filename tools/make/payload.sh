@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # payload.sh [qemu | xen | stick]: puts Debian's kernel and a small initramfs into build/l1/ (vmlinuz,
 # initrd.img). "qemu" also makes qemu.img, a second initramfs that holds this machine's QEMU and the
 # two files for its guest. "xen" also makes Xen, its configuration and the kernel of its domain 0:

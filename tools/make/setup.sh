@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # setup.sh run|test|web|sign: installs the Debian packages that `make run`, `make test`, `make web` or
 # `make usb SIGN=1` needs and this machine lacks. Prints what it installs. Without root and without a sudo that asks for no password,
 # it prints the commands to install them by hand and fails.

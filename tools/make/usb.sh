@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # usb.sh IMAGE [FILE=TEXT...]: makes a disk image for a stick: a GPT with one EFI system partition (FAT32), which boots
 # into the menu (boot/menu) and holds everything that the menu starts. Made twice of the same tree, it is the same.
 # FILE=TEXT replaces one of the small files of \nidus, for the rig: linux.txt, tests.txt, nidus.txt.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
 # usb_say.sh IMAGE: how to write the image to a stick, for whoever has made it.
 set -euo pipefail
 cat <<END

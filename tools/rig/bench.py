@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """What nesting costs: guest-tests/bench bare and under Nidus.
 
 Owns: the table, build/bench/bench.csv, and the plot in docs/ that README.md shows. Booting is guest_tests.py's. Every row is

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots vmcs-probe.efi twice and compares what it finds with what is known.
 
 Bare it must recover the emulator's own layout: fields of one width and kind stand in one block, four bytes an encoding, and

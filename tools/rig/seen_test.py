@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """What a person sees of a Nidus that dies: the screen, and the ring behind a reset.
 
 The first two run in QEMU, whose firmware has a framebuffer, keeps memory over a reset and boots again. It has no VMX, so the

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Walks the stick's menu with keys, as a person would, and judges the reports that it leaves on the stick.
 
 In QEMU the image is a USB stick, the firmware has ACPI tables and two processors, and nothing has VMX: every step goes as far

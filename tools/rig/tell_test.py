@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots an L1 that makes mistakes (t_tell.efi) under Nidus with verbose=2 and tlb=strict, and judges what Nidus says of each.
 
 Owns: which line belongs to which mistake. Of a mistake that is none, Nidus says nothing. The VMCS12 that it prints with a

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Has VT-d guard L0's memory, in QEMU, whose processor here has no VMX: so nidus.efi goes as far as `dry` does.
 
 Owns: the machines (q35, intel-iommu in several kinds, the device edu), one boot each, what their consoles must say.

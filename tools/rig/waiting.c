@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The waiting processors of the emulator's firmware, when an operating system takes over. */
 #include "tools/rig/waiting.h"
 

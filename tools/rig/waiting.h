@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What tables.efi does about two habits of the emulator's (docs/CAVEATS.md): the processors that
  * the firmware keeps waiting are to halt, and a broadcast SIPI is to reach all of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A trace as a ladder diagram: one HTML page that needs nothing else. The page is ladder.html; here its data is made."""
 import html, json, os
 

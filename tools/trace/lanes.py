@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """The lanes of a trace as a picture: what Perfetto shows of the JSON, without it."""
 import html
 

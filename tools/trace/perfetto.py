@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """A trace as JSON for Perfetto and Chrome (ui.perfetto.dev, chrome://tracing): a process a processor, a lane a level.
 
 A tick counts as a nanosecond, as nobody here knows the TSC's rate.

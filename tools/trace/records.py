@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Reads traces of Nidus (hv/trace/record.h): files of nidus-info, streams of a serial port, dumps of memory.
 
 Owns: the format, and what is said of bytes that are none. Knows nothing of what records mean.

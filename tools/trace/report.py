@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Text and statistics of a trace."""
 from collections import defaultdict
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Who ran when: spans of L0, L1 and L2 on each processor, and what each exit of L2 cost.
 
 Owns: the bookkeeping from exits and entries to time. Ticks are the TSC's.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
 """Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
 
   trace_test.py [NAME...]        one, filters, depth, kvm, page

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 """Records in words: names of exits, fields, rules and errors, from the tables of hv/, and the SDM's titles.
 
 Owns: the sentence about each record. The same words are used by all outputs.

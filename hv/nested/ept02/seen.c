@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* EPT02 as the trace sees it. Contract in ept02.h. */
 #include "hv/nested/ept02/tables.h"
 

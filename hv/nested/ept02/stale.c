@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tlb=strict: tells when L2 uses a translation that EPT12 no longer has. The leaves and tables of
  * EPT02 whose source L1 has changed without an INVEPT are taken out of EPT02 while L2 runs, and put

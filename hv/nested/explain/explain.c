@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Broken entry rules in words, from rules.def. Contract in explain.h. */
 #include "hv/nested/explain/private.h"
 

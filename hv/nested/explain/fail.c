@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* VMX instructions that failed, in one line each: which, why, with which operand, and where in L1.
  * Contract in explain.h. The operand is read from the registers once more, as nothing has changed
  * them since the exit; what the instruction read from memory is n->culprit. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* The smallest change of one field that would let a VM entry keep a rule, found by trying. Contract
  * in private.h. */
 #include "hv/nested/explain/private.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this room share. Each writes parts of a log line. */
 #ifndef HV_NESTED_EXPLAIN_PRIVATE_H
 #define HV_NESTED_EXPLAIN_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Fields in words: a value, its bits by name, and what L1's processor allows there. Contract in
  * private.h. */
 #include "hv/nested/explain/private.h"

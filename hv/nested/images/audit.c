@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* stress=paranoid: an image is what the VMCS holds. Nothing else needs this file. */
 #include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"

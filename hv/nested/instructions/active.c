@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCSs of L1's that are active: from VMPTRLD to VMCLEAR. L0 keeps the last few, each with its
  * working copy and a vmcs02 of its own. So an L1 that goes from one to another by VMPTRLD, as one
