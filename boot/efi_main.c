@@ -9,7 +9,7 @@
 
 #include "boot/efi_chain.h"
 #include "boot/efi_console.h"
-#include "boot/efi_launch.h"
+#include "boot/efi_machine.h"
 #include "boot/efi_options.h"
 #include "boot/efi_ring.h"
 #include "boot/efi_screen.h"
@@ -57,78 +57,6 @@ static EFI_STATUS refuse(const char *why, EFI_STATUS status)
     return status;
 }
 
-/* How many processors are to be brought under Nidus. */
-static u32 wanted(const struct machine *m, const struct options *o)
-{
-    return o->bsp_only ? 1 : m->cpus.count;
-}
-
-/* True when every wanted processor can be reached. */
-static bool can_reach(const struct machine *m, const struct options *o, struct line *why)
-{
-    if (o->bsp_only)
-        return true;
-    if (m->cpus.refusal.len)
-        line_add(why, m->cpus.refusal.text);
-    if (m->cpus.count > BOOT_MAX_CPUS) {
-        line_add_decimal(why, m->cpus.count);
-        line_add(why, " processors (");
-        line_add(why, m->cpus.source);
-        line_add(why, "); Nidus can have ");
-        line_add_decimal(why, BOOT_MAX_CPUS);
-    }
-    if (why->len)
-        line_add(why, "; cpus=bsp runs on this one alone");
-    return why->len == 0;
-}
-
-static void read_facts(void *facts)
-{
-    facts_read(facts);
-}
-
-/* Reads the facts about every wanted processor. */
-static bool read_machine(struct machine *m, const struct options *o, struct line *why)
-{
-    u32 count = wanted(m, o);
-    line_clear(why);
-    if (!can_reach(m, o, why))
-        return false;
-    for (u32 i = 0; i < count; i++) {
-        const char *no = cpus_call(&m->cpus, i, read_facts, &m->facts[i]);
-        if (!no)
-            continue;
-        cpus_name(&m->cpus, i, why);
-        line_add(why, no);
-        return false;
-    }
-    return true;
-}
-
-/* Names what the first processor that cannot run Nidus lacks. True when there is none. */
-static bool can_run(const struct machine *m, const struct options *o, struct line *why)
-{
-    line_clear(why);
-    for (u32 i = 0; i < wanted(m, o); i++) {
-        u32 n = require_first_missing(&m->facts[i]);
-        if (n == require_count())
-            continue;
-        if (i)
-            cpus_name(&m->cpus, i, why);
-        require_explain(&m->facts[i], n, why);
-        return false;
-    }
-    return true;
-}
-
-/* The first processor's features come first, because without VMX the number of processors does not
- * matter. */
-static bool can_run_first(const struct machine *m, struct line *why)
-{
-    static const struct options bsp = {.bsp_only = 1};
-    return can_run(m, &bsp, why);
-}
-
 /* Prints "check: ", the text `what` and the line, and clears the line for the next use. */
 static void say_check(const char *what, struct line *l)
 {
@@ -165,7 +93,7 @@ static struct boot_info info_of(const struct machine *m, const struct options *o
         .plant = o->plant,
         .cmos = o->cmos,
         .hvbit = o->hvbit,
-        .cpu_count = wanted(m, o),
+        .cpu_count = machine_wanted(m, o),
         .can_vmx = require_first_missing(m->facts) == require_count(),
     };
     if (o->screen != SCREEN_OFF)
@@ -248,10 +176,10 @@ static void report_processor(const struct machine *m, u32 i)
 static EFI_STATUS report(const struct machine *m, const struct options *o)
 {
     struct line l;
-    for (u32 i = 0; i < wanted(m, o); i++)
+    for (u32 i = 0; i < machine_wanted(m, o); i++)
         report_processor(m, i);
     line_clear(&l);
-    line_add_decimal(&l, wanted(m, o));
+    line_add_decimal(&l, machine_wanted(m, o));
     line_add(&l, " of ");
     line_add_decimal(&l, m->cpus.count);
     line_add(&l, " (");
@@ -263,10 +191,10 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     vtd_describe(m->vtd, &l);
     say_check(m->vtd->count ? "found   wanted VT-d: " : "missing wanted VT-d: ", &l);
     const char *no_memory = check_memory(m, o);
-    line_add_decimal(&l, region_size(wanted(m, o), o->trace, m->vtd->pages) >> 20);
+    line_add_decimal(&l, region_size(machine_wanted(m, o), o->trace, m->vtd->pages) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
-    if (!can_run(m, o, &l))
+    if (!machine_can_run(m, o, &l))
         return refuse(l.text, EFI_UNSUPPORTED);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
@@ -281,7 +209,7 @@ static EFI_STATUS rehearse(struct machine *m, const struct options *o)
 {
     struct region region;
     struct line why, l;
-    u32 count = wanted(m, o);
+    u32 count = machine_wanted(m, o);
     const char *no_memory = prepare(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
@@ -298,7 +226,7 @@ static EFI_STATUS rehearse(struct machine *m, const struct options *o)
     line_add(&l, "dry: ");
     line_add_decimal(&l, count);
     line_add(&l, count == 1 ? " processor" : " processors");
-    line_add(&l, can_run_first(m, &why)
+    line_add(&l, machine_can_run_first(m, &why)
                      ? " went as far as VMLAUNCH and back; launched nothing"
                      : " went to L0's tables and back; without VMX nothing more");
     console_say_line(&l);
@@ -323,8 +251,8 @@ static EFI_STATUS blink(const struct machine *m, const struct options *o)
     if (!nidus_blink(&region, m, &why, &took))
         return refuse(why.text, EFI_UNSUPPORTED);
     line_clear(&l);
-    add_cycles(&l, "blink: ", wanted(m, o));
-    line_add(&l, wanted(m, o) == 1 ? " processor" : " processors");
+    add_cycles(&l, "blink: ", machine_wanted(m, o));
+    line_add(&l, machine_wanted(m, o) == 1 ? " processor" : " processors");
     add_cycles(&l, " entered L1, exited and left; cycles: in ", took.in);
     add_cycles(&l, ", exit ", took.exit);
     add_cycles(&l, ", out ", took.out);
@@ -344,7 +272,7 @@ static void say_terms(const struct machine *m, const struct options *o)
     add_speculation(m->facts, o, &l);
     console_say_line(&l);
     vtd_say(m->vtd);
-    if (m->cpus.count == wanted(m, o))
+    if (m->cpus.count == machine_wanted(m, o))
         return;
     line_clear(&l);
     line_add(&l, "warning: other processors stay outside (");
@@ -394,7 +322,7 @@ static bool start(struct machine *m, const struct options *o, struct line *why)
     say_terms(m, o);
     if (!nidus_launch(&region, m, why))
         return false;
-    say_launched(&region, wanted(m, o), o->hvbit);
+    say_launched(&region, machine_wanted(m, o), o->hvbit);
     return true;
 }
 
@@ -425,9 +353,9 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
         return ring_report();
     cpus_find(&m->cpus, !o->own_sipi);
     facts_read(m->facts);
-    if (!o->check && !o->dry && !can_run_first(m, &why))
+    if (!o->check && !o->dry && !machine_can_run_first(m, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
-    if (!read_machine(m, o, &why))
+    if (!machine_read(m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->vtd != OPTIONS_VTD_OFF)
         vtd_find(m->vtd);
@@ -437,7 +365,7 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->dry)
         return rehearse_and_stay(image, m, o);
-    if (!can_run(m, o, &why))
+    if (!machine_can_run(m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->blink)
         return blink(m, o);

@@ -8,8 +8,8 @@
 
 #include "boot/tables.h"
 
-/* Bytes of L0's region for this number of processors: each has an EPT02 and an EPT01 of its own, and
- * a ring of records with trace=. */
+/* Bytes of L0's region for this number of processors: each has an EPT02 and an EPT01 of its own,
+ * and a ring of records with trace=. */
 #define REGION_SIZE(cpus, trace) ((10ull << 20) + (cpus) * (((trace) ? 8ull : 6ull) << 20))
 /* The same with this number of pages for VT-d's tables. */
 u64 region_size(u32 cpus, bool trace, u64 vtd_pages);

@@ -64,6 +64,8 @@ static void handle_exit(struct cpu *cpu)
     u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
     const struct exit_row *row = &cpu->rows[EXIT_REASON_COUNT];
     cpu->exit.reason = reason;
+    if (cpu->in_l2)
+        nested_stopped(cpu);
     if (basic < EXIT_REASON_COUNT) {
         cpu->exits[cpu->in_l2][basic]++;
         row = &cpu->rows[basic];

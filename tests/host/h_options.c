@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "boot/options.h"
-#include "hv/trace/record.h"
 #include "boot/spec.h"
 #include "boot/words.h"
 
@@ -78,35 +77,21 @@ static void test_every_value(void **state)
         {"profile=e5-2683v4", &o.profile, BOOT_PROFILE_E5_2683V4},
         {"profile=d-1540", &o.profile, BOOT_PROFILE_D1540},
         {"profile=host", &o.profile, BOOT_PROFILE_HOST},
-        {"vtd=off", &o.vtd, OPTIONS_VTD_OFF},
-        {"vtd=on", &o.vtd, OPTIONS_VTD_ON},
-        {"vtd=require", &o.vtd, OPTIONS_VTD_REQUIRE},
         {"shadow=on", &o.shadow, 1},
         {"shadow=off", &o.shadow, 0},
         {"fast=on", &o.fast, 1},
         {"fast=off", &o.fast, 0},
-        {"gdb=com2", &o.gdb, BOOT_GDB_COM2},
-        {"gdb=wait", &o.gdb, BOOT_GDB_WAIT},
         {"tlb=default", &o.tlb, BOOT_TLB_DEFAULT},
         {"tlb=strict", &o.tlb, BOOT_TLB_STRICT},
         {"tlb=eager", &o.tlb, BOOT_TLB_EAGER},
-        {"trace=all", &o.trace, TRACE_WANT_ALL},
-        {"trace=exits,l2,com2", &o.trace, TRACE_WANT_EXITS | TRACE_WANT_L2 | TRACE_TO_COM2},
-        {"trace=routes,events,insns,fills,entries", &o.trace, TRACE_WANT_KINDS & ~TRACE_WANT_EXITS},
-        {"trace=cpu0,cpu1,cpu2,cpu3,l1", &o.trace, TRACE_WANT_CPUS | TRACE_WANT_L1},
         {"stress=remerge", &o.stress, STRESS_REMERGE},
         {"stress=restore", &o.stress, STRESS_RESTORE},
         {"stress=paranoid", &o.stress, STRESS_PARANOID},
         {"stress=flush", &o.stress, STRESS_FLUSH},
         {"stress=evict", &o.stress, STRESS_EVICT},
-        {"stress=guard", &o.stress, STRESS_GUARD},
         {"spec=auto", &o.spec, SPEC_OPTION_AUTO},
         {"spec=full", &o.spec, SPEC_OPTION_FULL},
         {"spec=off", &o.spec, SPEC_OPTION_OFF},
-        {"spec=l1d", &o.spec, SPEC_L1D << SPEC_OPTION_SHIFT},
-        {"spec=verw", &o.spec, SPEC_VERW << SPEC_OPTION_SHIFT},
-        {"spec=ibpb", &o.spec, SPEC_IBPB << SPEC_OPTION_SHIFT},
-        {"spec=rsb", &o.spec, SPEC_RSB << SPEC_OPTION_SHIFT},
         {"spec=auto,specctrl", &o.spec, SPEC_OPTION_AUTO | SPEC_CTRL << SPEC_OPTION_SHIFT},
         {"stress=evict,remerge", &o.stress, STRESS_EVICT | STRESS_REMERGE},
         {"check", &o.check, 1},

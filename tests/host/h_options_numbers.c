@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "boot/options.h"
+#include "boot/spec.h"
+#include "hv/trace/record.h"
 
 static struct options o;
 static struct line why;
@@ -29,6 +31,20 @@ static void test_values(void **state)
     } rows[] = {
         {"log=port:0x3e8", &o.log, BOOT_LOG_PORT | 0x3e8 << 8},
         {"log=port:0xFFf0", &o.log, BOOT_LOG_PORT | 0xfff0 << 8},
+        {"vtd=off", &o.vtd, OPTIONS_VTD_OFF},
+        {"vtd=on", &o.vtd, OPTIONS_VTD_ON},
+        {"vtd=require", &o.vtd, OPTIONS_VTD_REQUIRE},
+        {"gdb=com2", &o.gdb, BOOT_GDB_COM2},
+        {"gdb=wait", &o.gdb, BOOT_GDB_WAIT},
+        {"trace=all", &o.trace, TRACE_WANT_ALL},
+        {"trace=exits,l2,com2", &o.trace, TRACE_WANT_EXITS | TRACE_WANT_L2 | TRACE_TO_COM2},
+        {"trace=routes,events,insns,fills,entries", &o.trace, TRACE_WANT_KINDS & ~TRACE_WANT_EXITS},
+        {"trace=cpu0,cpu1,cpu2,cpu3,l1", &o.trace, TRACE_WANT_CPUS | TRACE_WANT_L1},
+        {"stress=guard", &o.stress, STRESS_GUARD},
+        {"spec=l1d", &o.spec, SPEC_L1D << SPEC_OPTION_SHIFT},
+        {"spec=verw", &o.spec, SPEC_VERW << SPEC_OPTION_SHIFT},
+        {"spec=ibpb", &o.spec, SPEC_IBPB << SPEC_OPTION_SHIFT},
+        {"spec=rsb", &o.spec, SPEC_RSB << SPEC_OPTION_SHIFT},
         {"wait=off", &o.wait, WAIT_OFF},
         {"wait=on", &o.wait, WAIT_ON},
         {"wait=auto", &o.wait, WAIT_AUTO},

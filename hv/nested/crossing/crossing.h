@@ -25,6 +25,9 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error);
 
 /* ---- l2exit.c ---- */
 
+/* Notes when L2 stopped: L1's MSR areas and the preemption timer go by it. To be called first thing
+ * behind an exit of L2. */
+void nested_stopped(struct cpu *cpu);
 /* Answers every exit of L2. @pre in_l2, vmcs02 is current */
 enum outcome nested_l2_exit(struct cpu *cpu);
 /* Gives L1 an exit of L2 that the CPU did not make: for an event that arrived in root mode, or that

@@ -283,11 +283,15 @@ static enum outcome trap_to_l1(struct cpu *cpu)
     return RESUME;
 }
 
+void nested_stopped(struct cpu *cpu)
+{
+    cpu->nested->exit_tsc = stressed(cpu, STRESS_PARANOID) ? cpu->audit.exit_tsc : rdtsc();
+}
+
 enum outcome nested_l2_exit(struct cpu *cpu)
 {
     u32 reason = cpu->exit.reason;
-    u64 then = stressed(cpu, STRESS_PARANOID) ? cpu->audit.exit_tsc : rdtsc();
-    cpu->nested->exit_tsc = then;
+    u64 then = cpu->nested->exit_tsc;
     if (!any(reason, EXIT_REASON_ENTRY_FAIL))
         cpu->nested->entering = false;
     residence_home(cpu);

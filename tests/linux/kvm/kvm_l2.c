@@ -7,6 +7,7 @@
  * the last guest's console instead.
  *   kvm-l2 [CASE ...]    the cases named, or all; the last line but one is the verdict
  */
+#include "tests/linux/kvm/cost.h"
 #include "tests/linux/kvm/exits.h"
 #include "tests/linux/kvm/verdict.h"
 #include "tests/linux/leaves.h"
@@ -294,53 +295,15 @@ static void run_case(size_t i)
     fflush(stdout);
 }
 
-/* What L0 has counted on this processor. */
-struct counts {
-    uint64_t l1[EXIT_REASONS], l2[EXIT_REASONS];
-};
-
-static void count(struct counts *c)
-{
-    for (size_t i = 0; i < EXIT_REASONS; i++) {
-        c->l1[i] = exits_of(i, FROM_L1);
-        c->l2[i] = exits_of(i, FROM_L2);
-    }
-}
-
-static void print_more(const char *head, const uint64_t *before, const uint64_t *after)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < EXIT_REASONS; i++)
-        sum += after[i] - before[i];
-    printf(head, (unsigned long long)sum);
-    for (size_t i = 0; i < EXIT_REASONS; i++)
-        if (after[i] != before[i])
-            printf(" %llu %s", (unsigned long long)(after[i] - before[i]), exit_reasons[i].name);
-    printf("\n");
-}
-
-static void print_cost(const struct counts *before)
-{
-    struct counts now;
-    count(&now);
-    printf("What that cost, as L0 counted it:\n");
-    print_more("  L2 left to L0 %llu times:", before->l2, now.l2);
-    print_more("  L1 left to L0 %llu times:", before->l1, now.l1);
-    printf(
-        "An exit of L2 goes L2 -> L0 -> L1 (KVM) -> L0 -> L2, the last step by L1's VMRESUME; L0\n"
-        "answers a first touch of memory (EPT_VIOLATION) itself where L1's tables allow it.\n"
-        "KVM's VMREADs and VMWRITEs are no exits where the processor shadows the VMCS.\n");
-}
-
 static int run_l2(void)
 {
     cpu_set_t one;
-    struct counts counted;
+    struct cost counted;
     CPU_ZERO(&one);
     CPU_SET(0, &one); /* the counters are a processor's own */
     sched_setaffinity(0, sizeof one, &one);
     if (under_nidus())
-        count(&counted);
+        cost_count(&counted);
     struct termios before, raw;
     int terminal = tcgetattr(STDIN_FILENO, &before) == 0;
     if (terminal) {
@@ -359,7 +322,7 @@ static int run_l2(void)
     if (reason != KVM_EXIT_IO)
         show_end(0, reason);
     if (under_nidus())
-        print_cost(&counted);
+        cost_print(&counted);
     return reason != KVM_EXIT_IO;
 }
 
