@@ -67,18 +67,22 @@ struct short_path {
     bool open;   /* L1's next VMRESUME may be answered at the door */
     bool marked; /* vmcs02's region has the shadow-VMCS indicator and is not active */
     bool host_made;
-    u32 extra;       /* enum short_extra */
-    u32 cpu1;        /* VMCS12's "primary controls" as they were judged */
-    u32 cpu1_extra;  /* bits of "primary controls" that vmcs02 has and VMCS12 has not */
-    u32 cpu1_free;   /* bits that L1 may change between two entries on the short path */
-    u32 blocking01;  /* L1's interruptibility at its last VMRESUME */
-    u64 reflect;     /* BIT(basic reason): such an exit of L2 is L1's, by the controls alone */
-    u64 efer_judged; /* of EFER, must be as `lma` says: LMA, and what L1's processor lacks */
-    u64 lma;         /* EFER_LMA when L2 is in IA-32e mode, else 0 */
-    u64 host_lma;    /* the same of L1's host state */
-    u64 cr4_hidden;  /* bits of L2's CR4 that only L0 masks */
-    u64 cr4;         /* L2's CR4 as it was judged */
-    u64 cr0, efer;   /* L2's, as the last exit on the short path found them */
+    u32 extra;         /* enum short_extra */
+    u32 cpu1;          /* VMCS12's "primary controls" as they were judged */
+    u32 cpu1_extra;    /* bits of "primary controls" that vmcs02 has and VMCS12 has not */
+    u32 cpu1_free;     /* bits that L1 may change between two entries on the short path */
+    u32 blocking01;    /* L1's interruptibility at its last VMRESUME */
+    u32 prepared_at;   /* cpu->crossings at the last VM entry on the plain path */
+    u32 wasted;        /* short exits in a row that were followed by a plain entry */
+    u32 skipped;       /* plain exits because of those */
+    u32 reflect_of[3]; /* pin-based, primary and secondary controls that `reflect` is of */
+    u64 reflect;       /* BIT(basic reason): such an exit of L2 is L1's, by the controls alone */
+    u64 efer_judged;   /* of EFER, must be as `lma` says: LMA, and what L1's processor lacks */
+    u64 lma;           /* EFER_LMA when L2 is in IA-32e mode, else 0 */
+    u64 host_lma;      /* the same of L1's host state */
+    u64 cr4_hidden;    /* bits of L2's CR4 that only L0 masks */
+    u64 cr4;           /* L2's CR4 as it was judged */
+    u64 cr0, efer;     /* L2's, as the last exit on the short path found them */
     u64 host_cr0, host_cr4;  /* L1's read shadows of CR0 and CR4 behind an exit */
     const u64 *msr_bitmap12; /* L1's page, or the page of ones */
     const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */

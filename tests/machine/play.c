@@ -124,6 +124,7 @@ static enum vmcs_field field_to_write(void)
         F_cr4_read_shadow,
         F_guest_fs_base,
         F_host_rip,
+        F_host_rsp,
         F_guest_cs_selector,
         F_preemption_timer_value,
     };

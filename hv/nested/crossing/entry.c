@@ -209,6 +209,8 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
         return RESUME;
     if (!nested_permitted(cpu, &out))
         return out;
+    if (n->now->residence == SHOWN)
+        short_closed(cpu);
     residence_home(cpu);
     if (n->now->at.a == NO_VMCS || any(n->now->vmcs12.revision, VMCS_SHADOW_INDICATOR))
         return nested_fail_invalid(cpu);

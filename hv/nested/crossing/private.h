@@ -32,6 +32,8 @@ u32 nested_msr_load_exit(struct cpu *cpu);
 /* Looks whether the VM entry just made allows the short path, and notes what it needs. To be
  * called when vmcs02 holds what was merged. @pre vmcs02 is current */
 void short_prepare(struct cpu *cpu);
+/* To be called when L1's entry takes the plain path although its exit took the short one. */
+void short_closed(struct cpu *cpu);
 /* Gives L1 the exit of L2 by the short path. False: nothing has changed, and the plain path must do
  * it. The exit information is vmcs02's, with what a handler of L0's changed in the groups of
  * cpu->have. @pre in_l2, vmcs02 is current, L2 has exited */

@@ -39,6 +39,31 @@ static u64 always_reflected(const struct vmcs_image *v12)
 }
 
 /* What the short path leaves to the plain one. */
+/* The controls hardly ever change, and the question is asked 64 times. */
+static void find_reflected(struct short_path *p, const struct vmcs_image *v)
+{
+    u32 cpu2 = vmcs12_cpu2(v);
+    if (p->reflect_of[0] == v->pin_ctl && p->reflect_of[1] == v->cpu1_ctl &&
+        p->reflect_of[2] == cpu2)
+        return;
+    p->reflect = always_reflected(v);
+    p->reflect_of[0] = v->pin_ctl;
+    p->reflect_of[1] = v->cpu1_ctl;
+    p->reflect_of[2] = cpu2;
+}
+
+/* An L1 may write, before each entry, what only the plain path takes. To fetch home what a short
+ * exit has left in vmcs02 then costs more than a plain exit, so most exits are plain for it. */
+#define WASTED_MOST 4u
+#define TRY_AGAIN   16u
+
+void short_closed(struct cpu *cpu)
+{
+    struct short_path *p = &cpu->nested->now->path;
+    bool once = cpu->crossings - p->prepared_at <= 1;
+    p->wasted = !once ? 0 : p->wasted + (p->wasted < WASTED_MOST);
+}
+
 static bool allows(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
@@ -107,7 +132,8 @@ void short_prepare(struct cpu *cpu)
     const struct vmcs_image *v = &n->now->vmcs12;
     struct short_path *p = &n->now->path;
     p->host_made = false;
-    p->ready = allows(cpu);
+    p->prepared_at = cpu->crossings;
+    p->ready = allows(cpu) && (p->wasted < WASTED_MOST || ++p->skipped % TRY_AGAIN == 0);
     if (!p->ready)
         return;
     p->extra = extra_registers(cpu, v) | extra_controls(cpu, v) | extra_of_cpu(cpu);
@@ -122,5 +148,5 @@ void short_prepare(struct cpu *cpu)
     p->apic_page = cpu->apic_page;
     p->msr_bitmap12 = bitmap02_of_l1(cpu);
     p->vtpr12 = gpa1_map(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET));
-    p->reflect = always_reflected(v);
+    find_reflected(p, v);
 }

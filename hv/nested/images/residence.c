@@ -261,10 +261,14 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
+/* Many an L1 writes its stack pointer before each entry. No rule reads that field, and nothing comes
+ * from it but RSP behind an exit. */
 static FORCE_INLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
-    if (is_away(n, f))
+    if (f == F_host_rsp)
+        n->now->path.host.guest_rsp = n->now->vmcs12.host_rsp;
+    else if (is_away(n, f))
         put_away(cpu, f);
     else if (is_conditional(n, f) || f != F_preemption_timer_value)
         n->now->path.ready = n->now->path.open = false;
