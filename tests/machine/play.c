@@ -114,7 +114,6 @@ static enum vmcs_field field_to_write(void)
         F_entry_intr_info,
         F_entry_intr_info,
         F_entry_intr_info,
-        F_entry_intr_info,
         F_tpr_threshold,
         F_exception_bitmap,
         F_guest_pending_dbg_exceptions,

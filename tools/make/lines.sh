@@ -3,12 +3,12 @@
 # lines.sh: counts the core's lines, for `make size`: without comments, blank lines and tables (which clang-format leaves
 # alone). The core is arch, vmcs12, ept, vmx, nested, core and l1. Counted apart: bring-up and the loop (hv/*.c), what
 # only an option turns on (stress=, verbose=, trace=, tlb=strict, gdb=, vtd=: audits, saved nested state, explanations, the trace, the debugger, VT-d), and
-# what the host's tool uses: capabilities that are open.
+# what the host's tool uses: capabilities that are open, names of bits.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 LIMIT=12000
 MODULE_LIMIT=800
-apart='^hv/(paranoid|ring|screen|vtd)/|^hv/nested/explain/|^hv/nested/ept02/(stale|seen)\.c|^hv/trace/|^hv/(gdb|wire)/|^hv/nested/(crossing/short_|ept02/|images/)audit\.c|^hv/nested/state/blob\.c|^hv/vmcs12/(kvm_state|open)|^hv/[^/]*$'
+apart='^hv/(paranoid|ring|screen|vtd)/|^hv/nested/explain/|^hv/nested/ept02/(stale|seen)\.c|^hv/trace/|^hv/(gdb|wire)/|^hv/nested/(crossing/short_|ept02/|images/)audit\.c|^hv/nested/state/blob\.c|^hv/vmcs12/(kvm_state|open|words)|^hv/[^/]*$'
 
 count() {
     xargs awk 'FNR == 1 { table = 0 } /clang-format off/ { table = 1 }

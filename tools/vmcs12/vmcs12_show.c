@@ -145,7 +145,7 @@ int tool_dump(struct tool *t)
 static void print_bit_change(FILE *out, enum vmcs_field f, u64 a, u64 b)
 {
     for (unsigned bit = 0; bit < 64; bit++) {
-        const char *name = bit_name(decode_word(f), bit);
+        const char *name = bit_name(bit_word_of(f), bit);
         if (((a ^ b) >> bit & 1) != 0 && name != NULL)
             fprintf(out, "  %c%s", (b >> bit & 1) != 0 ? '+' : '-', name);
     }

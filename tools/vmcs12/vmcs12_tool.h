@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "hv/vmcs12/words.h"
 #include "hv/vmcs12/check.h"
 #include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/layout.h"
@@ -89,20 +90,9 @@ bool tool_find_profile(struct tool *t, enum vmx_profile *p);
 /* What CPUID and the MSRs of a profile's processor say, as far as a rule reads them. */
 struct check_cpuid tool_cpuid(enum vmx_profile p);
 
-/* The words whose bits have names (hv/vmcs12/bits.def). bit_name returns NULL for a bit without
- * one. */
-/* clang-format off */
-enum bit_word {
-    WORD_PIN, WORD_CPU1, WORD_CPU2, WORD_EXIT, WORD_ENTRY, WORD_VMFUNC, WORD_BLOCKING, WORD_PENDING,
-    WORD_CR0, WORD_CR4, WORD_EFER, WORD_RFLAGS, WORD_BASIC, WORD_MISC, WORD_EPT_VPID, WORD_NONE
-};
-/* clang-format on */
-const char *bit_name(enum bit_word word, unsigned bit);
-
 /* Prints what a field's value means, with `lead` before it. Prints nothing when there is nothing
  * to say. */
 void decode_field(FILE *out, enum vmcs_field f, u64 value, const char *lead);
 void decode_rights(FILE *out, u32 rights);
-enum bit_word decode_word(enum vmcs_field f);
 
 #endif

@@ -2,69 +2,7 @@
 /* Fields in words: a value, its bits by name, and what L1's processor allows there. Contract in
  * private.h. */
 #include "hv/nested/explain/private.h"
-
-enum word {
-    WORD_NONE,
-    WORD_PIN,
-    WORD_CPU1,
-    WORD_CPU2,
-    WORD_EXIT,
-    WORD_ENTRY,
-    WORD_VMFUNC,
-    WORD_BLOCKING,
-    WORD_PENDING,
-    WORD_CR0,
-    WORD_CR4,
-    WORD_EFER,
-    WORD_RFLAGS,
-    WORD_CAPABILITY, /* of no field */
-};
-#define WORD_BASIC    WORD_CAPABILITY
-#define WORD_MISC     WORD_CAPABILITY
-#define WORD_EPT_VPID WORD_CAPABILITY
-
-static const struct {
-    u8 word, bit;
-    const char *name;
-} names[] = {
-#define NAMED(word, bit, name) {WORD_##word, bit, name},
-#include "hv/vmcs12/bits.def"
-};
-
-static enum word word_of(enum vmcs_field f)
-{
-    switch (f) {
-    case F_pin_ctl:
-        return WORD_PIN;
-    case F_cpu1_ctl:
-        return WORD_CPU1;
-    case F_cpu2_ctl:
-        return WORD_CPU2;
-    case F_exit_ctl:
-        return WORD_EXIT;
-    case F_entry_ctl:
-        return WORD_ENTRY;
-    case F_vmfunc_ctl:
-        return WORD_VMFUNC;
-    case F_guest_interruptibility:
-        return WORD_BLOCKING;
-    case F_guest_pending_dbg_exceptions:
-        return WORD_PENDING;
-    case F_guest_cr0:
-    case F_host_cr0:
-        return WORD_CR0;
-    case F_guest_cr4:
-    case F_host_cr4:
-        return WORD_CR4;
-    case F_guest_efer:
-    case F_host_efer:
-        return WORD_EFER;
-    case F_guest_rflags:
-        return WORD_RFLAGS;
-    default:
-        return WORD_NONE;
-    }
-}
+#include "hv/vmcs12/words.h"
 
 struct allowed explain_allowed(const struct check_cpu *c, enum vmcs_field f)
 {
@@ -97,17 +35,16 @@ struct allowed explain_allowed(const struct check_cpu *c, enum vmcs_field f)
     }
 }
 
-static void tell_bit(enum word word, u32 bit)
+static void tell_bit(enum bit_word word, u32 bit)
 {
-    for (u32 i = 0; i < ARRAY_LEN(names); i++)
-        if (names[i].word == word && names[i].bit == bit) {
-            log_part("%s", names[i].name);
-            return;
-        }
-    log_part("bit %u", bit);
+    const char *name = bit_name(word, bit);
+    if (name)
+        log_part("%s", name);
+    else
+        log_part("bit %u", bit);
 }
 
-static void tell_bits(const char *before, enum word word, u64 set)
+static void tell_bits(const char *before, enum bit_word word, u64 set)
 {
     for (; set != 0; set &= set - 1) {
         log_part("%s", before);
@@ -117,18 +54,18 @@ static void tell_bits(const char *before, enum word word, u64 set)
 }
 
 /* The bits that have a name. */
-static u64 named(enum word word)
+static u64 named(enum bit_word word)
 {
     u64 set = 0;
-    for (u32 i = 0; i < ARRAY_LEN(names); i++)
-        if (names[i].word == word)
-            set |= BIT(names[i].bit);
+    for (u32 bit = 0; bit < 64; bit++)
+        if (bit_name(word, bit))
+            set |= BIT(bit);
     return set;
 }
 
 void explain_field(const struct check_cpu *c, enum vmcs_field f, u64 value)
 {
-    enum word word = word_of(f);
+    enum bit_word word = bit_word_of(f);
     struct allowed a = explain_allowed(c, f);
     u64 must_be_0 = value & ~a.may_be_1, must_be_1 = a.must_be_1 & ~value;
     log_part("; %s=0x%lx", vmcs12_name(f), value);

@@ -261,8 +261,8 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
-/* Many an L1 writes its stack pointer before each entry. No rule reads that field, and nothing comes
- * from it but RSP behind an exit. */
+/* Many an L1 writes its stack pointer before each entry. No rule reads that field, and nothing
+ * comes from it but RSP behind an exit. */
 static FORCE_INLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
