@@ -2,7 +2,7 @@
 /*
  * first_exit.c with a mistake: a fifth CR3 target. There are four.
  *
- * Nidus: VMfail 12: VMREAD/VMWRITE *
+ * Nidus: VMfail 12: VMWRITE: *
  *
  * The mend: the last CR3 target is field 0x600e.
  */

@@ -13,7 +13,7 @@ what a test needs beyond the defaults; tools/rig/transcript.py says when two run
 
 Transcripts land in build/guest/GROUP.MODE/TEST.txt, the emulator's files beside them.
 """
-import argparse, fnmatch, glob, json, os, signal, subprocess, sys, time
+import argparse, fnmatch, glob, json, os, re, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -169,7 +169,7 @@ class Boot:
 
     def collect(self, text, tests, reason):
         parts = text.split("RUN \\")
-        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and ("bug" in l or "cannot" in l)]
+        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and (re.search(r"\bbug\b", l) or "cannot" in l)]
         judged = started = 0
         for part in parts[1:]:
             lines = part.splitlines()
@@ -237,8 +237,8 @@ def report(tests, boots, caveats, bare_only):
     for e in caveats.errors:
         print(f"FAIL  {e}")
         failed += 1
-    for sign, what in (("bug", "Nidus reported bugs of its own"), ("come to life", "a level is missing")):
-        if any(sign in n for b in boots for n in b.notes):
+    for sign, what in ((r"\bbug\b", "Nidus reported bugs of its own"), ("come to life", "a level is missing")):
+        if any(re.search(sign, n) for b in boots for n in b.notes):
             print("FAIL  " + what)
             failed += 1
     for (entry, g), keys in sorted(caveats.used.items()):

@@ -7,7 +7,7 @@ L1's console and Nidus share COM1 (log=com1), so these two are in the order in w
 
 GDB=1 puts COM2 on the socket gdb.sock of the run directory, for gdb; L1 waits for it (gdb=wait).
 
-Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=2), RUN_BARE=1, GDB=1,
+Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=1), RUN_BARE=1, GDB=1,
 DEPTH=, CPUS=, MEM=, LIMIT=seconds of the emulator's own time (300).
 """
 import os, re, subprocess, sys, time
@@ -15,7 +15,7 @@ import os, re, subprocess, sys, time
 import emu, emulator, gdb_line
 
 FOLDER = "own"
-OPTIONS = ["log=com1", "verbose=2"]
+OPTIONS = ["log=com1", "verbose=1"]
 LIMIT = 300
 NO_VERDICT = 125            # what main() returns when a program did not end; else the number of its EFI error, or 0
 
