@@ -22,7 +22,8 @@ enum {
     TRIES = 300,
 };
 
-/* The first bytes of L0's memory: CORE_MAGIC of hv/core/boot_info.h. */
+#define HEAD_PAGES 64u
+/* The first bytes of the core: CORE_MAGIC of hv/core/boot_info.h. */
 #define CORE_MAGIC 0x65726f43756469ull
 
 static UINT64 edu;
@@ -108,7 +109,18 @@ static void say(const CHAR16 *what, BOOLEAN done)
     Print(L"dma: %s: %s\r\n", what, done ? L"done" : L"kept out");
 }
 
-/* L0's memory is reserved and begins with the core's image. */
+/* True when the core's image lies at the head of this memory; the log's ring stands before it. */
+static UINT64 core; /* where it lies: its pages are not empty */
+static BOOLEAN holds_core(const EFI_MEMORY_DESCRIPTOR *d)
+{
+    UINTN pages = d->NumberOfPages < HEAD_PAGES ? (UINTN)d->NumberOfPages : HEAD_PAGES;
+    for (core = d->PhysicalStart; pages > 0; pages--, core += PAGE)
+        if (*(UINT64 *)core == CORE_MAGIC)
+            return TRUE;
+    return FALSE;
+}
+
+/* L0's memory is reserved. */
 static BOOLEAN find_region(UINT64 *base, UINT64 *end)
 {
     UINTN count, key, size;
@@ -116,7 +128,7 @@ static BOOLEAN find_region(UINT64 *base, UINT64 *end)
     EFI_MEMORY_DESCRIPTOR *map = LibMemoryMap(&count, &key, &size, &version);
     for (UINTN i = 0; i < count; i++) {
         EFI_MEMORY_DESCRIPTOR *d = (void *)((UINT8 *)map + i * size);
-        if (d->Type != EfiReservedMemoryType || *(UINT64 *)d->PhysicalStart != CORE_MAGIC)
+        if (d->Type != EfiReservedMemoryType || !holds_core(d))
             continue;
         *base = d->PhysicalStart;
         *end = *base + d->NumberOfPages * PAGE;
@@ -130,7 +142,7 @@ static void refused_read(UINT64 at, UINT64 end)
 {
     SetMem((void *)(end - PAGE), PAGE, 0xc3);
     say(L"read of the first page of L0's memory", device_reads(at));
-    say(L"read of a page in its middle", device_reads(at + 7 * PAGE));
+    say(L"read of a page in its middle", device_reads(core + 7 * PAGE));
     say(L"read of its last page", device_reads(end - PAGE));
 }
 

@@ -40,7 +40,7 @@ static void route(const struct route_env *e)
 
 static void come_back(void)
 {
-    struct sync_env s = {&v02, &x, &caps, x.insn_len};
+    struct sync_env s = {&v02, &x, &caps};
     struct host_env h = {
         .v12 = &v12, .left = &v02, .reason = x.reason, .intr_info = x.intr_info, .maxphyaddr = 40};
 
