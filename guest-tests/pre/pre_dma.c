@@ -109,8 +109,9 @@ static void say(const CHAR16 *what, BOOLEAN done)
     Print(L"dma: %s: %s\r\n", what, done ? L"done" : L"kept out");
 }
 
-/* True when the core's image lies at the head of this memory; the log's ring stands before it. */
-static UINT64 core; /* where it lies: its pages are not empty */
+static UINT64 core; /* where the core's image lies; its pages are not empty */
+
+/* True when it is at the head of this memory; the log's ring stands before it. */
 static BOOLEAN holds_core(const EFI_MEMORY_DESCRIPTOR *d)
 {
     UINTN pages = d->NumberOfPages < HEAD_PAGES ? (UINTN)d->NumberOfPages : HEAD_PAGES;
