@@ -85,8 +85,9 @@ class Panic:
         self.dir = os.path.join(OUT, name)
         os.makedirs(self.dir, exist_ok=True)
         img = disk(self.dir, {"::/nidus.efi": f"{ROOT}/build/nidus.efi", "::/startup.nsh": script(self.dir, lines)})
-        if os.path.exists(self.path("monitor")):
-            os.unlink(self.path("monitor"))
+        for left in ("monitor", "screen.ppm", "memory"):
+            if os.path.exists(self.path(left)):
+                os.unlink(self.path(left))
         self.machine = emu.Machine(img, self.dir, kind="qemu")
         command = [w for w in self.machine.qemu_command() if w != "-no-reboot"]
         command[command.index("-monitor") + 1] = "unix:monitor,server,nowait"
@@ -106,11 +107,12 @@ class Panic:
             with socket.socket(socket.AF_UNIX) as s:
                 s.connect("monitor")
                 s.settimeout(60)
-                s.recv(4096)
-                s.sendall(command.encode() + b"\n")
-                said = b""
-                while said.count(b"(qemu)") < 1:
-                    said += s.recv(4096)
+                for words in (b"", command.encode() + b"\n"):      # its greeting ends with a prompt, and so does its answer
+                    s.sendall(words)
+                    said = more = b" "
+                    while more and not said.rstrip().endswith(b"(qemu)"):
+                        more = s.recv(4096)
+                        said += more
         finally:
             os.chdir(here)
 
