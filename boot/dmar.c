@@ -3,6 +3,8 @@
  * "BIOS Considerations" */
 #include "boot/dmar.h"
 
+#include "boot/bytes.h"
+
 enum {
     LENGTH = 4,
     CHECKSUM = 9,
@@ -17,14 +19,6 @@ enum {
     RMRR_LAST = 16,
     RMRR_SIZE = 24,
 };
-
-static u64 little_endian(const u8 *at, u32 bytes)
-{
-    u64 v = 0;
-    while (bytes--)
-        v = v << 8 | at[bytes];
-    return v;
-}
 
 /* The structure at `at`: its type, and its length in *length. False when the table ends before. */
 static bool structure(const u8 *table, u32 size, u32 at, u32 *type, u32 *length)
@@ -115,8 +109,5 @@ void dmar_show(u8 *table)
 
 bool dmar_is_dmar(const u8 *table)
 {
-    for (u32 i = 0; i < 4; i++)
-        if (table[i] != (u8)shown[i])
-            return false;
-    return true;
+    return has_signature(table, shown);
 }

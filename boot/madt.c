@@ -3,6 +3,8 @@
  * ACPI 5.2.12 "Multiple APIC Description Table (MADT)" */
 #include "boot/madt.h"
 
+#include "boot/bytes.h"
+
 enum {
     HEADER_SIZE = 44, /* the common header, the local APIC's address, flags */
     LOCAL_APIC = 0,
@@ -31,15 +33,13 @@ static u32 apic_id(const u8 *entry)
 {
     if (entry[0] == LOCAL_APIC)
         return entry[LOCAL_APIC_ID];
-    const u8 *id = entry + LOCAL_X2APIC_ID;
-    return (u32)id[0] | (u32)id[1] << 8 | (u32)id[2] << 16 | (u32)id[3] << 24;
+    return (u32)little_endian(entry + LOCAL_X2APIC_ID, 4);
 }
 
 u32 madt_processors(const u8 *table, u32 size, u32 *ids, u32 max)
 {
     u32 count = 0;
-    if (size < HEADER_SIZE || table[0] != 'A' || table[1] != 'P' || table[2] != 'I' ||
-        table[3] != 'C')
+    if (size < HEADER_SIZE || !has_signature(table, "APIC"))
         return 0;
     for (u32 at = HEADER_SIZE; size - at >= 2;) {
         u32 length = table[at + 1];

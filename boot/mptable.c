@@ -2,6 +2,8 @@
 /* Walks the MP table. Contract in mptable.h. MultiProcessor Specification 1.4, chapter 4 */
 #include "boot/mptable.h"
 
+#include "boot/bytes.h"
+
 enum {
     POINTER_SIZE = 16,
     POINTER_TABLE = 4, /* where the structure holds the table's address */
@@ -18,14 +20,6 @@ enum {
     OTHER_LAST = 4, /* the last kind of entry that the base table has */
 };
 
-static bool has_signature(const u8 *at, const char *signature)
-{
-    for (u32 i = 0; i < 4; i++)
-        if (at[i] != (u8)signature[i])
-            return false;
-    return true;
-}
-
 /* All bytes of a structure add up to 0. */
 static bool sum_is_right(const u8 *at, u32 size)
 {
@@ -35,11 +29,6 @@ static bool sum_is_right(const u8 *at, u32 size)
     return sum == 0;
 }
 
-static u32 word(const u8 *at)
-{
-    return (u32)at[0] | (u32)at[1] << 8 | (u32)at[2] << 16 | (u32)at[3] << 24;
-}
-
 /* Without a table, feature byte 1 names one of the default configurations of two processors, which
  * no machine with VMX has. */
 u32 mptable_find(const u8 *memory, u32 size)
@@ -47,7 +36,7 @@ u32 mptable_find(const u8 *memory, u32 size)
     for (u32 at = 0; at + POINTER_SIZE <= size; at += POINTER_SIZE)
         if (has_signature(memory + at, "_MP_") && sum_is_right(memory + at, POINTER_SIZE) &&
             memory[at + POINTER_FEATURE1] == 0)
-            return word(memory + at + POINTER_TABLE);
+            return (u32)little_endian(memory + at + POINTER_TABLE, 4);
     return 0;
 }
 
@@ -56,8 +45,8 @@ u32 mptable_processors(const u8 *table, u32 size, u32 *ids, u32 max)
     u32 count = 0;
     if (size < HEADER_SIZE || !has_signature(table, "PCMP"))
         return 0;
-    u32 length = (u32)table[HEADER_LENGTH] | (u32)table[HEADER_LENGTH + 1] << 8;
-    u32 entries = (u32)table[HEADER_COUNT] | (u32)table[HEADER_COUNT + 1] << 8;
+    u32 length = (u32)little_endian(table + HEADER_LENGTH, 2);
+    u32 entries = (u32)little_endian(table + HEADER_COUNT, 2);
     if (length < HEADER_SIZE || length > size || !sum_is_right(table, length))
         return 0;
     for (u32 at = HEADER_SIZE; entries && at < length; entries--) {
