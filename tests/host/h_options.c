@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The options of nidus.efi: what each source may say, what wins, and the words of every
  * refusal. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <string.h>
-#include <cmocka.h>
-
-#include "boot/options.h"
+#include "tests/lib/options_given.h"
 #include "boot/spec.h"
 #include "boot/words.h"
-
-static struct options o;
-static struct line why;
-
-static struct text utf8(const char *s)
-{
-    return (struct text){(const u8 *)s, (u32)strlen(s), 0, TEXT_UTF8};
-}
-
-static bool command(const char *s)
-{
-    options_default(&o);
-    return options_read_command(&o, utf8(s), OPTIONS_NAME_MAY_LEAD, &why);
-}
-
-static bool config(const char *s)
-{
-    options_default(&o);
-    return options_read_config(&o, text_of_file((const u8 *)s, (u32)strlen(s)), &why);
-}
 
 static void assert_chain(const char *expected)
 {
@@ -57,11 +32,7 @@ static void test_defaults(void **state)
 static void test_every_value(void **state)
 {
     (void)state;
-    static const struct {
-        const char *word;
-        const u32 *member;
-        u32 value;
-    } rows[] = {
+    static const struct option_row rows[] = {
         {"log=none", &o.log, BOOT_LOG_NONE},
         {"log=e9", &o.log, BOOT_LOG_E9},
         {"log=com1", &o.log, BOOT_LOG_COM1},
@@ -97,20 +68,13 @@ static void test_every_value(void **state)
         {"check", &o.check, 1},
         {"help", &o.help, 1},
     };
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_true(command(rows[i].word));
-        assert_int_equal(*rows[i].member, rows[i].value);
-        assert_true(config(rows[i].word));
-        assert_int_equal(*rows[i].member, rows[i].value);
-    }
+    check_values(rows, ARRAY_LEN(rows));
 }
 
 static void test_refused_words(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *why;
-    } rows[] = {
+    static const struct refused_row rows[] = {
         {"foo", "unknown option \"foo\""},
         {"foo=1", "unknown option \"foo=1\""},
         {"LOG=e9", "unknown option \"LOG=e9\""},
@@ -143,10 +107,7 @@ static void test_refused_words(void **state)
         {"1234567890123456789012345678901234567890123456789012345678901234567890",
          "unknown option \"123456789012345678901234567890123456789012345678901234567890...\""},
     };
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_false(command(rows[i].text));
-        assert_string_equal(why.text, rows[i].why);
-    }
+    check_refused(rows, ARRAY_LEN(rows));
 }
 
 static void test_program_name(void **state)

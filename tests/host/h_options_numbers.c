@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Options of the first boot on a machine: values that are numbers, and the switches of what is
  * seen. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <string.h>
-
-#include "boot/options.h"
+#include "tests/lib/options_given.h"
 #include "boot/spec.h"
 #include "hv/trace/record.h"
-
-static struct options o;
-static struct line why;
-
-static bool command(const char *text)
-{
-    struct text t = text_of_load_options((const u8 *)text, (u32)strlen(text));
-    options_default(&o);
-    return options_read_command(&o, t, OPTIONS_NAME_MAY_LEAD, &why);
-}
 
 static void test_values(void **state)
 {
     (void)state;
-    static const struct {
-        const char *word;
-        const u32 *member;
-        u32 value;
-    } rows[] = {
+    static const struct option_row rows[] = {
         {"log=port:0x3e8", &o.log, BOOT_LOG_PORT | 0x3e8 << 8},
         {"log=port:0xFFf0", &o.log, BOOT_LOG_PORT | 0xfff0 << 8},
         {"vtd=off", &o.vtd, OPTIONS_VTD_OFF},
@@ -61,18 +41,13 @@ static void test_values(void **state)
         {"blink", &o.blink, 1},
         {"ring", &o.ring, 1},
     };
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_true(command(rows[i].word));
-        assert_int_equal(*rows[i].member, rows[i].value);
-    }
+    check_values(rows, ARRAY_LEN(rows));
 }
 
 static void test_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *why;
-    } rows[] = {
+    static const struct refused_row rows[] = {
         {"log=port:", "log=port:: not one of none, e9, com1, com2, port:0xNNNN"},
         {"log=port:0x", "log=port:0x: not one of none, e9, com1, com2, port:0xNNNN"},
         {"log=port:3f8", "log=port:3f8: not one of none, e9, com1, com2, port:0xNNNN"},
@@ -83,10 +58,7 @@ static void test_refused(void **state)
         {"plant=", "plant=: not one of 0 to 999"},
         {"plant=-1", "plant=-1: not one of 0 to 999"},
     };
-    for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_false(command(rows[i].text));
-        assert_string_equal(why.text, rows[i].why);
-    }
+    check_refused(rows, ARRAY_LEN(rows));
 }
 
 static void test_described(void **state)
