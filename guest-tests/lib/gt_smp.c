@@ -249,6 +249,17 @@ void smp_barrier(volatile u64 *word, u64 count)
         __builtin_ia32_pause();
 }
 
+void smp_take_turns(struct smp_cpu *cpu, volatile u64 *turn, u64 turns,
+                    void (*f)(struct smp_cpu *cpu, u64 n))
+{
+    for (u64 n = cpu->number; n < turns; n += smp_count) {
+        while (*turn != n)
+            __builtin_ia32_pause();
+        f(cpu, n);
+        __atomic_store_n(turn, n + 1, __ATOMIC_SEQ_CST);
+    }
+}
+
 void smp_call(unsigned cpu, void (*f)(struct smp_cpu *cpu, u64 arg), u64 arg)
 {
     smp_cpu[cpu].done = 0;

@@ -91,6 +91,10 @@ bool smp_all(void (*f)(struct smp_cpu *cpu, u64 arg), u64 arg);
 bool smp_until(const volatile u64 *word, u64 value);
 /* All of `count` processors meet here. */
 void smp_barrier(volatile u64 *word, u64 count);
+/* One processor after the other executes f(cpu, n), for n below `turns`; *turn begins as 0 and says
+ * whose n it is. To be called on all processors. */
+void smp_take_turns(struct smp_cpu *cpu, volatile u64 *turn, u64 turns,
+                    void (*f)(struct smp_cpu *cpu, u64 n));
 
 /* ---- each processor's VMX ---- */
 

@@ -119,12 +119,7 @@ static void go_round(struct smp_cpu *c, u64 hops)
 {
     refused += !smp_vmx_on(c);
     prepare(c, hops);
-    for (u64 n = c->number; n < hops; n += smp_count) {
-        while (turn != n)
-            __builtin_ia32_pause();
-        hop(c, n);
-        __atomic_store_n(&turn, n + 1, __ATOMIC_SEQ_CST);
-    }
+    smp_take_turns(c, &turn, hops, hop);
     smp_vmx_off(c);
 }
 
