@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
 import emu, emulator
 import linux_test, models, run, run_efi, sym
-from guest_tests import Boot, Test, read_manifest, select, suitable
+from guest_tests import BUG, Boot, Test, read_manifest, select, suitable
 from transcript import Caveats, Transcript, compare, judge
 
 ENTRY = '## one\npermits: t.a* t.gone\nsdm: "CPUID"\nemulator: Bochs 2.7 shows it\n'
@@ -464,6 +464,11 @@ def test_wrong_files_are_named():
                     assert False
                 except ValueError as e:
                     assert f"{name}={value}: {said}" in str(e)
+
+
+def test_a_bug_is_told_from_a_field_with_bug_in_its_name():
+    for line, is_bug in (("nidus: bug: planted", True), ("nidus: cpu 1: bug: no", True), ("nidus:   guest_debugctl = 0x0", False)):
+        assert bool(BUG.search(line)) == is_bug
 
 
 def test_every_option_is_documented():

@@ -334,6 +334,18 @@ def raise_on_term(*_):
     raise KeyboardInterrupt
 
 
+def tell(what, results, most=None):
+    """Prints a line for each (name, problems) of a test, at most so many problems of each, and the sum. Returns the exit status."""
+    count = [0, 0]
+    for name, problems in results:
+        print(f"{'FAIL ' if problems else 'ok   '} {name}", flush=True)
+        for problem in problems[:most]:
+            print("      " + problem)
+        count[bool(problems)] += 1
+    print(f"{what}: {count[0]} passed, {count[1]} failed")
+    return 1 if count[1] else 0
+
+
 def side_by_side(calls, at_once=JOBS):
     """Runs the calls in threads; an interrupt ends every emulator before it goes on upwards."""
     pool = concurrent.futures.ThreadPoolExecutor(at_once)

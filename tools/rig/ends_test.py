@@ -63,14 +63,7 @@ def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     rows = [Row(*r) for r in ROWS if not sys.argv[1:] or r[0] in sys.argv[1:]]
     emu.side_by_side([r.run for r in rows])
-    failed = 0
-    for r in rows:
-        print(f"{'FAIL ' if r.problems else 'ok   '} {r.name}")
-        for p in r.problems:
-            print("      " + p)
-        failed += bool(r.problems)
-    print(f"ends: {len(rows) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return emu.tell("ends", [(r.name, r.problems) for r in rows])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import emu, emulator
 from transcript import Caveats, Transcript, judge, on_another
 
 SIGNATURE = "ALIVE NidusNidus "
+BUG = re.compile(r"\bbug\b")   # the word, not guest_debugctl
 FIRMWARE_SECONDS = 60       # of the emulator's time, from power-on to the first program
 GROUP_KEYS = ("nidus", "mem", "cpu", "pre")
 OWN_KEYS = ("alone", "alike", "long", "limit", "args", "depth", "cpus", "on")
@@ -169,7 +170,7 @@ class Boot:
 
     def collect(self, text, tests, reason):
         parts = text.split("RUN \\")
-        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and (re.search(r"\bbug\b", l) or "cannot" in l)]
+        self.notes += [l for l in text.splitlines() if l.startswith("nidus:") and (BUG.search(l) or "cannot" in l)]
         judged = started = 0
         for part in parts[1:]:
             lines = part.splitlines()
@@ -237,8 +238,8 @@ def report(tests, boots, caveats, bare_only):
     for e in caveats.errors:
         print(f"FAIL  {e}")
         failed += 1
-    for sign, what in ((r"\bbug\b", "Nidus reported bugs of its own"), ("come to life", "a level is missing")):
-        if any(re.search(sign, n) for b in boots for n in b.notes):
+    for sign, what in ((BUG, "Nidus reported bugs of its own"), (re.compile("come to life"), "a level is missing")):
+        if any(sign.search(n) for b in boots for n in b.notes):
             print("FAIL  " + what)
             failed += 1
     for (entry, g), keys in sorted(caveats.used.items()):

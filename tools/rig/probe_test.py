@@ -83,16 +83,12 @@ def main():
         emu.side_by_side([b.run for b in boots])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
-    failed = 0
+    results = []
     for b in boots:
         t = b.results.get("vmcs-probe")
-        wrong = b.notes + t.problems + t.failures() + judge(b.mode, t.lines)
-        print(f"{'FAIL ' if wrong else 'ok   '} vmcs-probe {b.mode}: {len(t.lines)} lines, {b.seconds:.0f} s")
-        for line in wrong[:20]:
-            print("      " + line)
-        failed += bool(wrong)
-    print(f"probe: {len(boots) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        results.append((f"vmcs-probe {b.mode}: {len(t.lines)} lines, {b.seconds:.0f} s",
+                        b.notes + t.problems + t.failures() + judge(b.mode, t.lines)))
+    return emu.tell("probe", results, 20)
 
 
 if __name__ == "__main__":

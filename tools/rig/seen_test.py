@@ -185,15 +185,7 @@ TESTS = {"screen": screen, "ring": ring, "launched": launched}
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     names = sys.argv[1:] or list(TESTS)
-    failed = 0
-    for name in names:
-        problems = TESTS[name]()
-        print(f"{'FAIL ' if problems else 'ok   '} {name}")
-        for p in problems[:10]:
-            print("      " + p)
-        failed += bool(problems)
-    print(f"seen: {len(names) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return emu.tell("seen", ((name, TESTS[name]()) for name in names), 10)
 
 
 if __name__ == "__main__":

@@ -198,13 +198,7 @@ def main():
         emu.side_by_side([r.go for r in runs], a.j)
     except KeyboardInterrupt:
         return emu.INTERRUPTED
-    for r in runs:
-        print(f"{'FAIL ' if r.problems else 'ok   '} {r.walk.name}: {len(r.walk.keys)} keys, {r.seconds:.0f} s")
-        for problem in r.problems[:12]:
-            print("      " + problem)
-    failed = sum(bool(r.problems) for r in runs)
-    print(f"stick: {len(runs) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return emu.tell("stick", [(f"{r.walk.name}: {len(r.walk.keys)} keys, {r.seconds:.0f} s", r.problems) for r in runs], 12)
 
 
 if __name__ == "__main__":

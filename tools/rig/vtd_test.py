@@ -151,14 +151,7 @@ def main():
         emu.side_by_side([b.run for b in chosen], a.j)
     except KeyboardInterrupt:
         return emu.INTERRUPTED
-    failed = 0
-    for b in chosen:
-        print(f"{'FAIL ' if b.problems else 'ok   '} {b.name}: {b.seconds:.0f} s")
-        for problem in b.problems:
-            print("      " + problem)
-        failed += bool(b.problems)
-    print(f"vtd: {len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return emu.tell("vtd", [(f"{b.name}: {b.seconds:.0f} s", b.problems) for b in chosen])
 
 
 if __name__ == "__main__":
