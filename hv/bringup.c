@@ -18,6 +18,7 @@
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
 #include "hv/core/privileged.h"
+#include "hv/core/uart.h"
 #include "hv/core/lib.h"
 
 u64 hv_entry(struct handoff *h);
@@ -75,11 +76,10 @@ static u32 loop_options(const struct boot_info *info)
 }
 
 /* Two that write to one serial line, or read it, would be understood by nobody. */
-static const char *shared_line(const struct boot_info *info)
+static const char *shared_line(const struct vm *vm, const struct boot_info *info)
 {
-    u32 port = info->log & 0xff;
-    u32 com2 = port == BOOT_LOG_COM2 || (port == BOOT_LOG_PORT && info->log >> 8 == 0x2f8);
-    u32 users = com2 + (info->gdb != BOOT_GDB_NONE) + any(info->trace, TRACE_TO_COM2);
+    bool log = vm->log.port == UART_COM2, trace = any(info->trace, TRACE_TO_COM2);
+    u32 users = (u32)log + (u32)trace + (info->gdb != BOOT_GDB_NONE);
     return users > 1 ? "two of log=, trace= and gdb= want COM2" : NULL;
 }
 
@@ -134,7 +134,7 @@ static void hide_timer(struct vmx_caps *c)
 
 static enum handoff_status prepare(struct vm *vm, struct handoff *h)
 {
-    const char *why = shared_line(h->info);
+    const char *why = shared_line(vm, h->info);
     if (why)
         return launch_refuse(h, why);
     vm->depth = depth_here();

@@ -3,6 +3,7 @@
  * has no state of its own: GS leads to the struct log. Contract in log.h. */
 #include "hv/core/log.h"
 #include "hv/core/privileged.h"
+#include "hv/core/uart.h"
 #include "hv/core/percpu.h"
 #include "hv/arch/rare.h"
 #include "hv/core/boot_info.h"
@@ -10,12 +11,6 @@
 #include <stdarg.h>
 
 #define PORT_E9         0xe9
-#define PORT_COM1       0x3f8
-#define PORT_COM2       0x2f8
-#define UART_LCR        3
-#define UART_LSR        5
-#define LSR_THR_EMPTY   0x20
-#define LCR_8N1         3
 #define UART_PATIENCE   100000u    /* reads of the status before the port counts as missing */
 #define LOCK_PATIENCE   100000000u /* tries; a dump over a serial line takes seconds */
 #define FIRST_TOLD      8u
@@ -25,7 +20,7 @@ void log_init(struct log *log, u32 kind, u32 verbose, u32 cpus)
 {
     /* clang-format off */
     static const u16 port[] = {
-        [BOOT_LOG_E9] = PORT_E9, [BOOT_LOG_COM1] = PORT_COM1, [BOOT_LOG_COM2] = PORT_COM2,
+        [BOOT_LOG_E9] = PORT_E9, [BOOT_LOG_COM1] = UART_COM1, [BOOT_LOG_COM2] = UART_COM2,
     };
     /* clang-format on */
     log->port = kind < ARRAY_LEN(port) ? port[kind] : (u16)(kind >> 8);
@@ -40,16 +35,21 @@ static bool is_ready(struct log *log)
     u32 patience = log->stuck ? 1 : UART_PATIENCE;
     log->stuck = true;
     for (u32 i = 0; i < patience && log->stuck; i++)
-        log->stuck = !(inb((u16)(log->port + UART_LSR)) & LSR_THR_EMPTY);
+        log->stuck = !uart_has_room(log->port);
     return !log->stuck;
+}
+
+static void put_on_port(struct log *log, char c)
+{
+    if (log->port && (!log->serial || is_ready(log)))
+        outb(log->port, (u8)c);
 }
 
 static void put(struct log *log, char c)
 {
     if (log->length < sizeof log->text - 1)
         log->text[log->length++] = c;
-    if (log->port && (!log->serial || is_ready(log)))
-        outb(log->port, (u8)c);
+    put_on_port(log, c);
 }
 
 static void put_string(struct log *log, const char *s)
@@ -134,10 +134,8 @@ static void begin(struct log *log)
 {
     take(log);
     log->length = 0;
-    if (log->serial) {
-        log->lcr = inb((u16)(log->port + UART_LCR));
-        outb((u16)(log->port + UART_LCR), LCR_8N1); /* this closes the divisor latch, too */
-    }
+    if (log->serial)
+        log->lcr = uart_borrow(log->port);
     put_string(log, "nidus: ");
     if (log->cpus > 1) {
         put_string(log, "cpu ");
@@ -153,10 +151,10 @@ static void end(struct log *log)
     if (log->sink)
         log->sink(log);
     if (log->serial)
-        put(log, '\r');
-    put(log, '\n');
+        put_on_port(log, '\r');
+    put_on_port(log, '\n');
     if (log->serial)
-        outb((u16)(log->port + UART_LCR), log->lcr);
+        outb(log->port + UART_LCR, log->lcr);
     give(log);
 }
 

@@ -9,7 +9,7 @@ bool gdb_hide_line(struct cpu *cpu)
 {
     u64 qual = cpu->exit.qual, port = qual >> 16 & 0xffff, value = 0;
     u32 size = (u32)(qual & 7) + 1;
-    if (port + 3 < COM2_PORT || port >= COM2_PORT + COM2_PORTS)
+    if (port + 3 < UART_COM2 || port >= UART_COM2 + COM2_PORTS)
         return false;
     if (any(qual, BIT(4))) {
         if (any(qual, BIT(5)))

@@ -40,7 +40,7 @@ const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
     u8 *bitmaps = mem_pages(&cpu->vm->mem, 2);
     if (!g || !bitmaps)
         return "the memory is too small for gdb=";
-    bitmaps[COM2_PORT / 8] = 0xff; /* its eight ports */
+    bitmaps[UART_COM2 / 8] = 0xff; /* its eight ports */
     g->io_bitmaps_hpa = mem_hpa(&cpu->vm->mem, bitmaps);
     g->stopped = info->gdb == BOOT_GDB_WAIT;
     g->signal = SIGNAL_TRAP;

@@ -2,13 +2,9 @@
 /* The ring of one processor, and the port that streams it. Contract in trace.h and private.h. */
 #include "hv/trace/private.h"
 #include "hv/core/privileged.h"
+#include "hv/core/uart.h"
 
-#define PORT_COM2     0x2f8
-#define UART_LCR      3
-#define LCR_8N1       3
-#define UART_LSR      5
-#define LSR_THR_EMPTY 0x20
-#define PATIENCE      100000u /* reads of the status; tries for the lock */
+#define PATIENCE 100000u /* reads of the status; tries for the lock */
 
 #define HEAD_PAGES  1u
 #define RING_PAGES  (TRACE_RECORDS * sizeof(struct trace_record) / PAGE_SIZE)
@@ -34,9 +30,9 @@ bool trace_reserve(struct cpu *cpu)
 /* A port that is not there, or that L1 stopped, takes its bytes for lost. */
 static void put_byte(u8 byte)
 {
-    for (u32 i = 0; i < PATIENCE && !(inb(PORT_COM2 + UART_LSR) & LSR_THR_EMPTY); i++)
+    for (u32 i = 0; i < PATIENCE && !uart_has_room(UART_COM2); i++)
         ;
-    outb(PORT_COM2, byte);
+    outb(UART_COM2, byte);
 }
 
 /* Its owner may be dead in the middle of a record, so patience has an end. */
@@ -58,11 +54,10 @@ static void stream(struct cpu *cpu, const void *what, u64 size)
     if (!any(cpu->vm->trace, TRACE_TO_COM2))
         return;
     take(t->port_owner, cpu->percpu.id + 1);
-    u8 lcr = inb(PORT_COM2 + UART_LCR);
-    outb(PORT_COM2 + UART_LCR, LCR_8N1); /* this closes the divisor latch, too */
+    u8 lcr = uart_borrow(UART_COM2);
     for (u64 i = 0; i < size; i++)
         put_byte(byte[i]);
-    outb(PORT_COM2 + UART_LCR, lcr);
+    outb(UART_COM2 + UART_LCR, lcr);
     __atomic_store_n(t->port_owner, 0, __ATOMIC_RELEASE);
 }
 

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* COM2 as the debugger's line. Contract in com2.h. */
 #include "hv/wire/com2.h"
-#include "hv/core/privileged.h"
 
-enum { COM2 = COM2_PORT, DATA = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCRATCH = 7 };
 enum {
-    LCR_8N1 = 3,
+    COM2 = UART_COM2,
+    DATA = 0,
+    IER = 1,
+    FCR = 2,
+    LCR = UART_LCR,
+    MCR = 4,
+    LSR = UART_LSR,
+    SCRATCH = 7
+};
+enum {
     LCR_DIVISOR = 0x80,
     FCR_FRESH = 7,
     MCR_READY = 3,
     LSR_DATA = 1,
-    LSR_ROOM = 0x20
 };
 enum { PATIENCE = 200000 };
 
@@ -22,7 +28,7 @@ bool line_open(void)
     outb(COM2 + LCR, LCR_DIVISOR);
     outb(COM2 + DATA, 1);
     outb(COM2 + IER, 0);
-    outb(COM2 + LCR, LCR_8N1);
+    outb(COM2 + LCR, UART_LCR_8N1);
     outb(COM2 + IER, 0);
     outb(COM2 + FCR, FCR_FRESH);
     outb(COM2 + MCR, MCR_READY);
@@ -53,7 +59,7 @@ bool line_read_soon(u8 *byte, u32 *patience)
 
 void line_put(char c)
 {
-    for (u32 i = 0; i < PATIENCE && !any(inb(COM2 + LSR), LSR_ROOM); i++)
+    for (u32 i = 0; i < PATIENCE && !uart_has_room(COM2); i++)
         __builtin_ia32_pause();
     outb(COM2 + DATA, (u8)c);
 }
@@ -71,6 +77,7 @@ void line_send(const struct gdb_text *reply)
 
 u8 line_hidden_byte(u64 port)
 {
-    static const u8 seen[] = {0, 0, 1, LCR_8N1, 0, LSR_ROOM | LSR_ROOM << 1, 0xb0, 0};
+    static const u8 seen[] = {0,    0, 1, UART_LCR_8N1, 0, UART_LSR_ROOM | UART_LSR_ROOM << 1,
+                              0xb0, 0};
     return port - COM2 < sizeof seen ? seen[port - COM2] : 0xff;
 }

@@ -3,9 +3,9 @@
 #ifndef HV_WIRE_COM2_H
 #define HV_WIRE_COM2_H
 
+#include "hv/core/uart.h"
 #include "hv/wire/packet.h"
 
-#define COM2_PORT  0x2f8u
 #define COM2_PORTS 8u
 
 /* 115200 baud, no interrupts, empty queues. False: no UART is there. */
