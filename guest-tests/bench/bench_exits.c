@@ -12,6 +12,7 @@
 
 u64 vmx_bench_two(u64 exits, u64 reason, u64 vmcs[2]) GT_HIDDEN;
 u64 vmx_bench(u64 exits, u64 reason, u8 *edit, u64 loops) GT_HIDDEN;
+u64 vmx_bench_write(u64 exits, u64 reason, u64 encoding, u64 bits) GT_HIDDEN;
 
 enum {
     OPERATIONS = 1000,
@@ -51,6 +52,8 @@ struct row {
     bool no_memory;    /* no EPT and no VPID */
     bool intercept_fs; /* RDMSR of FS_BASE exits to L1 */
     bool edit;         /* L1 changes its MSR bitmap before each entry */
+    u16 writes;        /* and these bits of this field; 0: none */
+    u16 bits;
 };
 /* clang-format off */
 #define ROW(NAME, REASON, CODE, ...) \
@@ -62,6 +65,8 @@ static const struct row rows[] = {
     ROW("cpuid.no ept or vpid", REASON_CPUID, CPUID, .no_memory = true),
     ROW("cpuid.no bitmaps either", REASON_CPUID, CPUID, .bare = true),
     ROW("cpuid.bitmap edited", REASON_CPUID, CPUID, .edit = true),
+    ROW("cpuid.host rsp written", REASON_CPUID, CPUID, .writes = V_HOST_RSP, .bits = 64),
+    ROW("cpuid.tsc offset written", REASON_CPUID, CPUID, .writes = V_TSC_OFFSET, .bits = 1),
     ROW("cpuid.six msrs pass", REASON_CPUID, SIX CPUID),
     ROW("vmcall", REASON_VMCALL, VMCALL),
     ROW("rdmsr.reflected", REASON_RDMSR, ECX(FS) RDMSR, .intercept_fs = true),
@@ -126,8 +131,11 @@ static u64 ticks(const struct row *r, u64 operations)
 
     world(r);
     l2_write();
-    t = vmx_bench(r->reason ? operations : 1, r->reason ? r->reason : REASON_VMCALL, edit,
-                  operations);
+    if (r->writes)
+        t = vmx_bench_write(operations, r->reason, r->writes, r->bits);
+    else
+        t = vmx_bench(r->reason ? operations : 1, r->reason ? r->reason : REASON_VMCALL, edit,
+                      operations);
     l1_state_restore();
     gt_check(t != 0, "%s: exit %lx q %lx", r->name, vmx_get(V_EXIT_REASON),
              vmx_get(V_EXIT_QUALIFICATION));
