@@ -16,10 +16,17 @@ struct trace_before {
     u32 stale;    /* n->told[TOLD_STALE] */
 };
 
+/* COM2, which all processors share. */
+struct trace_port {
+    u32 owner;  /* a processor's number plus 1, or 0 */
+    u32 sent;   /* bytes, so that who waits sees that the owner lives */
+    bool stuck; /* the last record did not get away whole. The owner's */
+};
+
 struct trace {
     struct trace_head *head;
     struct trace_record *ring;
-    u32 *port_owner; /* the lock of the port: a processor's number plus 1; shared */
+    struct trace_port *port;
     bool stopped;
     u64 own;       /* ticks that the trace took since the last exit */
     u32 own_enter; /* the same, of the last record of an entry */

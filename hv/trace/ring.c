@@ -4,7 +4,7 @@
 #include "hv/core/privileged.h"
 #include "hv/core/uart.h"
 
-#define PATIENCE 100000u /* reads of the status; tries for the lock */
+#define PATIENCE 400000u /* reads of the status for one record; tries for the port */
 
 #define HEAD_PAGES  1u
 #define RING_PAGES  (TRACE_RECORDS * sizeof(struct trace_record) / PAGE_SIZE)
@@ -21,44 +21,64 @@ bool trace_reserve(struct cpu *cpu)
     const struct cpu *first = cpu->vm->cpu[0];
     t->head = (struct trace_head *)head;
     t->ring = (struct trace_record *)(head + PAGE_SIZE);
-    t->port_owner = cpu == first ? (u32 *)(head + PAGE_SIZE / 2) : first->trace->port_owner;
+    t->port = cpu == first ? (struct trace_port *)(head + PAGE_SIZE / 2) : first->trace->port;
     return true;
 }
 
 /* ---- the port ---------------------------------------------------------------------------------*/
 
-/* A port that is not there, or that L1 stopped, takes its bytes for lost. */
-static void put_byte(u8 byte)
+/* False: no room came for a byte in time. L1 may have stopped the port, or its speed. */
+static bool put_byte(u8 byte, u32 *patience)
 {
-    for (u32 i = 0; i < PATIENCE && !uart_has_room(UART_COM2); i++)
-        ;
+    for (; !uart_has_room(UART_COM2); --*patience)
+        if (*patience == 0)
+            return false;
     outb(UART_COM2, byte);
+    return true;
 }
 
-/* Its owner may be dead in the middle of a record, so patience has an end. */
-static void take(u32 *owner, u32 me)
+/* Waits while the owner gets bytes away. One that gets none away may be dead in the middle of a
+ * record. */
+static void take(struct trace_port *p, u32 me)
 {
+    u32 sent = __atomic_load_n(&p->sent, __ATOMIC_RELAXED);
     for (u32 i = 0, nobody = 0; i < PATIENCE; i++, nobody = 0) {
-        if (__atomic_compare_exchange_n(owner, &nobody, me, false, __ATOMIC_ACQUIRE,
+        if (__atomic_compare_exchange_n(&p->owner, &nobody, me, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED))
             return;
+        u32 now = __atomic_load_n(&p->sent, __ATOMIC_RELAXED);
+        i = now == sent ? i : 0;
+        sent = now;
         __builtin_ia32_pause();
     }
-    __atomic_store_n(owner, me, __ATOMIC_RELEASE);
+    __atomic_store_n(&p->owner, me, __ATOMIC_RELEASE);
+}
+
+/* Once the port has stopped, a record is left out unless there is room at once: L1 must not be able
+ * to spend L0's time on each exit. The numbers of the records tell a reader what was left out. */
+static void send(struct trace_port *p, const u8 *byte, u64 size)
+{
+    u32 patience = PATIENCE;
+    if (p->stuck && !uart_has_room(UART_COM2))
+        return;
+    u8 lcr = uart_borrow(UART_COM2);
+    p->stuck = false;
+    for (u64 i = 0; i < size && !p->stuck; i++) {
+        p->stuck = !put_byte(byte[i], &patience);
+        __atomic_store_n(&p->sent, p->sent + 1, __ATOMIC_RELAXED);
+    }
+    outb(UART_COM2 + UART_LCR, lcr);
 }
 
 static void stream(struct cpu *cpu, const void *what, u64 size)
 {
-    struct trace *t = cpu->trace;
-    const u8 *byte = what;
+    struct trace_port *p = cpu->trace->port;
+    u32 me = cpu->percpu.id + 1;
     if (!any(cpu->vm->trace, TRACE_TO_COM2))
         return;
-    take(t->port_owner, cpu->percpu.id + 1);
-    u8 lcr = uart_borrow(UART_COM2);
-    for (u64 i = 0; i < size; i++)
-        put_byte(byte[i]);
-    outb(UART_COM2 + UART_LCR, lcr);
-    __atomic_store_n(t->port_owner, 0, __ATOMIC_RELEASE);
+    take(p, me);
+    send(p, what, size);
+    __atomic_compare_exchange_n(&p->owner, &me, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 /* ---- records ----------------------------------------------------------------------------------*/

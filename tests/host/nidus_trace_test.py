@@ -76,7 +76,8 @@ def test_file():
     two = head(cpus=2, written=10) + b"".join(story()) + head(cpu=1, cpus=2, written=10) + b"".join(story(cpu=1))
     assert load(two).cpus == {0, 1} and len(load(two).records) == 20
     recs = story(first=40, turns=1)
-    assert load(head(capacity=10, written=50) + b"".join(recs)).records[0].number == 40      # the ring went round
+    round_ = load(head(capacity=10, written=50) + b"".join(recs))
+    assert round_.records[0].number == 40 and round_.notes == ["processor 0: 40 older records have left the ring"], round_.notes
 
 
 def test_stream():
@@ -101,6 +102,7 @@ def test_dump():
     at = memory.index(recs[19])
     torn[at:at + 4] = b"\xff\xff\xff\xff"
     assert len(load(bytes(torn)).records) == 15 and "1 records are missing" in load(bytes(torn)).notes[0]
+    assert "4 older records have left" in load(memory).notes[0], load(memory).notes
     torn[at - 64:at - 60] = b"\xff\xff\xff\xff"
     assert "damaged: 2 of 16" in complaint(bytes(torn))
 

@@ -36,6 +36,8 @@ class Trace:
         self.cpus.add(head.cpu)
         if lost:
             self.notes.append(f"processor {head.cpu}: {lost} records are missing")
+        if head.form != STREAM and head.written > head.capacity:
+            self.notes.append(f"processor {head.cpu}: {head.written - head.capacity} older records have left the ring")
 
 
 def head_at(data, at):

@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
 
-  trace_test.py [NAME...]        one, filters, depth, kvm, page
+  trace_test.py [NAME...]        one, filters, smp2, smp4, cpu, slow, stuck, depth, kvm, kvm2, page
   trace_test.py --pictures       depth and kvm, and their ladders and lanes in docs/ anew
 
   one       t_trace.efi: every record of it is known; L1 reads the ring by CPUID as well
   filters   nothing but what trace= names
+  smp2      t_smp_trace.efi on two processors: they stream to one port, and each reads its own ring; all outputs tell them apart
+  smp4      the same with four
+  cpu       of two processors one, as trace=cpu1 says
+  slow      L1 makes COM2 slow: nothing is lost; stuck: L1 stops it: it waits for nothing, and the reader says what is missing
   depth     the same program in a Nidus in a Nidus: what one VMCALL of its guest becomes
   kvm       Debian's KVM starts an L2; the trace comes out of the ring by nidus-info
+  kvm2      the same with two processors: nidus-info reads the rings of both
   page      100,000 records as a ladder diagram in headless Chromium
 """
 import base64, gzip, io, os, re, subprocess, sys
@@ -19,7 +24,7 @@ RIG, OUT = os.path.join(ROOT, "tools/rig"), os.path.join(ROOT, "build/trace")
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, RIG, os.path.join(ROOT, "tools/web"), os.path.join(ROOT, "tests/host")]
 import emu
-import ladder, lanes, records, report, spans, words
+import ladder, lanes, perfetto, records, report, spans, words
 from page_test import browser
 
 NIDUS = "\\nidus.efi nested=on profile=host"
@@ -94,6 +99,79 @@ def filters():
     return f"{len(t.records)} records"
 
 
+def of_each(t, level, name):
+    """How many such exits each processor had."""
+    return [sum(is_exit(r, level, name) for r in t.records if r.cpu == cpu) for cpu in sorted(t.cpus)]
+
+
+def told_apart(t, cpus):
+    """Every output has a place for each processor; what `--cpu` leaves is one's alone."""
+    text, sums, drawn, picture = (io.StringIO() for _ in range(4))
+    report.text(t, text)
+    check({l.split()[3] for l in text.getvalue().splitlines()} == {str(n) for n in range(cpus)}, "text: processors")
+    report.statistics(t, sums)
+    check(f"of {cpus} processors" in sums.getvalue(), "statistics: " + sums.getvalue().splitlines()[0])
+    runs = {(e["pid"], e["tid"]) for e in perfetto.events(t) if e["ph"] == "X"}
+    check(runs == {(cpu, level) for cpu in range(cpus) for level in range(3)}, f"perfetto: lanes {sorted(runs)}")
+    lanes.write(t, picture)
+    check(all(f"L2, cpu {n}" in picture.getvalue() for n in range(cpus)), "lanes: labels")
+    ladder.write(t, "several", drawn)
+    check('"cpus":' + str(list(range(cpus))).replace(" ", "") in drawn.getvalue(), "ladder: processors")
+    for s in spans.spans(t.records):
+        check(s.begin <= s.end, f"a span of processor {s.cpu} ends before it begins")
+
+
+def smp(cpus):
+    run, text = boot(f"smp{cpus}", [NIDUS + " trace=all,com2", "\\t_smp_trace.efi"], "END smp_trace ", kind="bochs3", cpus=cpus)
+    check(f"END smp_trace {1 + cpus}" in text, "t_smp_trace did not end")
+    t = stream(run)
+    check(not any("missing" in n for n in t.notes), f"{t.notes}")
+    check(t.cpus == set(range(cpus)), f"processors {t.cpus}")
+    check(of_each(t, 2, "VMCALL") == [20] * cpus, f"VMCALLs {of_each(t, 2, 'VMCALL')}")
+    told_apart(t, cpus)
+    cut = records.Trace()
+    with open(os.path.join(run, "com2.bin"), "rb") as f:
+        data = f.read()
+    records.read_data(data[:len(data) // 2] + data[len(data) // 2 + 64 * 50:], cut)
+    lost = sum(int(n.split()[2]) for n in cut.notes if "are missing" in n)
+    check(lost in (50, 51) and len(cut.records) == len(t.records) - lost, f"50 records left out: {cut.notes}")
+    return f"{len(t.records)} records of {cpus} processors, none lost"
+
+
+def smp2():
+    return smp(2)
+
+
+def smp4():
+    return smp(4)
+
+
+def cpu():
+    run, _ = boot("cpu", [NIDUS + " trace=exits,l2,cpu1,com2", "\\t_smp_trace.efi"], "END smp_trace ", kind="bochs3", cpus=2)
+    t = stream(run)
+    check({(r.cpu, r.kind, r.level) for r in t.records} == {(1, records.EXIT, 2)}, "other records")
+    check(of_each(t, 2, "VMCALL") == [0, 20], f"VMCALLs {of_each(t, 2, 'VMCALL')}")
+    return f"{len(t.records)} records of processor 1"
+
+
+def slow():
+    """L1 has set COM2 to 19,200 baud: whoever waits for the port must wait longer, and loses nothing."""
+    run, text = boot("slow", [NIDUS + " trace=exits,l2,com2", "\\t_smp_trace.efi divisor=6"], "END smp_trace ", kind="bochs3", cpus=4)
+    check("END smp_trace 5" in text, "t_smp_trace did not end")
+    t = stream(run)
+    check(not any("missing" in n for n in t.notes) and of_each(t, 2, "VMCALL") == [20] * 4, f"{t.notes}")
+    return f"{len(t.records)} records"
+
+
+def stuck():
+    """L1 has all but stopped COM2: it comes to its end soon, and the reader says how much is missing."""
+    run, text = boot("stuck", [NIDUS + " trace=exits,com2", "\\t_smp_trace.efi divisor=65535"], "END smp_trace ", kind="bochs3", cpus=2)
+    check("END smp_trace 3" in text, "t_smp_trace did not end")
+    t = stream(run)
+    check(any("missing" in n for n in t.notes), f"{t.notes}")
+    return "; ".join(t.notes)
+
+
 def depth():
     run, text = boot("depth", [NIDUS + " trace=all,com2", NIDUS, "\\t_trace.efi"], "END trace ")
     t = stream(run)
@@ -107,9 +185,9 @@ def depth():
     return f"a VMCALL becomes {multiplied[1]} exits"
 
 
-def kvm():
-    line = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- trace"
-    run, text = boot("kvm", [NIDUS + " trace=all", line], "L1 END", ("vmlinuz", "initrd.img"))
+def linux(name, first, arguments, **more):
+    line = rf"\vmlinuz initrd=\initrd.img console=ttyS0 {arguments} quiet cryptomgr.notests=1 tsc=reliable nokaslr -- trace"
+    run, text = boot(name, [*first, NIDUS + " trace=all", line], "L1 END", ("vmlinuz", "initrd.img"), **more)
     packed = re.search(r"TRACE BEGIN\n(.*?)TRACE END", text, re.S)
     check(packed, "no trace of nidus-info")
     path = os.path.join(run, "ring")
@@ -119,7 +197,18 @@ def kvm():
     started = [r for r in t.records if r.kind == records.INSN and r.code == 4]
     check(started and any(is_exit(r, 2, "CPUID") for r in t.records), "KVM started no L2 in it")
     check(any(r.kind == records.FILL for r in t.records), "EPT02 was never filled")
+    return t, started
+
+
+def kvm():
+    t, started = linux("kvm", [], "acpi=off")
     return f"{len(t.records)} records, {len(started)} entries of L2"
+
+
+def kvm2():
+    t, started = linux("kvm2", ["\\tables.efi"], "", kind="bochs3", cpus=2)
+    check(t.cpus == {0, 1} and {r.cpu for r in t.records} == {0, 1}, f"processors {t.cpus}")
+    return f"{len(t.records)} records of two processors, {len(started)} entries of L2"
 
 
 def page():
@@ -157,7 +246,7 @@ def pictures(name):
     return f"{len(t.records)} records drawn"
 
 
-TESTS = {f.__name__: f for f in (one, filters, depth, kvm, page)}
+TESTS = {f.__name__: f for f in (one, filters, smp2, smp4, cpu, slow, stuck, depth, kvm, kvm2, page)}
 
 
 def main():
