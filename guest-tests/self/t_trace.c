@@ -3,6 +3,7 @@
  * One L2 that executes VMCALL a few times, with next to nothing around it: what a trace of it shows
  * is judged by tools/trace/trace_test.py. With trace= the program reads the records of its own by
  * CPUID, too, and checks what it can: their numbers, and that the question itself is not recorded.
+ * hold=1 stays there for ever, so that somebody can write the machine's memory to a file.
  *
  * Right: each entry ends with exit reason 18. SDM 3C 26.1 "Instructions That Cause VM Exits"
  */
@@ -73,6 +74,16 @@ static void read_back(void)
     gt_check(gt_cpuid(LEAF_NIDUS_TRACE, 3).eax == 0, "a subleaf that is none");
 }
 
+static void hold(void)
+{
+    if (!vmx_option("hold", 0))
+        return;
+    vmx_vmclear(ARENA_AT(PG_VMCS_A));
+    gt_line("holds");
+    for (;;)
+        gt_cpuid(1, 0);
+}
+
 TEST_MAIN(trace)
 {
     vmx_begin();
@@ -80,6 +91,7 @@ TEST_MAIN(trace)
         l2_init();
         calls();
         read_back();
+        hold();
     }
     vmx_end();
 }

@@ -2,8 +2,9 @@
 """The guest's memory as a file, by Bochs's debugger: emu.py --dump-ram.
 
 The debugger writes memory by linear address alone, so the dump needs a mapping of all of RAM in force where the guest
-stops: the firmware's (identity), L0's, or Linux's (with nokaslr). Which one it is, is found by reading the same memory by
-its physical address.
+stops: L0's, the firmware's (identity), or Linux's (with nokaslr). Which one it is, is found by reading the same memory by
+its physical address. A guest of a hypervisor sees another page in place of each of the hypervisor's own, so where there is
+VMX operation the guest first runs to its next VM exit: behind that the hypervisor's mapping is in force.
 """
 import os, re, signal, time
 
@@ -12,6 +13,9 @@ PROBES = (0x1000, 0x100000, 0x800000)
 MIB = 1 << 20
 PROMPT = re.compile(rb"<bochs:\d+> $")
 PATIENCE = 60
+EXIT_SECONDS = 20       # for the next VM exit to come
+PAGE = 4096
+MOST_GAPS = 512         # pages of a piece that are looked at one by one
 
 
 class NoDump(Exception):
@@ -26,8 +30,8 @@ class Debugger:
         os.kill(machine.proc.pid, signal.SIGINT)
         self.answer(self.from_here)
 
-    def answer(self, mark):
-        deadline = time.monotonic() + PATIENCE
+    def answer(self, mark, seconds=PATIENCE):
+        deadline = time.monotonic() + seconds
         while not PROMPT.search(bytes(self.m.e9[mark:])):
             if not self.m.running() or time.monotonic() > deadline:
                 raise NoDump("the emulator's debugger does not answer")
@@ -43,6 +47,26 @@ class Debugger:
     def words(self, command):
         """What x and xp show, without the addresses before it."""
         return re.findall(r":\t(.*)", self.ask(command))
+
+    def in_vmx(self):
+        """The debugger writes the names of bits that are set in capitals."""
+        return " VMXE " in self.ask("creg").replace("\n", " ")
+
+    def to_vm_exit(self):
+        """True when the guest stands behind a VM exit. It goes on for some seconds to find one."""
+        self.ask("vmexitbp")
+        try:
+            self.m.proc.stdin.write(b"c\n")
+            self.m.proc.stdin.flush()
+            mark = len(self.m.e9)
+            try:
+                return "VMEXIT" in self.answer(mark, EXIT_SECONDS).upper()
+            except NoDump:
+                os.kill(self.m.proc.pid, signal.SIGINT)
+                self.answer(mark)
+                return False
+        finally:
+            self.ask("vmexitbp")
 
     def close(self):
         """What the debugger said was not the guest's."""
@@ -63,28 +87,40 @@ def pieces(size):
     yield from ((at, MIB) for at in range(MIB, size, MIB))
 
 
+def write_piece(d, part, f, at, length, base):
+    """Writes what is mapped of a piece; returns how many pages are not."""
+    end, gaps = at + length, 0
+    while at < end and gaps <= MOST_GAPS:
+        if os.path.exists(part):
+            os.unlink(part)
+        d.ask(f'writemem "ram.part" {base + at:#x} {end - at:#x}')
+        data = b""
+        if os.path.exists(part):
+            with open(part, "rb") as p:
+                data = p.read()
+        f.seek(at)
+        f.write(data)
+        at += len(data) - len(data) % PAGE
+        if at < end:
+            gaps, at = gaps + 1, at + PAGE
+    return gaps + (end - at) // PAGE
+
+
 def dump(machine, path):
     """Writes RAM to the file, sparse where nothing is mapped. Returns the line that says so. @pre the machine runs"""
     part = machine.path("ram.part")
     d = Debugger(machine)
     try:
+        hidden = d.in_vmx() and not d.to_vm_exit()
         name, base = mapping(d)
         missing = 0
         with open(path, "wb") as f:
             f.truncate(machine.mem * MIB)
             for at, length in pieces(machine.mem * MIB):
-                if os.path.exists(part):
-                    os.unlink(part)
-                d.ask(f'writemem "ram.part" {base + at:#x} {length:#x}')
-                data = b""
-                if os.path.exists(part):
-                    with open(part, "rb") as p:
-                        data = p.read()
-                missing += len(data) < length
-                f.seek(at)
-                f.write(data)
+                missing += write_piece(d, part, f, at, length, base)
     finally:
         d.close()
         if os.path.exists(part):
             os.unlink(part)
-    return f"{path}: {machine.mem} MiB, {name}" + f"; {missing} pieces of 1 MiB are not mapped whole" * bool(missing)
+    return f"{path}: {machine.mem} MiB, {name}" + f"; {missing} pages are not mapped" * bool(missing) \
+        + "; no VM exit came, so the hypervisor's own memory is not in it" * hidden

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
 
-  trace_test.py [NAME...]        one, filters, smp2, smp4, cpu, slow, stuck, depth, kvm, kvm2, page
+  trace_test.py [NAME...]        one, filters, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page
   trace_test.py --pictures       depth and kvm, and their ladders and lanes in docs/ anew
 
   one       t_trace.efi: every record of it is known; L1 reads the ring by CPUID as well
@@ -11,6 +11,7 @@
   smp4      the same with four
   cpu       of two processors one, as trace=cpu1 says
   slow      L1 makes COM2 slow: nothing is lost; stuck: L1 stops it: it waits for nothing, and the reader says what is missing
+  dump      the same program holds, and the machine's memory is written to a file: nidus-trace, vmcs12 scan and ring.py find theirs in it
   depth     the same program in a Nidus in a Nidus: what one VMCALL of its guest becomes
   kvm       Debian's KVM starts an L2; the trace comes out of the ring by nidus-info
   kvm2      the same with two processors: nidus-info reads the rings of both
@@ -23,7 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 RIG, OUT = os.path.join(ROOT, "tools/rig"), os.path.join(ROOT, "build/trace")
 sys.dont_write_bytecode = True
 sys.path[:0] = [HERE, RIG, os.path.join(ROOT, "tools/web"), os.path.join(ROOT, "tests/host")]
-import emu
+import emu, ram
 import ladder, lanes, perfetto, records, report, spans, words
 from page_test import browser
 
@@ -40,8 +41,8 @@ def check(ok, what):
         raise Failed(what)
 
 
-def boot(name, lines, until, files=(), **more):
-    """Runs the lines of a chain.txt; returns the directory and the text of port 0xE9."""
+def boot(name, lines, until, files=(), dump=None, **more):
+    """Runs the lines of a chain.txt; returns the directory and the text of port 0xE9. dump: a file for the memory at the end."""
     run, build = os.path.join(OUT, name), os.path.join(ROOT, "build")
     os.makedirs(run, exist_ok=True)
     disk, chain = os.path.join(run, "esp.img"), os.path.join(run, "chain.txt")
@@ -52,8 +53,12 @@ def boot(name, lines, until, files=(), **more):
                     *(f"::/{p}={build}/{p}" for p in programs), *(f"::/{f}={build}/l1/{f}" for f in files)], check=True)
     m = emu.Machine(disk, run, com2=True, **more)
     try:
-        m.start()
+        m.start(listening=bool(dump))
         code = m.wait(until, 1500)
+        if dump:
+            check("as L0 maps it" in ram.dump(m, dump), "the dump is not L0's view")
+    except ram.NoDump as e:
+        raise Failed(str(e)) from None
     finally:
         m.stop()
     text = m.output("e9").decode("latin-1").replace("\r", "")
@@ -172,6 +177,33 @@ def stuck():
     return "; ".join(t.notes)
 
 
+def said_of(program, *words_):
+    done = subprocess.run([os.path.join(ROOT, program), *words_], capture_output=True, text=True)
+    check(done.returncode == 0, f"{program} {' '.join(words_)}: {done.returncode}: {done.stdout[:200]}{done.stderr[:200]}")
+    return done.stdout
+
+
+def dump():
+    path = os.path.join(OUT, "dump.bin")
+    try:
+        boot("dump", [NIDUS + " trace=all log=e9", "\\t_trace.efi hold=1"], "trace.holds", dump=path)
+        t = records.read([path])
+        calls = [r for r in t.records if is_exit(r, 2, "VMCALL")]
+        check(len(calls) == 4 and t.cpus == {0}, f"{len(calls)} VMCALLs in the dump")
+        check(not any("missing" in n for n in t.notes), f"{t.notes}")
+        text = said_of("tools/trace/nidus-trace", "text", path)
+        check(text.count("\n") == len(t.records) and "L2 exits: VMCALL" in text, "nidus-trace text")
+        check("exits of L2 and back: 3" in said_of("tools/trace/nidus-trace", "stat", path), "nidus-trace stat")
+        pages = said_of("build/vmcs12", "scan", path)
+        mine = re.search(r"^0x002001000 .*guest_rip 0x([0-9a-f]+) +exit_reason 18$", pages, re.M)
+        check(mine and int(mine[1], 16) == calls[-1].rip, f"vmcs12 scan, with L2 at {calls[-1].rip:x}: {pages}")
+        check("L1 runs" in said_of("tools/ring.py", path), "ring.py")
+        return f"{len(t.records)} records, {pages.count(chr(10))} VMCS pages"
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 def depth():
     run, text = boot("depth", [NIDUS + " trace=all,com2", NIDUS, "\\t_trace.efi"], "END trace ")
     t = stream(run)
@@ -246,7 +278,7 @@ def pictures(name):
     return f"{len(t.records)} records drawn"
 
 
-TESTS = {f.__name__: f for f in (one, filters, smp2, smp4, cpu, slow, stuck, depth, kvm, kvm2, page)}
+TESTS = {f.__name__: f for f in (one, filters, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page)}
 
 
 def main():
