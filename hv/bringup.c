@@ -14,6 +14,7 @@
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/stale_linear/stale_linear.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
@@ -120,7 +121,8 @@ static struct vm *make_vm(const struct boot_info *info)
 static bool reserve(struct cpu *cpu, bool nested)
 {
     return cpu_reserve(cpu) && (!nested || nested_reserve(cpu)) &&
-           (!stressed(cpu, STRESS_STALE) || ept02_stale_reserve(cpu)) &&
+           (!stressed(cpu, STRESS_STALE) ||
+            (ept02_stale_reserve(cpu) && stale_linear_reserve(cpu))) &&
            (!stressed(cpu, STRESS_TRACE) || trace_reserve(cpu)) &&
            (!stressed(cpu, STRESS_PARANOID) || paranoid_reserve(cpu));
 }
@@ -152,7 +154,7 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (h->info->no_timer)
         hide_timer(&vm->facts.vmx);
     if (!why && h->info->gdb)
-        why = gdb_reserve(vm->cpu[0], h->info);
+        why = gdb_reserve(vm, h->info);
     return why ? launch_refuse(h, why) : HANDOFF_OK;
 }
 

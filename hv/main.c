@@ -8,6 +8,7 @@
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/stale_linear/stale_linear.h"
 #include "hv/trace/trace.h"
 #include "hv/plant.h"
 #include "hv/seen.h"
@@ -30,6 +31,8 @@ void run_dump(struct percpu *p)
     }
     if (cpu->root != ROOT_NOT)
         vmcs_dump();
+    if (cpu->gdb && !cpu->handoff)
+        gdb_panic(cpu);
 }
 
 static void apply(struct cpu *cpu, enum outcome outcome)
@@ -124,11 +127,15 @@ static void NORETURN run_stressed(struct cpu *cpu)
             flush_audit_entry(cpu);
         if (trace)
             trace_enter(cpu);
-        if (stale)
+        if (stale) {
+            stale_linear_enter(cpu);
             ept02_stale_enter(cpu);
+        }
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
         if (trace && how == VMX_ENTER_EXIT && trace_exit(cpu))
             continue;
+        if (stale && how == VMX_ENTER_EXIT)
+            stale_linear_left(cpu);
         if (stale && ept02_stale_left(cpu, how == VMX_ENTER_EXIT)) {
             cpu->current->launched = 1;
             if (trace)
@@ -158,6 +165,8 @@ static void NORETURN run_debugged(struct cpu *cpu)
         gdb_before(cpu);
         enum vmx_enter how = vmx_enter(&cpu->regs, cpu->current->launched);
         bool mine = gdb_after(cpu, how);
+        if (cpu->in_l2)
+            plant_panic(cpu, PLANT_PANIC_RUNNING);
         if (how != VMX_ENTER_EXIT)
             not_entered(cpu, how);
         else if (!mine)

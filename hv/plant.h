@@ -12,6 +12,7 @@
  *  405       a panic when all processors are launched
  *  406       a panic before anything, without a way back
  *  407       L0's memory passes for uncached
+ *  408       with gdb=, a panic when L2 first exits
  */
 #ifndef HV_PLANT_H
 #define HV_PLANT_H
@@ -22,7 +23,7 @@
 enum plant {
     PLANT_NONE = 0, PLANT_UNJUDGED = 100, PLANT_SECOND_CPU = 200, PLANT_OTHER = 400,
     PLANT_NO_TIMER, PLANT_NO_RIP, PLANT_PANIC_EARLY, PLANT_PANIC_EXIT, PLANT_PANIC_LAUNCHED,
-    PLANT_PANIC_FOR_GOOD, PLANT_UNCACHED,
+    PLANT_PANIC_FOR_GOOD, PLANT_UNCACHED, PLANT_PANIC_RUNNING,
 };
 /* clang-format on */
 

@@ -132,6 +132,111 @@ static void translations(void)
     use("end");
 }
 
+/* ---- linear translations: L2 without EPT12, with a VPID -------------------------------------- */
+
+enum { TAG = 7, PG_COPY = PG_EPT_FREE + 1, PG_STACK_COPY, PG_PT_COPY, PG_PML4_COPY, PG_PDPT_COPY };
+enum { PG_PML4 = PG_L2_TABLES, PG_PDPT, PG_PD, PG_PT };
+#define RWU 7ul
+
+static u64 *pte(unsigned page)
+{
+    return (u64 *)arena(PG_PT) + (L2_AT(page) >> 12);
+}
+
+/* An L1 that does shadow paging: it sees each flush of L2's. */
+static void linear_world(const char *code, size_t len, u32 proc)
+{
+    l2_world(L2_64);
+    l2_code(code, len);
+    l2.f[VI_PROC_CTL] |= PROC_SECONDARY | proc;
+    l2.f[VI_PROC2_CTL] |= PROC2_VPID;
+    l2.f[VI_VPID] = TAG;
+    l2.f[VI_EXCEPTION_BITMAP] |= 1u << 14;
+    l2.f[VI_CR0_MASK] = l2.f[VI_CR4_MASK] = ~0ul;
+    CopyMem(arena(PG_COPY), arena(PG_L2 + P_CODE), 4096);
+    CopyMem(arena(PG_STACK_COPY), arena(PG_L2 + P_STACK), 4096);
+    ept_invvpid(INVVPID_ALL, 0, 0);
+    l2_write();
+    l2_enter(false);
+}
+
+static void runs(const char *name)
+{
+    l2_again(l2.f[VI_GUEST_RIP]);
+    gt_line("%s: exit %lu", name, l2_seen[VI_EXIT_REASON]);
+}
+
+/* Page tables that show the same and one page besides. */
+static u64 other_tables(void)
+{
+    CopyMem(arena(PG_PML4_COPY), arena(PG_PML4), 4096);
+    CopyMem(arena(PG_PDPT_COPY), arena(PG_PDPT), 4096);
+    CopyMem(arena(PG_PT_COPY), arena(PG_PT), 4096);
+    u64 *pd = arena(PG_EPT_FREE);
+    CopyMem(pd, arena(PG_PD), 4096);
+    pd[0] = ARENA_AT(PG_PT_COPY) | RWU;
+    ((u64 *)arena(PG_PML4_COPY))[0] = ARENA_AT(PG_PDPT_COPY) | RWU;
+    ((u64 *)arena(PG_PDPT_COPY))[0] = ARENA_AT(PG_EPT_FREE) | RWU;
+    return ARENA_AT(PG_PML4_COPY);
+}
+
+static void linear_entries(void)
+{
+    static const char push_pop[] = {0x50, 0x58};
+    linear_world(push_pop, sizeof push_pop, PROC_CR3_LOAD | PROC_INVLPG);
+    runs("linear");
+    *pte(P_CODE) = ARENA_AT(PG_COPY) | RWU;
+    ept_invvpid(INVVPID_ONE, TAG, 0);
+    runs("linear with invvpid");
+    *pte(P_CODE) = ARENA_AT(PG_L2 + P_CODE) | RWU;
+    runs("linear without invvpid");
+    runs("linear without invvpid again");
+    *pte(P_CODE) |= 0xe00; /* bits of software's own, and flags */
+    runs("linear flags");
+    *pte(P_CODE) &= ~2ul;
+    ended("linear invvpid of nothing", ept_invvpid(INVVPID_ONE, 0, 0));
+    runs("linear fewer rights");
+    *pte(P_CODE) |= 2;
+    runs("linear more rights");
+    *pte(P_STACK) = ARENA_AT(PG_STACK_COPY) | RWU;
+    runs("linear stack");
+    ept_invvpid(INVVPID_ALL, 0, 0);
+}
+
+static void linear_tables(void)
+{
+    linear_world("", 0, PROC_CR3_LOAD | PROC_INVLPG);
+    u64 other = other_tables();
+    runs("linear again");
+    vmx_vmwrite(V_GUEST_CR3, other);
+    runs("linear same by other tables");
+    *pte(P_CODE) = ARENA_AT(PG_COPY) | RWU;
+    vmx_vmwrite(V_GUEST_CR3, l2.f[VI_GUEST_CR3]);
+    runs("linear other tables");
+    ept_invvpid(INVVPID_ALL, 0, 0);
+}
+
+/* L2's own business: it may have flushed unseen, or flush later. */
+static void linear_of_l2(void)
+{
+    /* mov qword [P_SPARE + 8 * P_CODE's number], PG_COPY | RWU; VMCALL follows */
+    char own[12] = {0x48, (char)0xc7, 0x04, 0x25};
+    u32 at = (u32)(L2_AT(P_SPARE) + (L2_AT(P_CODE) >> 12) * 8), entry = ARENA_AT(PG_COPY) | RWU;
+    CopyMem(own + 4, &at, 4);
+    CopyMem(own + 8, &entry, 4);
+    linear_world("", 0, PROC_CR3_LOAD);
+    *pte(P_CODE) = ARENA_AT(PG_COPY) | RWU;
+    runs("linear unseen");
+    linear_world("", 0, PROC_CR3_LOAD | PROC_INVLPG);
+    l2_code(own, sizeof own);
+    CopyMem(arena(PG_COPY), arena(PG_L2 + P_CODE), 4096);
+    *pte(P_SPARE) = ARENA_AT(PG_PT) | RWU;
+    ept_invvpid(INVVPID_ALL, 0, 0);
+    runs("linear own");
+    runs("linear own again");
+    ept_invvpid(INVVPID_ALL, 0, 0);
+}
+
 TEST_MAIN(tell)
 {
     vmx_begin();
@@ -141,6 +246,12 @@ TEST_MAIN(tell)
         entries();
         instructions();
         translations();
+        if (vmx_has2(PROC2_VPID)) {
+            linear_entries();
+            linear_tables();
+            linear_of_l2();
+            l1_state_restore();
+        }
     }
     vmx_end();
 }

@@ -9,7 +9,7 @@ void gdb_say(struct gdb_text *t)
 {
     static const char digits[] = "0123456789abcdef";
     char pair[3] = {0};
-    struct gdb_text *whole = &cpu_of(percpu())->gdb->reply;
+    struct gdb_text *whole = &cpu_of(percpu())->gdb->all->reply;
     gdb_clear(whole);
     gdb_add(whole, "O");
     gdb_add(t, "\n");
@@ -58,7 +58,7 @@ static void say_vmcs(struct cpu *cpu, struct vmcs *v, struct gdb_text *t)
 static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
 {
     struct nested *n = cpu->nested;
-    struct vmcs_image *image = &cpu->gdb->image;
+    struct vmcs_image *image = &cpu->gdb->all->image;
     if (!n || n->now->at.a == NO_VMCS) {
         say(t, "L1 has no current VMCS");
         return NULL;
@@ -135,7 +135,7 @@ static void say_exits(struct cpu *cpu, const char *rest, struct gdb_text *t)
             gdb_say(t);
         }
     gdb_add(t, "packets that were none: ");
-    gdb_add_number(t, cpu->gdb->lost);
+    gdb_add_number(t, cpu->gdb->all->lost);
     gdb_say(t);
     for (u32 i = 0; i < RING_EXITS; i++) {
         u32 at = (cpu->last.at + i) % RING_EXITS;
@@ -144,6 +144,13 @@ static void say_exits(struct cpu *cpu, const char *rest, struct gdb_text *t)
         gdb_add_hex(t, cpu->last.exit[at].rip);
         gdb_say(t);
     }
+}
+
+static void say_entry(void *t, const char *what, u64 at, u64 entry)
+{
+    gdb_add(t, what);
+    gdb_add_hex(t, at);
+    gdb_say_value(t, entry);
 }
 
 static void say_walk(struct cpu *cpu, const char *address, struct gdb_text *t)
@@ -156,8 +163,8 @@ static void say_walk(struct cpu *cpu, const char *address, struct gdb_text *t)
         say(t, "walk ADDRESS, in hexadecimal");
         return;
     }
-    struct gdb_walk w = {cpu, level == 2, t};
-    bool there = level && gdb_place(&w, gla, &at);
+    struct level_walk w = {cpu, level == 2, say_entry, t};
+    bool there = level && level_place(&w, gla, &at);
     gdb_add(t, there ? "L1's physical " : "mapped nowhere");
     if (there)
         gdb_add_hex(t, at.a);
@@ -222,11 +229,11 @@ static const struct {
 
 void gdb_monitor(struct cpu *cpu)
 {
-    struct gdb_text *t = &cpu->gdb->line;
+    struct gdb_text *t = &cpu->gdb->all->line;
     const char *rest;
     gdb_clear(t);
     for (u32 i = 0; i < ARRAY_LEN(commands); i++)
-        if (is(cpu->gdb->command.words, commands[i].word, &rest)) {
+        if (is(cpu->gdb->all->command.words, commands[i].word, &rest)) {
             commands[i].show(cpu, rest, t);
             return;
         }

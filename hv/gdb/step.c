@@ -13,14 +13,14 @@ static bool is_prefix(u8 b)
     return b == 0x66 || b == 0xf2 || b == 0xf3 || (b & 0xf0) == 0x40;
 }
 
-static u64 read_number(const struct gdb_walk *w, u64 address, u32 size)
+static u64 read_number(const struct level_walk *w, u64 address, u32 size)
 {
     u64 v = 0;
-    return gdb_read(w, address, (u8 *)&v, size) == size ? v : 0;
+    return level_read(w, address, (u8 *)&v, size) == size ? v : 0;
 }
 
 /* Where the event of this vector goes in IA-32e mode; 0 elsewhere. */
-static u64 handler_of(const struct gdb_walk *w, u32 vector)
+static u64 handler_of(const struct level_walk *w, u32 vector)
 {
     u64 gate = vmcs_read(ENC_guest_idtr_base) + 16 * vector;
     if (!any(vmcs_read(ENC_guest_efer), EFER_LMA))
@@ -31,7 +31,7 @@ static u64 handler_of(const struct gdb_walk *w, u32 vector)
 
 u64 step_target(struct cpu *cpu)
 {
-    struct gdb_walk w = {cpu, cpu->in_l2, NULL};
+    struct level_walk w = {cpu, cpu->in_l2, NULL, NULL};
     u64 event = vmcs_read(ENC_entry_intr_info), rip = vmcs_read(ENC_guest_rip);
     u8 b[16] = {0};
     u32 n = 0;
@@ -39,7 +39,7 @@ u64 step_target(struct cpu *cpu)
         return rip; /* when HLT is over */
     if (any(event, INTR_VALID))
         return handler_of(&w, event & 0xff);
-    if (!gdb_read(&w, rip, b, sizeof b))
+    if (!level_read(&w, rip, b, sizeof b))
         return 0; /* the fetch faults, or is of another mode */
     while (n < 8 && is_prefix(b[n]))
         n++;

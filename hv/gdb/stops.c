@@ -15,10 +15,6 @@
 /* L0 looks at the line that often, in ticks of the TSC, while L1 runs without exits. */
 #define POLL_TICKS 2000000u
 
-#define DR7_EXECUTE 0u
-#define DR7_WRITE   1u
-#define DR7_ACCESS  3u
-
 static void write_breakpoints(const u64 dr[4])
 {
     __asm__ volatile("mov %0, %%dr0\n mov %1, %%dr1\n mov %2, %%dr2\n mov %3, %%dr3"
@@ -26,114 +22,56 @@ static void write_breakpoints(const u64 dr[4])
                      : "r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
 }
 
-const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
+static const char *refuse(const struct vm *vm)
 {
-    const struct vmx_caps *c = &cpu->vm->facts.vmx;
+    const struct vmx_caps *c = &vm->facts.vmx;
     u32 needs = CPU1_MOV_DR_EXITING | CPU1_USE_IO_BITMAPS;
-    if (cpu->vm->stress)
+    if (vm->stress)
         return "gdb= goes with neither stress= nor trace= nor tlb=strict verbose=";
     if ((vcaps_cpu1(c).may_be_1 & needs) != needs)
         return "gdb= wants MOV-DR exiting and I/O bitmaps";
     if (!any(vcaps_pin(c).may_be_1, PIN_PREEMPTION_TIMER))
         return "gdb= wants the VMX-preemption timer";
-    struct gdb *g = mem_pages(&cpu->vm->mem, (sizeof *g + PAGE_SIZE - 1) / PAGE_SIZE);
-    u8 *bitmaps = mem_pages(&cpu->vm->mem, 2);
-    if (!g || !bitmaps)
-        return "the memory is too small for gdb=";
-    bitmaps[UART_COM2 / 8] = 0xff; /* its eight ports */
-    g->io_bitmaps_hpa = mem_hpa(&cpu->vm->mem, bitmaps);
-    g->stopped = info->gdb == BOOT_GDB_WAIT;
-    g->signal = SIGNAL_TRAP;
-    cpu->gdb = g;
     return NULL;
 }
 
+const char *gdb_reserve(struct vm *vm, const struct boot_info *info)
+{
+    const char *why = refuse(vm);
+    if (why)
+        return why;
+    struct gdb_session *all = mem_pages(&vm->mem, (sizeof *all + PAGE_SIZE - 1) / PAGE_SIZE);
+    u8 *bitmaps = mem_pages(&vm->mem, 2);
+    if (!all || !bitmaps)
+        return "the memory is too small for gdb=";
+    bitmaps[UART_COM2 / 8] = 0xff; /* its eight ports */
+    all->io_bitmaps_hpa = mem_hpa(&vm->mem, bitmaps);
+    all->stopped = all->owner = info->gdb == BOOT_GDB_WAIT; /* the first processor's */
+    for (u32 i = 0; i < vm->cpu_count; i++) {
+        struct gdb *g = vm->cpu[i]->gdb = mem_pages(&vm->mem, 1);
+        if (!g)
+            return "the memory is too small for gdb=";
+        *g = (struct gdb){.all = all, .signal = SIGNAL_TRAP};
+    }
+    return NULL;
+}
+
+_Static_assert(sizeof(struct gdb) <= PAGE_SIZE, "a page each");
+
 void gdb_start(struct cpu *cpu)
 {
-    struct gdb *g = cpu->gdb;
-    if (!line_open()) {
+    struct gdb_session *all = cpu->gdb->all;
+    if (!line_open(&all->line_state)) {
         log_line("gdb: no COM2, so no debugger");
         cpu->gdb = NULL;
         return;
     }
-    vmcs_write(ENC_io_bitmap_a_addr, g->io_bitmaps_hpa.a);
-    vmcs_write(ENC_io_bitmap_b_addr, g->io_bitmaps_hpa.a + PAGE_SIZE);
-    log_line("gdb: COM2 is the debugger's%s", g->stopped ? "; L1 waits for it" : "");
-}
-
-/* ---- stops ---- */
-
-static void stop(struct gdb *g, u32 signal, u64 watched)
-{
-    g->stopped = true;
-    g->stepping = g->passing = false;
-    g->until = UNTIL_NOTHING;
-    g->signal = signal;
-    g->level = 0;
-    gdb_clear(&g->reply);
-    gdb_add(&g->reply, signal == SIGNAL_INT ? "T02" : "T05");
-    if (watched) {
-        gdb_add(&g->reply, "watch:");
-        gdb_add_register(&g->reply, __builtin_bswap64(watched), 8);
-        gdb_add(&g->reply, ";");
-    }
-    if (g->attached)
-        line_send(&g->reply);
-}
-
-/* A packet ends soon or is forgotten: noise on the line costs its time, and no more. */
-static void hear(struct cpu *cpu)
-{
-    struct gdb *g = cpu->gdb;
-    u8 byte = line_read();
-    u32 patience = LINE_PATIENCE;
-    enum gdb_event e = gdb_feed(&g->parser, byte);
-    while (e == GDB_NOTHING && gdb_in_packet(&g->parser))
-        e = line_read_soon(&byte, &patience) ? gdb_feed(&g->parser, byte) : GDB_GARBAGE;
-    if (e == GDB_BREAK && g->attached && !g->stopped)
-        stop(g, SIGNAL_INT, 0);
-    else if (e == GDB_GARBAGE) {
-        g->parser = (struct gdb_parser){0};
-        g->lost++;
-        if (!g->no_ack)
-            line_put('-');
-    } else if (e == GDB_PACKET) {
-        if (g->parser.text[0] == 'q' && g->parser.text[1] == 'S') /* another debugger begins */
-            g->no_ack = false;
-        if (!g->no_ack)
-            line_put('+');
-        g->attached = g->stopped = true;
-        g->stepping = false;
-        gdb_answer(cpu);
-    }
+    vmcs_write(ENC_io_bitmap_a_addr, all->io_bitmaps_hpa.a);
+    vmcs_write(ENC_io_bitmap_b_addr, all->io_bitmaps_hpa.a + PAGE_SIZE);
+    log_line("gdb: COM2 is the debugger's%s", all->stopped ? "; L1 waits for it" : "");
 }
 
 /* ---- arming ---- */
-
-static u64 dr7_of(const struct gdb_breakpoint *b, u32 i)
-{
-    u64 rw = b->type < 2 ? DR7_EXECUTE : b->type == 2 ? DR7_WRITE : DR7_ACCESS;
-    u64 len = rw == DR7_EXECUTE || b->length == 1 ? 0 : b->length == 8 ? 2 : b->length - 1;
-    return BIT(2 * i + 1) | rw << (16 + 4 * i) | len << (18 + 4 * i);
-}
-
-/* The debug registers that this level's breakpoints want; the last is a step's when `target` is not
- * 0. False: none. */
-static bool wanted(const struct cpu *cpu, u64 target, u64 dr[4], u64 *dr7)
-{
-    static const struct gdb_breakpoint here = {.used = true};
-    u32 level = cpu->in_l2 ? 2 : 1;
-    *dr7 = DR7_RESET;
-    for (u32 i = 0; i < GDB_BREAKPOINTS; i++) {
-        const struct gdb_breakpoint *b = &cpu->gdb->breakpoint[i];
-        bool step = target && i == GDB_BREAKPOINTS - 1;
-        bool set = b->used && b->level == level && !cpu->gdb->passing;
-        dr[i] = step ? target : set ? b->address : 0;
-        if (step || set)
-            *dr7 |= dr7_of(step ? &here : b, i);
-    }
-    return *dr7 != DR7_RESET;
-}
 
 static void arm_step(struct cpu *cpu)
 {
@@ -148,16 +86,17 @@ static void arm_step(struct cpu *cpu)
     vmcs_write(ENC_guest_rflags, (h->rflags | RFLAGS_TF) & ~(u64)RFLAGS_IF);
 }
 
-/* While L1 runs: the line is hidden from it and looked at now and then. */
-static void arm_l1(struct cpu *cpu, bool step)
+/* A guest without exits comes back now and then. An L2 with a timer of L1's comes by that. */
+static void arm_timer(struct cpu *cpu)
 {
     struct gdb_held *h = &cpu->gdb->held;
     u64 ticks = POLL_TICKS >> (cpu->vm->facts.vmx.misc & 31); /* MISC[4:0]: the timer's rate */
+    h->polls = !any(h->pin_ctl, PIN_PREEMPTION_TIMER);
+    if (!h->polls)
+        return;
+    h->timer = vmcs_read(ENC_preemption_timer_value);
     vmcs_write(ENC_pin_ctl, h->pin_ctl | PIN_PREEMPTION_TIMER);
     vmcs_write(ENC_preemption_timer_value, ticks);
-    h->host_rip = step; /* the short way would answer unseen */
-    if (step)
-        vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
 }
 
 static void arm(struct cpu *cpu)
@@ -171,14 +110,17 @@ static void arm(struct cpu *cpu)
                            .cpu1_ctl = vmcs_read(ENC_cpu1_ctl),
                            .exception_bitmap = vmcs_read(ENC_exception_bitmap)};
     u64 cpu1 = h->cpu1_ctl | (cpu->in_l2 ? 0 : CPU1_USE_IO_BITMAPS), exceptions = 0;
-    if (!cpu->in_l2)
-        arm_l1(cpu, step);
+    arm_timer(cpu);
+    h->host_rip = step && !cpu->in_l2; /* the short way would answer unseen */
+    if (h->host_rip)
+        vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, false));
     g->target = step ? step_target(cpu) : 0;
     if (step && !g->target) {
         arm_step(cpu);
         exceptions = cpu->in_l2 ? BIT(VEC_DB) : (u32)~BIT(VEC_MC); /* their frames would hold TF */
     }
-    h->breakpoints = wanted(cpu, g->target, dr, &dr7);
+    dr7 = breakpoints_registers(g->all->breakpoint, g->passing ? 0 : gdb_runs(cpu), g->target, dr);
+    h->breakpoints = dr7 != DR7_RESET;
     if (h->breakpoints) {
         cpu1 |= g->passing ? 0 : CPU1_MOV_DR_EXITING;
         exceptions |= BIT(VEC_DB);
@@ -210,6 +152,8 @@ static void disarm(struct cpu *cpu)
         return;
     vmcs_write(ENC_cpu1_ctl, h->cpu1_ctl);
     vmcs_write(ENC_pin_ctl, h->pin_ctl);
+    if (h->polls)
+        vmcs_write(ENC_preemption_timer_value, h->timer);
     if (h->host_rip)
         vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));
     if (h->breakpoints) {
@@ -220,17 +164,6 @@ static void disarm(struct cpu *cpu)
     if (h->trap_flag)
         disarm_step(h);
     h->armed = false;
-}
-
-/* RF lets the instruction at which the guest stopped go on; the CPU clears it behind that. */
-static void pass_breakpoint(const struct cpu *cpu)
-{
-    u64 rip = vmcs_read(ENC_guest_rip);
-    for (u32 i = 0; i < GDB_BREAKPOINTS; i++) {
-        const struct gdb_breakpoint *b = &cpu->gdb->breakpoint[i];
-        if (b->used && b->type < 2 && b->address == rip)
-            vmcs_write(ENC_guest_rflags, vmcs_read(ENC_guest_rflags) | RFLAGS_RF);
-    }
 }
 
 /* True when what "monitor until" named has come. */
@@ -247,17 +180,13 @@ void gdb_before(struct cpu *cpu)
     struct gdb *g = cpu->gdb;
     u64 rip = vmcs_read(ENC_guest_rip);
     bool done = g->stepping && (rip != g->step_rip || cpu->in_l2 != g->step_in_l2);
-    if (!g->stopped && (done || has_come(cpu))) /* done: L0 did the instruction */
-        stop(g, SIGNAL_TRAP, 0);
-    if (!g->stopped && line_ready())
-        hear(cpu);
-    bool resumes = g->stopped;
-    while (g->stopped)
-        hear(cpu);
-    if (resumes) {
+    if (!g->pending && (done || has_come(cpu))) /* done: L0 did the instruction */
+        gdb_pend(g, SIGNAL_TRAP, 0);
+    if (gdb_rest(cpu)) {
         g->step_rip = rip;
         g->step_in_l2 = cpu->in_l2;
-        pass_breakpoint(cpu);
+        if (breakpoints_at(g->all->breakpoint, rip)) /* the CPU clears RF behind the instruction */
+            vmcs_write(ENC_guest_rflags, vmcs_read(ENC_guest_rflags) | RFLAGS_RF);
     }
     cpu->have = 0;
     arm(cpu);
@@ -309,8 +238,8 @@ static bool on_exception(struct cpu *cpu, const struct gdb_held *h)
             return true;
     }
     if (step || (h->breakpoints && hit)) {
-        const struct gdb_breakpoint *b = &g->breakpoint[hit ? __builtin_ctzll(hit) : 0];
-        stop(g, SIGNAL_TRAP, step || b->type < 2 ? 0 : b->address);
+        const struct gdb_breakpoint *b = &g->all->breakpoint[hit ? __builtin_ctzll(hit) : 0];
+        gdb_pend(g, SIGNAL_TRAP, step || b->type < 2 ? 0 : b->address);
         return true;
     }
     if (any(l1s, BIT(VEC_DB)))
@@ -324,7 +253,7 @@ static bool mine(struct cpu *cpu, u32 reason, const struct gdb_held *armed)
     struct gdb *g = cpu->gdb;
     switch (reason) {
     case EXIT_REASON_PREEMPTION_TIMER:
-        return !cpu->in_l2;
+        return armed->polls;
     case EXIT_REASON_EXCEPTION_NMI:
         return on_exception(cpu, armed);
     case EXIT_REASON_MOV_DR:

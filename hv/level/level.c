@@ -1,32 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A level's memory as the debugger reads it: its own page tables, then EPT12 for L2, then L1's
- * memory. No entry is marked accessed, and rights are not asked: the debugger sees what is mapped.
- */
-#include "hv/gdb/private.h"
+/* Contract in level.h. */
+#include "hv/level/level.h"
 #include "hv/arch/pagewalk.h"
 #include "hv/ept/ept.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
 
-u32 gdb_level(const struct cpu *cpu)
+static void tell(const struct level_walk *w, const char *what, u64 at, u64 entry)
 {
-    u32 runs = cpu->in_l2 ? 2 : 1, asked = cpu->gdb->level ? cpu->gdb->level : runs;
-    return asked <= runs ? asked : 0;
-}
-
-static void tell(const struct gdb_walk *w, const char *what, u64 at, u64 entry)
-{
-    if (!w->told)
-        return;
-    gdb_add(w->told, what);
-    gdb_add_hex(w->told, at);
-    gdb_say_value(w->told, entry);
+    if (w->tell)
+        w->tell(w->ctx, what, at, entry);
 }
 
 static u64 fetch12(void *ctx, gpa1_t at)
 {
-    const struct gdb_walk *w = ctx;
+    const struct level_walk *w = ctx;
     u64 entry = ~0ull;
     if (gpa1_read(w->cpu, at, &entry, sizeof entry))
         tell(w, "  EPT12 entry at L1's ", at.a, entry);
@@ -34,7 +22,7 @@ static u64 fetch12(void *ctx, gpa1_t at)
 }
 
 /* From L2's physical address, or L1's own, to L1's. */
-static bool to_l1(const struct gdb_walk *w, u64 gpa, gpa1_t *at)
+static bool to_l1(const struct level_walk *w, u64 gpa, gpa1_t *at)
 {
     const struct nested *n = w->cpu->nested;
     struct ept_walk walk;
@@ -56,7 +44,7 @@ static bool to_l1(const struct gdb_walk *w, u64 gpa, gpa1_t *at)
 
 static u64 table_read(void *ctx, u64 gpa, unsigned size)
 {
-    const struct gdb_walk *w = ctx;
+    const struct level_walk *w = ctx;
     gpa1_t at;
     u64 entry = 0;
     if (!to_l1(w, gpa, &at) || !gpa1_read(w->cpu, at, &entry, size))
@@ -71,28 +59,27 @@ static bool table_keep(void *ctx, u64 gpa, unsigned size, u64 old, u64 new)
     return true; /* as if it were stored */
 }
 
-/* Supervisor, for reading, with nothing that keeps a supervisor from a user's page. */
-static struct paging_state paging(const struct gdb_walk *w)
+struct paging_state level_paging(const struct cpu *cpu)
 {
     struct paging_state p = {.cr0 = vmcs_read(ENC_guest_cr0),
                              .cr3 = vmcs_read(ENC_guest_cr3),
                              .cr4 = vmcs_read(ENC_guest_cr4) & ~(CR4_SMAP | CR4_PKE),
                              .efer = vmcs_read(ENC_guest_efer),
-                             .page_1g = w->cpu->vm->facts.page_1g,
-                             .maxphyaddr = (u8)w->cpu->vm->facts.phys_bits};
+                             .page_1g = cpu->vm->facts.page_1g,
+                             .maxphyaddr = (u8)cpu->vm->facts.phys_bits};
     for (u32 i = 0; i < 4; i++)
         p.pdpte[i] = vmcs_read(vmcs_pdpte(i));
     return p;
 }
 
-bool gdb_place(const struct gdb_walk *w, u64 address, gpa1_t *at)
+bool level_place(const struct level_walk *w, u64 address, gpa1_t *at)
 {
     struct walk_memory m = {(void *)w, table_read, table_keep};
     struct cpu *cpu = w->cpu;
     struct vmcs *runs = cpu->current;
     if (!w->l2)
         vmcs_load(cpu, &cpu->vmcs01);
-    struct paging_state p = paging(w);
+    struct paging_state p = level_paging(cpu);
     vmcs_load(cpu, runs);
     if (any(p.efer, EFER_LMA) ? (u64)((long long)(address << 16) >> 16) != address
                               : address >> 32 != 0)
@@ -101,14 +88,14 @@ bool gdb_place(const struct gdb_walk *w, u64 address, gpa1_t *at)
     return r.ok && to_l1(w, r.gpa, at);
 }
 
-u32 gdb_read(const struct gdb_walk *w, u64 address, u8 *to, u32 n)
+u32 level_read(const struct level_walk *w, u64 address, u8 *to, u32 n)
 {
     u32 done = 0;
     while (done < n) {
         u32 room = (u32)(PAGE_SIZE - ((address + done) & (PAGE_SIZE - 1)));
         u32 part = n - done < room ? n - done : room;
         gpa1_t at;
-        if (!gdb_place(w, address + done, &at) || !gpa1_read(w->cpu, at, to + done, part))
+        if (!level_place(w, address + done, &at) || !gpa1_read(w->cpu, at, to + done, part))
             break;
         done += part;
     }

@@ -97,10 +97,12 @@ struct cpu {
     struct paranoid *paranoid;           /* with stress=paranoid */
     struct gdb *gdb;                     /* with gdb=; the first processor's alone */
     struct trace *trace;                 /* with trace= */
+    struct stale_linear *stale_linear;   /* with tlb=strict and verbose= */
     u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
-    bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
-    bool leaving;   /* in bring-up: this processor is to leave Nidus again */
+    /* nmi_waits: an NMI waits for L1's NMI window, which vmcs01's controls ask for. leaving: in
+     * bring-up, this processor is to leave Nidus again. */
+    bool nmi_waits, leaving;
     enum {
         ROOT_NOT,
         ROOT_ENTERED,

@@ -18,9 +18,9 @@ enum {
     MCR_READY = 3,
     LSR_DATA = 1,
 };
-enum { PATIENCE = 200000 };
+enum { PATIENCE = 200000, PACKET_PATIENCE = 2000000 };
 
-bool line_open(void)
+static bool open(void)
 {
     outb(COM2 + SCRATCH, 0x5a);
     if (inb(COM2 + SCRATCH) != 0x5a)
@@ -35,19 +35,33 @@ bool line_open(void)
     return true;
 }
 
+bool line_open(u32 *state)
+{
+    enum { UNTRIED, TRYING, OPEN, ABSENT };
+    u32 untried = UNTRIED;
+    if (__atomic_compare_exchange_n(state, &untried, TRYING, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED))
+        __atomic_store_n(state, open() ? OPEN : ABSENT, __ATOMIC_RELEASE);
+    while (__atomic_load_n(state, __ATOMIC_ACQUIRE) == TRYING)
+        __builtin_ia32_pause();
+    return __atomic_load_n(state, __ATOMIC_ACQUIRE) == OPEN;
+}
+
 bool line_ready(void)
 {
     return any(inb(COM2 + LSR), LSR_DATA);
 }
 
-u8 line_read(void)
+/* The next byte, whenever it comes. */
+static u8 read(void)
 {
     while (!line_ready())
         __builtin_ia32_pause();
     return inb(COM2 + DATA);
 }
 
-bool line_read_soon(u8 *byte, u32 *patience)
+/* The next byte, when it comes while there is patience left. */
+static bool read_soon(u8 *byte, u32 *patience)
 {
     for (; *patience; --*patience)
         if (line_ready()) {
@@ -55,6 +69,18 @@ bool line_read_soon(u8 *byte, u32 *patience)
             return true;
         }
     return false;
+}
+
+/* A packet has PACKET_PATIENCE for all of its bytes: some two seconds, so that a line that drips
+ * costs no more. */
+enum gdb_event line_hear(struct gdb_parser *p)
+{
+    u8 byte = read();
+    u32 patience = PACKET_PATIENCE;
+    enum gdb_event e = gdb_feed(p, byte);
+    while (e == GDB_NOTHING && gdb_in_packet(p))
+        e = read_soon(&byte, &patience) ? gdb_feed(p, byte) : GDB_GARBAGE;
+    return e;
 }
 
 void line_put(char c)

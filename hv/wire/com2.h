@@ -8,16 +8,14 @@
 
 #define COM2_PORTS 8u
 
-/* 115200 baud, no interrupts, empty queues. False: no UART is there. */
-bool line_open(void) MUST_CHECK;
+/* 115200 baud, no interrupts, empty queues, by the first processor that comes; 0 is the state
+ * before. False: no UART is there. */
+bool line_open(u32 *state) MUST_CHECK;
 /* True when a byte has come. */
 bool line_ready(void);
-/* The next byte, whenever it comes. */
-u8 line_read(void);
-/* The next byte, when it comes while there is patience left. A packet has LINE_PATIENCE for all of
- * its bytes: some two seconds, so that a line that drips costs no more. */
-#define LINE_PATIENCE 2000000u
-bool line_read_soon(u8 *byte, u32 *patience) MUST_CHECK;
+/* What the next byte makes of the parser, with the rest of its packet if it begins one. A packet
+ * that does not end soon is GDB_GARBAGE: noise on the line costs its time, and no more. */
+enum gdb_event line_hear(struct gdb_parser *p);
 void line_put(char c);
 /* Sends the text as a packet. */
 void line_send(const struct gdb_text *text);

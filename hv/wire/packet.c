@@ -123,7 +123,14 @@ static bool words(const char *at, struct gdb_command *c)
     return true;
 }
 
-enum operands { ANY, NOTHING, PAIR, BREAKPOINT, WORDS };
+static bool thread(const char *at, struct gdb_command *c)
+{
+    bool all = at[0] == '-' && at[1] == '1' && at[2] == 0;
+    c->address = all ? ~0ull : 0;
+    return all || (gdb_number(&at, &c->address) && *at == 0);
+}
+
+enum operands { ANY, NOTHING, PAIR, BREAKPOINT, WORDS, THREAD };
 
 /* clang-format off */
 static const struct {
@@ -133,9 +140,13 @@ static const struct {
     {"?", GDB_WHY, ANY},         {"g", GDB_REGISTERS, ANY},      {"m", GDB_MEMORY, PAIR},
     {"G", GDB_WRITE, ANY},       {"M", GDB_WRITE, ANY},          {"P", GDB_WRITE, ANY},
     {"X", GDB_WRITE, ANY},       {"c", GDB_CONTINUE, NOTHING},   {"s", GDB_STEP, NOTHING},
-    {"Z", GDB_INSERT, BREAKPOINT}, {"z", GDB_REMOVE, BREAKPOINT}, {"H", GDB_THREAD, ANY},
+    {"Z", GDB_INSERT, BREAKPOINT}, {"z", GDB_REMOVE, BREAKPOINT}, {"Hg", GDB_THREAD, THREAD},
     {"D", GDB_DETACH, ANY},      {"k", GDB_KILL, ANY},           {"qSupported", GDB_SUPPORTED, ANY},
     {"QStartNoAckMode", GDB_NO_ACK, NOTHING},                    {"qAttached", GDB_ATTACHED, ANY},
+    {"Hc", GDB_THREAD, THREAD},  {"T", GDB_ALIVE, THREAD},
+    {"qThreadExtraInfo,", GDB_THREAD_INFO, THREAD},
+    {"qfThreadInfo", GDB_THREADS, NOTHING},  {"qsThreadInfo", GDB_NO_MORE, NOTHING},
+    {"qC", GDB_CURRENT, NOTHING},
     {"qXfer:features:read:target.xml:", GDB_FEATURES, PAIR},     {"qRcmd,", GDB_MONITOR, WORDS},
 };
 /* clang-format on */
@@ -153,6 +164,8 @@ static bool operands(enum operands how, const char *at, struct gdb_command *c)
         return breakpoint(at, c);
     case WORDS:
         return words(at, c);
+    case THREAD:
+        return thread(at, c);
     }
     return false;
 }

@@ -40,9 +40,14 @@ enum gdb_kind {
     GDB_WRITE,  /* of registers or memory: refused */
     GDB_CONTINUE,
     GDB_STEP,
-    GDB_INSERT, /* type, address, length */
-    GDB_REMOVE, /* the same */
-    GDB_THREAD,
+    GDB_INSERT,      /* type, address, length */
+    GDB_REMOVE,      /* the same */
+    GDB_THREAD,      /* address: its number; 0 is any, all ones all */
+    GDB_ALIVE,       /* the same */
+    GDB_THREAD_INFO, /* the same */
+    GDB_THREADS,
+    GDB_NO_MORE, /* threads than those that GDB_THREADS told */
+    GDB_CURRENT,
     GDB_DETACH,
     GDB_KILL,
     GDB_SUPPORTED,
@@ -77,6 +82,9 @@ void gdb_add_number(struct gdb_text *t, u64 v);
 void gdb_add_byte(struct gdb_text *t, u8 v);
 /* A register of `size` bytes as the protocol has it: the lowest byte first. */
 void gdb_add_register(struct gdb_text *t, u64 v, u32 size);
+/* target.c: a piece of the description of the registers, as c asks for it. */
+void gdb_features(const struct gdb_command *c, struct gdb_text *t);
+#define GDB_SUPPORTS "PacketSize=400;QStartNoAckMode+;qXfer:features:read+"
 u8 gdb_checksum(const struct gdb_text *t);
 
 #endif

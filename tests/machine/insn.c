@@ -215,9 +215,9 @@ void paranoid_check(struct cpu *cpu)
 }
 
 /* hv/gdb talks to a serial line; the machine has none. */
-const char *gdb_reserve(struct cpu *cpu, const struct boot_info *info)
+const char *gdb_reserve(struct vm *vm, const struct boot_info *info)
 {
-    (void)cpu, (void)info;
+    (void)vm, (void)info;
     return NULL;
 }
 
@@ -235,6 +235,12 @@ bool gdb_after(struct cpu *cpu, enum vmx_enter how)
 {
     (void)cpu, (void)how;
     return false;
+}
+
+void gdb_panic(struct cpu *cpu)
+{
+    (void)cpu;
+    abort();
 }
 
 void cpu_shut_down(void)

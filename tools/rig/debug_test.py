@@ -3,7 +3,8 @@
 """The debuggers: the emulator's own by emu.py --magic, and gdb on the stub in L0 (hv/gdb).
 
 One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
-and leaves; then noise comes again for as long as programs run, and stops nothing.
+and leaves; then noise comes again for as long as programs run, and stops nothing. In the third there are two processors,
+which are two threads. In the fourth L0 panics on purpose, and gdb looks at L0.
 """
 import os, random, re, signal, subprocess, sys, threading, time
 
@@ -88,6 +89,80 @@ quit
 """
 
 
+SEVERAL = """
+set pagination off
+set confirm off
+set remotetimeout 120
+target remote {socket}
+echo @first\\n
+info threads
+monitor until l2
+continue
+echo @one\\n
+info threads
+maintenance flush register-cache
+info registers rip
+monitor vmcs12
+echo @two\\n
+thread 2
+info registers rip
+monitor until l2
+continue
+info threads
+maintenance flush register-cache
+info registers rip
+monitor vmcs12
+stepi
+info threads
+echo @stack\\n
+monitor until l1
+continue
+info threads
+python gdb.execute("awatch *(long*)%d" % int(gdb.parse_and_eval("(unsigned long)$rsp")))
+continue
+info threads
+delete
+echo @none\\n
+python
+try:
+    gdb.execute("thread 3")
+except gdb.error as e:
+    print("refused:", e)
+end
+echo @end\\n
+detach
+quit
+"""
+
+PANIC = """
+set pagination off
+set confirm off
+set remotetimeout 120
+set architecture i386:x86-64
+target remote {socket}
+continue
+echo @panic\\n
+symbol-file {root}/build/core.elf
+info threads
+bt
+x/i $rip
+echo @memory\\n
+x/2gx run_dump
+python
+for where in ("0", "0x123456789abc", "0x800000000000", "0xfffffffffffffff8"):
+    try:
+        gdb.execute("x/gx " + where)
+        print("there")
+    except gdb.error as e:
+        print("nothing:", e)
+end
+echo @end\\n
+info registers rsp
+detach
+quit
+"""
+
+
 def noise(seed, size):
     """Anything that a line may bring but a whole packet: no '#', so none ends; then some with wrong sums."""
     r = random.Random(seed)
@@ -98,22 +173,26 @@ def noise(seed, size):
 class Session:
     """gdb in a thread of its own beside the machine; noise before it and behind it."""
 
-    def __init__(self, line):
-        self.line, self.text, self.over = line, "", threading.Event()
+    def __init__(self, line, script=SCRIPT, noisy=True):
+        self.line, self.text, self.over, self.commands, self.noisy = line, "", threading.Event(), script, noisy
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
         self.line.open.wait(LIMIT)
-        self.line.write(noise(1, 3000))
-        time.sleep(2)
+        if self.noisy:
+            self.line.write(noise(1, 3000))
+            time.sleep(2)
         script = f"{OUT}/script.gdb"
         with open(script, "w") as f:
-            f.write(SCRIPT.format(socket=self.line.path))
+            f.write(self.commands.format(socket=self.line.path, root=ROOT))
         self.gdb = subprocess.Popen(["gdb", "-nx", "-batch", "-x", script], stdin=subprocess.DEVNULL, text=True,
-                                    errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=emu.die_too)
-        self.text = self.gdb.communicate()[0]
+                                    errors="replace", stdout=open(f"{OUT}/gdb.txt", "w"), stderr=subprocess.STDOUT,
+                                    preexec_fn=emu.die_too)
+        self.gdb.wait()
+        with open(f"{OUT}/gdb.txt", errors="replace") as f:
+            self.text = f.read()
         seed = 2
-        while not self.over.is_set():
+        while self.noisy and not self.over.is_set():
             self.line.write(noise(seed, 200))
             seed += 1
             time.sleep(0.05)
@@ -124,20 +203,26 @@ class Session:
         return found[1] if found else ""
 
 
-def gdb_boot():
-    """(the session, the talk, why it ended)"""
-    os.environ.update(EFI=" ".join(f"build/{p}.efi" for p in PROGRAMS), GDB="1", NIDUS="", ARGS="")
+def gdb_boot(programs=PROGRAMS, cpus=1, options="", script=SCRIPT, until_gdb_ends=False):
+    """(the session, the talk, what was said, why it ended)"""
+    os.environ.update(EFI=" ".join(f"build/{p}.efi" for p in programs), GDB="1", NIDUS=options, ARGS="", CPUS=str(cpus))
     said, own = [], run_efi.programs()
     talk = run_efi.Talk([n for _, n in own], said.append)
     console, line = run.Console(), gdb_line.Line(f"{OUT}/gdb.sock")
-    session = Session(line)
+    session = Session(line, script, cpus == 1 and not options)
     m = emu.Machine(run_efi.make_disk(OUT, ROOT, own, False, 0), OUT, com1=console.name, com2=line.tty)
     progress = run.Progress()
     progress.show = lambda _: None
     try:
         m.start()
         session.thread.start()
-        why = run_efi.watch(m, console, talk, progress, LIMIT, line)
+        if until_gdb_ends:
+            watcher = threading.Thread(target=run_efi.watch, args=(m, console, talk, progress, LIMIT, line), daemon=True)
+            watcher.start()
+            session.thread.join(LIMIT)
+            why = None
+        else:
+            why = run_efi.watch(m, console, talk, progress, LIMIT, line)
     finally:
         session.over.set()
         m.stop()
@@ -146,14 +231,43 @@ def gdb_boot():
     return session, talk, said, why
 
 
-def judge_gdb(v, session, talk, said, why):
+def asker(v, session):
+    """says(part, patterns...): each is in what gdb said there."""
     def says(part, *patterns):
         text = session.part(part)
         missing = [p for p in patterns if not re.search(p, text, re.M)]
         if not v.check(not missing, f"gdb {part}"):
             print(f"      no {missing} in:\n      " + "\n      ".join(text.splitlines()[-12:]))
         return text
+    return says
 
+
+def judge_several(v, session, talk, said, why):
+    says = asker(v, session)
+    says("first", r"^\* 1 +Thread 1 ", r"^  2 +Thread 2 ")
+    text = says("one", r"^\* 1 +Thread 1 \(in L2\)", r"^VMCS at L1's 0x[0-9a-f]+, L2 runs")
+    mine = re.search(r"^VMCS at L1's (0x[0-9a-f]+)", text, re.M)
+    text = says("two", r"^rip +0x", r"^\* 2 +Thread 2 \(in L2\)", r"^VMCS at L1's 0x[0-9a-f]+, L2 runs")
+    other = re.search(r"^VMCS at L1's (0x[0-9a-f]+)", text, re.M)
+    v.check(bool(mine and other and mine[1] != other[1]), "each thread has a VMCS of its own")
+    says("stack", r"^\* 2 +Thread 2 \(in L1\)", r"(?s)Thread 2 hit Hardware access.*\* 2 +Thread 2 \(in L1\)")
+    says("none", r"^refused: ")
+    ended = why is None and talk.ended == [0]
+    if not v.check(ended, "behind gdb, two processors go on to the end"):
+        print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
+
+
+def judge_panic(v, session, talk, said, why):
+    says = asker(v, session)
+    says("panic", r"^#0 .*autopsy", r"run_dump", r"panic \(format=", r"plant_panic", r"run_debugged|run \(cpu=", r"^=> 0xffffffff[0-9a-f]+ <autopsy")
+    text = says("memory", r"^0x[0-9a-f]+ <run_dump>:\s+0x")
+    v.check(text.count("nothing:") == 4 and "there" not in text.split("nothing:")[0], "what L0 has not mapped, gdb does not reach")
+    says("end", r"^rsp +0xffff")
+    v.check(any("planted" in l or "bug" in l or "panic" in l for l in said), "Nidus says that it panicked")
+
+
+def judge_gdb(v, session, talk, said, why):
+    says = asker(v, session)
     says("wait", r"^cs +0x38 ", r"^monitor vmcs01\|vmcs12\|")
     text = says("l2", r"^eflags +0x2 ", r"push +%rbx", r"^guest_rip = 0x", r"^vmcs_link_pointer = 0xffffffffffffffff",
                 r"^VMCS at L1's 0x[0-9a-f]+, L2 runs", r"^host_rip = 0x", r"^ept_pointer = 0x")
@@ -202,14 +316,18 @@ def memory(v):
         print(f"      status {p.returncode}, {len(data)} bytes; " + p.stdout[-300:])
 
 
+TESTS = {"magic": magic, "memory": memory, "gdb": lambda v: judge_gdb(v, *gdb_boot()),
+         "several": lambda v: judge_several(v, *gdb_boot(["t_smp_trace"], 2, "nested=on profile=host", SEVERAL)),
+         "panic": lambda v: judge_panic(v, *gdb_boot(["first_exit"], 1, "plant=408", PANIC, True))}
+
+
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     os.makedirs(OUT, exist_ok=True)
     v = Verdicts()
     try:
-        magic(v)
-        memory(v)
-        judge_gdb(v, *gdb_boot())
+        for name in sys.argv[1:] or TESTS:
+            TESTS[name](v)
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     print(f"debug: {v.passed} passed, {v.failed} failed")

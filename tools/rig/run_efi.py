@@ -73,7 +73,7 @@ class Talk:
         elif word == "STATUS" and rest.startswith("0x") and self.now:
             self.status(int(rest, 16))
         elif line.startswith("nidus: "):
-            self.debugger = self.debugger or line.startswith("nidus: gdb: ")
+            self.debugger = self.debugger or bool(re.match(r"nidus: (cpu \d+: )?gdb: ", line))
             self.refusal = self.refusal or (line if "cannot run: " in line else None)
             self.out("nidus | " + line.removeprefix("nidus: "))
         elif not NOISE.match(line):

@@ -15,6 +15,9 @@ import emu
 
 PLACE = r"; L1 rip [0-9a-f]{6,}, VMCS 2001000"
 SDM = r': SDM 3C 27\.[0-9.]+ "[^"]+": .+?\.'
+LINEAR = r"stale: L2 at rip [0-9a-f]+ runs on in linear page [0-9a-f]+ \(VPID 7\), whose translation is gone: {} was {} and is {}, " \
+         r"changed while L1 ran, between TSC \d+ and \d+; no INVVPID came since"
+PTE = "202b080"
 # the case: what the line before its result must be, whole; None: there is none
 WANTED = {
     "pin": r"VM entry refused \(error 7\): pin_ctl" + SDM + r"; pin_ctl=0x[0-9a-f]{8}.* must be 0: bit 31 \(allowed [0-9a-f]+, demanded "
@@ -40,6 +43,11 @@ WANTED = {
                       r"[0-9a-f]+, it was [0-9a-f]+ and is [0-9a-f]+, changed while L1 ran, between TSC \d+ and \d+; no INVEPT "
                       r"of EPTP [0-9a-f]+ came since",
     "many": r"stale: L2 .* guest-physical 40000000 .*: level 1 at .*, changed while L1 ran, .*",
+    "linear without invvpid": LINEAR.format(f"the entry at {PTE}", "2089027", "2040007"),
+    "linear invvpid of nothing": r"VMfail 28: INVVPID: [^:]+: type 1, descriptor 0" + PLACE,
+    "linear fewer rights": LINEAR.format(f"the entry at {PTE}", "2040e27", "2040e25"),
+    "linear stack": LINEAR.format("the entry at 202b090", "[0-9a-f]+067", "[0-9a-f]+007"),
+    "linear other tables": LINEAR.format("CR3", "[0-9a-f]+000", "2028000"),
     "table moved": r"stale: L2 .* guest-physical 40000000 .*: level 2 at .*, changed while L1 ran, .*",
 }
 # "invept of nothing" has two results: the INVEPT that failed, then L2's use
