@@ -8,6 +8,7 @@
  */
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
+#include "hv/arch/cpuid_bits.h"
 
 /* ---- VM entries ------------------------------------------------------------------------------ */
 
@@ -132,6 +133,40 @@ static void translations(void)
     use("end");
 }
 
+/* ---- flushes that flush nothing --------------------------------------------------------------- */
+
+/* What Nidus has counted; 0 on a bare machine. */
+static u32 refusals(u32 which)
+{
+    return gt_under_nidus() ? gt_cpuid(LEAF_NIDUS_FAILS, which).eax : 0;
+}
+
+/* As hypervisors do it that were never told: the address of the tables without the type and the
+ * length of the walk, another memory type, a VPID wider than 16 bits. */
+static void flushes(void)
+{
+    enum { OF_INVEPT = 29, OF_INVVPID = 30 };
+    u32 invepts = refusals(OF_INVEPT), invvpids = refusals(OF_INVVPID), sum = refusals(28);
+    u64 eptp = ARENA_AT(PG_E_PML4);
+
+    l2_world(L2_64);
+    l2_write();
+    ended("flush bare address", ept_invept(INVEPT_ONE, eptp));
+    ended("flush memory type", ept_invept(INVEPT_ONE, eptp | 3 << 3 | 2));
+    ended("flush walk length", ept_invept(INVEPT_ONE, eptp | 2 << 3 | 6));
+    ended("flush reserved bits", ept_invept(INVEPT_ONE, eptp | 3 << 3 | 6 | 0xf00));
+    ended("flush high address", ept_invept(INVEPT_ONE, eptp | 3 << 3 | 6 | 1ul << 60));
+    ended("flush wide vpid", ept_invvpid(INVVPID_ONE, 0x10001, 0));
+    ended("flush address", ept_invvpid(INVVPID_ADDRESS, 1, 1ul << 63));
+    ended("flush everything", ept_invept(INVEPT_ALL, 0));
+    if (gt_under_nidus()) {
+        gt_check(refusals(OF_INVEPT) == invepts + 5, "INVEPTs: %u", refusals(OF_INVEPT) - invepts);
+        gt_check(refusals(OF_INVVPID) == invvpids + 2, "INVVPIDs: %u",
+                 refusals(OF_INVVPID) - invvpids);
+        gt_check(refusals(28) == sum + 7, "VMfail 28: %u", refusals(28) - sum);
+    }
+}
+
 /* ---- linear translations: L2 without EPT12, with a VPID -------------------------------------- */
 
 enum { TAG = 7, PG_COPY = PG_EPT_FREE + 1, PG_STACK_COPY, PG_PT_COPY, PG_PML4_COPY, PG_PDPT_COPY };
@@ -246,6 +281,7 @@ TEST_MAIN(tell)
         entries();
         instructions();
         translations();
+        flushes();
         if (vmx_has2(PROC2_VPID)) {
             linear_entries();
             linear_tables();

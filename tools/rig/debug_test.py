@@ -170,6 +170,25 @@ def noise(seed, size):
     return bytes(r.choice(alphabet) for _ in range(size)) + b"$g#00$c#00$" + b"A" * 1500 + b"$qRcmd,#zz"
 
 
+def packet(text, wrong=0):
+    return b"$" + text + b"#%02x" % ((sum(text) + wrong) & 255)
+
+
+def storm():
+    """A debugger that has lost its mind: it attaches, stops and goes on without end, asks for what is not there, sends a
+    packet of 20 KB, cuts some, gets sums wrong, and leaves."""
+    asks = [b"?", b"g", b"m0,ffffffffffffffff", b"mffffffffffffffff,200", b"m800000000000,200", b"Z0,ffffffffffffffff,1", b"Z2,1,8",
+            b"Hg7fffffff", b"Hc-1", b"Hgffffffffffffffff", b"Tffffffff", b"qThreadExtraInfo,9", b"qfThreadInfo", b"qRcmd,77616c6b20ffff",
+            b"qRcmd," + b"6d" * 400, b"qXfer:features:read:target.xml:ffffffffffffffff,ffffffffffffffff", b"vCont?", b"X0,0:", b"G", b"z9,1,1"]
+    out = packet(b"QStartNoAckMode")
+    for a in asks:
+        out += packet(a) + packet(a, 1) + packet(a)[:-2]
+    out += b"$m" + b"1" * 20000 + b"#00"
+    for _ in range(30):
+        out += packet(b"c") + b"\x03" * 7
+    return out + packet(b"c") + packet(b"D") + b"\x03" * 50
+
+
 class Session:
     """gdb in a thread of its own beside the machine; noise before it and behind it."""
 
@@ -192,6 +211,8 @@ class Session:
         with open(f"{OUT}/gdb.txt", errors="replace") as f:
             self.text = f.read()
         seed = 2
+        if self.noisy:
+            self.line.write(storm())
         while self.noisy and not self.over.is_set():
             self.line.write(noise(seed, 200))
             seed += 1

@@ -286,6 +286,7 @@ def main():
     p.add_argument("--depth", type=int, default=0, metavar="N", help="under N + 1 Nidus, one in the other")
     p.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
                    help="more options for nidus.efi, for every test of this run (stress=restore)")
+    p.add_argument("--without", default="", metavar="NAMES", help="not these, with commas")
     p.add_argument("--args", default="", metavar="WORDS", help="more arguments for every test of this run (hops=10000)")
     p.add_argument("--profile", help="nidus.efi's profile, and only the tests that are alike in it")
     p.add_argument("--verdicts", metavar="FILE", help="what each test's differences are, as JSON")
@@ -300,7 +301,7 @@ def main():
         tests = select(tests, a.tests, a.long)
     except ValueError as e:
         p.error(str(e))
-    tests = suitable(tests, a.depth, a.profile)
+    tests = suitable([t for t in tests if t.name not in a.without.split(",")], a.depth, a.profile)
     for t in tests:
         words = [t.options.get("nidus", ""), a.extra] + [f"profile={a.profile}"] * bool(a.profile)
         t.options["nidus"] = " ".join(w for w in words if w)

@@ -43,6 +43,13 @@ WANTED = {
                       r"[0-9a-f]+, it was [0-9a-f]+ and is [0-9a-f]+, changed while L1 ran, between TSC \d+ and \d+; no INVEPT "
                       r"of EPTP [0-9a-f]+ came since",
     "many": r"stale: L2 .* guest-physical 40000000 .*: level 1 at .*, changed while L1 ran, .*",
+    "flush bare address": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 2080000" + PLACE,
+    "flush memory type": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 208001a" + PLACE,
+    "flush walk length": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 2080016" + PLACE,
+    "flush reserved bits": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 2080f1e" + PLACE,
+    "flush high address": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 100000000208001e" + PLACE,
+    "flush wide vpid": r"VMfail 28: INVVPID: [^:]+: type 1, descriptor 10001" + PLACE,
+    "flush address": r"VMfail 28: INVVPID: [^:]+: type 0, descriptor 1" + PLACE,
     "linear without invvpid": LINEAR.format(f"the entry at {PTE}", "2089027", "2040007"),
     "linear invvpid of nothing": r"VMfail 28: INVVPID: [^:]+: type 1, descriptor 0" + PLACE,
     "linear fewer rights": LINEAR.format(f"the entry at {PTE}", "2040e27", "2040e25"),
@@ -106,7 +113,8 @@ def judge(name, lines):
 
 def main():
     failed, seen = 0, set()
-    for name, result, lines in said(boot()):
+    text = boot()
+    for name, result, lines in said(text):
         if result in ("L2 runs", "an L1"):
             continue
         wrong = judge(name, lines)
@@ -116,6 +124,9 @@ def main():
     for name in set(WANTED) - seen:
         failed += 1
         print(f"FAIL  {name}: not reached")
+    if "FAIL " in text:
+        failed += 1
+        print("\n".join(l for l in text.splitlines() if l.startswith("FAIL ")))
     print(f"tell: {len(seen) - failed} passed, {failed} failed")
     return failed != 0
 
