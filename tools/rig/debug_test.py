@@ -174,19 +174,22 @@ def packet(text, wrong=0):
     return b"$" + text + b"#%02x" % ((sum(text) + wrong) & 255)
 
 
+ASKS = [b"QStartNoAckMode", b"?", b"g", b"m0,ffffffffffffffff", b"mffffffffffffff00,200", b"m800000000000,200", b"Z0,ffffffffffffffff,1",
+        b"Z2,1,8", b"Hg7fffffff", b"Hc-1", b"Hgffffffffffffffff", b"Tffffffff", b"qThreadExtraInfo,9", b"qfThreadInfo",
+        b"qRcmd,77616c6b20ffff", b"qRcmd," + b"6d" * 400, b"qXfer:features:read:target.xml:ffffffffffffffff,ffffffffffffffff", b"vCont?",
+        b"X0,0:", b"G", b"z9,1,1"]
+
+
 def storm():
-    """A debugger that has lost its mind: it attaches, stops and goes on without end, asks for what is not there, sends a
-    packet of 20 KB, cuts some, gets sums wrong, and leaves."""
-    asks = [b"?", b"g", b"m0,ffffffffffffffff", b"mffffffffffffffff,200", b"m800000000000,200", b"Z0,ffffffffffffffff,1", b"Z2,1,8",
-            b"Hg7fffffff", b"Hc-1", b"Hgffffffffffffffff", b"Tffffffff", b"qThreadExtraInfo,9", b"qfThreadInfo", b"qRcmd,77616c6b20ffff",
-            b"qRcmd," + b"6d" * 400, b"qXfer:features:read:target.xml:ffffffffffffffff,ffffffffffffffff", b"vCont?", b"X0,0:", b"G", b"z9,1,1"]
-    out = packet(b"QStartNoAckMode")
-    for a in asks:
-        out += packet(a) + packet(a, 1) + packet(a)[:-2]
-    out += b"$m" + b"1" * 20000 + b"#00"
-    for _ in range(30):
-        out += packet(b"c") + b"\x03" * 7
-    return out + packet(b"c") + packet(b"D") + b"\x03" * 50
+    """A debugger that has lost its mind, piece by piece: it asks for what is not there, with wrong sums and cut packets besides,
+    sends a packet of 20 KB, stops and goes on without end, and leaves."""
+    for ask in ASKS:
+        yield packet(ask)
+        yield packet(ask, 1) + packet(ask)[:-2]
+    yield b"$m" + b"1" * 20000 + b"#00"
+    yield b"".join(packet(b"c") + b"\x03" * 7 for _ in range(30))
+    yield packet(b"c") + packet(b"D") + b"\x03" * 50
+    yield packet(b"D")
 
 
 class Session:
@@ -211,8 +214,11 @@ class Session:
         with open(f"{OUT}/gdb.txt", errors="replace") as f:
             self.text = f.read()
         seed = 2
-        if self.noisy:
-            self.line.write(storm())
+        for piece in storm() if self.noisy else ():
+            before, until = len(self.line.unheard), time.monotonic() + 3
+            self.line.write(piece)
+            while len(self.line.unheard) == before and time.monotonic() < until:
+                time.sleep(0.05)        # the line has no flow control
         while self.noisy and not self.over.is_set():
             self.line.write(noise(seed, 200))
             seed += 1
@@ -303,6 +309,10 @@ def judge_gdb(v, session, talk, said, why):
     says("refused", r"^pin_ctl: section 27\.2\.1\.1: ", r"^exits L1 VMLAUNCH 2$", r"^exits L2 CPUID 1$", r"^packets that were none: [1-9]")
     text = says("write", r"^refused: ")
     v.check("written" not in text and text.count("refused: ") == 2, "gdb writes no register and no memory")
+    heard = bytes(session.line.unheard)
+    stops, gone, none = heard.count(b"$T02thread:01"), heard.count(b"$E14#"), heard.count(b"$E01#")
+    if not v.check(stops > 10 and gone >= 2 and none > 5, f"a storm on the line: {stops} stops, {gone} times no memory, {none} refusals"):
+        print(f"      {heard[:400]}")
     ended = len(talk.ended) == len(PROGRAMS) and why is None
     if not v.check(ended and talk.ended[:2] == [0, 21], f"behind gdb, and under noise, {len(talk.ended)} of {len(PROGRAMS)} programs ended"):
         print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-600:])

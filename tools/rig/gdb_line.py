@@ -15,6 +15,7 @@ class Line:
         self.tty = os.ttyname(self.slave)
         self.open = threading.Event()
         self.over = False
+        self.unheard = bytearray()      # what came while nobody was connected
         if os.path.exists(path):
             os.unlink(path)
         self.listener = socket.socket(socket.AF_UNIX)
@@ -32,6 +33,8 @@ class Line:
                 data = os.read(self.master, 4096)
                 if client and self.open.is_set():
                     client = self.send(client, data)
+                elif self.open.is_set():
+                    self.unheard += data
             if self.listener in ready:
                 client = self.listener.accept()[0]
             elif client in ready:
