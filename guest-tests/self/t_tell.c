@@ -133,7 +133,7 @@ static void translations(void)
     use("end");
 }
 
-/* ---- flushes that flush nothing --------------------------------------------------------------- */
+/* ---- flushes that flush nothing -------------------------------------------------------------- */
 
 /* What Nidus has counted; 0 on a bare machine. */
 static u32 refusals(u32 which)
