@@ -11,9 +11,11 @@
 #include "hv/arch/cpuid_bits.h"
 #include "hv/gdb/gdb.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/saved/saved.h"
+#include "hv/stale/stale.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
@@ -120,6 +122,7 @@ static struct vm *make_vm(const struct boot_info *info)
 static bool reserve(struct cpu *cpu, bool nested)
 {
     return cpu_reserve(cpu) && (!nested || nested_reserve(cpu)) &&
+           (!nested || !stressed(cpu, STRESS_RESTORE | STRESS_PARANOID) || saved_reserve(cpu)) &&
            (!stressed(cpu, STRESS_STALE) || ept02_stale_reserve(cpu)) &&
            (!stressed(cpu, STRESS_TRACE) || trace_reserve(cpu)) &&
            (!stressed(cpu, STRESS_PARANOID) || paranoid_reserve(cpu));

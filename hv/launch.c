@@ -7,7 +7,7 @@
 #include "hv/arch/vmx_error.h"
 #include "hv/fields.h"
 #include "hv/gdb/gdb.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/plant.h"

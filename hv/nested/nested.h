@@ -170,8 +170,9 @@ struct nested {
     const struct vmcs
         *reached; /* what L1 reaches without an exit, by vmcs01's link pointer; or NULL */
 
-    /* Memory of hv/nested/state/blob.c. */
-    struct vmcs_image base12;
+    struct vmcs_image base12; /* scratch of the audits */
+
+    /* Memory of hv/saved. NULL unless stress= asks for it. */
     struct kvm_state *state;
     struct tail *tail;
     u8 *blob; /* NESTED_STATE_MAX bytes */

@@ -52,7 +52,7 @@ struct vm {
     u32 range_count;
     u32 depth;                    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
-    /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
+    /* the CPU itself as the entry rules see it (hv/explain/explain.h) */
     const struct check_cpu *judge;
     /* the options of these names (boot_info.h) */
     u32 profile, shadow, fast, stress, tlb, trace, plant, cmos, hvbit;

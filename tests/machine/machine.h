@@ -13,6 +13,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/state/state.h"
+#include "hv/saved/saved.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

@@ -42,20 +42,6 @@ bool short_leave(struct cpu *cpu) MUST_CHECK;
  * do it. @pre vmcs01 is current, L1 has exited by VMRESUME */
 bool short_enter(struct cpu *cpu) MUST_CHECK;
 
-/* ---- short_audit.c: stress=paranoid has the plain path make everything as well ---- */
-
-/* Before the short path leaves L2, and when it has: panics when vmcs01 or VMCS12 is not what
- * sync_host12 and sync_exit12 make. @pre vmcs02 is current; vmcs01 is current */
-void short_audit_leaving(struct cpu *cpu);
-void short_audit_left(struct cpu *cpu);
-/* Before the short path looks at L1's VMRESUME, and when it has entered: panics when a rule is
- * broken, or when vmcs02 is not what merge makes. @pre vmcs01 is current; vmcs02 is current */
-void short_audit_entering(struct cpu *cpu);
-void short_audit_entered(struct cpu *cpu);
-/* The rules that are not settled have been judged. Panics when a settled one is broken. */
-void short_audit_judged(const struct nested *n, const struct check_env *env,
-                        const struct rule_set *broken);
-
 /* ---- l2exit.c ---- */
 
 /* While L2 runs, cpu->rows is this. */

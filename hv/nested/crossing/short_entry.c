@@ -8,6 +8,7 @@
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/images/images.h"
 #include "hv/vmx/guestmem.h"

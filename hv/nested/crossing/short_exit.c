@@ -6,6 +6,7 @@
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/images/images.h"
 #include "hv/core/privileged.h"
 #include "hv/vmcs12/check_inputs.h"

@@ -12,8 +12,6 @@
 
 /* Writes the fields of vmcs02 that differ from n->now->image02, and makes image02 follow. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want);
-/* audit.c: panics when vmcs02 does not hold what image02 says. */
-void vmcs02_audit(const struct nested *n);
 /* Reads L2's state, and the entry fields that an exit changes, into n->now->image02. */
 void vmcs02_fetch_guest(struct cpu *cpu);
 /* L1's state: from vmcs01 into n->image01, or back. Storing also sets vmcs01's entry controls and

@@ -7,7 +7,7 @@
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/instructions/memory_operand.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/guestmem.h"

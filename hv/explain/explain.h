@@ -5,8 +5,8 @@
  * own VMCS breaks. Authors of hypervisors ask for this most. Without verbose=1 only bugs of ours
  * are told, and the rest is counted.
  */
-#ifndef HV_NESTED_EXPLAIN_EXPLAIN_H
-#define HV_NESTED_EXPLAIN_EXPLAIN_H
+#ifndef HV_EXPLAIN_EXPLAIN_H
+#define HV_EXPLAIN_EXPLAIN_H
 
 #include "hv/nested/nested.h"
 

@@ -3,6 +3,7 @@
  * stress=paranoid: at each crossing on the short path the plain path is gone as well, into images,
  * and the results are compared field by field. The images are those that the plain path would use.
  */
+#include "hv/paranoid/audits.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/images/images.h"

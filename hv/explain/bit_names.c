@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Contract in words.h; bits.def has the names. */
-#include "hv/vmcs12/words.h"
+/* Contract in bit_names.h; bits.def has the names. */
+#include "hv/explain/bit_names.h"
 
 struct named_bit {
     u8 word, bit;

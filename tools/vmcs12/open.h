@@ -6,8 +6,8 @@
  * decides.
  * Pure. The core knows its processor and does not link this file.
  */
-#ifndef HV_VMCS12_OPEN_H
-#define HV_VMCS12_OPEN_H
+#ifndef TOOLS_VMCS12_OPEN_H
+#define TOOLS_VMCS12_OPEN_H
 
 #include "hv/arch/cpu.h"
 #include "hv/vmcs12/check.h"

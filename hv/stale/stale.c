@@ -4,8 +4,9 @@
  * EPT02 whose source L1 has changed without an INVEPT are taken out of EPT02 while L2 runs, and put
  * back at each exit, so that everything else finds EPT02 as it is without this file. L2's use of
  * one is an EPT violation. It is told once, and L2 then goes on with the old translation, as it
- * would have. Contract in ept02.h.
+ * would have. Contract in stale.h.
  */
+#include "hv/stale/stale.h"
 #include "hv/nested/ept02/tables.h"
 #include "hv/core/lib.h"
 #include "hv/core/privileged.h"

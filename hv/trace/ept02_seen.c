@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* EPT02 as the trace sees it. Contract in ept02.h. */
+/* EPT02 as the trace sees it. Contract in private.h. */
+#include "hv/trace/private.h"
 #include "hv/nested/ept02/tables.h"
 
 bool ept02_look(const struct cpu *cpu, gpa2_t gpa2, struct ept02_seen *seen)

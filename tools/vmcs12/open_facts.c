@@ -3,7 +3,7 @@
  * Which open capability decides about a rule: found by giving each one its strict value, alone.
  * Contract in open.h.
  */
-#include "hv/vmcs12/open_world.h"
+#include "tools/vmcs12/open_world.h"
 
 /* What the search for facts hands around. `base` breaks the rule in no word of its own. */
 struct search {

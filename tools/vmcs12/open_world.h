@@ -2,10 +2,10 @@
 /*
  * One processor of those that fit, for the files open*.c alone. Contract of the whole in open.h.
  */
-#ifndef HV_VMCS12_OPEN_WORLD_H
-#define HV_VMCS12_OPEN_WORLD_H
+#ifndef TOOLS_VMCS12_OPEN_WORLD_H
+#define TOOLS_VMCS12_OPEN_WORLD_H
 
-#include "hv/vmcs12/open.h"
+#include "tools/vmcs12/open.h"
 
 #define OPEN_WORDS (sizeof(struct vmx_caps) / sizeof(u64))
 

@@ -3,7 +3,7 @@
  * KVM's nested-state blob. The code checks every length before it reads the bytes. The rules are
  * those that KVM applies when a state is set. layout.c has the layouts. Contract in kvm_state.h.
  */
-#include "hv/vmcs12/kvm_state.h"
+#include "hv/saved/kvm_state.h"
 
 /* clang-format off */
 enum {

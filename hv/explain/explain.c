@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Broken entry rules in words, from rules.def. Contract in explain.h. */
-#include "hv/nested/explain/private.h"
+#include "hv/explain/private.h"
 
 /* A field decides when 0 or all ones in it would satisfy the rule. */
 static bool decides(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule,

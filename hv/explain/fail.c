@@ -2,7 +2,7 @@
 /* VMX instructions that failed, in one line each: which, why, with which operand, and where in L1.
  * Contract in explain.h. The operand is read from the registers once more, as nothing has changed
  * them since the exit; what the instruction read from memory is n->culprit. */
-#include "hv/nested/explain/private.h"
+#include "hv/explain/private.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/guestmem.h"
 

@@ -3,7 +3,7 @@
  * Judging for processors that are known in part. A corner fills in what is open, and check_entry
  * judges by it as by any other processor. Contract in open.h.
  */
-#include "hv/vmcs12/open_world.h"
+#include "tools/vmcs12/open_world.h"
 #include "hv/arch/paging.h"
 
 #define WORD(w)        (offsetof(struct vmx_caps, w) / sizeof(u64))

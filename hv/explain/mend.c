@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The smallest change of one field that would let a VM entry keep a rule, found by trying. Contract
  * in private.h. */
-#include "hv/nested/explain/private.h"
+#include "hv/explain/private.h"
 
 #define FIELDS(rule, ...) static const u8 fields_##rule[] = {__VA_ARGS__, F_COUNT};
 #include "hv/vmcs12/rule_fields.def"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* stress=paranoid: EPT02's invariants, a part of them at each call. */
+#include "hv/paranoid/audits.h"
 #include "hv/nested/ept02/tables.h"
 
 /* The audit must not double the time that the tests take. */

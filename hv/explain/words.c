@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fields in words: a value, its bits by name, and what L1's processor allows there. Contract in
  * private.h. */
-#include "hv/nested/explain/private.h"
-#include "hv/vmcs12/words.h"
+#include "hv/explain/private.h"
+#include "hv/explain/bit_names.h"
 
 struct allowed explain_allowed(const struct check_cpu *c, enum vmcs_field f)
 {

@@ -9,8 +9,8 @@
  *   128  vmcs12 and then the shadow vmcs12, 4,096 bytes each in KVM's layout, if size has room
  *   size magic "NIDT" u32, version u16, zero u16, length u32, then `length` bytes: the tail
  */
-#ifndef HV_VMCS12_KVM_STATE_H
-#define HV_VMCS12_KVM_STATE_H
+#ifndef HV_SAVED_KVM_STATE_H
+#define HV_SAVED_KVM_STATE_H
 
 #include "hv/vmcs12/layout.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The names of bits, for the tool and for L0's log. */
-#ifndef HV_VMCS12_WORDS_H
-#define HV_VMCS12_WORDS_H
+#ifndef HV_EXPLAIN_BIT_NAMES_H
+#define HV_EXPLAIN_BIT_NAMES_H
 
 #include "hv/vmcs12/vmcs12.h"
 

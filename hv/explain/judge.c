@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in explain.h. The rules are hv/vmcs12/check.h's. Only struct check_cpu differs. */
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/arch/cpuid_bits.h"
 #include "hv/vmx/insn.h"
 #include "hv/core/privileged.h"

@@ -5,12 +5,12 @@
  * (vmcs01) are not in the blob. No address of L0's leaves. nested_load merges vmcs02 anew and takes
  * only L2's own state from the tail.
  */
-#include "hv/nested/state/state.h"
+#include "hv/saved/saved.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/images/images.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/core/lib.h"
-#include "hv/vmcs12/kvm_state.h"
+#include "hv/saved/kvm_state.h"
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/guestmem.h"
 #include "hv/vmx/insn.h"
@@ -81,6 +81,16 @@ static void drop_field(struct kvm_state *s, enum vmcs_field f)
 {
     vmcs12_set(&s->vmcs12, f, 0);
     vmcs12_set(&s->shadow12, f, 0);
+}
+
+bool saved_reserve(struct cpu *cpu)
+{
+    struct nested *n = cpu->nested;
+    struct mem *mem = &cpu->vm->mem;
+    n->state = mem_pages(mem, (sizeof *n->state + PAGE_SIZE - 1) / PAGE_SIZE);
+    n->tail = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
+    n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
+    return n->state && n->tail && n->blob;
 }
 
 size_t nested_save(struct cpu *cpu, u8 *blob)

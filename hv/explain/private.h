@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this room share. Each writes parts of a log line. */
-#ifndef HV_NESTED_EXPLAIN_PRIVATE_H
-#define HV_NESTED_EXPLAIN_PRIVATE_H
+#ifndef HV_EXPLAIN_PRIVATE_H
+#define HV_EXPLAIN_PRIVATE_H
 
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 
 /* ---- words.c ---- */
 

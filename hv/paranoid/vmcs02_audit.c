@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* stress=paranoid: an image is what the VMCS holds. Nothing else needs this file. */
-#include "hv/nested/images/images.h"
+/* stress=paranoid: an image is what the VMCS holds. */
+#include "hv/paranoid/audits.h"
 #include "hv/nested/images/pack.h"
 #include "hv/vmx/insn.h"
 
