@@ -72,6 +72,7 @@ struct short_path {
     u32 cpu1_extra;    /* bits of "primary controls" that vmcs02 has and VMCS12 has not */
     u32 cpu1_free;     /* bits that L1 may change between two entries on the short path */
     u32 blocking01;    /* L1's interruptibility at its last VMRESUME */
+    u32 invvpid;       /* the type that flushes L1's tag */
     u32 prepared_at;   /* cpu->crossings at the last VM entry on the plain path */
     u32 wasted;        /* short exits in a row that were followed by a plain entry */
     u32 skipped;       /* plain exits because of those */

@@ -215,7 +215,7 @@ static inline void follow(struct cpu *cpu, struct nested *n, struct active *a, u
         msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
                          p->msr_bitmap12);
     if (any(p->extra, SHORT_NO_VPID))
-        vpid01_flush(cpu);
+        short_flush(cpu);
 }
 
 /* VMCS12 must be judged whole: its state goes home before anybody looks. */
