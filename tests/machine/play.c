@@ -126,6 +126,13 @@ static enum vmcs_field field_to_write(void)
         F_host_rsp,
         F_guest_cs_selector,
         F_preemption_timer_value,
+        F_tsc_offset,
+        F_host_cr3,
+        F_host_gs_base,
+        F_host_fs_selector,
+        F_guest_gs_base,
+        F_guest_ds_limit,
+        F_guest_fs_ar,
     };
     u8 n = play_byte();
     return (enum vmcs_field)(n & 1 ? hot[n / 2 % ARRAY_LEN(hot)] : play_byte() % F_COUNT);

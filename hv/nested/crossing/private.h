@@ -4,6 +4,7 @@
 #define HV_NESTED_CROSSING_PRIVATE_H
 
 #include "hv/nested/nested.h"
+#include "hv/vmx/insn.h"
 
 /* ---- bitmap02.c: MSR_BITMAP02, the map that says which RDMSRs and WRMSRs of L2 exit ---- */
 
@@ -41,6 +42,14 @@ bool short_leave(struct cpu *cpu) MUST_CHECK;
 /* Carries out L1's VMRESUME by the short path. False: L1 sees no change, and the plain path must
  * do it. @pre vmcs01 is current, L1 has exited by VMRESUME */
 bool short_enter(struct cpu *cpu) MUST_CHECK;
+
+/* Each crossing without VPID flushes L1's tag. @pre the path has SHORT_NO_VPID */
+static inline void short_flush(struct cpu *cpu)
+{
+    static const struct vmx_descriptor tag01 = {VPID01, 0};
+    cpu->percpu.vpid_flushes++;
+    invvpid_ours(cpu->nested->now->path.invvpid, &tag01);
+}
 
 /* ---- l2exit.c ---- */
 

@@ -280,8 +280,7 @@ enum outcome nested_vmwrite(struct cpu *cpu)
         return nested_fail(cpu, INSN_VMWRITE, error);
     if (cpu->in_l2)
         return nested_succeed(cpu);
-    nested_changed(n, check_groups_of(vmcs12_find(encoding)));
-    residence_changed(cpu, encoding);
+    residence_wrote(cpu, vmcs12_find(encoding));
     shadow01_put(cpu, encoding);
     return nested_succeed(cpu);
 }
