@@ -85,6 +85,11 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || [ ! -x .bochs3/bochs ] || stage kvm-qemu-smp env CPUS=2 tools/rig/kvm_test.py qemu
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
+if command -v sbsign sbverify >/dev/null; then
+    stage signatures tools/make/sign_test.sh
+else
+    echo "skip  signatures: no sbsigntool (tools/make/setup.sh sign installs it)"
+fi
 stage stick tools/rig/stick_test.py ${long:+long}
 stage trace tools/trace/trace_test.py one filters ${long:+depth} kvm
 stage refusals tools/rig/refusals.py ${long:+--long}
