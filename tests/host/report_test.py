@@ -103,7 +103,7 @@ def test_whole():
 def test_cycles_and_model():
     out = read(seal(WHOLE))[1]
     assert "<- more than twice off" not in out
-    total = 20 * 30 + 51 * 31 + 2 * 150 + 2 * 160 + 2 * 1100
+    total = 22 * 30 + 51 * 31 + 2 * 150 + 2 * 160 + 2 * 1100
     assert f"by the model: {total}, measured under Nidus 4000 ({4000 / total:.2f} of it)" in out, out
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write("cpuid 20\n# nothing\nx = 2 vmread_hot + 1 gone\n")
