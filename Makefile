@@ -229,6 +229,7 @@ WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
 $(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
+$(B)/unit/h_stick_entry: $(B)/host/boot/menu/entry.o
 
 MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
@@ -267,7 +268,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c tests/host/h_stick_entry.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@

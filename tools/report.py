@@ -170,12 +170,14 @@ def say_steps(sections):
             step = STEPS.get(words[1], words[1]) if len(words) > 1 else "?"
             print(f"  {step}: {words[2] if len(words) > 2 else '?'}: {s.lines[-1]}")
     last = sections[-1]
+    if last.name == "ended early":
+        print(f"  THE REPORT ENDED EARLY: {last.lines[0] if last.lines else ''}; what came behind it was on the screen only")
     if last.name.endswith("begins"):
         what = last.lines[0] if last.lines else ""
         if last.name.split()[0] in ("linux", "installed"):
             print(f"  {last.name.split()[0]} was started ({what}); whether it lived this file cannot tell")
         else:
-            print(f"  THE MACHINE DID NOT COME BACK from this: {last.name.removesuffix(' begins')}: {what}")
+            print(f"  THE MACHINE DID NOT COME BACK from this, or the stick was gone, which the screen said: {last.name.removesuffix(' begins')}: {what}")
 
 
 def say_tests(sections, tests):

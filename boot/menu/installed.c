@@ -3,6 +3,7 @@
  * Starts a system of this machine's as L1: a boot entry of the firmware, or the boot program of
  * another volume. Nothing is written to the firmware's variables.
  */
+#include "boot/menu/entry.h"
 #include "boot/menu/files.h"
 #include "guest-tests/lib/gt_format.h"
 #include "boot/menu/menu.h"
@@ -90,45 +91,21 @@ static bool is_the_stick(EFI_DEVICE_PATH *path)
     return true;
 }
 
-/* The path list's length must lie inside the variable, and its nodes inside that length. */
-static bool path_is_whole(const uint8_t *at, size_t size)
-{
-    while (size >= 4) {
-        size_t n = at[2] | (size_t)at[3] << 8;
-
-        if (n < 4 || n > size)
-            return false;
-        if (at[0] == END_DEVICE_PATH_TYPE)
-            return true;
-        at += n;
-        size -= n;
-    }
-    return false;
-}
-
-/* UEFI 3.1.3 "Load Options": attributes, length of the path list, description, paths, data. False:
- * it is broken, switched off, no operating system's, or the stick's own. */
+/* False: it is broken, starts no operating system, or is the stick's own. */
 static bool add_entry(unsigned number, uint8_t *entry, UINTN size)
 {
-    enum { ACTIVE = 1, CATEGORY = 0x1f00, DESCRIPTION_AT = 6 };
     struct installed *s = &installed[count];
-    uint32_t attributes = *(uint32_t *)entry;
-    size_t paths = *(uint16_t *)(entry + 4), at = DESCRIPTION_AT;
-    const CHAR16 *text = (const CHAR16 *)(entry + DESCRIPTION_AT);
+    struct entry_parts parts;
 
-    while (at + 2 <= size && *(CHAR16 *)(entry + at))
-        at += 2;
-    at += 2;
-    if (at + paths > size || !path_is_whole(entry + at, paths) || !(attributes & ACTIVE) ||
-        (attributes & CATEGORY) || entry[at] == BBS_DEVICE_PATH)
+    if (!entry_parse(entry, size, &parts))
         return false;
-    s->path = whole_path((EFI_DEVICE_PATH *)(entry + at));
+    s->path = whole_path((EFI_DEVICE_PATH *)(entry + parts.paths));
     if (!s->path || is_the_stick(s->path))
         return false;
-    narrow(s->text, DESCRIPTION / 2, text);
+    narrow(s->text, DESCRIPTION / 2, (const CHAR16 *)(entry + parts.text));
     gt_format(s->kind, sizeof s->kind, "Boot%04x", number);
-    s->options = entry + at + paths;
-    s->options_size = size - at - paths;
+    s->options = entry + parts.options;
+    s->options_size = parts.options_size;
     count++;
     return true;
 }
@@ -156,7 +133,7 @@ static void find_entries(void)
         hex4(name + 4, order[i]);
         if (EFI_ERROR(BS->AllocatePool(EfiLoaderData, ENTRY_MAX, &entry)))
             return;
-        if (EFI_ERROR(RT->GetVariable(name, &global, NULL, &room, entry)) || room <= 8 ||
+        if (EFI_ERROR(RT->GetVariable(name, &global, NULL, &room, entry)) ||
             !add_entry(order[i], entry, room))
             left_out++;
     }

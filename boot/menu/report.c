@@ -90,20 +90,25 @@ static bool is_there(const char *kind, unsigned n)
 
 static const char *reason(EFI_STATUS s)
 {
+    static char other[60];
+
     switch (s) {
     case EFI_VOLUME_FULL:
         return "the stick is full";
     case EFI_WRITE_PROTECTED:
     case EFI_ACCESS_DENIED:
         return "the stick is write-protected";
+    case EFI_BUFFER_TOO_SMALL:
+        return "it has as many bytes as it may";
     case EFI_VOLUME_CORRUPTED:
         return "the stick's file system is damaged";
     case EFI_NO_MEDIA:
     case EFI_MEDIA_CHANGED:
     case EFI_DEVICE_ERROR:
-        return "the stick does not answer; was it taken out?";
+        return "the stick does not answer (was it taken out?)";
     default:
-        return "the stick cannot be written";
+        gt_format(other, sizeof other, "the stick cannot be written, status %lx", (uint64_t)s);
+        return other;
     }
 }
 
@@ -151,11 +156,15 @@ const char *report_name(void)
 }
 
 /* The file keeps what it has. Numbers behind a section that is missing would mean damage, so
- * nothing more is written to it. */
+ * nothing more is written to it, but for one short section that says why, if that fits. */
 static void end_early(EFI_STATUS s)
 {
-    char text[160];
+    char text[160], last[400];
+    size_t n = gt_format(text, sizeof text, "%s\n", reason(s));
 
+    n = gt_format(last, sizeof last, "== begin %u ended early\n%s== end %u ended early %08x\n",
+                  sections, text, sections, crc(text, n));
+    append("REPORT", last, n);
     works = aside_works = false;
     gt_format(text, sizeof text, "The report ends here: %s. Photograph the codes from now on.",
               reason(s));
@@ -221,8 +230,9 @@ void report_close(void)
     n += gt_format(whole + n, ROOM_FOR_END, "== end %u %s %08x\n", sections, section_name,
                    crc(section, length));
     running_crc = crc(whole, n) ^ (running_crc << 1 | running_crc >> 31);
-    if (works && total + n <= REPORT_MAX) {
-        EFI_STATUS s = append("REPORT", whole, n);
+    if (works) {
+        bool fits = total + n + ROOM_FOR_END <= REPORT_MAX;
+        EFI_STATUS s = fits ? append("REPORT", whole, n) : EFI_BUFFER_TOO_SMALL;
 
         if (EFI_ERROR(s))
             end_early(s);

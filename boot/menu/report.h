@@ -8,8 +8,9 @@
  *   lines
  *   == end NUMBER NAME CRC           CRC-32 of the lines' bytes, eight hexadecimal digits
  *
- * Numbers count from 1 without a gap. It stays under REPORT_MAX bytes: what does not fit is cut,
- * and the section's last line says "cut BYTES".
+ * Numbers count from 1 without a gap. A section "ended early" is the last: the stick could not be
+ * written any more. The file stays under REPORT_MAX bytes: what does not fit is cut, and the
+ * section's last line says "cut BYTES".
  */
 #ifndef BOOT_MENU_REPORT_H
 #define BOOT_MENU_REPORT_H
