@@ -4,7 +4,13 @@
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/stick/cycles.h"
 
-enum { PG_OTHERS = PG_FREE, OTHERS = 8, MSR_SPEC_CTRL = 0x48, MSR_MTRR_DEF_TYPE = 0x2ff };
+enum {
+    PG_OTHERS = PG_FREE,
+    OTHERS = 8,
+    MSR_SPEC_CTRL = 0x48,
+    MSR_MTRR_CAP = 0xfe,
+    MSR_MTRR_DEF_TYPE = 0x2ff
+};
 
 static u64 sample[SAMPLES];
 
@@ -89,7 +95,7 @@ ONCE(invvpid_all, , ept_invvpid(INVVPID_ALL, 0, 0))
 
 void cycles_cpu_rows(void)
 {
-    enum { SPEC_CTRL_BIT = 26, CPUID_MTRR = 12 };
+    enum { SPEC_CTRL_BIT = 26, CPUID_MTRR = 12, HAS_FIXED = 8 };
 
     cycles_row("nothing", once_nothing);
     cycles_row("cpuid", once_cpuid);
@@ -100,7 +106,8 @@ void cycles_cpu_rows(void)
         cycles_row("wrmsr_spec_ctrl", once_wrmsr_spec_ctrl);
     }
     /* On the bare machine the processors would disagree for a moment. L1's are L0's to keep. */
-    if (gt_under_nidus() && gt_cpuid(1, 0).edx >> CPUID_MTRR & 1) {
+    if (gt_under_nidus() && gt_cpuid(1, 0).edx >> CPUID_MTRR & 1 &&
+        gt_rdmsr(MSR_MTRR_CAP) >> HAS_FIXED & 1) {
         def_type = gt_rdmsr(MSR_MTRR_DEF_TYPE);
         cycles_row("mtrr_pair", once_mtrr_pair);
     }

@@ -91,6 +91,11 @@ else
     echo "skip  signatures: no sbsigntool (tools/make/setup.sh sign installs it)"
 fi
 stage stick tools/rig/stick_test.py ${long:+long}
+# The menu's launch as other processors; and Haswell, which `models` leaves out.
+for m in ${long:+haswell_4770 skylake_x icelake_u tigerlake}; do
+    stage "stick-$m" env MODEL="$m" tools/rig/stick_test.py bochs
+done
+[ -z "$long" ] || stage haswell env MODEL=haswell_4770 tools/rig/guest_tests.py --out build/guest-haswell_4770 't_vmx_*' 't_ept_*' t_alive t_cpuid t_cr t_exc t_mode
 stage trace tools/trace/trace_test.py one filters ${long:+depth} kvm
 stage refusals tools/rig/refusals.py ${long:+--long}
 stage seen tools/rig/seen_test.py
