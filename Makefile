@@ -20,7 +20,7 @@ OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c dmar.c vtd_tables.c vtd_unit.c) \
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c ept01.c dmar.c vtd_tables.c vtd_unit.c) \
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
@@ -230,6 +230,7 @@ WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
 $(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
+$(B)/unit/h_stick_entry: $(B)/host/boot/menu/entry.o
 
 MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
@@ -268,7 +269,7 @@ fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
 COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(OPEN_SRC) $(WIRE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c tests/host/h_stick_entry.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@

@@ -7,6 +7,7 @@
 #include "boot/efi_launch.h"
 
 #include "boot/efi_console.h"
+#include "boot/efi_ept01.h"
 #include "boot/insn.h"
 
 /* In handoff.asm. Both return an enum handoff_status. */
@@ -206,6 +207,8 @@ bool nidus_rehearse(struct region *r, const struct machine *m, struct line *why)
     bool ok = make_ready(r, m, why);
     for (u32 i = r->handoff->info->cpu_count; ok && i; i--)
         ok = do_step(r, m, i - 1, HANDOFF_REHEARSE, why);
+    if (ok && r->handoff->info->verbose)
+        ept01_say(r);
     memory_release(r);
     return ok;
 }

@@ -152,6 +152,7 @@ static void build_vmcs(struct cpu *cpu, struct handoff *h)
         cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
     msr_l1_init(cpu);
     ept01_init(cpu);
+    h->eptp = cpu->ept01->eptp;
     vmcs01_init(cpu, h);
     if (cpu->nested)
         nested_init(cpu);

@@ -146,6 +146,7 @@ struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
     u32 op, cpu; /* enum handoff_op; the processor's number, 0 for the bootstrap processor */
     u64 vm;      /* the core's, from HANDOFF_PREPARE on. boot/ copies it to the other handoffs */
+    u64 eptp;    /* of EPT01, from HANDOFF_REHEARSE on; 0 without VMX */
     const struct boot_info *info;
     u64 back; /* where handoff.asm goes on when the core returns, with RBX = the handoff */
     u64 rip, rsp, rflags;
