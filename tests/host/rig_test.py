@@ -173,7 +173,7 @@ def environment(**words):
                         f"a_twin\\nb_twin\\n\\n0000i[SIM] quit\\n  Bochs x86 Emulator {version}\\n'\n")
             os.chmod(f"{d}/bochs-{version}", 0o755)
         saved = dict(os.environ)
-        for name in ("EMU", "BOCHS", "MODEL", "DEPTH", "QEMU", "KERNEL", "INITRD", "RUN_BARE", "CPUS", "MEM"):
+        for name in ("EMU", "BOCHS", "MODEL", "DEPTH", "QEMU", "KERNEL", "INITRD", "RUN_BARE", "CPUS", "MEM", "EFI", "GDB", "TRACE"):
             os.environ.pop(name, None)
         os.environ.update({k: v.replace("HERE", d) for k, v in words.items()})
         try:
@@ -464,6 +464,21 @@ def test_wrong_files_are_named():
                     assert False
                 except ValueError as e:
                     assert f"{name}={value}: {said}" in str(e)
+
+
+def test_gdb_and_trace_want_a_program_of_ones_own():
+    for words, said in (({"TRACE": "1"}, "TRACE=1 goes with EFI="), ({"GDB": "1", "EFI": "x", "RUN_BARE": "1"}, "GDB=1 goes with EFI="),
+                        ({"GDB": "1", "TRACE": "1", "EFI": "x"}, "both want COM2")):
+        with environment(**words):
+            try:
+                run_efi.judge_words()
+                assert False, words
+            except ValueError as e:
+                assert said in str(e)
+    with environment(TRACE="1", EFI="x"):
+        run_efi.judge_words()
+    with environment():
+        run_efi.judge_words()
 
 
 def test_a_bug_is_told_from_a_field_with_bug_in_its_name():

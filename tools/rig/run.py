@@ -267,8 +267,7 @@ def main():
         signal.signal(s, emu.raise_on_term)
     bare = bool(environ("RUN_BARE"))
     try:
-        if environ("GDB") and (not environ("EFI") or bare):
-            raise ValueError("GDB=1 goes with EFI=, and not with RUN_BARE=1")
+        run_efi.judge_words()
         emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM)
         rundir, lock = run_directory()
         with lock:
