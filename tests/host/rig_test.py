@@ -408,6 +408,12 @@ def test_who_spoke():
     assert said == ["nidus | launched", "run   | x.efi starts", "L1    | STATUS of things", "L1    | hello", "nidus | VMfail 7",
                     "run   | x.efi returned EFI_ABORTED", "e9    | words", "nidus | more"]
     assert t.ended == [21] and t.refusal is None
+    said.clear()
+    for line in ("RUN \\nidus.efi", "nidus: VMfail 12: VMREAD: field 2", "nidus: VMfail 12: VMREAD: field 6", "nidus: launched",
+                 "RUN \\own\\x.efi", "nidus: VMfail 12: VMREAD: field 2"):
+        t.console(line)
+    assert said == ["nidus | 2 fields that the Nidus above probed do not exist here", "nidus | launched", "run   | x.efi starts",
+                    "nidus | VMfail 12: VMREAD: field 2"]
     t.console("nidus: cannot run: no")
     assert t.refusal == "nidus: cannot run: no"
 

@@ -17,7 +17,7 @@ import emu, emulator, gdb_line
 
 FOLDER = "own"
 OPTIONS = ["log=com1", "verbose=1"]
-WANTED = {"GDB": ["gdb=wait"], "TRACE": ["trace=all,com2"]}         # what an environment variable adds to them
+WANTED = {"GDB": ["gdb=wait"], "TRACE": ["trace=all,com2"]}         # what these add for the outermost Nidus, whose COM2 is
 LIMIT = 300
 NO_VERDICT = 125            # what main() returns when a program did not end; else the number of its EFI error, or 0
 
@@ -65,6 +65,7 @@ class Talk:
         self.names, self.out = names, out
         self.ended, self.now, self.refusal = [], None, None
         self.debugger = False               # COM2 is L0's
+        self.probed = 0                     # fields that a Nidus asked the one below for
 
     def console(self, line):
         word, _, rest = line.partition(" ")
@@ -74,7 +75,12 @@ class Talk:
                 self.out(f"run   | {self.now} starts")
         elif word == "STATUS" and rest.startswith("0x") and self.now:
             self.status(int(rest, 16))
+        elif line.startswith("nidus: VMfail 12: VMREAD: ") and self.now == "nidus.efi":
+            self.probed += 1
         elif line.startswith("nidus: "):
+            if self.probed:
+                self.out(f"nidus | {self.probed} fields that the Nidus above probed do not exist here")
+                self.probed = 0
             self.debugger = self.debugger or line.startswith("nidus: gdb: ")
             self.refusal = self.refusal or (line if "cannot run: " in line else None)
             self.out("nidus | " + line.removeprefix("nidus: "))
@@ -120,10 +126,10 @@ def programs():
 
 def make_disk(rundir, root, own, bare, depth):
     wanted = [word for name, words in WANTED.items() if os.environ.get(name) for word in words]
-    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *wanted, *(os.environ.get("NIDUS") or "").split()]
+    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *(os.environ.get("NIDUS") or "").split()]
     several, build = emulator.cpus() > 1, f"{root}/build"
     lines = ["@console"] + ["\\tables.efi"] * several
-    lines += [] if bare else [" ".join(["\\nidus.efi", *options])] * (depth + 1)
+    lines += [] if bare else [" ".join(["\\nidus.efi", *wanted, *options])] + [" ".join(["\\nidus.efi", *options])] * depth
     lines += [f"\\{FOLDER}\\{name} {args}".rstrip() for _, name in own]
     with open(f"{rundir}/chain.txt", "w") as f:
         f.write("\n".join(lines) + "\n")
