@@ -96,6 +96,11 @@ expect 0 '' kvm-state make --vmxon 0x1000 --vmcs12 0x2000 page blob
 expect 0 'current VMCS  *0x2000' kvm-state show blob
 expect 0 '' kvm-state get --to broadwell blob from-blob
 cmp -s -n 1024 page from-blob || fail "kvm-state: get differs from what make took"
+refuse 'foo: no such command .show, get, make' kvm-state foo
+refuse 'get: an operand is missing' kvm-state get blob
+refuse 'show: an operand is missing' kvm-state show
+head -c 100 /dev/zero > tiny
+refuse 'too short for any' dump tiny
 refuse 'KVM would refuse' kvm-state make --vmxon 0x1000 --vmcs12 0x1000 page blob2
 refuse 'holds no shadow' kvm-state get --shadow blob x
 head -c 100 blob > page.short
