@@ -472,6 +472,18 @@ def test_wrong_files_are_named():
                     assert f"{name}={value}: {said}" in str(e)
 
 
+def test_the_kernel_says_its_version():
+    with tempfile.TemporaryDirectory() as d:
+        head = bytearray(0x1000)
+        head[0x202:0x206], head[0x20e:0x210], head[0x500:0x50d] = b"HdrS", (0x300).to_bytes(2, "little"), b"6.1.0-9 (me)\0"
+        for name, data, said in (("k", head, "6.1.0-9"), ("short", head[:0x20f], "of unknown version"), ("none", b"text", "of unknown version"),
+                                 ("far", head[:0x20e] + b"\xff\xff" + head[0x210:], "of unknown version")):
+            with open(f"{d}/{name}", "wb") as f:
+                f.write(data)
+            assert run.kernel_version(f"{d}/{name}") == said, name
+        assert run.kernel_version(f"{d}/nothing") == "of unknown version"
+
+
 def test_gdb_and_trace_want_a_program_of_ones_own():
     for words, said in (({"TRACE": "1"}, "TRACE=1 goes with EFI="), ({"GDB": "1", "EFI": "x", "RUN_BARE": "1"}, "GDB=1 goes with EFI="),
                         ({"GDB": "1", "TRACE": "1", "EFI": "x"}, "both want COM2")):
