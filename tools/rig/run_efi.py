@@ -168,10 +168,14 @@ def watch(m, console, talk, progress, limit, line=None):
 
 
 def draw(root, trace, page):
-    """The ladder of a trace, and where both are; nidus-trace says itself what is wrong with one."""
-    drawn = subprocess.run([f"{root}/tools/trace/nidus-trace", "ladder", trace, "-o", page]).returncode == 0
-    if drawn:
-        print(f"run   | every exit and entry: {os.path.relpath(page)}, for a browser; or nidus-trace text {os.path.relpath(trace)}", flush=True)
+    """The ladder of a trace, and where both are; nidus-trace says what is wrong with one. L1's console is on COM2, too."""
+    tool = f"{root}/tools/trace/nidus-trace"
+    drawn = subprocess.run([tool, "ladder", trace, "-o", page], stderr=subprocess.PIPE, text=True)
+    told = [l for l in drawn.stderr.splitlines() if "are not of the trace" not in l]
+    if drawn.returncode == 0:
+        told.append(f"every exit and entry: {os.path.relpath(page)}, for a browser; or {os.path.relpath(tool)} text {os.path.relpath(trace)}")
+    for line in told:
+        print(f"run   | {line}", flush=True)
 
 
 def main(rundir, root, console, make_progress, bare):
