@@ -4,7 +4,7 @@
 
 A comparer that cannot see a difference would make every guest test worthless.
 """
-import contextlib, os, re, sys, tempfile
+import contextlib, os, re, shutil, subprocess, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
@@ -482,6 +482,19 @@ def test_the_kernel_says_its_version():
                 f.write(data)
             assert run.kernel_version(f"{d}/{name}") == said, name
         assert run.kernel_version(f"{d}/nothing") == "of unknown version"
+
+
+def test_a_payload_without_network():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    with tempfile.TemporaryDirectory() as d:
+        os.makedirs(f"{d}/tools/make")
+        shutil.copy(f"{root}/tools/make/payload.sh", f"{d}/tools/make")
+        with open(f"{d}/apt-get", "w") as f:
+            f.write("#!/bin/sh\necho W: what apt says >&2\nexit 100\n")
+        os.chmod(f"{d}/apt-get", 0o755)
+        p = subprocess.run([f"{d}/tools/make/payload.sh"], env={**os.environ, "PATH": f"{d}:{os.environ['PATH']}"}, capture_output=True, text=True)
+        assert p.returncode == 1 and p.stderr == ("payload: apt-get download linux-image-cloud-amd64 failed: no network? "
+                                                  "(or, as root: apt-get update)\n"), p
 
 
 def test_gdb_and_trace_want_a_program_of_ones_own():
