@@ -19,6 +19,7 @@
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
+    "The first of several words is what holds without the option; trace= and stress= have none.\r\n"
     "  help, version                      this; the version and the commit\r\n"
     "  check                              say what Nidus needs and wants, and launch "
     "nothing\r\n"
