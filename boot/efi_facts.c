@@ -79,6 +79,25 @@ bool facts_inside_nidus(struct nidus_cpuid *n)
     return true;
 }
 
+/* The bits belong to VMX, to SMX, to SGX and its launch control, and to local machine checks.
+ * SDM 4 2.1 "Architectural MSRs" */
+u64 facts_feature_control_legal(void)
+{
+    struct cpuid one = cpuid(1), seven = cpuid(0).eax >= 7 ? cpuid(7) : (struct cpuid){0};
+    u64 legal = FEATURE_CONTROL_LOCK;
+    if (one.ecx >> 5 & 1)
+        legal |= FEATURE_CONTROL_VMX;
+    if (one.ecx >> 6 & 1)
+        legal |= FEATURE_CONTROL_VMX_IN_SMX | FEATURE_CONTROL_SENTER;
+    if (seven.ebx >> 2 & 1)
+        legal |= FEATURE_CONTROL_SGX;
+    if (seven.ecx >> 30 & 1)
+        legal |= FEATURE_CONTROL_SGX_LAUNCH;
+    if ((one.edx >> 14 & 1) && (rdmsr(MCG_CAP_MSR) >> 27 & 1))
+        legal |= FEATURE_CONTROL_LMCE;
+    return legal;
+}
+
 void facts_allow_vmx(void)
 {
     u64 value = rdmsr(FEATURE_CONTROL_MSR);

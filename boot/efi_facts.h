@@ -16,6 +16,9 @@ struct nidus_cpuid {
 };
 bool facts_inside_nidus(struct nidus_cpuid *n);
 
+/* The bits of FEATURE_CONTROL that this processor lets WRMSR set while the MSR is unlocked. */
+u64 facts_feature_control_legal(void);
+
 /* Allows VMX outside SMX operation and locks FEATURE_CONTROL, unless the MSR is locked already. The
  * lock cannot be undone before the next reset. @pre every other check has passed */
 void facts_allow_vmx(void);

@@ -48,6 +48,13 @@ static void take_ranges(struct vm *vm, const struct boot_info *info)
     vm->range[largest] = first;
 }
 
+/* With nested=off L1 finds VMX locked off, as some firmware leaves it. CAVEAT(nested-off) */
+static u64 feature_control(const struct handoff *h)
+{
+    return h->info->nested ? h->feature_control & FEATURE_CONTROL_ALLOW_VMX
+                           : FEATURE_CONTROL_LOCKED;
+}
+
 static void init_cpu(struct cpu *cpu, struct handoff *h)
 {
     const struct boot_info *info = h->info;
@@ -55,6 +62,8 @@ static void init_cpu(struct cpu *cpu, struct handoff *h)
     hpa_t stacks = HPA(info->stacks_hpa + h->cpu * BOOT_STACKS_SIZE);
     cpu->rows = cpu->rows_l1 = exit_rows_l1;
     cpu->root = ROOT_NOT;
+    cpu->feature_control = feature_control(h);
+    cpu->feature_legal = h->feature_legal;
     cpu->percpu = (struct percpu){.self = &cpu->percpu,
                                   .log = &vm->log,
                                   .dump = run_dump,

@@ -148,6 +148,8 @@ struct handoff {
     u64 vm;      /* the core's, from HANDOFF_PREPARE on. boot/ copies it to the other handoffs */
     const struct boot_info *info;
     u64 back; /* where handoff.asm goes on when the core returns, with RBX = the handoff */
+    /* IA32_FEATURE_CONTROL before nidus.efi locked it, and the bits that WRMSR may set there */
+    u64 feature_control, feature_legal;
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;
