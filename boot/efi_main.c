@@ -11,10 +11,9 @@
 #include "boot/efi_console.h"
 #include "boot/efi_machine.h"
 #include "boot/efi_options.h"
+#include "boot/efi_prepare.h"
 #include "boot/efi_ring.h"
-#include "boot/efi_screen.h"
 #include "boot/efi_vtd.h"
-#include "boot/errata.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
@@ -32,6 +31,7 @@ static const char help[] =
     "much\r\n"
     "  ring                               print what L0 logged last, before a warm reset too\r\n"
     "  hvbit=on|off                       off: CPUID shows L1 no hypervisor\r\n"
+    "  s3=refuse|allow                    allow: let S3, which ends Nidus, happen\r\n"
     "  screen=on|off|corner cmos=off|on   where L0's own bugs, its last line and its stage show\r\n"
     "  wait=auto|on|off                   wait for a key or ten seconds behind a report\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
@@ -74,56 +74,6 @@ static void add_speculation(const struct facts *f, const struct options *o, stru
     struct spec_plan p = spec_plan(f, o->spec);
     line_add(l, "speculation: ");
     spec_describe(&p, l);
-}
-
-static struct boot_info info_of(const struct machine *m, const struct options *o)
-{
-    struct boot_info info = {
-        .log = o->log,
-        .verbose = o->verbose,
-        .nested = o->nested,
-        .profile = o->profile,
-        .shadow = o->shadow,
-        .fast = o->fast && !o->gdb,
-        .gdb = o->gdb,
-        .stress = o->stress,
-        .tlb = o->tlb,
-        .trace = o->trace,
-        .spec = SPEC_ALL,
-        .plant = o->plant,
-        .cmos = o->cmos,
-        .hvbit = o->hvbit,
-        .cpu_count = machine_wanted(m, o),
-        .can_vmx = require_first_missing(m->facts) == require_count(),
-    };
-    if (o->screen != SCREEN_OFF)
-        screen_find(&info.screen);
-    info.screen.status = o->screen == SCREEN_CORNER;
-    vtd_list(m->vtd, &info);
-    for (u32 i = 0; i < info.cpu_count; i++) {
-        info.spec &= spec_plan(&m->facts[i], o->spec).done; /* what every processor has */
-        info.no_deadline |= errata_tsc_deadline(&m->facts[i]);
-        info.no_timer |= errata_preemption_timer(&m->facts[i]);
-    }
-    return info;
-}
-
-/* Prepares the memory that a launch takes. Returns NULL, or why there is not enough. */
-static const char *prepare(struct region *r, const struct machine *m, const struct options *o)
-{
-    struct boot_info info = info_of(m, o);
-    return memory_prepare(r, &info, m->vtd->pages);
-}
-
-/* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
- * not enough. */
-static const char *check_memory(const struct machine *m, const struct options *o)
-{
-    struct region region;
-    const char *why = prepare(&region, m, o);
-    if (!why)
-        memory_release(&region);
-    return why;
 }
 
 /* True when VT-d guards, or is not required to. */
@@ -188,9 +138,12 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     say_check("found   needed processors: ", &l);
     add_speculation(m->facts, o, &l);
     say_check("", &l);
+    struct boot_sleep at;
+    (void)prepare_sleep(o, &at, &l);
+    say_check("", &l);
     vtd_describe(m->vtd, &l);
     say_check(m->vtd->count ? "found   wanted VT-d: " : "missing wanted VT-d: ", &l);
-    const char *no_memory = check_memory(m, o);
+    const char *no_memory = prepare_try(m, o);
     line_add_decimal(&l, region_size(machine_wanted(m, o), o->trace, m->vtd->pages) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
@@ -210,7 +163,7 @@ static EFI_STATUS rehearse(struct machine *m, const struct options *o)
     struct region region;
     struct line why, l;
     u32 count = machine_wanted(m, o);
-    const char *no_memory = prepare(&region, m, o);
+    const char *no_memory = prepare_region(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!guard(m, o, &region, &why)) {
@@ -245,7 +198,7 @@ static EFI_STATUS blink(const struct machine *m, const struct options *o)
     struct region region;
     struct blink took;
     struct line why, l;
-    const char *no_memory = prepare(&region, m, o);
+    const char *no_memory = prepare_region(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!nidus_blink(&region, m, &why, &took))
@@ -272,6 +225,14 @@ static void say_terms(const struct machine *m, const struct options *o)
     add_speculation(m->facts, o, &l);
     console_say_line(&l);
     vtd_say(m->vtd);
+    struct boot_sleep at;
+    struct line sleep;
+    if (prepare_sleep(o, &at, &sleep)) {
+        line_clear(&l);
+        line_add(&l, "warning: ");
+        line_add(&l, sleep.text);
+        console_say_line(&l);
+    }
     if (m->cpus.count == machine_wanted(m, o))
         return;
     line_clear(&l);
@@ -309,7 +270,7 @@ static void say_launched(const struct region *r, u32 cpus, bool shown)
 static bool start(struct machine *m, const struct options *o, struct line *why)
 {
     struct region region;
-    const char *no = prepare(&region, m, o);
+    const char *no = prepare_region(&region, m, o);
     line_clear(why);
     if (no) {
         line_add(why, no);

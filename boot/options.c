@@ -50,6 +50,7 @@ static const struct key keys[] = {
     {"screen",  KIND_CHOICE, SCREEN_ON,         AT(screen),   {"off", "on", "corner"}},
     {"cmos",    KIND_CHOICE, 0,                 AT(cmos),     {"off", "on"}},
     {"hvbit",   KIND_CHOICE, 1,                 AT(hvbit),    {"off", "on"}},
+    {"s3",      KIND_CHOICE, OPTIONS_S3_REFUSE, AT(s3),       {"allow", "refuse"}},
     {"plant",   KIND_NUMBER, 0,                 AT(plant),    {"0 to 999"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},

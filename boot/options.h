@@ -36,6 +36,7 @@ struct options {
     u32 wait;    /* enum options_wait */
     u32 screen;  /* enum options_screen */
     u32 cmos, hvbit;
+    u32 s3; /* enum options_s3 */
     u32 bsp_only, own_sipi;
     u32 vtd; /* enum options_vtd */
     u32 check, dry, blink, ring, help, version;
@@ -44,6 +45,9 @@ struct options {
 
 /* What keeps devices out of L0's memory: nothing; VT-d, if it can; VT-d, or there is no launch. */
 enum options_vtd { OPTIONS_VTD_OFF, OPTIONS_VTD_ON, OPTIONS_VTD_REQUIRE };
+
+/* What becomes of L1's wish to sleep in S3. */
+enum options_s3 { OPTIONS_S3_ALLOW, OPTIONS_S3_REFUSE };
 
 /* Whether the program's own name is the first word of the command line. The shell puts the name
  * there. A boot entry does not, and other loaders may: if the name may lead, then a first word that

@@ -14,6 +14,7 @@
 #include "hv/nested/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
+#include "hv/sleep/sleep.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
@@ -150,7 +151,8 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (vm->plant == PLANT_PANIC_FOR_GOOD)
         vm->cpu[0]->percpu.escape = NULL;
     plant_panic(vm->cpu[0], PLANT_PANIC_FOR_GOOD);
-    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm))
+    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm) ||
+        !sleep_reserve(vm, &h->info->sleep))
         return HANDOFF_NO_MEMORY;
     for (u32 i = 0; i < vm->cpu_count; i++)
         if (!reserve(vm->cpu[i], h->info->nested))

@@ -43,6 +43,7 @@ struct vm {
     struct ept01 ept01;
     u8 *msr_bitmap; /* where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page */
     hpa_t msr_bitmap_hpa;
+    struct sleep *sleep; /* S3 is refused (hv/sleep/sleep.h); NULL: it is not */
     struct log log;
     struct ring *ring;    /* what the log wrote last; NULL: nobody gave memory for it */
     struct screen screen; /* the firmware's framebuffer */

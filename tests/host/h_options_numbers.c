@@ -35,6 +35,8 @@ static void test_values(void **state)
         {"cmos=off", &o.cmos, 0},
         {"hvbit=off", &o.hvbit, 0},
         {"hvbit=on", &o.hvbit, 1},
+        {"s3=allow", &o.s3, OPTIONS_S3_ALLOW},
+        {"s3=refuse", &o.s3, OPTIONS_S3_REFUSE},
         {"plant=0", &o.plant, 0},
         {"plant=999", &o.plant, 999},
         {"dry", &o.dry, 1},
@@ -71,7 +73,7 @@ static void test_described(void **state)
     assert_string_equal(
         l.text, "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
                 "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=off screen=corner "
-                "cmos=on hvbit=on plant=7");
+                "cmos=on hvbit=on s3=refuse plant=7");
 }
 
 int main(void)
