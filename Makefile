@@ -19,7 +19,7 @@ WIRE_SRC := hv/wire/packet.c
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c sleep.c dmar.c vtd_tables.c vtd_unit.c) \
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c sleep.c ucode.c dmar.c vtd_tables.c vtd_unit.c) \
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.

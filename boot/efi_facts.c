@@ -31,8 +31,9 @@ static bool is_intel_vendor(const struct facts *f)
     return true;
 }
 
-/* CPUID puts the revision into IA32_BIOS_SIGN_ID. */
-static u64 microcode_revision(void)
+/* CPUID puts the revision into IA32_BIOS_SIGN_ID.
+ * SDM 3A 9.11 "Microcode Update Facilities" */
+u64 facts_microcode(void)
 {
     wrmsr(MICROCODE_MSR, 0);
     (void)cpuid(1);
@@ -58,7 +59,7 @@ void facts_read(struct facts *f)
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     know(f, FACT_CR4, cr4);
     if (is_intel_vendor(f))
-        know(f, FACT_MICROCODE, microcode_revision());
+        know(f, FACT_MICROCODE, facts_microcode());
     /* The order of the enum puts each MSR behind the facts that say whether the MSR exists. */
     for (u32 n = 0; n < FACT_COUNT; n++)
         if (facts_msr(f, n))

@@ -9,6 +9,10 @@
 /* Reads all facts about this processor into *f. */
 void facts_read(struct facts *f);
 
+/* The revision of the microcode that this processor runs; 0: none was loaded, or an emulator's.
+ * @pre an Intel processor */
+u64 facts_microcode(void);
+
 /* facts_inside_nidus returns true when this code runs under Nidus. It then fills in *n: the version
  * of that Nidus, and the number of Nidus instances below that one. */
 struct nidus_cpuid {

@@ -13,6 +13,7 @@
 #include "boot/efi_options.h"
 #include "boot/efi_prepare.h"
 #include "boot/efi_ring.h"
+#include "boot/efi_ucode.h"
 #include "boot/efi_vtd.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
@@ -31,6 +32,7 @@ static const char help[] =
     "much\r\n"
     "  ring                               print what L0 logged last, before a warm reset too\r\n"
     "  hvbit=on|off                       off: CPUID shows L1 no hypervisor\r\n"
+    "  ucode=PATH                         load this microcode update on every processor\r\n"
     "  s3=refuse|allow                    allow: let S3, which ends Nidus, happen\r\n"
     "  screen=on|off|corner cmos=off|on   where L0's own bugs, its last line and its stage show\r\n"
     "  wait=auto|on|off                   wait for a key or ten seconds behind a report\r\n"
@@ -123,9 +125,10 @@ static void report_processor(const struct machine *m, u32 i)
 
 /* The option check: prints what each processor has, and then the verdict that a launch would
  * meet. */
-static EFI_STATUS report(const struct machine *m, const struct options *o)
+static EFI_STATUS report(EFI_HANDLE image, const struct machine *m, const struct options *o)
 {
-    struct line l;
+    struct line l, ucode;
+    bool well = ucode_apply(image, o->ucode, m, machine_wanted(m, o), false, &ucode);
     for (u32 i = 0; i < machine_wanted(m, o); i++)
         report_processor(m, i);
     line_clear(&l);
@@ -143,6 +146,8 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     say_check("", &l);
     vtd_describe(m->vtd, &l);
     say_check(m->vtd->count ? "found   wanted VT-d: " : "missing wanted VT-d: ", &l);
+    if (well && ucode.len)
+        say_check("", &ucode);
     const char *no_memory = prepare_try(m, o);
     line_add_decimal(&l, region_size(machine_wanted(m, o), o->trace, m->vtd->pages) >> 20);
     line_add(&l, " MiB in one piece");
@@ -153,6 +158,8 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!is_guarded(m, o, &l))
         return refuse(l.text, EFI_UNSUPPORTED);
+    if (!well)
+        return refuse(ucode.text, EFI_UNSUPPORTED);
     say_check("Nidus can run here; launched nothing", &l);
     return EFI_SUCCESS;
 }
@@ -298,6 +305,20 @@ static EFI_STATUS rehearse_and_stay(EFI_HANDLE image, struct machine *m, const s
     return status;
 }
 
+/* The option ucode=. What a processor is may change with its microcode. */
+static bool update(EFI_HANDLE image, struct machine *m, const struct options *o, struct line *why)
+{
+    struct line l;
+    bool load = !o->dry;
+    if (!ucode_apply(image, o->ucode, m, machine_wanted(m, o), load, &l)) {
+        *why = l;
+        return false;
+    }
+    if (l.len)
+        console_say_line(&l);
+    return !l.len || !load || machine_read(m, o, why);
+}
+
 /* Does what the options ask for. *spoke becomes true when the words on the screen are what the user
  * wanted, or an error. */
 static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bool *spoke)
@@ -321,13 +342,15 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
     if (o->vtd != OPTIONS_VTD_OFF)
         vtd_find(m->vtd);
     if (o->check)
-        return report(m, o);
+        return report(image, m, o);
     if (!is_guarded(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (!o->dry && !machine_can_run(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (!update(image, m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->dry)
         return rehearse_and_stay(image, m, o);
-    if (!machine_can_run(m, o, &why))
-        return refuse(why.text, EFI_UNSUPPORTED);
     if (o->blink)
         return blink(m, o);
     if (!start(m, o, &why))
