@@ -46,7 +46,8 @@ bool sleep_reserve(struct vm *vm, const struct boot_sleep *at)
 void sleep_guard(const struct cpu *cpu)
 {
     const struct sleep *s = cpu->vm->sleep;
-    if (!s)
+    u32 may = vcaps_cpu1(&cpu->vm->facts.vmx).may_be_1;
+    if (!s || !any(may, CPU1_USE_IO_BITMAPS))
         return;
     vmcs_write(ENC_io_bitmap_a_addr, s->bitmaps_hpa.a);
     vmcs_write(ENC_io_bitmap_b_addr, s->bitmaps_hpa.a + PAGE_SIZE);

@@ -11,7 +11,8 @@
 
 /* Takes the memory for the I/O bitmaps of L1. True also when there is nothing to refuse. */
 MUST_CHECK bool sleep_reserve(struct vm *vm, const struct boot_sleep *at);
-/* Lets L1's accesses to the ports exit. @pre vmcs01 is current and built */
+/* Lets L1's accesses to the ports exit, where the CPU has I/O bitmaps, as all with EPT do.
+ * @pre vmcs01 is current and built */
 void sleep_guard(const struct cpu *cpu);
 /* An access of L1's to one of the ports. @pre SNAP_STEP | SNAP_QUAL */
 enum outcome sleep_io(struct cpu *cpu);
