@@ -66,8 +66,12 @@ static void test_no_ports(void **state)
     plain();
     assert_int_equal(ports(115, &s), 0);
     assert_false(s.fadt);
-    put(176, 0xfed00004, 8); /* space 0: memory */
+    put(176, 0x604, 8); /* space 0: memory */
     assert_int_equal(ports(244, &s), 0x1000);
+    assert_true(s.unreachable);
+    put(172, 1, 1);
+    put(176, 0xfed00004, 8); /* no port */
+    (void)ports(244, &s);
     assert_true(s.unreachable);
     plain();
     put(112, 1 << 20, 4); /* hardware-reduced */
