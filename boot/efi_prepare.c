@@ -12,13 +12,15 @@
 /* The debugger has I/O bitmaps of its own. */
 bool prepare_sleep(const struct options *o, struct boot_sleep *at, struct line *l)
 {
+    bool unhindered = sleep_look(at, l);
+    if (o->s3 == OPTIONS_S3_REFUSE && !o->gdb)
+        return unhindered;
+    bool exists = unhindered || at->types[0];
     *at = (struct boot_sleep){0};
     line_clear(l);
-    if (o->s3 == OPTIONS_S3_REFUSE && !o->gdb)
-        return sleep_look(at, l);
     line_add(l, "S3 is not refused: ");
     line_add(l, o->gdb ? "gdb= is on" : "s3=allow");
-    return true;
+    return exists;
 }
 
 static struct boot_info info_of(const struct machine *m, const struct options *o)

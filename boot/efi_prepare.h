@@ -7,8 +7,8 @@
 #include "boot/efi_launch.h"
 #include "boot/options.h"
 
-/* Fills in *at, by which L0 refuses S3, and puts into the line what becomes of S3. True: S3, which
- * ends Nidus, is L1's to ask for. */
+/* Fills in *at, by which L0 refuses S3, and puts into the line what becomes of S3. True: the
+ * machine has S3, which ends Nidus, and L1 may ask for it. */
 bool prepare_sleep(const struct options *o, struct boot_sleep *at, struct line *l);
 
 /* Prepares the memory that a launch takes. Returns NULL, or why there is not enough. */
