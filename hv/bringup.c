@@ -16,6 +16,7 @@
 #include "hv/paranoid/paranoid.h"
 #include "hv/saved/saved.h"
 #include "hv/stale/stale.h"
+#include "hv/sleep/sleep.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
@@ -50,6 +51,13 @@ static void take_ranges(struct vm *vm, const struct boot_info *info)
     vm->range[largest] = first;
 }
 
+/* With nested=off L1 finds VMX locked off, as some firmware leaves it. CAVEAT(nested-off) */
+static u64 feature_control(const struct handoff *h)
+{
+    return h->info->nested ? h->feature_control & FEATURE_CONTROL_ALLOW_VMX
+                           : FEATURE_CONTROL_LOCKED;
+}
+
 static void init_cpu(struct cpu *cpu, struct handoff *h)
 {
     const struct boot_info *info = h->info;
@@ -57,6 +65,8 @@ static void init_cpu(struct cpu *cpu, struct handoff *h)
     hpa_t stacks = HPA(info->stacks_hpa + h->cpu * BOOT_STACKS_SIZE);
     cpu->rows = cpu->rows_l1 = exit_rows_l1;
     cpu->root = ROOT_NOT;
+    cpu->feature_control = feature_control(h);
+    cpu->feature_legal = h->feature_legal;
     cpu->percpu = (struct percpu){.self = &cpu->percpu,
                                   .log = &vm->log,
                                   .dump = run_dump,
@@ -144,7 +154,8 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (vm->plant == PLANT_PANIC_FOR_GOOD)
         vm->cpu[0]->percpu.escape = NULL;
     plant_panic(vm->cpu[0], PLANT_PANIC_FOR_GOOD);
-    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm))
+    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm) ||
+        !sleep_reserve(vm, &h->info->sleep))
         return HANDOFF_NO_MEMORY;
     for (u32 i = 0; i < vm->cpu_count; i++)
         if (!reserve(vm->cpu[i], h->info->nested))

@@ -12,6 +12,7 @@
 #include "hv/paranoid/paranoid.h"
 #include "hv/plant.h"
 #include "hv/seen.h"
+#include "hv/sleep/sleep.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/leave.h"
@@ -154,6 +155,7 @@ static void build_vmcs(struct cpu *cpu, struct handoff *h)
     ept01_init(cpu);
     h->eptp = cpu->ept01->eptp;
     vmcs01_init(cpu, h);
+    sleep_guard(cpu);
     if (cpu->nested)
         nested_init(cpu);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));

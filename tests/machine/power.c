@@ -196,7 +196,8 @@ static void fill_handoff(struct handoff *h)
                           .cr3 = 0x1000,
                           .cr4 = machine.cr4,
                           .efer = machine.msr_efer,
-                          .dr7 = 0x400};
+                          .dr7 = 0x400,
+                          .feature_control = FEATURE_CONTROL_ALLOW_VMX};
     h->gdtr = (struct handoff_dtr){.limit = 0xff, .base = 0x8000};
     h->idtr = (struct handoff_dtr){.limit = 0xfff, .base = 0x9000};
     for (u32 i = SEG_ES; i <= SEG_GS; i++)

@@ -109,7 +109,7 @@ enum outcome nested_vmxon(struct cpu *cpu)
         return fault(cpu, VEC_GP, 0);
     if (n->vmxon)
         return nested_fail(cpu, INSN_VMXON, ERR_VMXON_IN_ROOT);
-    if (!control_registers_fit(cpu))
+    if (!all(cpu->feature_control, FEATURE_CONTROL_ALLOW_VMX) || !control_registers_fit(cpu))
         return fault(cpu, VEC_GP, 0);
     if (!nested_operand_read(cpu, &pointer, sizeof pointer))
         return INJECT;
