@@ -184,7 +184,8 @@ static NOINLINE bool tpr_fits(const struct cpu *cpu)
     return any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) || (vtpr && threshold <= *vtpr >> 4);
 }
 
-/* L1 has written segments, tables or MSRs of L2 (residence.c). vmcs02 has them and their controls. */
+/* L1 has written segments, tables or MSRs of L2 (residence.c). vmcs02 has them and their
+ * controls. */
 static NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
 {
     const struct check_env env = {.cpu = &cpu->nested->check_cpu};

@@ -257,12 +257,14 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
     struct host01 *h = &a->path.host;
     /* clang-format off */
 #define GUEST(name, bits)        case F_guest_##name: return !(bits);
-#define HOST(name, name01, bits) case F_host_##name: h->guest_##name01 = v->host_##name; return !(bits);
+#define HOST(name, name01, bits)                                                                   \
+    case F_host_##name: h->guest_##name01 = v->host_##name; return !(bits);
 #define WIDE(name)               ((v->name + c->linear_bias) & c->linear_reserved)
 #define HIGH(name)               (v->name >> 32)
 /* an unusable segment stays so */
 #define NULL_OR_NOT(seg)         (any(v->host_##seg##_selector, 7) ||                              \
-                                  !v->host_##seg##_selector != any(h->guest_##seg##_ar, AR_UNUSABLE))
+                                  !v->host_##seg##_selector !=                                     \
+                                      any(h->guest_##seg##_ar, AR_UNUSABLE))
     switch (f) {
     GUEST(intr_status, 0)
     GUEST(sysenter_cs, 0)
@@ -299,8 +301,8 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
     /* clang-format on */
 }
 
-/* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the field's
- * rules are judged here or by the short path, and its value is where the short path wants it. */
+/* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the
+ * field's rules are judged here or by the short path, and its value is where that path wants it. */
 static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
     struct active *a = cpu->nested->now;
