@@ -13,13 +13,14 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-protot
 INC  := -I.
 
 # ---- sources (found, not listed: a new file only has to be in the right folder) ----------
-PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/screen/*.c)
-# Pure as well, but of no use to the tool: the debugger's protocol.
+PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/screen/*.c) hv/explain/bit_names.c hv/saved/kvm_state.c
+# Pure as well, but of no use to the tool: the debugger's protocol. And of use to the tool alone.
 WIRE_SRC := hv/wire/packet.c
+OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c dmar.c vtd_tables.c vtd_unit.c) \
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c ept01.c sleep.c ucode.c dmar.c vtd_tables.c vtd_unit.c) \
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.
@@ -168,7 +169,7 @@ $(B)/tables.efi: $(B)/efi/tools/rig/tables.o $(B)/efi/tools/rig/waiting.o
 # ---- host tests: the pure folders under sanitizers, with cmocka ----------------------------
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WARN)
 TEST_LIB := $(wildcard tests/lib/*.c)
-TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(patsubst %.c,$(B)/host/%.o,$(PURE_SRC) $(WIRE_SRC)) $(BOOT_PURE:%.c=$(B)/host/%.o)
+TEST_OBJ := $(TEST_LIB:%.c=$(B)/host/%.o) $(patsubst %.c,$(B)/host/%.o,$(PURE_SRC) $(OPEN_SRC) $(WIRE_SRC)) $(BOOT_PURE:%.c=$(B)/host/%.o)
 UNIT_BIN := $(UNIT_SRC:tests/host/%.c=$(B)/unit/%)
 
 $(B)/host/%.o: %.c
@@ -195,7 +196,7 @@ $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 
 # ---- vmcs12 why as one web page, which needs no server: the same C, compiled to WebAssembly ----
 WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard tools/vmcs12/why/*.c)) \
-  tools/vmcs12/vmcs12_decode.c $(PURE_SRC)
+  tools/vmcs12/vmcs12_decode.c $(OPEN_SRC) $(PURE_SRC)
 WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
   -isystem tools/web/libc -I. -Wall -Wextra -Werror
 $(B)/web/%.o: %.c
@@ -229,6 +230,7 @@ WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
 $(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
+$(B)/unit/h_stick_entry: $(B)/host/boot/menu/entry.o
 
 MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
@@ -242,7 +244,7 @@ check: $(UNIT_BIN) $(B)/unit/vmcs12 $(B)/vmcs12
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := $(wildcard tests/fuzz/f_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
-FUZZ_OBJ := $(patsubst %.c,$(B)/fuzz/%.o,$(TEST_LIB) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE))
+FUZZ_OBJ := $(patsubst %.c,$(B)/fuzz/%.o,$(TEST_LIB) $(PURE_SRC) $(OPEN_SRC) $(WIRE_SRC) $(BOOT_PURE))
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -fno-sanitize-recover=all -Wall -Wextra -Werror
 
 $(B)/fuzz/%.o: %.c
@@ -266,8 +268,8 @@ $(B)/fuzz/f_tool: $(patsubst %.c,$(B)/fuzz/%.o,$(wildcard tools/vmcs12/why/*.c))
 fuzz: $(FUZZ_BIN)
 	$(Q)tools/make/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_BIN)
 
-COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE))
-COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
+COV_OBJ := $(patsubst %.c,$(B)/cov/%.o,$(TEST_LIB) $(PURE_SRC) $(OPEN_SRC) $(WIRE_SRC) $(BOOT_PURE))
+COV_BIN := $(patsubst tests/host/%.c,$(B)/cov/%,$(filter-out tests/host/h_stick_compare.c tests/host/h_stick_entry.c $(MACH_UNIT:%=tests/host/%.c) $(WHY_UNIT:%=tests/host/%.c),$(UNIT_SRC)))
 $(B)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -O0 -g --coverage $(INC) -MMD -MP -c $< -o $@
@@ -276,7 +278,7 @@ $(COV_BIN): $(B)/cov/%: $(B)/cov/tests/host/%.o $(COV_OBJ)
 	$(Q)gcc --coverage $^ -lcmocka -o $@
 
 cov: $(COV_BIN)
-	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(WIRE_SRC) $(BOOT_PURE)
+	$(Q)tools/make/cov.sh $(B) $(PURE_SRC) $(OPEN_SRC) $(WIRE_SRC) $(BOOT_PURE)
 
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/nidus.efi

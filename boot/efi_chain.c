@@ -58,6 +58,13 @@ static void own_folder(EFI_LOADED_IMAGE *self, u16 *folder, u32 size)
     folder[end] = 0;
 }
 
+bool chain_path(void *self, const u16 *command, u16 *path, u32 size)
+{
+    static u16 folder[OPTIONS_LINE_MAX];
+    own_folder(self, folder, ARRAY_LEN(folder));
+    return words_program_path(command, folder, path, size);
+}
+
 /* Checks that the path names a file. LoadImage alone would not tell what is wrong. */
 static EFI_STATUS look_at(EFI_HANDLE device, const u16 *path)
 {
@@ -100,14 +107,13 @@ static EFI_STATUS load(EFI_HANDLE image, EFI_HANDLE device, const u16 *path, EFI
 
 u64 chain_run(void *image, const u16 *command)
 {
-    static u16 folder[OPTIONS_LINE_MAX], path[2 * OPTIONS_LINE_MAX];
+    static u16 path[2 * OPTIONS_LINE_MAX];
     EFI_LOADED_IMAGE *self, *loaded;
     EFI_HANDLE child;
     EFI_STATUS s = BS->HandleProtocol(image, &LoadedImageProtocol, (VOID **)&self);
     if (EFI_ERROR(s))
         return fail(command, "nidus.efi's own image is unknown", s);
-    own_folder(self, folder, ARRAY_LEN(folder));
-    if (!words_program_path(command, folder, path, ARRAY_LEN(path)))
+    if (!chain_path(self, command, path, ARRAY_LEN(path)))
         return fail(command, "the path is too long", EFI_INVALID_PARAMETER);
     s = load(image, self->DeviceHandle, path, &child);
     if (EFI_ERROR(s))

@@ -13,4 +13,9 @@
  */
 u64 chain_run(void *image, const u16 *command);
 
+/* Stores the path of the file that the first word of a line names, a relative one in nidus.efi's
+ * own folder. self: nidus.efi's EFI_LOADED_IMAGE; size: room in `path`, in characters. False when
+ * the path does not fit. */
+MUST_CHECK bool chain_path(void *self, const u16 *command, u16 *path, u32 size);
+
 #endif

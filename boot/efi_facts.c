@@ -31,8 +31,9 @@ static bool is_intel_vendor(const struct facts *f)
     return true;
 }
 
-/* CPUID puts the revision into IA32_BIOS_SIGN_ID. */
-static u64 microcode_revision(void)
+/* CPUID puts the revision into IA32_BIOS_SIGN_ID.
+ * SDM 3A 9.11 "Microcode Update Facilities" */
+u64 facts_microcode(void)
 {
     wrmsr(MICROCODE_MSR, 0);
     (void)cpuid(1);
@@ -58,7 +59,7 @@ void facts_read(struct facts *f)
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     know(f, FACT_CR4, cr4);
     if (is_intel_vendor(f))
-        know(f, FACT_MICROCODE, microcode_revision());
+        know(f, FACT_MICROCODE, facts_microcode());
     /* The order of the enum puts each MSR behind the facts that say whether the MSR exists. */
     for (u32 n = 0; n < FACT_COUNT; n++)
         if (facts_msr(f, n))
@@ -77,6 +78,25 @@ bool facts_inside_nidus(struct nidus_cpuid *n)
             return false;
     *n = (struct nidus_cpuid){v.eax, v.ebx};
     return true;
+}
+
+/* The bits belong to VMX, to SMX, to SGX and its launch control, and to local machine checks.
+ * SDM 4 2.1 "Architectural MSRs" */
+u64 facts_feature_control_legal(void)
+{
+    struct cpuid one = cpuid(1), seven = cpuid(0).eax >= 7 ? cpuid(7) : (struct cpuid){0};
+    u64 legal = FEATURE_CONTROL_LOCK;
+    if (one.ecx >> 5 & 1)
+        legal |= FEATURE_CONTROL_VMX;
+    if (one.ecx >> 6 & 1)
+        legal |= FEATURE_CONTROL_VMX_IN_SMX | FEATURE_CONTROL_SENTER;
+    if (seven.ebx >> 2 & 1)
+        legal |= FEATURE_CONTROL_SGX;
+    if (seven.ecx >> 30 & 1)
+        legal |= FEATURE_CONTROL_SGX_LAUNCH;
+    if ((one.edx >> 14 & 1) && (rdmsr(MCG_CAP_MSR) >> 27 & 1))
+        legal |= FEATURE_CONTROL_LMCE;
+    return legal;
 }
 
 void facts_allow_vmx(void)

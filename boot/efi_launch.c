@@ -7,6 +7,7 @@
 #include "boot/efi_launch.h"
 
 #include "boot/efi_console.h"
+#include "boot/efi_ept01.h"
 #include "boot/insn.h"
 
 /* In handoff.asm. Both return an enum handoff_status. */
@@ -28,13 +29,23 @@ static bool enters_vmx(const struct handoff *h)
     return h->info->can_vmx && h->op >= HANDOFF_PROBE;
 }
 
+/* The first step that enters VMX operation keeps what was there for L1. */
+static void allow_vmx(struct handoff *h)
+{
+    if (h->op == HANDOFF_PROBE) {
+        h->feature_control = rdmsr(FEATURE_CONTROL_MSR);
+        h->feature_legal = facts_feature_control_legal();
+    }
+    facts_allow_vmx();
+}
+
 static void run_step(void *arg)
 {
     struct step *s = arg;
     s->status = STATUS_BEGUN;
     memory_capture(s->h);
     if (enters_vmx(s->h))
-        facts_allow_vmx();
+        allow_vmx(s->h);
     u64 begun = rdtsc();
     s->status = handoff(s->h);
     s->took.in = rdtsc() - begun;
@@ -93,6 +104,8 @@ static bool timed_step(struct region *r, const struct machine *m, u32 i, enum ha
     const char *no = cpus_call(&m->cpus, i, run_step, &s);
     if (took)
         *took = s.took;
+    if (enters_vmx(s.h) && s.status != STATUS_NOT_BEGUN)
+        r->locked |= !(s.h->feature_control & FEATURE_CONTROL_LOCK);
     if (!no && s.status == HANDOFF_OK) {
         if (op < HANDOFF_LAUNCH) /* L1 does not reach the handoff */
             say_note(m, i, s.h);
@@ -135,6 +148,16 @@ static void take_back(struct region *r, const struct machine *m, u32 launched, s
     }
 }
 
+/* Gives the region back. What stays of a launch that is undone is said. */
+static void undo(struct region *r)
+{
+    if (r->locked)
+        console_say(
+            "note: IA32_FEATURE_CONTROL, which the firmware left unlocked, is locked with VMX "
+            "on until the next reset");
+    memory_release(r);
+}
+
 /* The steps before the first launch. */
 static bool make_ready(struct region *r, const struct machine *m, struct line *why)
 {
@@ -167,7 +190,7 @@ bool nidus_launch(struct region *r, const struct machine *m, struct line *why)
         return true;
     }
     take_back(r, m, launched, why);
-    memory_release(r);
+    undo(r);
     return false;
 }
 
@@ -197,7 +220,7 @@ bool nidus_blink(struct region *r, const struct machine *m, struct line *why, st
     bool ok = make_ready(r, m, why);
     for (u32 i = r->handoff->info->cpu_count; ok && i; i--)
         ok = blink(r, m, i - 1, why, took);
-    memory_release(r);
+    undo(r);
     return ok;
 }
 
@@ -206,6 +229,8 @@ bool nidus_rehearse(struct region *r, const struct machine *m, struct line *why)
     bool ok = make_ready(r, m, why);
     for (u32 i = r->handoff->info->cpu_count; ok && i; i--)
         ok = do_step(r, m, i - 1, HANDOFF_REHEARSE, why);
-    memory_release(r);
+    if (ok && r->handoff->info->verbose)
+        ept01_say(r);
+    undo(r);
     return ok;
 }

@@ -11,14 +11,15 @@
 #include "boot/efi_console.h"
 #include "boot/efi_machine.h"
 #include "boot/efi_options.h"
+#include "boot/efi_prepare.h"
 #include "boot/efi_ring.h"
-#include "boot/efi_screen.h"
+#include "boot/efi_ucode.h"
 #include "boot/efi_vtd.h"
-#include "boot/errata.h"
 #include "boot/spec.h"
 /* This is one text, because a table of pointers would need relocations. */
 static const char help[] =
     "nidus.efi [key=value ...]; \\EFI\\nidus\\nidus.cfg takes the same, one a line\r\n"
+    "The first of several words is what holds without the option; trace= and stress= have none.\r\n"
     "  help, version                      this; the version and the commit\r\n"
     "  check                              say what Nidus needs and wants, and launch "
     "nothing\r\n"
@@ -32,6 +33,8 @@ static const char help[] =
     "much\r\n"
     "  ring                               print what L0 logged last, before a warm reset too\r\n"
     "  hvbit=on|off                       off: CPUID shows L1 no hypervisor\r\n"
+    "  ucode=PATH                         load this microcode update on every processor\r\n"
+    "  s3=refuse|allow                    allow: let S3, which ends Nidus, happen\r\n"
     "  screen=on|off|corner cmos=off|on   where L0's own bugs, its last line and its stage show\r\n"
     "  wait=auto|on|off                   wait for a key or ten seconds behind a report\r\n"
     "  cpus=all|bsp                       bsp: leave the other processors outside\r\n"
@@ -74,56 +77,6 @@ static void add_speculation(const struct facts *f, const struct options *o, stru
     struct spec_plan p = spec_plan(f, o->spec);
     line_add(l, "speculation: ");
     spec_describe(&p, l);
-}
-
-static struct boot_info info_of(const struct machine *m, const struct options *o)
-{
-    struct boot_info info = {
-        .log = o->log,
-        .verbose = o->verbose,
-        .nested = o->nested,
-        .profile = o->profile,
-        .shadow = o->shadow,
-        .fast = o->fast && !o->gdb,
-        .gdb = o->gdb,
-        .stress = o->stress,
-        .tlb = o->tlb,
-        .trace = o->trace,
-        .spec = SPEC_ALL,
-        .plant = o->plant,
-        .cmos = o->cmos,
-        .hvbit = o->hvbit,
-        .cpu_count = machine_wanted(m, o),
-        .can_vmx = require_first_missing(m->facts) == require_count(),
-    };
-    if (o->screen != SCREEN_OFF)
-        screen_find(&info.screen);
-    info.screen.status = o->screen == SCREEN_CORNER;
-    vtd_list(m->vtd, &info);
-    for (u32 i = 0; i < info.cpu_count; i++) {
-        info.spec &= spec_plan(&m->facts[i], o->spec).done; /* what every processor has */
-        info.no_deadline |= errata_tsc_deadline(&m->facts[i]);
-        info.no_timer |= errata_preemption_timer(&m->facts[i]);
-    }
-    return info;
-}
-
-/* Prepares the memory that a launch takes. Returns NULL, or why there is not enough. */
-static const char *prepare(struct region *r, const struct machine *m, const struct options *o)
-{
-    struct boot_info info = info_of(m, o);
-    return memory_prepare(r, &info, m->vtd->pages);
-}
-
-/* Reserves the memory that a launch would take, and gives it back. Returns NULL, or why there is
- * not enough. */
-static const char *check_memory(const struct machine *m, const struct options *o)
-{
-    struct region region;
-    const char *why = prepare(&region, m, o);
-    if (!why)
-        memory_release(&region);
-    return why;
 }
 
 /* True when VT-d guards, or is not required to. */
@@ -173,9 +126,10 @@ static void report_processor(const struct machine *m, u32 i)
 
 /* The option check: prints what each processor has, and then the verdict that a launch would
  * meet. */
-static EFI_STATUS report(const struct machine *m, const struct options *o)
+static EFI_STATUS report(EFI_HANDLE image, const struct machine *m, const struct options *o)
 {
-    struct line l;
+    struct line l, ucode;
+    bool well = ucode_apply(image, o->ucode, m, machine_wanted(m, o), false, &ucode);
     for (u32 i = 0; i < machine_wanted(m, o); i++)
         report_processor(m, i);
     line_clear(&l);
@@ -188,9 +142,14 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
     say_check("found   needed processors: ", &l);
     add_speculation(m->facts, o, &l);
     say_check("", &l);
+    struct boot_sleep at;
+    (void)prepare_sleep(o, &at, &l);
+    say_check("", &l);
     vtd_describe(m->vtd, &l);
     say_check(m->vtd->count ? "found   wanted VT-d: " : "missing wanted VT-d: ", &l);
-    const char *no_memory = check_memory(m, o);
+    if (well && ucode.len)
+        say_check("", &ucode);
+    const char *no_memory = prepare_try(m, o);
     line_add_decimal(&l, region_size(machine_wanted(m, o), o->trace, m->vtd->pages) >> 20);
     line_add(&l, " MiB in one piece");
     say_check(no_memory ? "missing needed memory: " : "found   needed memory: ", &l);
@@ -200,6 +159,8 @@ static EFI_STATUS report(const struct machine *m, const struct options *o)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!is_guarded(m, o, &l))
         return refuse(l.text, EFI_UNSUPPORTED);
+    if (!well)
+        return refuse(ucode.text, EFI_UNSUPPORTED);
     say_check("Nidus can run here; launched nothing", &l);
     return EFI_SUCCESS;
 }
@@ -210,7 +171,7 @@ static EFI_STATUS rehearse(struct machine *m, const struct options *o)
     struct region region;
     struct line why, l;
     u32 count = machine_wanted(m, o);
-    const char *no_memory = prepare(&region, m, o);
+    const char *no_memory = prepare_region(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!guard(m, o, &region, &why)) {
@@ -245,7 +206,7 @@ static EFI_STATUS blink(const struct machine *m, const struct options *o)
     struct region region;
     struct blink took;
     struct line why, l;
-    const char *no_memory = prepare(&region, m, o);
+    const char *no_memory = prepare_region(&region, m, o);
     if (no_memory)
         return refuse(no_memory, EFI_UNSUPPORTED);
     if (!nidus_blink(&region, m, &why, &took))
@@ -272,6 +233,14 @@ static void say_terms(const struct machine *m, const struct options *o)
     add_speculation(m->facts, o, &l);
     console_say_line(&l);
     vtd_say(m->vtd);
+    struct boot_sleep at;
+    struct line sleep;
+    if (prepare_sleep(o, &at, &sleep)) {
+        line_clear(&l);
+        line_add(&l, "warning: ");
+        line_add(&l, sleep.text);
+        console_say_line(&l);
+    }
     if (m->cpus.count == machine_wanted(m, o))
         return;
     line_clear(&l);
@@ -309,7 +278,7 @@ static void say_launched(const struct region *r, u32 cpus, bool shown)
 static bool start(struct machine *m, const struct options *o, struct line *why)
 {
     struct region region;
-    const char *no = prepare(&region, m, o);
+    const char *no = prepare_region(&region, m, o);
     line_clear(why);
     if (no) {
         line_add(why, no);
@@ -337,6 +306,20 @@ static EFI_STATUS rehearse_and_stay(EFI_HANDLE image, struct machine *m, const s
     return status;
 }
 
+/* The option ucode=. What a processor is may change with its microcode. */
+static bool update(EFI_HANDLE image, struct machine *m, const struct options *o, struct line *why)
+{
+    struct line l;
+    bool load = !o->dry;
+    if (!ucode_apply(image, o->ucode, m, machine_wanted(m, o), load, &l)) {
+        *why = l;
+        return false;
+    }
+    if (l.len)
+        console_say_line(&l);
+    return !l.len || !load || machine_read(m, o, why);
+}
+
 /* Does what the options ask for. *spoke becomes true when the words on the screen are what the user
  * wanted, or an error. */
 static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bool *spoke)
@@ -360,13 +343,15 @@ static EFI_STATUS run(EFI_HANDLE image, struct options *o, struct machine *m, bo
     if (o->vtd != OPTIONS_VTD_OFF)
         vtd_find(m->vtd);
     if (o->check)
-        return report(m, o);
+        return report(image, m, o);
     if (!is_guarded(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (!o->dry && !machine_can_run(m, o, &why))
+        return refuse(why.text, EFI_UNSUPPORTED);
+    if (!update(image, m, o, &why))
         return refuse(why.text, EFI_UNSUPPORTED);
     if (o->dry)
         return rehearse_and_stay(image, m, o);
-    if (!machine_can_run(m, o, &why))
-        return refuse(why.text, EFI_UNSUPPORTED);
     if (o->blink)
         return blink(m, o);
     if (!start(m, o, &why))

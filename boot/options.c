@@ -9,12 +9,12 @@
 #include "boot/spec.h"
 #include "boot/words.h"
 
-enum kind { KIND_CHOICE, KIND_SET, KIND_NUMBER, KIND_FLAG, KIND_CHAIN };
+enum kind { KIND_CHOICE, KIND_SET, KIND_NUMBER, KIND_FLAG, KIND_PATH, KIND_CHAIN };
 
 /* KIND_CHOICE stores the value's place in the row; behind a value that ends in ':' the word goes on
  * with 0x and a number of 16 bits, which is stored from bit 8 on. KIND_SET stores one bit for each
- * value named. KIND_NUMBER stores a decimal number below 1,000. The texts are character arrays,
- * because nidus.efi is position independent and pointers would need relocations. */
+ * value named. KIND_NUMBER stores a decimal number below 1,000, KIND_PATH the word. The texts are
+ * character arrays: nidus.efi is position independent, and pointers would need relocations. */
 struct key {
     char name[8];
     u8 kind;
@@ -50,7 +50,9 @@ static const struct key keys[] = {
     {"screen",  KIND_CHOICE, SCREEN_ON,         AT(screen),   {"off", "on", "corner"}},
     {"cmos",    KIND_CHOICE, 0,                 AT(cmos),     {"off", "on"}},
     {"hvbit",   KIND_CHOICE, 1,                 AT(hvbit),    {"off", "on"}},
+    {"s3",      KIND_CHOICE, OPTIONS_S3_REFUSE, AT(s3),       {"allow", "refuse"}},
     {"plant",   KIND_NUMBER, 0,                 AT(plant),    {"0 to 999"}},
+    {"ucode",   KIND_PATH,   0,                 AT(ucode),    {"a path"}},
     {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
     {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
     {"dry",     KIND_FLAG,   0,                 AT(dry),      {""}},
@@ -61,7 +63,7 @@ static const struct key keys[] = {
 };
 /* clang-format on */
 
-/* The member for the row's value. Every member apart from chain is a u32. */
+/* The member for the row's value. Every member apart from ucode and chain is a u32. */
 static u32 *member(struct options *o, const struct key *k)
 {
     return (u32 *)((char *)o + k->offset);
@@ -75,9 +77,9 @@ static u32 value_of(const struct options *o, const struct key *k)
 void options_default(struct options *o)
 {
     for (u32 i = 0; i < ARRAY_LEN(keys); i++)
-        if (keys[i].kind != KIND_CHAIN)
+        if (keys[i].kind != KIND_CHAIN && keys[i].kind != KIND_PATH)
             *member(o, &keys[i]) = keys[i].initial;
-    o->chain[0] = 0;
+    o->chain[0] = o->ucode[0] = 0;
 }
 
 /* The number of a row's values. The row ends at its first empty value. */
@@ -177,6 +179,18 @@ static const struct key *find_key(struct word w, struct word *value, bool *has_v
     return NULL;
 }
 
+/* Quotes may stand around the path. */
+static bool set_path(struct options *o, const struct key *k, struct word w, struct line *why)
+{
+    u16 *path = (u16 *)member(o, k);
+    if (!w.len || w.len >= OPTIONS_PATH_MAX)
+        return bad_value(k, w, why);
+    for (u32 i = 0; i < w.len; i++)
+        path[i] = w.text[i];
+    path[w.len] = 0;
+    return true;
+}
+
 /* Sets one option from a word without its quotes. chain= with its '=' does not come here, because
  * it takes the whole rest of the line. */
 static bool set_option(struct options *o, struct word w, struct line *why)
@@ -192,6 +206,8 @@ static bool set_option(struct options *o, struct word w, struct line *why)
         return bad_word(w, "chain=PATH is wanted, not ", why);
     if (k->kind == KIND_SET)
         return set_list(o, k, value, why);
+    if (k->kind == KIND_PATH)
+        return set_path(o, k, value, why);
     if (k->kind == KIND_NUMBER)
         return word_decimal(value, member(o, k)) || bad_value(k, value, why);
     u32 n = k->kind == KIND_FLAG ? 1 : find_choice(k, value);
@@ -359,7 +375,7 @@ void options_describe(const struct options *o, struct line *l)
 {
     for (u32 i = 0; i < ARRAY_LEN(keys); i++) {
         const struct key *k = &keys[i];
-        if (k->kind == KIND_FLAG || k->kind == KIND_CHAIN)
+        if (k->kind == KIND_FLAG || k->kind == KIND_PATH || k->kind == KIND_CHAIN)
             continue;
         u32 v = value_of(o, k);
         if ((k->kind == KIND_SET || k->kind == KIND_NUMBER) && !v)

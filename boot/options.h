@@ -14,6 +14,8 @@
 
 /* The longest line, command line or path, in characters, with the terminating zero. */
 #define OPTIONS_LINE_MAX 4096
+/* The longest path of an option that takes one, likewise. */
+#define OPTIONS_PATH_MAX 128
 
 /* When nidus.efi waits before it returns, so that its words can be read: never, always, or when no
  * shell started it. */
@@ -36,14 +38,19 @@ struct options {
     u32 wait;    /* enum options_wait */
     u32 screen;  /* enum options_screen */
     u32 cmos, hvbit;
+    u32 s3; /* enum options_s3 */
     u32 bsp_only, own_sipi;
     u32 vtd; /* enum options_vtd */
     u32 check, dry, blink, ring, help, version;
+    u16 ucode[OPTIONS_PATH_MAX]; /* a file of microcode updates, as written; empty: none */
     u16 chain[OPTIONS_LINE_MAX]; /* PATH and arguments as written; empty without chain= */
 };
 
 /* What keeps devices out of L0's memory: nothing; VT-d, if it can; VT-d, or there is no launch. */
 enum options_vtd { OPTIONS_VTD_OFF, OPTIONS_VTD_ON, OPTIONS_VTD_REQUIRE };
+
+/* What becomes of L1's wish to sleep in S3. */
+enum options_s3 { OPTIONS_S3_ALLOW, OPTIONS_S3_REFUSE };
 
 /* Whether the program's own name is the first word of the command line. The shell puts the name
  * there. A boot entry does not, and other loaders may: if the name may lead, then a first word that
@@ -63,8 +70,8 @@ MUST_CHECK bool options_read_command(struct options *o, struct text t, enum opti
                                      struct line *why);
 MUST_CHECK bool options_read_config(struct options *o, struct text t, struct line *why);
 
-/* Adds "log=none verbose=0 ..." to the line: every option with its value, but not chain=, check and
- * help. */
+/* Adds "log=none verbose=0 ..." to the line: every option with its value, but not
+ * ucode=, chain=, check and help. */
 void options_describe(const struct options *o, struct line *l);
 
 #endif

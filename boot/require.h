@@ -37,11 +37,17 @@ struct facts {
     u64 value[FACT_COUNT];
 };
 
-#define FEATURE_CONTROL_LOCK 1ull
-#define FEATURE_CONTROL_VMX  4ull /* outside SMX operation */
-#define FEATURE_CONTROL_MSR  0x3au
-#define MICROCODE_MSR        0x8bu
-#define FACT_IS_KNOWN(f, n)  (((f)->known >> (n)&1) != 0)
+#define FEATURE_CONTROL_LOCK       1ull
+#define FEATURE_CONTROL_VMX_IN_SMX 2ull
+#define FEATURE_CONTROL_VMX        4ull /* outside SMX operation */
+#define FEATURE_CONTROL_SENTER     0xff00ull
+#define FEATURE_CONTROL_SGX_LAUNCH (1ull << 17)
+#define FEATURE_CONTROL_SGX        (1ull << 18)
+#define FEATURE_CONTROL_LMCE       (1ull << 20)
+#define FEATURE_CONTROL_MSR        0x3au
+#define MCG_CAP_MSR                0x179u
+#define MICROCODE_MSR              0x8bu
+#define FACT_IS_KNOWN(f, n)        (((f)->known >> (n)&1) != 0)
 
 /*
  * The number of the MSR behind a fact. 0 when the fact is no MSR, or when this processor lacks the

@@ -34,6 +34,7 @@ struct vtd;
 struct region {
     u64 base, size, next;
     bool stays;              /* a processor may run in it: it is never given back */
+    bool locked;             /* a processor's FEATURE_CONTROL, which was not */
     u64 vtd_pages;           /* VT-d's tables, in the region */
     struct vtd *vtd;         /* what guards the region; NULL when nothing does */
     struct handoff *handoff; /* one for each processor, in pages that both sides map alike */

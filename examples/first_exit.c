@@ -8,8 +8,11 @@
 #include <efilib.h>
 #include <stdint.h>
 
-#ifndef MISTAKE
+#ifndef MISTAKE /* what a program that includes this one does behind the last VMWRITE */
 #define MISTAKE
+#endif
+#ifndef MORE /* and behind the first exit */
+#define MORE
 #endif
 
 /* Executes a VMX instruction. True when it failed. */
@@ -135,6 +138,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     if (!VMX("vmclear %2", "m"(vmcs)) && !VMX("vmptrld %2", "m"(vmcs))) {
         fill_vmcs();
         status = failures ? EFI_ABORTED : launch();
+        MORE;
     }
     __asm__ volatile("vmxoff; mov %0, %%cr4" : : "r"(cr4));
     return status;

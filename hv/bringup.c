@@ -11,10 +11,13 @@
 #include "hv/arch/cpuid_bits.h"
 #include "hv/gdb/gdb.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/stale_linear/stale_linear.h"
+#include "hv/saved/saved.h"
+#include "hv/stale/stale.h"
+#include "hv/sleep/sleep.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/msr_l1.h"
 #include "hv/vmx/stress.h"
@@ -49,6 +52,13 @@ static void take_ranges(struct vm *vm, const struct boot_info *info)
     vm->range[largest] = first;
 }
 
+/* With nested=off L1 finds VMX locked off, as some firmware leaves it. CAVEAT(nested-off) */
+static u64 feature_control(const struct handoff *h)
+{
+    return h->info->nested ? h->feature_control & FEATURE_CONTROL_ALLOW_VMX
+                           : FEATURE_CONTROL_LOCKED;
+}
+
 static void init_cpu(struct cpu *cpu, struct handoff *h)
 {
     const struct boot_info *info = h->info;
@@ -56,6 +66,8 @@ static void init_cpu(struct cpu *cpu, struct handoff *h)
     hpa_t stacks = HPA(info->stacks_hpa + h->cpu * BOOT_STACKS_SIZE);
     cpu->rows = cpu->rows_l1 = exit_rows_l1;
     cpu->root = ROOT_NOT;
+    cpu->feature_control = feature_control(h);
+    cpu->feature_legal = h->feature_legal;
     cpu->percpu = (struct percpu){.self = &cpu->percpu,
                                   .log = &vm->log,
                                   .dump = run_dump,
@@ -121,6 +133,7 @@ static struct vm *make_vm(const struct boot_info *info)
 static bool reserve(struct cpu *cpu, bool nested)
 {
     return cpu_reserve(cpu) && (!nested || nested_reserve(cpu)) &&
+           (!nested || !stressed(cpu, STRESS_RESTORE | STRESS_PARANOID) || saved_reserve(cpu)) &&
            (!stressed(cpu, STRESS_STALE) ||
             (ept02_stale_reserve(cpu) && stale_linear_reserve(cpu))) &&
            (!stressed(cpu, STRESS_TRACE) || trace_reserve(cpu)) &&
@@ -143,7 +156,8 @@ static enum handoff_status prepare(struct vm *vm, struct handoff *h)
     if (vm->plant == PLANT_PANIC_FOR_GOOD)
         vm->cpu[0]->percpu.escape = NULL;
     plant_panic(vm->cpu[0], PLANT_PANIC_FOR_GOOD);
-    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm))
+    if (!ept01_reserve(vm, vm->cpu_count) || !msr_l1_reserve(vm) ||
+        !sleep_reserve(vm, &h->info->sleep))
         return HANDOFF_NO_MEMORY;
     for (u32 i = 0; i < vm->cpu_count; i++)
         if (!reserve(vm->cpu[i], h->info->nested))

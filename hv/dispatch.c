@@ -5,6 +5,7 @@
 #include "hv/l1/l1.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/instructions/instructions.h"
+#include "hv/sleep/sleep.h"
 
 /* clang-format off */
 #define UNWANTED {unwanted_in_l1, SNAP_STEP | SNAP_QUAL}
@@ -35,7 +36,8 @@ const struct exit_row exit_rows_l1[EXIT_ROWS] = {
     [EXIT_REASON_VMXOFF]         = {nested_vmxoff, SNAP_STEP},
     [EXIT_REASON_VMXON]          = {nested_vmxon, SNAP_STEP},
     [EXIT_REASON_CR_ACCESS]      = {emulate_cr_access, SNAP_STEP | SNAP_QUAL | SNAP_MODE},
-    [EXIT_REASON_MOV_DR ... EXIT_REASON_IO_INSTRUCTION] = UNWANTED,
+    [EXIT_REASON_MOV_DR]         = UNWANTED,
+    [EXIT_REASON_IO_INSTRUCTION] = {sleep_io, SNAP_STEP | SNAP_QUAL},
     [EXIT_REASON_RDMSR]          = {emulate_rdmsr, SNAP_STEP},
     [EXIT_REASON_WRMSR]          = {emulate_wrmsr, SNAP_STEP},
     [EXIT_REASON_ENTRY_GUEST_STATE ... EXIT_REASON_PAUSE] = UNWANTED, /* bit 31 set: l1_refused */

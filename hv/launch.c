@@ -7,11 +7,12 @@
 #include "hv/arch/vmx_error.h"
 #include "hv/fields.h"
 #include "hv/gdb/gdb.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/state/state.h"
 #include "hv/paranoid/paranoid.h"
 #include "hv/plant.h"
 #include "hv/seen.h"
+#include "hv/sleep/sleep.h"
 #include "hv/trace/trace.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/leave.h"
@@ -152,7 +153,9 @@ static void build_vmcs(struct cpu *cpu, struct handoff *h)
         cpu->percpu.guest_spec_ctrl = rdmsr(MSR_IA32_SPEC_CTRL);
     msr_l1_init(cpu);
     ept01_init(cpu);
+    h->eptp = cpu->ept01->eptp;
     vmcs01_init(cpu, h);
+    sleep_guard(cpu);
     if (cpu->nested)
         nested_init(cpu);
     vmcs_write(ENC_host_rip, vmcs_host_rip(cpu, true));

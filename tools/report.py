@@ -15,6 +15,8 @@ sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tools/rig"))
 from transcript import Caveats, Transcript, judge
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import report_memory
 
 HEAD = "nidus-report 1"
 REPORT_MAX = 256 * 1024
@@ -39,7 +41,7 @@ class Section:
 
 def split_lines(data):
     if len(data) > REPORT_MAX:
-        raise Bad(f"{len(data)} bytes: a report has at most {REPORT_MAX}")
+        raise Bad(f"it is too long: a report has at most {REPORT_MAX} bytes")
     data = data.replace(b"\r\n", b"\n")         # mail and editors
     if not data.strip():
         raise Bad("it is empty")
@@ -47,6 +49,8 @@ def split_lines(data):
         if any(c < 0x20 or c > 0x7e for c in line):
             raise Bad(f"line {number}: bytes that no report has; was it copied as text?")
     text = data.decode("ascii")
+    if re.fullmatch(r"nidus-report \d{1,9}", text.split("\n")[0]) and text.split("\n")[0] != HEAD:
+        raise Bad(f'it is of another version, "{text.split(chr(10))[0]}"; this tool reads "{HEAD}"')
     if text.split("\n")[0] != HEAD:
         raise Bad(f'line 1: not "{HEAD}" but "{text[:40].splitlines()[0]}"')
     if not text.endswith("\n"):
@@ -77,6 +81,8 @@ def parse(data):
     for number, line in enumerate(split_lines(data)[1:], 2):
         begin = re.fullmatch(r"== begin (\d{1,6}) (.+)", line)
         if open_ is None:
+            if line.startswith("nidus-report "):
+                raise Bad(f"line {number}: another report begins here; give them one by one")
             if not begin:
                 raise Bad(f'line {number}: "{line[:60]}" stands in no section')
             if int(begin[1]) != len(sections) + 1:
@@ -164,12 +170,14 @@ def say_steps(sections):
             step = STEPS.get(words[1], words[1]) if len(words) > 1 else "?"
             print(f"  {step}: {words[2] if len(words) > 2 else '?'}: {s.lines[-1]}")
     last = sections[-1]
+    if last.name == "ended early":
+        print(f"  THE REPORT ENDED EARLY: {last.lines[0] if last.lines else ''}; what came behind it was on the screen only")
     if last.name.endswith("begins"):
         what = last.lines[0] if last.lines else ""
         if last.name.split()[0] in ("linux", "installed"):
             print(f"  {last.name.split()[0]} was started ({what}); whether it lived this file cannot tell")
         else:
-            print(f"  THE MACHINE DID NOT COME BACK from this: {last.name.removesuffix(' begins')}: {what}")
+            print(f"  THE MACHINE DID NOT COME BACK from this, or the stick was gone, which the screen said: {last.name.removesuffix(' begins')}: {what}")
 
 
 def say_tests(sections, tests):
@@ -312,7 +320,7 @@ def cycles(sections, where):
 def read_costs(path):
     """({row: cycles}, {row: [(count, row)]}); a line that is neither raises Bad."""
     plain, sums = {}, {}
-    with open(path, encoding="utf-8") as f:
+    with open(path, encoding="utf-8", errors="replace") as f:
         for number, line in enumerate(f, 1):
             line = line.split("#")[0].strip()
             m = re.fullmatch(r"(\w+) +(\d{1,12})", line)
@@ -322,8 +330,28 @@ def read_costs(path):
             elif s:
                 sums[s[1]] = [(int(c), r) for c, r in re.findall(r"(\d+) +(\w+)", s[2])]
             elif line:
-                raise Bad(f'{path}:{number}: neither "NAME NUMBER" nor "NAME = COUNT ROW + ...": {line[:60]}')
+                raise Bad(f'{path}:{number}: neither "NAME NUMBER" nor "NAME = COUNT ROW + ...": {ascii(line[:60])}')
     return plain, sums
+
+
+def say_frequency(sections):
+    for s in [s for s in sections if s.name == "cycles bare"][-1:]:
+        for line in s.lines:
+            m = re.fullmatch(r"cycles\.frequency: tsc (\d{1,20}) mperf (\d{1,20}) aperf (\d{1,20})", line)
+            if m and int(m[2]):
+                print(f"  the processor ran at {int(m[3]) / int(m[2]):.2f} of its nominal frequency (APERF by MPERF): "
+                      "so many cycles of its own are one tick")
+
+
+READS = 4000        # of a row reads_*: guest-tests/stick/cycles.c
+
+
+def say_misses(rows):
+    if "reads_1g" not in rows:
+        return
+    for size in ("4k", "2m"):
+        if f"reads_{size}" in rows:
+            print(f"  a read with EPT leaves of {size}: {(rows[f'reads_{size}'][0] - rows['reads_1g'][0]) / READS:.1f} ticks more than with 1 GiB")
 
 
 def say_cycles(sections, path):
@@ -332,13 +360,15 @@ def say_cycles(sections, path):
     if not bare and not nidus:
         print("cycles: the report has none (step 5)")
         return
-    print(f"cycles:{'':22} {'bare':>9} {'p5':>8} {'p95':>8} {'Nidus':>9} {'expected':>9}")
+    print(f"cycles:{'':22} {'bare':>9} {'p5':>8} {'p95':>8} {'Nidus':>9} {'estimate':>9}")
     for row in [*bare, *(r for r in nidus if r not in bare)]:
         b, n = bare.get(row), nidus.get(row)
         expected = plain.get(row)
         off = "  <- more than twice off" if b and expected and not emulated and not expected / 2 <= b[0] <= expected * 2 else ""
         cells = [str(b[i]) if b else "-" for i in range(3)] + [str(n[0]) if n else "-", str(expected or "-")]
         print("  " + f"{row:27} {cells[0]:>9} {cells[1]:>8} {cells[2]:>8} {cells[3]:>9} {cells[4]:>9}{off}")
+    say_frequency(sections)
+    say_misses(bare)
     for row, parts in sums.items():
         missing = [r for _, r in parts if r not in bare]
         if missing or row not in nidus:
@@ -366,6 +396,7 @@ def main():
         if a.code and not any(l == f"code {a.code}" for s in sections for l in s.lines):
             raise Bad(f"code {a.code} is not of this report")
         say_machine(sections)
+        report_memory.say(facts(sections), cpuid(facts(sections)), sections)
         say_steps(sections)
         failed = say_tests(sections, tests)
         say_caveats(sections)
@@ -375,7 +406,7 @@ def main():
         print(f"report: {a.report}: {e}", file=sys.stderr)
         return 1
     except OSError as e:
-        print(f"report: {e.filename}: {e.strerror}", file=sys.stderr)
+        print(f"report: {e.filename or 'output'}: {e.strerror}", file=sys.stderr)
         return 1
     return 1 if failed else 0
 

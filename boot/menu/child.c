@@ -13,10 +13,16 @@ enum { OPTIONS = 1100, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE 
 static EFI_HANDLE self_, device;
 static struct gt_sink *sink;
 static struct child child;
+static bool silent_;
 
 EFI_HANDLE child_device(void)
 {
     return device;
+}
+
+void child_silent(bool silent)
+{
+    silent_ = silent;
 }
 
 /* The sink's words and its text lie below 4 GiB: a test sees no more. */
@@ -114,11 +120,11 @@ static const char *load(CHAR16 *path, EFI_HANDLE *image)
 
 static void start(EFI_HANDLE image, unsigned seconds)
 {
-    screen_copy_to(keep_console);
+    screen_copy_to(keep_console, silent_);
     BS->SetWatchdogTimer(seconds, WATCHDOG_CODE, 0, NULL);
     child.status = BS->StartImage(image, NULL, NULL);
     BS->SetWatchdogTimer(0, 0, 0, NULL);
-    screen_copy_to(NULL);
+    screen_copy_to(NULL, false);
 }
 
 struct child *child_run(const char *name, const char *arguments, bool low, unsigned seconds)

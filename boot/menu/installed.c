@@ -3,12 +3,13 @@
  * Starts a system of this machine's as L1: a boot entry of the firmware, or the boot program of
  * another volume. Nothing is written to the firmware's variables.
  */
+#include "boot/menu/entry.h"
 #include "boot/menu/files.h"
 #include "guest-tests/lib/gt_format.h"
 #include "boot/menu/menu.h"
 #include "boot/menu/report.h"
 
-enum { SYSTEMS = 16, DESCRIPTION = 48, ORDER_MAX = 64, ENTRY_MAX = 2048 };
+enum { SYSTEMS = 16, DESCRIPTION = 100, LABEL = 24, ORDER_MAX = 512, ENTRY_MAX = 2048 };
 
 static struct installed {
     EFI_DEVICE_PATH *path; /* whole, as LoadImage wants it */
@@ -17,13 +18,13 @@ static struct installed {
     char text[DESCRIPTION]; /* for the screen; a description may hold a serial number */
     char kind[16];          /* for the report */
 } installed[SYSTEMS];
-static unsigned count;
+static unsigned count, left_out; /* systems; boot entries that are none */
 
-static void narrow(char *out, const CHAR16 *wide)
+static void narrow(char *out, size_t room, const CHAR16 *wide)
 {
     size_t n = 0;
 
-    for (; n < DESCRIPTION - 1 && wide[n]; n++)
+    for (; n < room - 1 && wide[n]; n++)
         out[n] = wide[n] >= ' ' && wide[n] < 0x7f ? (char)wide[n] : '?';
     out[n] = 0;
 }
@@ -31,7 +32,8 @@ static void narrow(char *out, const CHAR16 *wide)
 static bool is_partition(const EFI_DEVICE_PATH *node)
 {
     return DevicePathType(node) == MEDIA_DEVICE_PATH &&
-           DevicePathSubType(node) == MEDIA_HARDDRIVE_DP;
+           DevicePathSubType(node) == MEDIA_HARDDRIVE_DP &&
+           DevicePathNodeLength(node) >= (int)sizeof(HARDDRIVE_DEVICE_PATH);
 }
 
 static bool same_partition(const EFI_DEVICE_PATH *a, const EFI_DEVICE_PATH *b)
@@ -80,6 +82,8 @@ static bool is_the_stick(EFI_DEVICE_PATH *path)
 {
     EFI_DEVICE_PATH *own = DevicePathFromHandle(child_device());
 
+    if (!own) /* it was taken out */
+        return false;
     for (; !IsDevicePathEnd(path); path = NextDevicePathNode(path), own = NextDevicePathNode(own))
         if (IsDevicePathEnd(own) || DevicePathNodeLength(path) != DevicePathNodeLength(own) ||
             CompareMem(path, own, DevicePathNodeLength(path)) != 0)
@@ -87,45 +91,23 @@ static bool is_the_stick(EFI_DEVICE_PATH *path)
     return true;
 }
 
-/* The path list's length must lie inside the variable, and its nodes inside that length. */
-static bool path_is_whole(const uint8_t *at, size_t size)
+/* False: it is broken, starts no operating system, or is the stick's own. */
+static bool add_entry(unsigned number, uint8_t *entry, UINTN size)
 {
-    while (size >= 4) {
-        size_t n = at[2] | (size_t)at[3] << 8;
-
-        if (n < 4 || n > size)
-            return false;
-        if (at[0] == END_DEVICE_PATH_TYPE)
-            return true;
-        at += n;
-        size -= n;
-    }
-    return false;
-}
-
-/* UEFI 3.1.3 "Load Options": attributes, length of the path list, description, paths, data. */
-static void add_entry(unsigned number, uint8_t *entry, UINTN size)
-{
-    enum { ACTIVE = 1, CATEGORY = 0x1f00, DESCRIPTION_AT = 6 };
     struct installed *s = &installed[count];
-    uint32_t attributes = *(uint32_t *)entry;
-    size_t paths = *(uint16_t *)(entry + 4), at = DESCRIPTION_AT;
-    const CHAR16 *text = (const CHAR16 *)(entry + DESCRIPTION_AT);
+    struct entry_parts parts;
 
-    while (at + 2 <= size && *(CHAR16 *)(entry + at))
-        at += 2;
-    at += 2;
-    if (at + paths > size || !path_is_whole(entry + at, paths) || !(attributes & ACTIVE) ||
-        (attributes & CATEGORY) || entry[at] == BBS_DEVICE_PATH)
-        return;
-    s->path = whole_path((EFI_DEVICE_PATH *)(entry + at));
+    if (!entry_parse(entry, size, &parts))
+        return false;
+    s->path = whole_path((EFI_DEVICE_PATH *)(entry + parts.paths));
     if (!s->path || is_the_stick(s->path))
-        return;
-    narrow(s->text, text);
+        return false;
+    narrow(s->text, DESCRIPTION / 2, (const CHAR16 *)(entry + parts.text));
     gt_format(s->kind, sizeof s->kind, "Boot%04x", number);
-    s->options = entry + at + paths;
-    s->options_size = size - at - paths;
+    s->options = entry + parts.options;
+    s->options_size = parts.options_size;
     count++;
+    return true;
 }
 
 static void hex4(CHAR16 *out, unsigned v)
@@ -151,9 +133,28 @@ static void find_entries(void)
         hex4(name + 4, order[i]);
         if (EFI_ERROR(BS->AllocatePool(EfiLoaderData, ENTRY_MAX, &entry)))
             return;
-        if (!EFI_ERROR(RT->GetVariable(name, &global, NULL, &room, entry)) && room > 8)
-            add_entry(order[i], entry, room);
+        if (EFI_ERROR(RT->GetVariable(name, &global, NULL, &room, entry)) ||
+            !add_entry(order[i], entry, room))
+            left_out++;
     }
+}
+
+/* Where a program lies, so that two volumes with the same path can be told apart. */
+static void name_file(char *out, EFI_HANDLE volume, unsigned number, const CHAR16 *path)
+{
+    EFI_FILE_HANDLE root = LibOpenRoot(volume);
+    EFI_FILE_SYSTEM_INFO *info = root ? LibFileSystemInfo(root) : NULL;
+    char name[DESCRIPTION / 2], label[LABEL] = "";
+
+    narrow(name, sizeof name, path);
+    if (info)
+        narrow(label, sizeof label, info->VolumeLabel);
+    gt_format(out, DESCRIPTION, "%s on volume %u, %lu MiB %s", name, number,
+              info ? (uint64_t)info->VolumeSize >> 20 : 0ul, label);
+    if (info)
+        FreePool(info);
+    if (root)
+        root->Close(root);
 }
 
 static void find_files(void)
@@ -171,7 +172,7 @@ static void find_files(void)
             if (volumes[i] == child_device() || !file_there(volumes[i], known[k]))
                 continue;
             installed[count].path = FileDevicePath(volumes[i], (CHAR16 *)known[k]);
-            narrow(installed[count].text, known[k]);
+            name_file(installed[count].text, volumes[i], (unsigned)i, known[k]);
             gt_format(installed[count].kind, sizeof installed[count].kind, "file");
             installed[count].options_size = 0;
             count++;
@@ -182,7 +183,7 @@ static void find_files(void)
 
 static void start(const struct installed *s)
 {
-    char text[100];
+    char text[160];
     EFI_STATUS status;
 
     report_mark("installed begins", s->kind);
@@ -193,11 +194,16 @@ static void start(const struct installed *s)
 
 void installed_run(void)
 {
-    char text[100], key;
+    char text[160], key;
 
-    count = 0;
+    count = left_out = 0;
     find_entries();
     find_files();
+    if (left_out) {
+        gt_format(text, sizeof text, "Boot entries left out, as they start no system here: %u",
+                  left_out);
+        say(text);
+    }
     if (!count) {
         say("No other system was found: no boot entry of the firmware, and no volume that boots.");
         return;

@@ -20,12 +20,13 @@ void say_part(const char *text);          /* without the end of a line */
 char key_now(void);                       /* a key that was pressed, or 0 */
 char key_wait(unsigned seconds);          /* the next key; 0 when the time is over; 0: no limit */
 bool confirm(const char *what, char key); /* asks; true when that key is pressed */
-/* Gives all console text of other programs to the function as well; NULL ends that. */
-void screen_copy_to(void (*take)(const CHAR16 *text));
+/* Gives all console text of other programs to the function as well, or, with `only`, instead of the
+ * screen. NULL ends that. */
+void screen_copy_to(void (*take)(const CHAR16 *text), bool only);
 
 /* ---- child.c: the other programs ---- */
 
-enum { TRANSCRIPT_MAX = 512 * 1024, CONSOLE_MAX = 32 * 1024 };
+enum { TRANSCRIPT_MAX = 512 * 1024, CONSOLE_MAX = 96 * 1024 };
 
 /* What a program printed: a test's transcript, and the console. Both end in a zero. */
 struct child {
@@ -45,6 +46,8 @@ struct child *child_run(const char *name, const char *arguments, bool low, unsig
  * returns. */
 EFI_STATUS child_start(EFI_DEVICE_PATH *path, void *options, UINTN size);
 EFI_HANDLE child_device(void); /* the stick's volume */
+/* What programs print from now on does not reach the screen; or does. */
+void child_silent(bool silent);
 
 /* ---- steps.c: what the numbers do ---- */
 
@@ -56,13 +59,18 @@ void step_cycles(void);
 void step_linux(void);
 void step_installed(void);
 
+/* ---- live.c: what a live Nidus tells ---- */
+
+void menu_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]);
+bool nidus_is_live(void); /* CPUID says that what runs here is L1 */
+/* If Nidus is live, two sections: exits of L1 and L2 by reason, and what L0 has logged since the
+ * last time. */
+void report_live(void);
+
 /* ---- parts of steps ---- */
 
-bool nidus_is_live(void); /* CPUID says that what runs here is L1 */
 /* Asks, launches, and says how it went. True when Nidus is live. */
 bool nidus_make_live(const char *options);
-/* A section: exits of L1 and L2 by reason, if Nidus is live. */
-void report_exits(void);
 void tests_run(void);     /* tests.c */
 void installed_run(void); /* installed.c */
 

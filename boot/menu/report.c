@@ -6,13 +6,14 @@
 #include <stdarg.h>
 
 #include "guest-tests/lib/gt_format.h"
+#include "boot/menu/menu.h"
 
 enum { NUMBERS = 1000, LINE = 512, ROOM_FOR_END = 160 };
 
 static EFI_FILE_HANDLE root;
 static unsigned number, sections, total, running_crc;
-static bool works;
-static char name_[40], section[SECTION_MAX + ROOM_FOR_END], section_name[40];
+static bool works, aside_works;
+static char name_[100], section[SECTION_MAX + ROOM_FOR_END], section_name[40];
 static size_t length;
 static unsigned long cut;
 
@@ -28,38 +29,87 @@ static void path_of(CHAR16 *wide, const char *kind, unsigned n)
     wide[i] = 0;
 }
 
-/* Opened, written and closed each time: a firmware that keeps blocks back does so until then. */
-static bool append(const char *kind, const char *text, size_t n)
+static EFI_STATUS open_file(const char *kind, unsigned n, UINT64 mode, EFI_FILE_HANDLE *file)
 {
     CHAR16 path[40];
+
+    path_of(path, kind, n);
+    return root->Open(root, file, path, mode, 0);
+}
+
+/* Takes a half-written end off again; a file that has nothing else goes. Closes the file. */
+static void take_off(EFI_FILE_HANDLE file, UINT64 size)
+{
+    EFI_FILE_INFO *info = LibFileInfo(file);
+
+    if (size == 0) {
+        file->Delete(file);
+    } else if (info) {
+        info->FileSize = size;
+        file->SetInfo(file, &GenericFileInfo, (UINTN)info->Size, info);
+        file->Close(file);
+    }
+    if (info)
+        FreePool(info);
+}
+
+/* Opened, written and closed each time: a firmware that keeps blocks back does so until then. */
+static EFI_STATUS append(const char *kind, const char *text, size_t n)
+{
     EFI_FILE_HANDLE file;
     UINTN size = n;
-    EFI_STATUS s;
+    UINT64 before = 0;
+    EFI_STATUS s = open_file(
+        kind, number, EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE, &file);
 
-    path_of(path, kind, number);
-    s = root->Open(root, &file, path,
-                   EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE, 0);
     if (EFI_ERROR(s))
-        return false;
+        return s;
     s = file->SetPosition(file, ~0ull);
+    if (!EFI_ERROR(s))
+        s = file->GetPosition(file, &before);
     if (!EFI_ERROR(s))
         s = file->Write(file, &size, (void *)text);
     if (!EFI_ERROR(s))
-        s = file->Flush(file);
-    file->Close(file);
-    return !EFI_ERROR(s) && size == n;
+        s = size == n ? file->Flush(file) : EFI_VOLUME_FULL;
+    if (EFI_ERROR(s))
+        take_off(file, before);
+    else
+        file->Close(file);
+    return s;
 }
 
-static bool is_there(unsigned n)
+static bool is_there(const char *kind, unsigned n)
 {
-    CHAR16 path[40];
     EFI_FILE_HANDLE file;
 
-    path_of(path, "REPORT", n);
-    if (EFI_ERROR(root->Open(root, &file, path, EFI_FILE_MODE_READ, 0)))
+    if (EFI_ERROR(open_file(kind, n, EFI_FILE_MODE_READ, &file)))
         return false;
     file->Close(file);
     return true;
+}
+
+static const char *reason(EFI_STATUS s)
+{
+    static char other[60];
+
+    switch (s) {
+    case EFI_VOLUME_FULL:
+        return "the stick is full";
+    case EFI_WRITE_PROTECTED:
+    case EFI_ACCESS_DENIED:
+        return "the stick is write-protected";
+    case EFI_BUFFER_TOO_SMALL:
+        return "it has as many bytes as it may";
+    case EFI_VOLUME_CORRUPTED:
+        return "the stick's file system is damaged";
+    case EFI_NO_MEDIA:
+    case EFI_MEDIA_CHANGED:
+    case EFI_DEVICE_ERROR:
+        return "the stick does not answer (was it taken out?)";
+    default:
+        gt_format(other, sizeof other, "the stick cannot be written, status %lx", (uint64_t)s);
+        return other;
+    }
 }
 
 static unsigned crc(const char *text, size_t n)
@@ -71,24 +121,56 @@ static unsigned crc(const char *text, size_t n)
     return v;
 }
 
-bool report_begin(EFI_HANDLE volume)
+static void begin_file(void)
 {
     static const char head[] = "nidus-report 1\n";
+    EFI_STATUS s;
 
-    root = LibOpenRoot(volume);
-    if (!root)
-        return false;
-    while (number < NUMBERS && is_there(number))
+    while (number < NUMBERS && (is_there("REPORT", number) || is_there("TESTS", number)))
         number++;
-    gt_format(name_, sizeof name_, "\\nidus\\REPORT-%u.txt", number);
-    works = number < NUMBERS && append("REPORT", head, sizeof head - 1);
+    if (number == NUMBERS) {
+        gt_format(name_, sizeof name_, "none: there are %u on the stick already", NUMBERS);
+        return;
+    }
+    s = append("REPORT", head, sizeof head - 1);
     total = sizeof head - 1;
-    return works;
+    works = aside_works = !EFI_ERROR(s);
+    if (works)
+        gt_format(name_, sizeof name_, "\\nidus\\REPORT-%u.txt", number);
+    else
+        gt_format(name_, sizeof name_, "none: %s", reason(s));
+}
+
+void report_begin(EFI_HANDLE volume)
+{
+    root = LibOpenRoot(volume);
+    if (root)
+        begin_file();
+    else
+        gt_format(name_, sizeof name_, "none: the stick has no file system here");
 }
 
 const char *report_name(void)
 {
-    return works ? name_ : "none: the stick cannot be written";
+    return name_;
+}
+
+/* The file keeps what it has. Numbers behind a section that is missing would mean damage, so
+ * nothing more is written to it, but for one short section that says why, if that fits. */
+static void end_early(EFI_STATUS s)
+{
+    char text[160], last[400];
+    size_t n = gt_format(text, sizeof text, "%s\n", reason(s));
+
+    n = gt_format(last, sizeof last, "== begin %u ended early\n%s== end %u ended early %08x\n",
+                  sections, text, sections, crc(text, n));
+    append("REPORT", last, n);
+    works = aside_works = false;
+    gt_format(text, sizeof text, "The report ends here: %s. Photograph the codes from now on.",
+              reason(s));
+    say(text);
+    gt_format(name_, sizeof name_, "\\nidus\\REPORT-%u.txt, but it ended early: %s", number,
+              reason(s));
 }
 
 void report_open(const char *name)
@@ -148,8 +230,13 @@ void report_close(void)
     n += gt_format(whole + n, ROOM_FOR_END, "== end %u %s %08x\n", sections, section_name,
                    crc(section, length));
     running_crc = crc(whole, n) ^ (running_crc << 1 | running_crc >> 31);
-    if (works && total + n <= REPORT_MAX)
-        works = append("REPORT", whole, n);
+    if (works) {
+        bool fits = total + n + ROOM_FOR_END <= REPORT_MAX;
+        EFI_STATUS s = fits ? append("REPORT", whole, n) : EFI_BUFFER_TOO_SMALL;
+
+        if (EFI_ERROR(s))
+            end_early(s);
+    }
     total += (unsigned)n;
 }
 
@@ -167,6 +254,13 @@ unsigned report_crc(void)
 
 void report_aside(const char *text, size_t n)
 {
-    if (works && n)
-        append("TESTS", text, n);
+    char line[160];
+    EFI_STATUS s = aside_works && n ? append("TESTS", text, n) : EFI_SUCCESS;
+
+    if (!EFI_ERROR(s))
+        return;
+    aside_works = false;
+    gt_format(line, sizeof line, "\\nidus\\TESTS-%u.txt ends here: %s", number, reason(s));
+    say(line);
+    report_mark("tests end", line);
 }

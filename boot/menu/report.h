@@ -8,8 +8,9 @@
  *   lines
  *   == end NUMBER NAME CRC           CRC-32 of the lines' bytes, eight hexadecimal digits
  *
- * Numbers count from 1 without a gap. It stays under REPORT_MAX bytes: what does not fit is cut,
- * and the section's last line says "cut BYTES".
+ * Numbers count from 1 without a gap. A section "ended early" is the last: the stick could not be
+ * written any more. The file stays under REPORT_MAX bytes: what does not fit is cut, and the
+ * section's last line says "cut BYTES".
  */
 #ifndef BOOT_MENU_REPORT_H
 #define BOOT_MENU_REPORT_H
@@ -20,10 +21,12 @@
 
 enum { REPORT_MAX = 256 * 1024, SECTION_MAX = 72 * 1024 };
 
-/* Finds the first number that no report has, and writes the head. False: no file can be written,
- * and all that follows goes nowhere. */
-bool report_begin(EFI_HANDLE volume);
-const char *report_name(void); /* "\nidus\REPORT-3.txt" */
+/* Finds the first number that neither a report nor its transcripts have, and writes the head. When
+ * no file can be written, all that follows goes nowhere. */
+void report_begin(EFI_HANDLE volume);
+/* "\nidus\REPORT-3.txt"; or why there is none, or why it ended early. When a write fails, that is
+ * said on the screen as well, and the file stays what it was before. */
+const char *report_name(void);
 
 /* A section: begin, lines and text, end. */
 void report_open(const char *name);

@@ -15,7 +15,8 @@ void say_part(const char *text)
         while (*text && n < 127)
             wide[n++] = (CHAR16)*text++;
         wide[n] = 0;
-        ST->ConOut->OutputString(ST->ConOut, wide);
+        if (ST->ConOut)
+            ST->ConOut->OutputString(ST->ConOut, wide);
     }
 }
 
@@ -29,7 +30,7 @@ char key_now(void)
 {
     EFI_INPUT_KEY key;
 
-    if (EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key)))
+    if (!ST->ConIn || EFI_ERROR(ST->ConIn->ReadKeyStroke(ST->ConIn, &key)))
         return 0;
     return key.UnicodeChar > ' ' && key.UnicodeChar < 0x7f ? (char)key.UnicodeChar : '\r';
 }
@@ -62,20 +63,22 @@ bool confirm(const char *what, char key)
 static SIMPLE_TEXT_OUTPUT_INTERFACE *console;
 static EFI_TEXT_OUTPUT_STRING original;
 static void (*taker)(const CHAR16 *text);
+static bool silent;
 
 static EFI_STATUS EFIAPI copied(SIMPLE_TEXT_OUTPUT_INTERFACE *self, CHAR16 *text)
 {
     if (taker && text)
         taker(text);
-    return original(self, text);
+    return silent ? EFI_SUCCESS : original(self, text);
 }
 
-void screen_copy_to(void (*take)(const CHAR16 *text))
+void screen_copy_to(void (*take)(const CHAR16 *text), bool only)
 {
     if (console && console->OutputString == (EFI_TEXT_OUTPUT_STRING)copied)
         console->OutputString = original;
     taker = take;
-    if (!take)
+    silent = only;
+    if (!take || !ST->ConOut)
         return;
     console = ST->ConOut;
     original = console->OutputString;

@@ -6,31 +6,14 @@
 #include "boot/menu/menu.h"
 #include "boot/menu/report.h"
 
-enum { LEAF_NIDUS = 0x40000000, WORDS = 1000, FILE = 4096 };
-
-static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
-{
-    __asm__ volatile("cpuid"
-                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
-                     : "a"(leaf), "c"(sub));
-}
-
-/* The hypervisor bit is not asked: an option of Nidus's may hide it. A processor without this leaf
- * answers with another one's words. */
-bool nidus_is_live(void)
-{
-    uint32_t r[4];
-
-    cpuid(LEAF_NIDUS, 0, r);
-    return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
-}
+enum { WORDS = 1000, FILE = 4096, RING_KEPT = 24 * 1024 };
 
 void verdict(char step, bool well, const char *text)
 {
     uint32_t r[4];
     char code[60], line[160];
 
-    cpuid(1, 0, r);
+    menu_cpuid(1, 0, r);
     gt_format(code, sizeof code, "N%c%c-%05x-%08x", step, well ? 'K' : 'X', r[0], report_crc());
     report_open("verdict");
     report_line("step %c %s", step, well ? "well" : "bad");
@@ -167,10 +150,33 @@ static void say_counts(const char *console)
     say(line);
 }
 
+/* The end of what a Nidus before the last warm reset has logged, if memory still has it. */
+static void report_ring(void)
+{
+    static bool done;
+    struct child *c;
+    size_t from;
+
+    if (done || nidus_is_live())
+        return;
+    done = true;
+    child_silent(true);
+    c = child_run("nidus", "ring wait=off", false, 0);
+    child_silent(false);
+    if (!went_well(c))
+        return;
+    say("Nidus ran here before the last restart; its last words are in the report.");
+    from = c->console_length > RING_KEPT ? c->console_length - RING_KEPT : 0;
+    report_open("ring");
+    report_text(c->console + from, c->console_length - from);
+    report_close();
+}
+
 void step_check(void)
 {
     struct child *c;
 
+    report_ring();
     say("Reading the machine's facts ...");
     report_mark("machine begins", nidus_is_live() ? "nidus is live" : "bare");
     c = child_run("machine", "", true, 0);
@@ -196,7 +202,7 @@ void step_dry(void)
 
     if (!is_bare("The dry run"))
         return;
-    c = run_nidus("dry", "dry");
+    c = run_nidus("dry", "dry verbose=1");
     verdict('2', went_well(c), last_line(c));
 }
 
@@ -211,27 +217,6 @@ void step_blink(void)
     verdict('3', went_well(c), last_line(c));
 }
 
-/* Exits of L1 and of L2 by reason, so far: CPUID leaf 0x40000002 of Nidus. */
-void report_exits(void)
-{
-    enum { LEAF_EXITS = 0x40000002, REASONS = 128 };
-    static const uint32_t of[2] = {0, 1u << 31};
-
-    if (!nidus_is_live())
-        return;
-    report_open("exits");
-    for (unsigned level = 0; level < 2; level++) {
-        for (uint32_t reason = 0; reason < REASONS; reason++) {
-            uint32_t r[4];
-
-            cpuid(LEAF_EXITS, of[level] | reason, r);
-            if (r[0] | r[3])
-                report_line("L%u reason %u: %lu", level + 1, reason, (uint64_t)r[3] << 32 | r[0]);
-        }
-    }
-    report_close();
-}
-
 bool nidus_make_live(const char *options)
 {
     struct child *c;
@@ -243,12 +228,9 @@ bool nidus_make_live(const char *options)
                  'L'))
         return false;
     c = run_nidus("launch", options);
-    if (went_well(c) && nidus_is_live()) {
-        verdict('L', true, last_line(c));
-        return true;
-    }
-    verdict('L', false, last_line(c));
-    return false;
+    verdict('L', went_well(c) && nidus_is_live(), last_line(c));
+    report_live();
+    return went_well(c) && nidus_is_live();
 }
 
 void step_tests(void)
@@ -265,7 +247,7 @@ void step_cycles(void)
     report_mark("cycles begins", where);
     c = child_run("cycles", "", true, 0);
     report_child(where, c, true);
-    report_exits();
+    report_live();
     verdict('5', went_well(c), went_well(c) ? where : last_line(c));
 }
 

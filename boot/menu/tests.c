@@ -202,7 +202,7 @@ void tests_run(void)
     if (how != '1' && has_vmx())
         probe(true);
     good = run_all(true);
-    report_exits();
+    report_live();
     gt_format(text, sizeof text,
               was_live ? "under Nidus alone: %u of %u ran"
                        : "under Nidus: %u of %u as on the bare machine",

@@ -17,6 +17,8 @@ u64 vmx_bench_write(u64 exits, u64 reason, u64 encoding, u64 bits) GT_HIDDEN;
 enum {
     OPERATIONS = 1000,
     FEW = 50,
+    VECTOR = 0x40,
+    CR4_PGE = 0x80,
     COUNTED = 4,
     REASON_RDMSR = 31,
     REASONS = 70,
@@ -52,6 +54,7 @@ struct row {
     bool no_memory;    /* no EPT and no VPID */
     bool intercept_fs; /* RDMSR of FS_BASE exits to L1 */
     bool edit;         /* L1 changes its MSR bitmap before each entry */
+    bool all;          /* a TPR shadow as well, and L2 takes interrupt VECTOR at each entry */
     u16 writes;        /* and these bits of this field; 0: none */
     u16 bits;
 };
@@ -67,7 +70,13 @@ static const struct row rows[] = {
     ROW("cpuid.bitmap edited", REASON_CPUID, CPUID, .edit = true),
     ROW("cpuid.host rsp written", REASON_CPUID, CPUID, .writes = V_HOST_RSP, .bits = 64),
     ROW("cpuid.tsc offset written", REASON_CPUID, CPUID, .writes = V_TSC_OFFSET, .bits = 1),
+    ROW("cpuid.host gs base written", REASON_CPUID, CPUID, .writes = V_HOST_GS_BASE, .bits = 16),
+    ROW("cpuid.guest gs base written", REASON_CPUID, CPUID, .writes = V_GUEST_GS_BASE, .bits = 16),
+    ROW("cpuid.guest cr4 written", REASON_CPUID, CPUID, .writes = V_GUEST_CR4, .bits = CR4_PGE),
+    ROW("cpuid.pin controls written", REASON_CPUID, CPUID, .writes = V_PIN_CTL, .bits = PIN_NMI),
     ROW("cpuid.six msrs pass", REASON_CPUID, SIX CPUID),
+    ROW("cpuid.six msrs, tpr, interrupt", REASON_CPUID, CPUID, .all = true,
+        .writes = V_ENTRY_INTR_INFO),
     ROW("vmcall", REASON_VMCALL, VMCALL),
     ROW("rdmsr.reflected", REASON_RDMSR, ECX(FS) RDMSR, .intercept_fs = true),
     ROW("rdmsr.passes", 0, ECX(FS) RDMSR),
@@ -122,6 +131,13 @@ static void world(const struct row *r)
     if (r->intercept_fs)
         ((u8 *)arena(PG_MSR_BITMAP))[1024 + 0x100 / 8] = 1;
     put_code(r);
+    if (!r->all)
+        return;
+    l2.f[VI_PROC_CTL] |= PROC_TPR_SHADOW;
+    l2.f[VI_VIRTUAL_APIC_ADDR] = ARENA_AT(PG_VAPIC);
+    l2.f[VI_GUEST_RFLAGS] |= FLAG_IF;
+    l2.f[VI_ENTRY_INTR_INFO] = INTR_VALID | INTR_EXTERNAL | VECTOR;
+    CopyMem((u8 *)arena(PG_L2 + P_HANDLERS) + VECTOR * 16, (void *)"\x48\xcf", 2); /* IRETQ */
 }
 
 static u64 ticks(const struct row *r, u64 operations)

@@ -23,7 +23,7 @@ static const struct kind {
     const char *name;
     unsigned weight;
     void (*run)(void);
-} kinds[] = {
+} lone[] = {
     {"pointer", 190, h_step_pointer}, {"access", 200, h_step_access},
     {"invalidate", 50, h_step_invalidate},
     {"launch", 60, h_step_launch_bad}, {"entry", 250, h_step_entry},      {"poke", 40, h_step_poke},
@@ -32,8 +32,14 @@ static const struct kind {
     {"nmi", 20, h_step_nmi},           {"hole", 10, h_step_hole},         {"mode", 10, h_step_mode},
     {"pae", 5, h_step_pae},            {"wild", 15, h_step_wild},
 };
+static const struct kind crowd[] = {
+    {"run", 200, h_crowd_run},         {"pointer", 30, h_crowd_pointer},
+    {"memory", 20, h_crowd_memory},    {"shadow", 10, h_crowd_shadow},
+    {"invalidate", 10, h_step_invalidate},
+};
 /* clang-format on */
-enum { KINDS = sizeof kinds / sizeof *kinds };
+static const struct kind *kinds = lone;
+static unsigned kind_count = sizeof lone / sizeof *lone;
 
 u64 h_below(u64 n)
 {
@@ -180,7 +186,7 @@ static void step(u64 number)
     noted = 0;
     note[0] = 0;
     gt_seed(mixed(h.seed, number));
-    for (unsigned k = 0; k < KINDS; k++)
+    for (unsigned k = 0; k < kind_count; k++)
         total += kinds[k].weight;
     for (dice = h_below(total); dice >= kinds[i].weight; i++)
         dice -= kinds[i].weight;
@@ -210,6 +216,7 @@ static void one_seed(u64 seed, u64 steps)
     h.hash = seed;
     fails = 0;
     h_model_reset();
+    h_crowd_reset();
     canary(true);
     for (u64 n = 0; n < steps; n++) {
         if (chosen(n))
@@ -221,6 +228,8 @@ static void one_seed(u64 seed, u64 steps)
 
 void hostile(u64 seed, u64 seeds, u64 steps)
 {
+    h.regions = h.crowd ? H_REGIONS : 5;
+    h.group = h.crowd ? 400 : 32;
     seed = vmx_option("seed", seed);
     seeds = vmx_option("seeds", seeds);
     steps = vmx_option("steps", steps);
@@ -242,4 +251,12 @@ void hostile(u64 seed, u64 seeds, u64 steps)
             one_seed(s, steps);
     }
     vmx_end();
+}
+
+void hostile_crowd(u64 seed, u64 seeds, u64 steps)
+{
+    h.crowd = true;
+    kinds = crowd;
+    kind_count = sizeof crowd / sizeof *crowd;
+    hostile(seed, seeds, steps);
 }

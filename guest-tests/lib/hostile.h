@@ -27,12 +27,12 @@
 #define H_ROM     0xfffff000ul   /* the firmware's last page */
 
 enum {
-    H_REGIONS = 5,
-    H_IN_HOLE = 4, /* the last region lies in Nidus's memory */
+    H_REGIONS = 13,
     H_NONE = -1,
-    PG_H_VMCS_D = PG_EPT_FREE,
-    PG_H_EMPTY, /* stays zero: no revision, an EPT12 that maps nothing */
-    PG_H_PDPT,  /* of the 32-bit L1 */
+    PG_H_VMCS = PG_EPT_FREE, /* VMCSs behind the first three */
+    PG_H_EMPTY =
+        PG_H_VMCS + H_REGIONS - 4, /* stays zero: no revision, an EPT12 that maps nothing */
+    PG_H_PDPT,                     /* of the 32-bit L1 */
     PG_H_IDT,
     PG_H_CODE,
     PG_H_STACK,
@@ -54,15 +54,19 @@ struct h_vmcs {
     enum h_launch launch;
     bool tainted; /* somebody wrote its bytes: fields unknown */
     bool unsure;  /* fields known, but perhaps not those of the other run */
+    bool partly;  /* guest state and exit information were not read since the last exit */
     u64 f[VMX_FIELDS];
 };
 
 struct hostile {
     u64 seed, step, hash;
     bool trace, nidus;
+    bool crowd; /* the steps of hostile_crowd.c */
+    u64 group;  /* so many steps have L2s of one width */
     bool in_vmx;
     u64 vmxon_at;
     int current; /* index of the current VMCS, or H_NONE */
+    int regions; /* the last lies in Nidus's memory */
     u32 revision;
     struct h_vmcs vmcs[H_REGIONS];
     struct gt_hole hole;
@@ -71,6 +75,7 @@ extern struct hostile h;
 
 /* hostile.c: seeds, steps, dice, records. */
 void hostile(u64 seed, u64 seeds, u64 steps);
+void hostile_crowd(u64 seed, u64 seeds, u64 steps); /* with the steps of hostile_crowd.c */
 u64 h_below(u64 n);
 bool h_chance(unsigned percent);
 u64 h_group(u64 steps);              /* a number that is the same for so many steps in a row */
@@ -145,10 +150,14 @@ bool h_msr_write(u32 msr, u64 value);
 void h_step_pointer(void); /* hostile_insn.c: VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST */
 void h_step_invalidate(void);
 void h_step_launch_bad(void);
-void h_step_access(void);   /* hostile_fields.c: VMREAD, VMWRITE */
-void h_step_poke(void);     /* VMCS bytes in memory */
-void h_step_entry(void);    /* hostile_entry.c */
-void h_image(void);         /* hostile_image.c: l2, for a step's first entry */
+void h_step_access(void); /* hostile_fields.c: VMREAD, VMWRITE */
+void h_step_poke(void);   /* VMCS bytes in memory */
+void h_step_entry(void);  /* hostile_entry.c */
+void h_image(void);       /* hostile_image.c: l2, for a step's first entry */
+void h_change(void);      /* a few of its fields, as L1 may change them between two entries */
+/* takes from it what would end the emulator, or L1, or is judged wrongly */
+void h_agree(void);
+void h_lists(void);         /* the MSR areas' elements */
 void h_step_register(void); /* hostile_l1.c: CRs, DRs, XCR0 */
 void h_step_msr(void);
 void h_step_tables(void); /* descriptor tables and page tables anywhere */
@@ -158,9 +167,22 @@ void h_step_mode(void); /* hostile_mode.c: real, protected, virtual-8086 mode, t
 void h_step_pae(void);  /* a 32-bit L1 */
 void h_step_wild(void); /* hostile_wild.c */
 
+/* hostile_crowd.c, hostile_crowd_steps.c: a hypervisor with many VMCSs. */
+void h_crowd_reset(void);
+void h_crowd_run(void);
+void h_crowd_pointer(void);
+void h_crowd_memory(void);
+void h_crowd_shadow(void);
+
+/* hostile_entry.c: an entry with everything read back is judged and recorded. v is what the
+ * VMCS held, and follows. Returns true when nobody knows what L2 did: nothing of it counts. */
+bool h_outcome(struct h_vmcs *v, enum l2_outcome how);
+void h_unspecified(u32 reason); /* takes from l2_seen what the SDM leaves open */
+
 /* hostile_l2.c: what L2 does. */
 void h_l2_program(void); /* code, registers, and what the code needs of the image */
 void h_ept_image(enum l2_mode mode);
+void h_ept_bend(void);        /* one entry of EPT12 becomes a strange one; no INVEPT */
 bool h_l2_touches_vmcs(void); /* the last program could write VMCS bytes */
 
 #endif

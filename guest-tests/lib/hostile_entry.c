@@ -47,6 +47,8 @@ static void nothing_changed(const struct h_vmcs *v, bool vmfail)
         if (!l2_present[i] || i == VI_INSN_ERROR ||
             (!vmfail && (i == VI_EXIT_REASON || i == VI_EXIT_QUALIFICATION)))
             continue;
+        if (v->partly && (info || VMX_KIND(vmx_field[i].enc) == KIND_GUEST))
+            continue;
         if (info && !vmfail && !h.nidus)
             continue;
         h_check(l2_seen[i] == v->f[i], "refused entry: %s was %lx, is %lx", vmx_field[i].name,
@@ -144,7 +146,7 @@ static void settle(struct h_vmcs *v)
 
 /* CAVEAT(bochs-fault-exit-rf); and which of two broken rules of the guest state the
  * qualification names is open. */
-static void unspecified(u32 reason)
+void h_unspecified(u32 reason)
 {
     if (reason == REASON_EXCEPTION || reason == REASON_APIC_ACCESS ||
         reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
@@ -154,7 +156,7 @@ static void unspecified(u32 reason)
         l2_seen[VI_EXIT_QUALIFICATION] = 0;
 }
 
-static void outcome(struct h_vmcs *v, enum l2_outcome how)
+bool h_outcome(struct h_vmcs *v, enum l2_outcome how)
 {
     u32 reason = (u32)l2_seen[VI_EXIT_REASON];
     bool failed = how == L2_EXIT && reason & REASON_ENTRY_FAILED;
@@ -173,8 +175,12 @@ static void outcome(struct h_vmcs *v, enum l2_outcome how)
     if (how == L2_EXIT)
         host_loaded();
     l2.flags = NO_MEM | (reason == REASON_TIMER ? NO_REGS | NO_FIELDS : 0);
-    unspecified(reason);
+    h_unspecified(reason);
     l2_seen[VI_GUEST_PHYSICAL_ADDR] = h_plain(l2_seen[VI_GUEST_PHYSICAL_ADDR]);
+    for (int i = 0; h.crowd && i < VMX_FIELDS; i++) { /* what an older exit left undefined */
+        if (VMX_KIND(vmx_field[i].enc) == KIND_READ_ONLY && i != VI_INSN_ERROR && how == L2_VMFAIL)
+            l2_seen[i] = SENTINEL;
+    }
     h_words(l2_text());
     if (open_end) {
         settle(v);
@@ -182,6 +188,8 @@ static void outcome(struct h_vmcs *v, enum l2_outcome how)
     }
     if (how == L2_EXIT && !open_end)
         see_memory();
+    v->partly = false;
+    return open_end;
 }
 
 /* L1 resumes L2 behind the instruction that made it exit. False when there is no such thing. */
@@ -219,7 +227,7 @@ static void rounds(struct h_vmcs *v)
                     "launch state: error %lu", l2_seen[VI_INSN_ERROR]);
         if (how == L2_EXIT && !(l2_seen[VI_EXIT_REASON] & REASON_ENTRY_FAILED))
             v->launch = H_LAUNCHED;
-        outcome(v, how);
+        h_outcome(v, how);
         if (how == L2_VMFAIL || open_end || !go_on(v))
             break;
         store(v);

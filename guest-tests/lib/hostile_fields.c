@@ -197,7 +197,7 @@ void h_step_access(void)
 /* What the bytes mean is the processor's affair; the revision is not. */
 void h_step_poke(void)
 {
-    int i = (int)h_below(H_REGIONS);
+    int i = (int)h_below((u64)h.regions);
     struct h_vmcs *v = &h.vmcs[i];
     u32 *word = (u32 *)v->at;
     u64 dice = h_below(100);

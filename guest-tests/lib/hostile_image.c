@@ -22,7 +22,7 @@ static u32 list_msr(bool legal)
 
 /* An element that cannot be loaded is a refused entry in the entry's list, and the end of L1
  * in the exit's two. */
-static void lists(void)
+void h_lists(void)
 {
     for (unsigned page = PG_ENTRY_LOAD; page <= PG_EXIT_LOAD; page++) {
         u64 *list = arena(page);
@@ -183,7 +183,7 @@ static void unseen(void)
 }
 
 /* What would end the emulator, or L1: see vmx_random.c, which leaves the same out. */
-static void agree(void)
+void h_agree(void)
 {
     bool ept = l2.f[VI_PROC2_CTL] & PROC2_EPT;
 
@@ -209,12 +209,20 @@ static void agree(void)
     l2.f[VI_PREEMPTION_TIMER] = H_TIMER; /* a shorter one runs out in a hypervisor's work */
 }
 
+void h_change(void)
+{
+    bend();
+    inject();
+    if (h_chance(3))
+        pages_anywhere();
+}
+
 void h_image(void)
 {
     static const u8 wide[] = {L2_64, L2_64, L2_64_R3, L2_COMPAT, L2_COMPAT_R3};
     static const u8 narrow[] = {L2_PAE, L2_32, L2_32_R3, L2_16, L2_V86};
     /* The window is built anew when the width changes, which takes long: not at every entry. */
-    enum l2_mode mode = h_group(32) & 1 ? narrow[h_below(5)] : wide[h_below(5)];
+    enum l2_mode mode = h_group(h.group) & 1 ? narrow[h_below(5)] : wide[h_below(5)];
 
     if (h_chance(35)) {
         h_ept_image(mode);
@@ -230,11 +238,12 @@ void h_image(void)
     l2.f[VI_EPTP_LIST_ADDR] = ARENA_AT(PG_H_EMPTY);
     l2.f[VI_VIRT_EXCEPTION_INFO] = ARENA_AT(PG_SCRATCH);
     h_note(" %s", l2_mode_name[mode]);
-    bend();
+    if (!h.crowd || h_chance(20))
+        bend();
     h_l2_program();
-    lists();
+    h_lists();
     inject();
-    if (h_chance(12))
+    if (h_chance(h.crowd ? 2 : 12))
         pages_anywhere();
-    agree();
+    h_agree();
 }

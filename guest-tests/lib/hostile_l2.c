@@ -124,7 +124,7 @@ static void spare_page(void)
     case 3: at = H_ROM; break;
     /* clang-format on */
     case 4:
-        at = h.vmcs[h_below(H_REGIONS - 1)].at;
+        at = h.vmcs[h_below((u64)h.regions - 1)].at;
         if (h_region(at) == h.current)
             at = ARENA_AT(PG_VMXON); /* the current one's bytes are the emulator's host state */
         break;
@@ -211,6 +211,8 @@ void h_l2_program(void)
 
 static u64 strange_entry(u64 old)
 {
+    u64 own = h.crowd ? E_R : E_RWX; /* an L2 that lives on would write them without an INVEPT */
+
     switch (h_below(12)) {
     case 0:
         return 0;
@@ -218,7 +220,7 @@ static u64 strange_entry(u64 old)
         return (old & ~7ul) | h_below(8);
     /* the tables themselves */
     /* clang-format off */
-    case 2: return ARENA_AT(PG_E_PML4 + h_below(6)) | E_RWX | (h_chance(50) ? E_WB : 0);
+    case 2: return ARENA_AT(PG_E_PML4 + h_below(6)) | own | (h_chance(50) ? E_WB : 0);
     case 3: return h.hole.base + 4096 + (E_RWX | E_WB);
     case 4: return H_NOWHERE | E_R | E_W | E_WB; /* a fetch from no memory ends the emulator */
     case 5: return H_GAP | E_R | E_W;
@@ -237,6 +239,26 @@ static u64 strange_entry(u64 old)
  * paging structures while they are walked; what is above them is left alone, or broken for every
  * access. CAVEAT(bochs-ept-large-bit-12).
  */
+void h_ept_bend(void)
+{
+    bool split = !(((u64 *)arena(PG_E_PD0))[ARENA >> 21] & E_PS);
+    u64 *e, was;
+
+    switch (h_below(split ? 5 : 3)) {
+    /* clang-format off */
+    case 0: e = (u64 *)arena(PG_E_PD1) + 1; break;
+    case 1: e = (u64 *)arena(PG_E_PDPT) + 2; break;
+    case 2: e = (u64 *)arena(PG_E_PT1); break;
+    default: e = ept_leaf_of((unsigned)(PG_L2 + h_below(L2_PAGES))); break;
+        /* clang-format on */
+    }
+    was = *e;
+    *e = strange_entry(was);
+    if ((*e & E_PS) && (*e & 0x1ff000))
+        *e = was;
+    h_note(" ept %lx", h_plain(*e));
+}
+
 void h_ept_image(enum l2_mode mode)
 {
     bool ad = h_chance(50), split = h_chance(50);
@@ -246,21 +268,6 @@ void h_ept_image(enum l2_mode mode)
     ((u64 *)arena(PG_L2_TABLES + 1))[2] |= 1ul << 63;
     if (split)
         ept_split();
-    for (u64 k = h_below(4); k > 0; k--) {
-        u64 *e, was;
-
-        switch (h_below(split ? 5 : 3)) {
-        /* clang-format off */
-        case 0: e = (u64 *)arena(PG_E_PD1) + 1; break;
-        case 1: e = (u64 *)arena(PG_E_PDPT) + 2; break;
-        case 2: e = (u64 *)arena(PG_E_PT1); break;
-        default: e = ept_leaf_of((unsigned)(PG_L2 + h_below(L2_PAGES))); break;
-            /* clang-format on */
-        }
-        was = *e;
-        *e = strange_entry(was);
-        if ((*e & E_PS) && (*e & 0x1ff000))
-            *e = was;
-        h_note(" ept %lx", h_plain(*e));
-    }
+    for (u64 k = h_below(4); k > 0; k--)
+        h_ept_bend();
 }

@@ -5,8 +5,6 @@
 
 enum { REGION_BYTES = 4096 };
 
-static const u16 region_page[H_REGIONS - 1] = {PG_VMCS_A, PG_VMCS_B, PG_VMCS_C, PG_H_VMCS_D};
-
 struct h_vmcs *h_current(void)
 {
     return h.current == H_NONE ? NULL : &h.vmcs[h.current];
@@ -14,11 +12,18 @@ struct h_vmcs *h_current(void)
 
 int h_region(u64 address)
 {
-    for (int i = 0; i < H_REGIONS; i++) {
+    for (int i = 0; i < h.regions; i++) {
         if (h.vmcs[i].at == address)
             return i;
     }
     return H_NONE;
+}
+
+static u64 region_at(int i)
+{
+    if (i == h.regions - 1)
+        return h.hole.base;
+    return ARENA_AT(i < 3 ? PG_VMCS_A + i : PG_H_VMCS + i - 3);
 }
 
 static void fill_lists(void)
@@ -37,13 +42,14 @@ static void fill_lists(void)
 void h_model_reset(void)
 {
     h_leave_vmx();
-    for (int i = 0; i < H_REGIONS; i++) {
+    for (int i = 0; i < h.regions; i++) {
         struct h_vmcs *v = &h.vmcs[i];
 
-        v->at = i == H_IN_HOLE ? h.hole.base : ARENA_AT(region_page[i]);
+        v->at = region_at(i);
         v->revision = H_GOOD;
         v->launch = H_UNKNOWN;
         v->tainted = v->unsure = true;
+        v->partly = false;
         gt_zero_pages((void *)v->at, 1);
         *(u32 *)v->at = h.revision;
     }
@@ -61,7 +67,7 @@ void h_model_reset(void)
  * memory for bytes. */
 u64 h_pointer(void)
 {
-    u64 at = h.vmcs[h_below(H_REGIONS)].at;
+    u64 at = h.vmcs[h_below((u64)h.regions)].at;
 
     switch (h_below(14)) {
     /* clang-format off */
@@ -111,11 +117,11 @@ void h_root(void)
 void h_ordinary(void)
 {
     struct h_vmcs *v = h_current();
-    int i = (int)h_below(H_REGIONS);
+    int i = (int)h_below((u64)h.regions);
 
     h_root();
     if (h.vmcs[i].at == h.vmxon_at)
-        i = (i + 1) % H_REGIONS;
+        i = (i + 1) % h.regions;
     if (v == NULL || v->revision != H_GOOD || h_chance(20)) {
         v = &h.vmcs[i];
         if (v->revision != H_GOOD) {
@@ -150,7 +156,7 @@ void h_taint(int region)
 
 void h_taint_all(void)
 {
-    for (int i = 0; i < H_REGIONS; i++) {
+    for (int i = 0; i < h.regions; i++) {
         if (i != h.current)
             h_taint(i);
     }
@@ -195,7 +201,7 @@ void h_model_check(void)
         return;
     vmx_vmptrst(&at);
     h_check(at == (v ? v->at : ~0ul), "vmptrst: %lx, region %d is current", at, h.current);
-    if (v == NULL || v->tainted)
+    if (v == NULL || v->tainted || v->partly)
         return;
     for (unsigned k = 0; k < 3; k++) {
         int i = (int)h_below(VMX_FIELDS);

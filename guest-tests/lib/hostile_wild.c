@@ -156,7 +156,7 @@ void h_step_wild(void)
     l1_state_restore();
     h_leave_vmx();
     h.vmxon_at = ARENA_AT(PG_VMXON);
-    for (int i = 0; i < H_REGIONS; i++) {
+    for (int i = 0; i < h.regions; i++) {
         h.vmcs[i].revision = H_GOOD;
         h_taint(i);
     }

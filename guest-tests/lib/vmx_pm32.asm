@@ -1,10 +1,8 @@
 ; SPDX-License-Identifier: BSD-2-Clause
-; A 32-bit L1: leaves IA-32e mode for legacy protected mode with PAE paging, runs a list of steps
-; there
-; (each a piece of code that ends in RET), and comes back. VMX operation has to begin and end
-; inside, because
-; CR0.PG is fixed to 1 in it. Owns the two mode switches and the 32-bit traps; t_vmx_l1_32.c owns
-; the list.
+; A 32-bit L1: leaves IA-32e mode for legacy protected mode with PAE or 32-bit paging, runs a list
+; of steps there (each a piece of code that ends in RET), and comes back. VMX operation has to begin
+; and end inside, because CR0.PG is fixed to 1 in it. Owns the two mode switches and the 32-bit
+; traps; t_vmx_l1_32.c owns the list.
 ;
 ; A step is 12 dwords: code, EAX, ECX, EDX, EBX in; EAX, ECX, flags, vector, error code, CR2, EIP
 ; out.
@@ -28,11 +26,12 @@ VEC_RET equ     0x1ff
 pm32_env:                               ; struct pm32_env: what C fills in
 .step:  dd 0                            ; current step
 .left:  dd 0                            ; steps left
-.cr3:   dd 0                            ; PAE page-directory-pointer table
+.cr3:   dd 0                            ; PAE page-directory-pointer table, or page directory
 .esp:   dd 0                            ; the stack of every step, also HOST_RSP
 .long_cr3: dd 0
 .long_rsp: dq 0
 .long_rip: dd 0
+.cr4:   dd 0                            ; bits of CR4 that are the other way in 32-bit mode
 
         section .text
         bits    64
@@ -72,6 +71,7 @@ in32:   mov     eax, cr0                ; compatibility mode: paging off leaves 
         rdmsr
         btr     eax, BIT_LME
         wrmsr
+        call    flip
         mov     eax, [ebp + pm32_env.cr3 - pm32_env]
         mov     cr3, eax
         mov     eax, cr0
@@ -126,6 +126,7 @@ leave32:
         rdmsr
         bts     eax, BIT_LME
         wrmsr
+        call    flip
         mov     eax, [ebp + pm32_env.long_cr3 - pm32_env]
         mov     cr3, eax
         mov     eax, cr0
@@ -134,6 +135,11 @@ leave32:
         push    dword CODE64
         push    dword [ebp + pm32_env.long_rip - pm32_env]
         retf
+
+flip:   mov     eax, cr4
+        xor     eax, [ebp + pm32_env.cr4 - pm32_env]
+        mov     cr4, eax
+        ret
 
         align   16
 pm32_stubs:

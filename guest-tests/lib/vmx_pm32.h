@@ -14,6 +14,7 @@ struct pm32_env {
     u32 step, left, cr3, esp, long_cr3;
     u64 long_rsp;
     u32 long_rip;
+    u32 cr4; /* bits that are the other way meanwhile: 0 is PAE paging */
 } __attribute__((packed));
 extern struct pm32_env pm32_env GT_HIDDEN;
 extern u32 pm32_base GT_HIDDEN;

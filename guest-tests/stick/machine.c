@@ -50,6 +50,7 @@ TEST_MAIN(machine)
     gt_firmware_enter();
     machine_say_firmware();
     gt_firmware_leave();
+    machine_begin();
     machine_read(&first);
     machine_say_cpu(&first);
     machine_say_msrs();

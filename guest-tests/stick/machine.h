@@ -8,11 +8,12 @@
 
 #include "guest-tests/lib/gt.h"
 
-enum { CPUID_ROWS = 256, MSR_ROWS = 32 };
+enum { CPUID_ROWS = 256, MSR_ROWS = 128 };
 
 /* What one processor says of itself; compared with the first processor's. */
 struct machine_cpu {
     unsigned rows, msrs;
+    u32 microcode; /* 0: it cannot be read */
     struct {
         u32 leaf, sub;
         struct gt_cpuid r;
@@ -23,11 +24,14 @@ struct machine_cpu {
     } msr[MSR_ROWS];
 };
 
+/* Finds out whether the microcode's revision can be read, on the library's tables. */
+void machine_begin(void);
+
 /* Reads the executing processor: CPUID, and the MSRs that its own CPUID and capability MSRs say it
  * has. May run on any processor, on the firmware's tables: nothing in it can fault. */
 void machine_read(struct machine_cpu *c);
 
-/* Prints all of the first processor's. */
+/* Prints the first processor's CPUID and VMX MSRs; the other MSRs are in the long list. */
 void machine_say_cpu(const struct machine_cpu *c);
 /* Prints what differs from the first processor's. */
 void machine_say_other(unsigned number, const struct machine_cpu *c,

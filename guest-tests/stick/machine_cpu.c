@@ -10,7 +10,11 @@ enum {
     MSR_FEATURE = 0x3a,
     MSR_UCODE = 0x8b,
     MSR_BASIC = 0x480,
-    MSR_DEBUG = 0x1d9,
+    MSR_LAST_VMX = 0x493,
+    MSR_MTRR_CAP = 0xfe,
+    MSR_MTRR_BASE0 = 0x200,
+    MSR_MTRR_TYPE = 0x2ff,
+    MSR_PAT = 0x277,
 };
 
 static void add_row(struct machine_cpu *c, u32 leaf, u32 sub, struct gt_cpuid r)
@@ -102,19 +106,60 @@ static void read_vmx(struct machine_cpu *c)
         add_msr(c, 0x492);
 }
 
+static bool has_microcode;
+
+void machine_begin(void)
+{
+    GT_TRY("wrmsr", : : "c"(MSR_UCODE), "a"(0), "d"(0) : GT_CLOBBERS);
+    has_microcode = gt_exc.vector == GT_NONE;
+    GT_TRY("rdmsr", : : "c"(MSR_UCODE) : "rax", "rdx", GT_CLOBBERS);
+    has_microcode &= gt_exc.vector == GT_NONE;
+}
+
+/* CPUID leaves the revision in the MSR, so a write of 0 and a CPUID go before. */
+static u32 microcode(void)
+{
+    gt_wrmsr(MSR_UCODE, 0);
+    gt_cpuid(1, 0);
+    return (u32)(gt_rdmsr(MSR_UCODE) >> 32);
+}
+
+/* A firmware that gives its processors different memory types is a known kind of fault. */
+static void read_types(struct machine_cpu *c)
+{
+    enum { CPUID_MTRR = 12, CPUID_PAT = 16, FIXED = 8, RANGES_MOST = 32 };
+    static const u32 fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    u32 features = gt_cpuid(1, 0).edx;
+    u64 cap;
+
+    if (features >> CPUID_PAT & 1)
+        add_msr(c, MSR_PAT);
+    if (!(features >> CPUID_MTRR & 1))
+        return;
+    cap = add_msr(c, MSR_MTRR_CAP);
+    add_msr(c, MSR_MTRR_TYPE);
+    for (unsigned i = 0; i < sizeof fixed / sizeof *fixed && cap >> FIXED & 1; i++)
+        add_msr(c, fixed[i]);
+    for (u32 n = 0; n < 2 * (cap & 0xff) && n < 2 * RANGES_MOST; n++)
+        add_msr(c, MSR_MTRR_BASE0 + n);
+}
+
 void machine_read(struct machine_cpu *c)
 {
     u32 features = gt_cpuid(1, 0).ecx;
 
     c->rows = c->msrs = 0;
+    c->microcode = has_microcode ? microcode() : 0;
     read_leaves(c, 0);
     if (features >> 31)
         read_leaves(c, 0x40000000);
     read_leaves(c, 0x80000000);
-    if (!(features >> 5 & 1))
-        return;
-    add_msr(c, MSR_FEATURE);
-    read_vmx(c);
+    if (features >> 5 & 1) {
+        add_msr(c, MSR_FEATURE);
+        read_vmx(c);
+    }
+    read_types(c);
 }
 
 static void say_row(const char *lead, const struct machine_cpu *c, unsigned i)
@@ -125,12 +170,19 @@ static void say_row(const char *lead, const struct machine_cpu *c, unsigned i)
             r.edx);
 }
 
+static bool is_vmx(u32 msr)
+{
+    return msr == MSR_FEATURE || (msr >= MSR_BASIC && msr <= MSR_LAST_VMX);
+}
+
 void machine_say_cpu(const struct machine_cpu *c)
 {
     for (unsigned i = 0; i < c->rows; i++)
         say_row("cpuid: ", c, i);
     for (unsigned i = 0; i < c->msrs; i++)
-        gt_line("vmx: %x %016lx", c->msr[i].number, c->msr[i].v);
+        if (is_vmx(c->msr[i].number))
+            gt_line("vmx: %x %016lx", c->msr[i].number, c->msr[i].v);
+    gt_line("microcode: %x", c->microcode);
 }
 
 static bool same_row(const struct machine_cpu *a, const struct machine_cpu *b, unsigned i)
@@ -155,7 +207,12 @@ void machine_say_other(unsigned number, const struct machine_cpu *c,
         if (i < first->msrs && c->msr[i].number == first->msr[i].number &&
             c->msr[i].v == first->msr[i].v)
             continue;
-        gt_line("cpu: %u vmx %x %016lx", number, c->msr[i].number, c->msr[i].v);
+        gt_line("cpu: %u %s %x %016lx", number, is_vmx(c->msr[i].number) ? "vmx" : "msr",
+                c->msr[i].number, c->msr[i].v);
+        differ++;
+    }
+    if (c->microcode != first->microcode) {
+        gt_line("cpu: %u microcode %x", number, c->microcode);
         differ++;
     }
     gt_line("cpu: %u differs %u", number, differ + (c->rows != first->rows));
@@ -180,28 +237,17 @@ static void say_msr(u32 number)
         gt_line("msr: %x %s", number, gt_exc_text());
 }
 
-static void say_microcode(void)
-{
-    u32 low = 0, high = 0;
-
-    GT_TRY("wrmsr", : : "c"(MSR_UCODE), "a"(0), "d"(0) : GT_CLOBBERS);
-    gt_cpuid(1, 0);
-    GT_TRY("rdmsr", : "=a"(low), "=d"(high) : "c"(MSR_UCODE) : GT_CLOBBERS);
-    gt_line("microcode: %x", gt_exc.vector == GT_NONE ? high : 0);
-}
-
 void machine_say_msrs(void)
 {
-    enum { MSR_MTRR_CAP = 0xfe, MTRR_BASE0 = 0x200, CPUID_MTRR = 12, DUAL_MONITOR = 49 };
+    enum { CPUID_MTRR = 12, DUAL_MONITOR = 49 };
     u32 ranges = 0;
 
-    say_microcode();
     for (unsigned i = 0; i < sizeof tried / sizeof *tried; i++)
         say_msr(tried[i]);
     if (gt_cpuid(1, 0).edx >> CPUID_MTRR & 1)
         ranges = (u32)gt_rdmsr(MSR_MTRR_CAP) & 0xff;
     for (u32 n = 0; n < 2 * ranges && n < 64; n++)
-        say_msr(MTRR_BASE0 + n);
+        say_msr(MSR_MTRR_BASE0 + n);
     if (gt_cpuid(1, 0).ecx >> 5 & 1 && gt_rdmsr(MSR_BASIC) >> DUAL_MONITOR & 1)
         say_msr(0x9b);
 }

@@ -53,6 +53,21 @@ static bool has_protocol(EFI_GUID guid)
     return BS->LocateProtocol(&guid, NULL, &p) == EFI_SUCCESS;
 }
 
+static void say_modes(EFI_GRAPHICS_OUTPUT_PROTOCOL *gop)
+{
+    enum { MODES = 40 };
+    EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info;
+    UINTN size;
+
+    for (UINT32 n = 0; n < gop->Mode->MaxMode && n < MODES; n++) {
+        if (gop->QueryMode(gop, n, &size, &info) != EFI_SUCCESS)
+            continue;
+        gt_line("gop: mode %u %ux%u format %u pitch %u", n, info->HorizontalResolution,
+                info->VerticalResolution, info->PixelFormat, info->PixelsPerScanLine);
+        FreePool(info);
+    }
+}
+
 static void say_screen(void)
 {
     EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
@@ -66,6 +81,7 @@ static void say_screen(void)
     gt_line("gop: modes %u now %u %ux%u format %u pitch %u", gop->Mode->MaxMode, gop->Mode->Mode,
             gop->Mode->Info->HorizontalResolution, gop->Mode->Info->VerticalResolution,
             gop->Mode->Info->PixelFormat, gop->Mode->Info->PixelsPerScanLine);
+    say_modes(gop);
 }
 
 static void say_map(void)

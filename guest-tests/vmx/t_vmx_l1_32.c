@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VMX from a 32-bit L1 (legacy protected mode, PAE paging): the same instructions with 32-bit
- * operands and 16- and 32-bit addressing, segment limits, 64-bit fields in halves, and L2s with a
- * 32-bit host. One run of vmx_pm32.asm does a list of steps; named steps make lines.
+ * VMX from a 32-bit L1 (legacy protected mode, PAE paging and 32-bit paging): the same
+ * instructions with 32-bit operands and 16- and 32-bit addressing, segment limits, 64-bit fields
+ * in halves, and L2s with a 32-bit host. One run of vmx_pm32.asm does a list of steps; named steps
+ * make lines.
  *
  * Right: Operands have 32 bits, and the upper half of a 64-bit field is reached by the high
  * encoding alone. SDM 3C 31.3 "VMX Instructions"
@@ -17,6 +18,11 @@ enum {
     PG_STEPS, /* eight pages */
     PG_CODE = PG_STEPS + 8,
     PG_STACK = PG_CODE + 2,
+    PG_PD32, /* 32-bit paging: 4 MiB pages */
+    PG_PT32, /* and a table with the rights of L1_SPECIAL's */
+    PSE36_AT = 0xd0000000u,
+    PAE_OFF_PSE_ON = 0x30,
+    LEAF = 0xe7, /* present, writable, user, accessed, dirty, large */
     VEC_EXIT = 0x100,
     VEC_RET = 0x1ff,
     MAX_STEPS = 680,
@@ -28,6 +34,7 @@ static struct pm32_step *const steps = (struct pm32_step *)ARENA_AT(PG_STEPS);
 static const char *names[MAX_STEPS];
 static unsigned count;
 static u32 code_at;
+static bool pae = true;
 
 static void step(const char *name, const char *code, size_t len, u32 eax, u32 ecx, u32 ebx)
 {
@@ -87,7 +94,8 @@ static void image(enum l2_mode mode, const char *code, size_t len)
     l2_code(code, len);
     l2.f[VI_EXIT_CTL] &= ~(u64)EXIT_HOST_64;
     l2.f[VI_HOST_EFER] = EFER_NXE;
-    l2.f[VI_HOST_CR3] = ARENA_AT(PG_PDPT);
+    l2.f[VI_HOST_CR3] = ARENA_AT(pae ? PG_PDPT : PG_PD32);
+    l2.f[VI_HOST_CR4] ^= pae ? 0 : PAE_OFF_PSE_ON;
     l2.f[VI_HOST_CS_SEL] = SEL_CODE32;
     l2.f[VI_HOST_RSP] = STACK32;
     l2.f[VI_HOST_RIP] = (u64)pm32_exit;
@@ -98,6 +106,26 @@ static void clear_and_load(void)
     STEP(NULL, VMCLEAR, S, 0, 0);
     STEP(NULL, VMPTRLD, S, 0, 0);
     write_image();
+}
+
+/* Address bits 39:32 of a 4 MiB page stand in bits 20:13. SDM 3A 4.3 "32-Bit Paging" */
+static void tables32(void)
+{
+    u32 *pd = arena(PG_PD32), *pt = arena(PG_PT32);
+
+    for (u32 i = 0; i < 1024; i++)
+        pd[i] = i << 22 | LEAF;
+    pd[L1_SPECIAL >> 22] = (u32)ARENA_AT(PG_PT32) | 7;
+    pt[SP_RW] = (u32)ARENA_AT(PG_SCRATCH) | 7;
+    pt[SP_READ_ONLY] = (u32)ARENA_AT(PG_SCRATCH) | 5;
+    pt[SP_SUPERVISOR] = (u32)ARENA_AT(PG_SCRATCH) | 3;
+    pt[SP_RW2] = pt[SP_RESERVED] = (u32)ARENA_AT(PG_SCRATCH + 1) | 7;
+    pd[PSE36_AT >> 22] = 3u << 13 | LEAF;         /* where no memory is */
+    pd[(PSE36_AT >> 22) + 1] = 1u << 21 | LEAF;   /* reserved */
+    pd[(PSE36_AT >> 22) + 2] = (u32)ARENA | 0x87; /* not accessed, not dirty */
+    pd[(PSE36_AT >> 22) + 3] = (u32)ARENA | 0x85; /* read-only */
+    pd[(PSE36_AT >> 22) + 4] = (u32)ARENA | 0x83; /* a supervisor's */
+    pd[(PSE36_AT >> 22) + 5] = (u32)ARENA_AT(PG_PT32) | 5;
 }
 
 static void begin(void)
@@ -117,6 +145,7 @@ static void begin(void)
 
         idt[v] = (at & 0xffff) | (u64)SEL_CODE32 << 16 | 0x8eul << 40 | (at >> 16 & 0xffff) << 48;
     }
+    tables32();
     STEP("vmxon", VMXON, S + 8, 0, 0);
 }
 
@@ -128,7 +157,8 @@ static void run(void)
     pm32_base = (u32)(u64)&pm32_env;
     pm32_env.step = (u32)ARENA_AT(PG_STEPS);
     pm32_env.left = count;
-    pm32_env.cr3 = (u32)ARENA_AT(PG_PDPT);
+    pm32_env.cr3 = (u32)ARENA_AT(pae ? PG_PDPT : PG_PD32);
+    pm32_env.cr4 = pae ? 0 : PAE_OFF_PSE_ON;
     pm32_env.esp = STACK32;
     gt_lidt((struct gt_table_register){255, ARENA_AT(PG_IDT)});
     pm32_run();
@@ -195,6 +225,44 @@ static void operands(void)
     run();
 }
 
+/* Operands behind the entries of tables32(), and these as the walk left them. */
+static void walks(void)
+{
+    static const struct {
+        const char *name;
+        u32 at;
+    } place[] = {
+        {"no memory", PSE36_AT},
+        {"reserved", PSE36_AT + 0x400000},
+        {"clean", PSE36_AT + 0x800000 + PG_SCRATCH * 4096},
+        {"large read-only", PSE36_AT + 0xc00000 + PG_SCRATCH * 4096},
+        {"large supervisor", PSE36_AT + 0x1000000 + PG_SCRATCH * 4096},
+        {"table read-only", PSE36_AT + 0x1400000},
+        {"4 KiB", L1_SPECIAL},
+        {"4 KiB read-only", L1_SPECIAL + SP_READ_ONLY * 4096},
+        {"across", L1_SPECIAL + SP_ABSENT * 4096 - 4},
+        {"large to reserved", PSE36_AT + 0x3ffffc},
+    };
+    const u32 *pd = arena(PG_PD32), *pt = arena(PG_PT32);
+
+    begin();
+    STEP("clear", VMCLEAR, S, 0, 0);
+    STEP("load", VMPTRLD, S, 0, 0);
+    for (unsigned i = 0; i < sizeof place / sizeof *place; i++) {
+        STEP(place[i].name, VMPTRST, place[i].at + 0x40, 0, 0);
+        STEP("its error", VMREAD, 5, V_INSN_ERROR, 0);
+        STEP("read", VMPTRLD, place[i].at, 0, 0);
+        STEP("write a field", "\x0f\x79\x08", place[i].at, V_GUEST_GDTR_BASE, 0);
+        STEP("read a field", "\x0f\x78\x08", place[i].at + 0x48, V_GUEST_GDTR_BASE, 0);
+        STEP("load again", VMPTRLD, S, 0, 0);
+    }
+    run();
+    for (unsigned i = 0; i < 6; i++)
+        gt_line("pde %u: %x", i, pd[(PSE36_AT >> 22) + i]);
+    for (unsigned i = 0; i < 8; i++)
+        gt_line("pte %u: %x", i, pt[i]);
+}
+
 /* An entry from outside IA-32e mode fails when the host or the guest is to be 64-bit. SDM 3C
  * 27.2.4 "Checks Related to Address-Space Size" */
 static void launch(enum l2_mode mode, const char *code, size_t len, bool illegal)
@@ -232,6 +300,12 @@ TEST_MAIN(vmx_l1_32)
             launch(modes[i], "\x0f\xa2", 2, false);
         launch(L2_32, "", 0, true);
         launch(L2_64, "", 0, false); /* a 64-bit guest needs a 64-bit host */
+        pae = false;
+        gt_line("paging of 32 bits:");
+        operands();
+        walks();
+        for (unsigned i = 0; i < sizeof modes; i++)
+            launch(modes[i], "\x0f\xa2", 2, false);
     }
     vmx_end();
 }

@@ -46,7 +46,8 @@
 #define LEAF_NIDUS         0x40000000u /* the last leaf, and the signature */
 #define LEAF_NIDUS_VERSION 0x40000001u /* version, depth */
 /* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
- * EDX:EAX tell how often that level has exited for the reason. */
+ * EDX:EAX tell how often that level has exited for the reason. EBX tells how many pages of L0's
+ * region L1 has touched on this processor. */
 #define LEAF_NIDUS_EXITS 0x40000002u
 #define LEAF_NIDUS_LOG   0x40000004u /* hv/ring/ring.h: ring_words */
 /* VT-d: EAX: units that keep devices out of L0's memory; EBX: faults that they reported. */

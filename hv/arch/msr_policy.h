@@ -14,14 +14,12 @@ enum msr_action { MSR_PASS, MSR_JUDGE, MSR_EMULATE, MSR_HIDE };
 enum msr_rule {
     MSR_RULE_plain, /* nothing but the action */
     MSR_RULE_apic_base,
-    MSR_RULE_arch_caps,
     MSR_RULE_feature_control,
     MSR_RULE_ignored,
-    MSR_RULE_mcg_cap,
+    MSR_RULE_known,
     MSR_RULE_mcu_opt,
     MSR_RULE_misc_enable,
     MSR_RULE_mtrr,
-    MSR_RULE_perf_caps,
     MSR_RULE_perf_global,
     MSR_RULE_pmu, /* as plain, on processors where L0 can stop the counters in root mode */
     MSR_RULE_vmcs,

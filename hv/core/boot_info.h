@@ -71,6 +71,13 @@ struct boot_range {
     u64 base, size;
 };
 
+/* Where L1 asks for S3: the I/O ports of the ACPI registers PM1a status, PM1a and PM1b control (0:
+ * none), and the sleep types to refuse there, a bit each. All zero: nothing is refused. */
+struct boot_sleep {
+    u16 status, control[2];
+    u8 types[2];
+};
+
 struct boot_info {
     u64 magic;
     u64 region_hpa, region_size; /* L0's own memory: the hole; 2 MiB aligned */
@@ -102,6 +109,7 @@ struct boot_info {
     struct boot_range range[BOOT_MAX_RANGES];
     u32 unit_count;                         /* VT-d units that keep devices out of the region */
     struct boot_range unit[BOOT_MAX_UNITS]; /* their registers: whole pages */
+    struct boot_sleep sleep;
 };
 
 /* The head of the core's image, which linker.ld lays out. The ends are offsets from base_va in
@@ -146,8 +154,11 @@ struct handoff {
     u64 l0_cr3, l0_stack, l0_entry;
     u32 op, cpu; /* enum handoff_op; the processor's number, 0 for the bootstrap processor */
     u64 vm;      /* the core's, from HANDOFF_PREPARE on. boot/ copies it to the other handoffs */
+    u64 eptp;    /* of EPT01, from HANDOFF_REHEARSE on; 0 without VMX */
     const struct boot_info *info;
     u64 back; /* where handoff.asm goes on when the core returns, with RBX = the handoff */
+    /* IA32_FEATURE_CONTROL before nidus.efi locked it, and the bits that WRMSR may set there */
+    u64 feature_control, feature_legal;
     u64 rip, rsp, rflags;
     u64 cr0, cr2, cr3, cr4, efer, dr7;
     struct handoff_dtr gdtr, idtr;

@@ -23,6 +23,7 @@ enum log_kind {
     LOG_MSR,     /* an MSR that has no row in hv/arch/msr_policy.def */
     LOG_EXIT,    /* an exit that nobody asked for */
     LOG_VTD,     /* DMA that was kept from L0's memory */
+    LOG_SLEEP,   /* S3 that was refused */
     LOG_KINDS
 };
 

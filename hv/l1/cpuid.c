@@ -43,8 +43,8 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
         return (struct cpuid){cpu->vm->unit_count, vtd_faults(cpu->vm), 0, 0};
     if (leaf == LEAF_NIDUS_EXITS && reason < EXIT_REASON_COUNT) {
         reason &= (u32)index_mask(reason, EXIT_REASON_COUNT);
-        r.eax = (u32)cpu->exits[from_l2][reason];
-        r.edx = (u32)(cpu->exits[from_l2][reason] >> 32);
+        u64 count = cpu->exits[from_l2][reason];
+        return (struct cpuid){(u32)count, (u32)cpu->first_touches, 0, (u32)(count >> 32)};
     }
     return r;
 }

@@ -4,7 +4,7 @@
  * EPT01 misconfigured. Neither makes L0 panic.
  */
 #include "hv/l1/l1.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/vmx/insn.h"
 
 void l1_refused(struct cpu *cpu, u32 what)

@@ -57,8 +57,16 @@ enum short_extra {
     SHORT_IBPB       = 1 << 16, /* predictors do not tell L1 from L2 */
     SHORT_PERF_KEPT  = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */
     SHORT_MSRS       = 1 << 18, /* MSR_BITMAP02 is used */
+    SHORT_GUEST      = 1 << 19, /* L1 has written L2's state: SHORT_GUEST_GROUPS must be judged */
 };
 /* clang-format on */
+#define SHORT_GUEST_GROUPS (CHECK_SEGMENTS | CHECK_TABLES | CHECK_GUEST_MSRS)
+
+/* L1's host state as vmcs01 gets it. */
+struct host01 {
+#define HOST01(name) u64 name;
+#include "hv/vmcs12/host01.def"
+};
 
 /* The short path between L2 and L1 (hv/nested/crossing/short_path.c). Facts of the last VM entry on
  * the plain path, which hold while `ready`. */
@@ -72,6 +80,7 @@ struct short_path {
     u32 cpu1_extra;    /* bits of "primary controls" that vmcs02 has and VMCS12 has not */
     u32 cpu1_free;     /* bits that L1 may change between two entries on the short path */
     u32 blocking01;    /* L1's interruptibility at its last VMRESUME */
+    u32 invvpid;       /* the type that flushes L1's tag */
     u32 prepared_at;   /* cpu->crossings at the last VM entry on the plain path */
     u32 wasted;        /* short exits in a row that were followed by a plain entry */
     u32 skipped;       /* plain exits because of those */
@@ -87,10 +96,7 @@ struct short_path {
     const u64 *msr_bitmap12; /* L1's page, or the page of ones */
     const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */
     gpa1_t apic_page;        /* cpu->apic_page when addresses were translated */
-    struct {
-#define HOST01(name) u64 name;
-#include "hv/vmcs12/host01.def"
-    } host;
+    struct host01 host;
 };
 
 /* Indices of nested.told beside the numbers of VM-instruction errors. 0 is VMfailInvalid. */
@@ -170,8 +176,9 @@ struct nested {
     const struct vmcs
         *reached; /* what L1 reaches without an exit, by vmcs01's link pointer; or NULL */
 
-    /* Memory of hv/nested/state/blob.c. */
-    struct vmcs_image base12;
+    struct vmcs_image base12; /* scratch of the audits */
+
+    /* Memory of hv/saved. NULL unless stress= asks for it. */
     struct kvm_state *state;
     struct tail *tail;
     u8 *blob; /* NESTED_STATE_MAX bytes */

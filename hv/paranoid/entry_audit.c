@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* stress=paranoid: the VMCS that L0 is about to enter must break no entry rule of this CPU. */
 #include "hv/paranoid/paranoid.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 
 void judge_before_entry(struct cpu *cpu)
 {

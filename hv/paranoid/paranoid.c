@@ -5,7 +5,7 @@
  * for tests.
  */
 #include "hv/paranoid/paranoid.h"
-#include "hv/nested/ept02/ept02.h"
+#include "hv/paranoid/audits.h"
 #include "hv/core/privileged.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"

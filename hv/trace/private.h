@@ -44,4 +44,16 @@ bool trace_wants(const struct cpu *cpu, u64 group, u32 level);
 /* leaf.c: answers L1's CPUID of LEAF_NIDUS_TRACE. */
 void trace_leaf(struct cpu *cpu);
 
+/* ---- ept02_seen.c: EPT02 as the trace sees it ---- */
+
+/* EPT02's leaf over an address of L2's, and the EPT12 entry that it was made from. */
+struct ept02_seen {
+    u8 level;
+    u64 entry, source;
+};
+/* The leaf that the context used last has there. False: it has none, or L2 has no EPT12. */
+bool ept02_look(const struct cpu *cpu, gpa2_t gpa2, struct ept02_seen *seen);
+/* How many leaves all contexts have. */
+u64 ept02_count_leaves(const struct cpu *cpu);
+
 #endif

@@ -32,6 +32,12 @@ static bool is_entry(u32 reason)
 
 /* ---- the exit ---------------------------------------------------------------------------------*/
 
+/* A register of L1's; RSP is vmcs01's. @pre vmcs01 is current */
+static u64 reg_now(const struct cpu *cpu, u32 reg)
+{
+    return reg == REG_RSP ? vmcs_read(ENC_guest_rsp) : cpu->regs.gpr[reg & (REG_COUNT - 1)];
+}
+
 /* The second register operand: an encoding, or a type. */
 static void note_operands(struct cpu *cpu, struct trace_before *b, u32 reason)
 {
@@ -42,8 +48,8 @@ static void note_operands(struct cpu *cpu, struct trace_before *b, u32 reason)
         reason != EXIT_REASON_INVEPT && reason != EXIT_REASON_INVVPID)
         return;
     u32 info = (u32)vmcs_read(ENC_exit_instruction_info);
-    b->operand = cpu->regs.gpr[operand_reg2(info)];
-    if (any(info, BIT(10)) && bits(info, 6, 3) != REG_RSP)
+    b->operand = reg_now(cpu, operand_reg2(info));
+    if (any(info, BIT(10)))
         b->value_reg = (u8)bits(info, 6, 3);
 }
 
@@ -157,7 +163,7 @@ static void put_insn(struct cpu *cpu)
     how_it_ended(cpu, &r);
     r.a = operand(cpu, &r);
     if (b->value_reg != REG_COUNT)
-        r.b = cpu->regs.gpr[b->value_reg & (REG_COUNT - 1)];
+        r.b = reg_now(cpu, b->value_reg);
     if (r.reason == EXIT_REASON_INVEPT && r.code == TRACE_OK)
         cpu->trace->invept = true;
     if (trace_wants(cpu, TRACE_WANT_INSNS, 1))

@@ -6,7 +6,7 @@
  *
  * The same code judges vmcs12 against what L1 was shown and vmcs02 against the hardware. Only
  * struct check_cpu differs: hv/nested/state/bringup.c makes the one for vmcs12, and
- * hv/nested/explain/judge.c the one for vmcs02.
+ * hv/explain/judge.c the one for vmcs02.
  * SDM 3C 27.2 "Checks on VMX Controls and Host-State Area",
  * SDM 3C 27.3 "Checking and Loading Guest State", SDM 3C 27.4 "Loading MSRs".
  */

@@ -12,6 +12,7 @@
  * Xeons no source has the fixed bits of CR0 and CR4, VMCS_ENUM and VMFUNC, so they have the i7's.
  * The three have one core design and the same CR4 features, and no field that only the Xeons have
  * has an index above 21. */
+/* clang-format off */
 #define BROADWELL_COMMON                                                                       \
     .basic = 0x00da040000000012, .cpu1 = 0xfff9fffe0401e172, .exit = 0x007fffff00036dff,       \
     .entry = 0x0000ffff000011ff, .misc = 0x300481e5, .cr0_fixed0 = 0x80000021,                 \
@@ -29,6 +30,7 @@ static const struct vmx_caps profiles[] = {
 };
 
 static const char profile_names[PROFILE_COUNT][16] = {"broadwell", "e5-2683v4", "d-1540", "host"};
+/* clang-format on */
 
 const char *profile_name(enum vmx_profile p)
 {

@@ -54,9 +54,6 @@ const char *vmcs12_name(enum vmcs_field f)
     return f < F_COUNT ? (const char *)&names + name_at[f] : names.none;
 }
 
-static const u64 width_mask[] = {
-    [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
-
 /* Eight bytes at a field's offset are always inside the image, because the last field ends well
  * before the image does. */
 static u64 load(const struct vmcs_image *v, u16 offset)
@@ -69,14 +66,14 @@ static u64 load(const struct vmcs_image *v, u16 offset)
 u64 vmcs12_get(const struct vmcs_image *v, enum vmcs_field f)
 {
     const struct vmcs_field_desc *d = &vmcs12_descs[f];
-    u64 raw = load(v, d->offset) & width_mask[d->width];
+    u64 raw = load(v, d->offset) & vmcs12_width_mask[d->width];
     return d->width == WAR ? ar_unpack((u16)raw) : raw;
 }
 
 bool vmcs12_set(struct vmcs_image *v, enum vmcs_field f, u64 value)
 {
     const struct vmcs_field_desc *d = &vmcs12_descs[f];
-    u64 mask = width_mask[d->width], old = load(v, d->offset);
+    u64 mask = vmcs12_width_mask[d->width], old = load(v, d->offset);
     u64 stored = d->width == WAR ? ar_pack((u32)value) : value & mask;
     u64 raw = (old & ~mask) | stored;
     __builtin_memcpy(&v->bytes[d->offset], &raw, sizeof raw);

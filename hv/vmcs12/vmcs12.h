@@ -144,6 +144,10 @@ static inline enum vmcs_field vmcs12_find(u64 encoding)
     return difference == 1 && vmcs12_descs[f].width == W64 ? f : F_COUNT; /* the high half */
 }
 
+/* The bits of a field, by enum field_width. Access rights are 16 bits in an image. */
+static const u64 vmcs12_width_mask[] = {
+    [W16] = 0xffff, [W32] = 0xffffffff, [W64] = ~0ull, [WNW] = ~0ull, [WAR] = 0xffff};
+
 /* The field's name as in fields.def, or "" when f is no field. */
 const char *vmcs12_name(enum vmcs_field f);
 

@@ -14,12 +14,9 @@ static void read_vmx(struct vmx_caps *c)
     u64 *words = &c->basic;
     for (u32 i = 0; i <= MSR_IA32_VMX_VMCS_ENUM - MSR_IA32_VMX_BASIC; i++)
         words[i] = rdmsr(MSR_IA32_VMX_BASIC + i);
-    if (any(c->basic, VMX_BASIC_TRUE_CTLS)) {
-        c->true_pin = rdmsr(MSR_IA32_VMX_TRUE_PINBASED_CTLS);
-        c->true_cpu1 = rdmsr(MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
-        c->true_exit = rdmsr(MSR_IA32_VMX_TRUE_EXIT_CTLS);
-        c->true_entry = rdmsr(MSR_IA32_VMX_TRUE_ENTRY_CTLS);
-    }
+    u32 last = any(c->basic, VMX_BASIC_TRUE_CTLS) ? MSR_IA32_VMX_TRUE_ENTRY_CTLS : 0;
+    for (u32 i = MSR_IA32_VMX_TRUE_PINBASED_CTLS; i <= last; i++)
+        words[i - MSR_IA32_VMX_BASIC] = rdmsr(i);
     u32 cpu1 = vcaps_cpu1(c).may_be_1;
     if (any(cpu1, CPU1_SECONDARY))
         c->cpu2 = rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2);
@@ -71,6 +68,11 @@ static void read_cpuid(struct cpu_facts *f)
         base,         seven,         shown(f, LEAF_PMU, 0), ext, perf_capabilities(&base),
         f->phys_bits, f->linear_bits};
     f->msr = msr_limits_of(&words);
+    /* Silvermont and its like refuse "enable uncore PMI", and no bit of CPUID tells. */
+    u64 debugctl = rdmsr(MSR_IA32_DEBUGCTL);
+    if (!wrmsr_safe(MSR_IA32_DEBUGCTL, debugctl | BIT(13)))
+        f->msr.debugctl_reserved |= BIT(13);
+    wrmsr(MSR_IA32_DEBUGCTL, debugctl);
 }
 
 const char *caps_read(struct cpu_facts *f)

@@ -74,9 +74,7 @@ static bool leaf_fits(const struct vm *vm, const struct mtrr_state *mtrr, u64 a,
                       u8 *type)
 {
     u64 size = level_size(level), base = a & ~(size - 1);
-    if (level == LEVEL_1G && !vm->facts.ept_1g)
-        return false;
-    if (level == LEVEL_2M && !vm->facts.ept_2m)
+    if ((level == LEVEL_1G && !vm->facts.ept_1g) || (level == LEVEL_2M && !vm->facts.ept_2m))
         return false;
     if (level > LEVEL_4K && is_hidden(vm, base, size))
         return false;

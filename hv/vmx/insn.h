@@ -115,6 +115,15 @@ refused:
     vmcs_region_refused(region->a);
 }
 
+/* INVVPID of a tag of L0's own. A refusal is a bug. */
+static inline void invvpid_ours(u64 type, const struct vmx_descriptor *d)
+{
+    __asm__ goto volatile("invvpid %0, %1\n jbe %l[no]" : : "m"(*d), "r"(type) : "memory" : no);
+    return;
+no:
+    vmcs_region_refused(d->lo);
+}
+
 static inline void vmcs_set(u64 field, u64 v)
 {
     __asm__ volatile("vmwrite %0, %1" : : "r"(v), "r"(field) : "cc");
@@ -127,13 +136,9 @@ static inline void vmcs_put(u64 field, const u64 *v)
 
 static inline void vmcs_write(u64 field, u64 v)
 {
-    __asm__ goto volatile("vmwrite %0, %1\n jbe %l[refused]"
-                          :
-                          : "r"(v), "r"(field)
-                          : "memory"
-                          : refused);
+    __asm__ goto volatile("vmwrite %0, %1\n jbe %l[no]" : : "r"(v), "r"(field) : "memory" : no);
     return;
-refused:
+no:
     vmcs_write_refused(field, v);
 }
 

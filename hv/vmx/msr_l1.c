@@ -19,14 +19,23 @@ static bool write_ignored(struct cpu *cpu, u32 msr, u64 v)
     return true;
 }
 
-/* L1 finds IA32_FEATURE_CONTROL locked. If L1 is shown VMX, VMX is enabled outside SMX; if not,
- * VMX is disabled, as some firmware leaves it. WRMSR of the locked register is #GP.
- * CAVEAT(nested-off) CAVEAT(feature-control-locked)
- * SDM 3C 24.7 "Enabling and Entering VMX Operation" */
+/* The CPU's IA32_FEATURE_CONTROL is locked for L0's VMXON. L1 has what the firmware left there, and
+ * writes it until L1 locks it too. SDM 3C 24.7 "Enabling and Entering VMX Operation" */
 static bool read_feature_control(struct cpu *cpu, u32 msr, u64 *v)
 {
     (void)msr;
-    *v = FEATURE_CONTROL_LOCKED | (cpu->vm->shown ? FEATURE_CONTROL_VMX_OUT_OF_SMX : 0);
+    *v = cpu->feature_control;
+    return true;
+}
+
+/* L1 may set what the CPU lets it set, so that firmware can. Of that, it reads back what belongs to
+ * features that L1 is shown. CAVEAT(feature-control) */
+static bool write_feature_control(struct cpu *cpu, u32 msr, u64 v)
+{
+    (void)msr;
+    if (any(cpu->feature_control, FEATURE_CONTROL_LOCKED) || any(v, ~cpu->feature_legal))
+        return false;
+    cpu->feature_control = v & FEATURE_CONTROL_ALLOW_VMX;
     return true;
 }
 
@@ -126,30 +135,17 @@ static bool read_perf_global(struct cpu *cpu, u32 msr, u64 *v)
 #define ARCH_CAPS_KNOWN      0x1f1af1ffull /* no bit of an MSR without a row; no FB_CLEAR_CTRL */
 #define MCU_OPT_FB_CLEAR_DIS BIT(3)
 
-static bool read_mcg_cap(struct cpu *cpu, u32 msr, u64 *v)
+static bool read_known(struct cpu *cpu, u32 msr, u64 *v)
 {
+    u64 known = ~MCG_CAP_LMCE;
     (void)cpu;
     if (!rdmsr_safe(msr, v))
         return false;
-    *v &= ~MCG_CAP_LMCE;
-    return true;
-}
-
-static bool read_perf_caps(struct cpu *cpu, u32 msr, u64 *v)
-{
-    (void)cpu;
-    if (!rdmsr_safe(msr, v))
-        return false;
-    *v &= all(*v, PERF_CAP_LBR_FORMAT) ? PERF_CAP_KNOWN & ~PERF_CAP_LBR_FORMAT : PERF_CAP_KNOWN;
-    return true;
-}
-
-static bool read_arch_caps(struct cpu *cpu, u32 msr, u64 *v)
-{
-    (void)cpu;
-    if (!rdmsr_safe(msr, v))
-        return false;
-    *v &= ARCH_CAPS_KNOWN;
+    if (msr == MSR_IA32_ARCH_CAPABILITIES)
+        known = ARCH_CAPS_KNOWN;
+    if (msr == MSR_IA32_PERF_CAPABILITIES)
+        known = PERF_CAP_KNOWN & ~(all(*v, PERF_CAP_LBR_FORMAT) ? PERF_CAP_LBR_FORMAT : 0);
+    *v &= known;
     return true;
 }
 
@@ -265,14 +261,12 @@ static const struct {
     bool (*write)(struct cpu *, u32 msr, u64 v);
 } rules[MSR_RULE_COUNT] = {
     [MSR_RULE_apic_base]       = {NULL, write_apic_base},
-    [MSR_RULE_arch_caps]       = {read_arch_caps, NULL},
-    [MSR_RULE_feature_control] = {read_feature_control, NULL},
+    [MSR_RULE_feature_control] = {read_feature_control, write_feature_control},
     [MSR_RULE_ignored]         = {NULL, write_ignored},
-    [MSR_RULE_mcg_cap]         = {read_mcg_cap, NULL},
+    [MSR_RULE_known]           = {read_known, NULL},
     [MSR_RULE_mcu_opt]         = {NULL, write_mcu_opt},
     [MSR_RULE_misc_enable]     = {read_misc_enable, write_misc_enable},
     [MSR_RULE_mtrr]            = {read_mtrr, write_mtrr},
-    [MSR_RULE_perf_caps]       = {read_perf_caps, NULL},
     [MSR_RULE_perf_global]     = {read_perf_global, write_perf_global},
     [MSR_RULE_vmcs]            = {read_saved, write_saved},
     [MSR_RULE_vmx]             = {read_vmx, NULL},

@@ -42,31 +42,36 @@ short_rest:
         SAVE_OTHERS
         mov     esi, ecx
 asked:  mov     rdi, [gs:PERCPU_self]
+        cmp     esi, REASON_VMRESUME
+        je      .entry
+        ja      .vmwrite
+        cmp     esi, REASON_VMREAD
+        je      .access
         cmp     esi, REASON_CPUID
-        jne     .not_cpuid
+        jne     .pointer
         call    emulate_short
         test    eax, eax
         jz      exited
         xor     esi, esi                                ; VMRESUME
         mov     rbx, [gs:CPU_regs + REGS_rbx]           ; a result
         jmp     short_window
-.not_cpuid:
-        cmp     esi, REASON_VMRESUME
-        je      .entry
-        cmp     esi, REASON_VMREAD
-        je      .access
-        cmp     esi, REASON_VMWRITE
-        je      .access
+.pointer:
         cmp     esi, REASON_VMPTRLD
         jne     exited
         SAVE_CALLEE_SAVED
         call    nested_short_pointer
         jmp     short_asked
+.vmwrite:
+        cmp     esi, REASON_VMWRITE
+        jne     exited
 .access:
         xor     edx, edx
         call    nested_short_access
-        cmp     eax, SHORT_SAVE_WAY
-        jne     short_asked
+        mov     esi, eax
+        dec     eax
+        jz      short_window                            ; SHORT_RESUME
+        cmp     esi, SHORT_SAVE_WAY
+        jne     exited
         SAVE_CALLEE_SAVED
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON

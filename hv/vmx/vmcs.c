@@ -129,7 +129,7 @@ static u32 last_error(void)
 
 void vmcs_region_refused(u64 hpa)
 {
-    panic("bug: VMCLEAR or VMPTRLD of %lx was refused", hpa);
+    panic("bug: VMCLEAR, VMPTRLD or INVVPID of %lx was refused", hpa);
 }
 
 void vmcs_read_refused(u64 field)

@@ -43,6 +43,7 @@ struct vm {
     struct ept01 ept01;
     u8 *msr_bitmap; /* where L1's RDMSR and WRMSR exit: vmcs01's MSR bitmap, one page */
     hpa_t msr_bitmap_hpa;
+    struct sleep *sleep; /* S3 is refused (hv/sleep/sleep.h); NULL: it is not */
     struct log log;
     struct ring *ring;    /* what the log wrote last; NULL: nobody gave memory for it */
     struct screen screen; /* the firmware's framebuffer */
@@ -52,7 +53,7 @@ struct vm {
     u32 range_count;
     u32 depth;                    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
-    /* the CPU itself as the entry rules see it (hv/nested/explain/explain.h) */
+    /* the CPU itself as the entry rules see it (hv/explain/explain.h) */
     const struct check_cpu *judge;
     /* the options of these names (boot_info.h) */
     u32 profile, shadow, fast, stress, tlb, trace, plant, cmos, hvbit;
@@ -88,6 +89,8 @@ struct cpu {
     struct ept01_tree *ept01; /* the tree of EPT01 that this processor uses */
     struct mtrr_state mtrr;   /* L1's MTRRs of this processor; they decide which tree */
     bool mtrr_written;        /* since ept01_follow */
+    u64 feature_control;      /* L1's IA32_FEATURE_CONTROL */
+    u64 feature_legal;        /* the bits that a WRMSR of it may set */
     gpa1_t apic_page;         /* the page that the local APIC covers; NO_APIC_PAGE: none */
     struct plain_walk walk[LAST_WALKS]; /* of L1's tables, by page: hv/vmx/gla.c */
     u64 first_touches;                  /* EPT violations in the hole */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "hv/vmcs12/kvm_state.h"
+#include "hv/saved/kvm_state.h"
 
 /* The pages grow out of few bytes, so that small inputs reach large states: byte 40 of the input
  * says how many pages, what follows is laid into them from their first field on. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <linux/kvm.h>
 
-#include "hv/vmcs12/kvm_state.h"
+#include "hv/saved/kvm_state.h"
 #include "tests/lib/rng.h"
 
 static void put(u8 *p, u64 v, unsigned bytes)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hv/vmcs12/open.h"
+#include "tools/vmcs12/open.h"
 #include "tests/lib/rng.h"
 #include "tests/lib/valid.h"
 

@@ -24,7 +24,7 @@ static void test_defaults(void **state)
         l.text,
         "log=none verbose=0 nested=on cpus=all mp=auto profile=broadwell "
         "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=auto screen=on cmos=off "
-        "hvbit=on");
+        "hvbit=on s3=refuse");
     assert_int_equal(o.check | o.help | o.stress | o.chain[0], 0);
 }
 
@@ -281,7 +281,8 @@ static void test_command_wins(void **state)
     assert_string_equal(
         l.text,
         "log=e9 verbose=2 nested=on cpus=all mp=auto profile=broadwell vtd=on shadow=on fast=on "
-        "tlb=default gdb=none stress=flush spec=auto wait=auto screen=on cmos=off hvbit=on");
+        "tlb=default gdb=none stress=flush spec=auto wait=auto screen=on cmos=off hvbit=on "
+        "s3=refuse");
     assert_chain("\\b.efi");
 }
 

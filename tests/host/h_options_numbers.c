@@ -35,6 +35,8 @@ static void test_values(void **state)
         {"cmos=off", &o.cmos, 0},
         {"hvbit=off", &o.hvbit, 0},
         {"hvbit=on", &o.hvbit, 1},
+        {"s3=allow", &o.s3, OPTIONS_S3_ALLOW},
+        {"s3=refuse", &o.s3, OPTIONS_S3_REFUSE},
         {"plant=0", &o.plant, 0},
         {"plant=999", &o.plant, 999},
         {"dry", &o.dry, 1},
@@ -71,7 +73,30 @@ static void test_described(void **state)
     assert_string_equal(
         l.text, "log=port:0x2e8 verbose=0 nested=on cpus=all mp=auto profile=broadwell "
                 "vtd=on shadow=on fast=on tlb=default gdb=none spec=auto wait=off screen=corner "
-                "cmos=on hvbit=on plant=7");
+                "cmos=on hvbit=on s3=refuse plant=7");
+}
+
+static void test_path(void **state)
+{
+    (void)state;
+    char word[160] = "ucode=";
+    assert_true(command("ucode=\\a\\06-3d-04"));
+    assert_int_equal(o.ucode[0], '\\');
+    assert_int_equal(o.ucode[10], '4');
+    assert_int_equal(o.ucode[11], 0);
+    assert_true(command("\"ucode=a b\" check"));
+    assert_int_equal(o.ucode[1], ' ');
+    assert_true(command("check"));
+    assert_int_equal(o.ucode[0], 0);
+    assert_false(command("ucode="));
+    assert_string_equal(why.text, "ucode=: not one of a path");
+    assert_false(command("ucode"));
+    memset(word + 6, 'x', 127);
+    assert_true(command(word));
+    assert_int_equal(o.ucode[126], 'x');
+    assert_int_equal(o.ucode[127], 0);
+    word[6 + 127] = 'x';
+    assert_false(command(word));
 }
 
 int main(void)
@@ -79,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_path),
         cmocka_unit_test(test_described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 The fuzz at the end changes reports at random and seals some of them again, so that the readers behind the checksums meet
 nonsense too: each must be read, or refused with Bad; nothing else may be raised. REPORT_FUZZ=N rounds (400), SEED=.
 """
-import contextlib, io, os, random, sys, tempfile, zlib
+import contextlib, io, os, random, re, sys, tempfile, zlib
 
 sys.dont_write_bytecode = True
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -19,10 +19,20 @@ MACHINE = ["status 0", "BEGIN machine", "machine.under: bare", 'machine.firmware
            'machine.smbios: 1 "A vendor" "A laptop" "3"', "machine.cpuid: 1.0 000306d4 00100800 7ffafbff bfebfbff",
            *(f"machine.cpuid: 8000000{n + 2}.0 " + " ".join(f"{int.from_bytes(BRAND[16 * n + 4 * k:16 * n + 4 * k + 4].encode(), 'little'):08x}" for k in range(4)) for n in range(3)),
            "machine.microcode: 2f", "machine.cpus: 4 enabled 4", "machine.cpu: 1 differs 0", "machine.cpu: 2 differs 3",
-           "machine.vtd: fed90000 ver 10 cap 1 ecap 2 gsts 0 pmen 0", "END machine 14"]
+           "machine.vtd: fed90000 ver 10 cap 1 ecap 2 gsts 0 pmen 0",
+           # RAM up to 3 GiB and the rest UC, 36 bits wide; the first MiB by the fixed ranges: VGA's 128 KiB are UC.
+           "machine.cpuid: 80000008.0 00003024 00000000 00000000 00000000", "machine.msr: 2ff 0000000000000c06",
+           "machine.msr: 200 00000000c0000000", "machine.msr: 201 0000000fc0000800", "machine.msr: 250 0606060606060606",
+           "machine.msr: 258 0606060606060606", "machine.msr: 259 0000000000000000",
+           *(f"machine.msr: {m:x} 0606060606060606" for m in range(0x268, 0x270)),
+           "machine.map: 7 0 a0 f", "machine.map: 7 100000 bff00 f", "machine.map: 0 c0000000 100 1", "machine.map: entries 3", "END machine 33"]
+DRY = ["status 0", "nidus: RAM: 0x0-0xa0000 0x100000-0xc0000000", "nidus: EPT01 of processor 0: UC 1G 1 2M 0 4K 32",
+       "nidus: EPT01 of processor 0: WB 1G 2 2M 503 4K 480", "nidus: EPT01 of processor 0: 4 tables, 0 leaves lead elsewhere"]
+CHECK = ["status 0", "nidus: check: found   needed memory: 16 MiB in one piece"]
 CYCLES = ["status 0", "cycles.nothing: 24 22 30 10000", "cycles.cpuid: 96 90 110 10000", "cycles.vmread_hot: 30 28 33 10000",
           "cycles.vmwrite_hot: 31 28 33 10000", "cycles.vmclear_dirty: 150 1 2 10000", "cycles.vmptrld_of_2: 160 1 2 10000",
-          "cycles.trip_ept_vpid: 1100 1 2 10000"]
+          "cycles.trip_ept_vpid: 1100 1 2 10000", "cycles.reads_4k: 140000 1 2 278", "cycles.reads_2m: 60000 1 2 278",
+          "cycles.reads_1g: 20000 1 2 278", "cycles.frequency: tsc 1000 mperf 800 aperf 1000"]
 CSV = "vmcs_probe." + "csv: "
 RIGHTS = [f"{CSV}{enc:#06x},GUEST_{n}_AR_BYTES,32,{at:#05x},high,probe BC,as revision 0x12; packed 0-7>{at:#05x}.0 12-16>{at + 1:#05x}.0"
           for enc, n, at in zip(range(0x4814, 0x4824, 2), "ES CS SS DS FS GS LDTR TR".split(), (0x22, 0x32, 0x42, 0x52, 0x82, 0x92, 0x62, 0x72))]
@@ -49,7 +59,7 @@ def verdict(step, how, text):
     return ("verdict", [f"step {step} {how}", "code CODE", text])
 
 
-WHOLE = [("menu", ["v1"]), ("machine", MACHINE), verdict("1", "well", "Nidus can run here"), ("cycles bare", CYCLES),
+WHOLE = [("menu", ["v1"]), ("machine", MACHINE), ("check", CHECK), ("dry", DRY), verdict("1", "well", "Nidus can run here"), ("cycles bare", CYCLES),
          ("probe bare", PROBE), ("launch begins", ["nested=on"]), verdict("L", "well", "launched: version 1"),
          ("test t_a bare", ["status 0 lines 3 crc 0 lost 0", "failed 0"]),
          ("test t_a nidus", ["status 0 lines 3 crc 0 lost 0", "failed 0", "- a.x: 1", "+ a.x: 2", "differs 1 permitted 0"]),
@@ -93,7 +103,7 @@ def test_whole():
 def test_cycles_and_model():
     out = read(seal(WHOLE))[1]
     assert "<- more than twice off" not in out
-    total = 20 * 30 + 51 * 31 + 2 * 150 + 2 * 160 + 2 * 1100
+    total = 22 * 30 + 51 * 31 + 2 * 150 + 2 * 160 + 2 * 1100
     assert f"by the model: {total}, measured under Nidus 4000 ({4000 / total:.2f} of it)" in out, out
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write("cpuid 20\n# nothing\nx = 2 vmread_hot + 1 gone\n")
@@ -102,12 +112,47 @@ def test_cycles_and_model():
     assert "20  <- more than twice off" in out and "x by the model: not all measured (gone)" in out
 
 
+def test_misses_and_frequency():
+    out = read(seal(WHOLE))[1]
+    for text in ("leaves of 4k: 30.0 ticks more", "leaves of 2m: 10.0 ticks more", "ran at 1.25 of its nominal"):
+        assert text in out, (text, out)
+
+
+def said_of(dry=DRY, **changes):
+    """What is said of memory when lines of the dry run, or of the machine, are replaced."""
+    machine = MACHINE
+    for old, new in changes.get("machine", []):
+        machine = [l.replace(old, new) for l in machine]
+    return read(seal([(n, dry if n == "dry" else machine if n == "machine" else l) for n, l in WHOLE]))[1].split("steps:")[0]
+
+
+def test_memory():
+    out = said_of()
+    for text in ("RAM 3071 MiB in 2 ranges", "UC 1 of 1 GiB, 0 of 2 MiB, 32 of 4 KiB", "below 4 GiB: 0 KiB", "are those of the MTRRs"):
+        assert text in out, (text, out)
+
+
+def test_memory_that_differs():
+    assert "NOT the MTRRs': UC, WB" in said_of([l.replace("4K 32", "4K 31").replace("4K 480", "4K 481") for l in DRY])
+    assert "NOT the MTRRs': UC" in said_of([l.replace("1G 1 2M 0", "1G 0 2M 0") for l in DRY])
+    assert "3 leaves lead to another address" in said_of([l.replace(" 0 leaves", " 3 leaves") for l in DRY])
+    assert "2 trees" in said_of(DRY + ["nidus: EPT01 of processor 2: UC 1G 4 2M 0 4K 0"])
+    assert "no EPT01" in said_of(["status 0"])
+    # The map says that RAM goes on above 3 GiB, where the MTRRs have UC.
+    assert "below 4 GiB: 1024 KiB" in said_of(machine=[("map: 0 c0000000", "map: 7 c0000000")])
+    assert "masks with gaps" in said_of(machine=[("201 0000000fc0000800", "201 0000000fa0000800")])
+    assert "no MTRRs" in said_of(machine=[("msr: 2ff", "msr: 2fe")])
+    # RAM above 4 GiB: its leaves may reach beyond it, so more is no difference.
+    assert "are those" in said_of([l.replace("-0xc0000000", "-0xc0000000 0x100000000-0x180000000").replace("WB 1G 2", "WB 1G 5") for l in DRY])
+
+
 def test_bad_costs():
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
-        f.write("cpuid many\n")
-        f.flush()
-        status, _, err = read(seal(WHOLE), "--costs", f.name)
-    assert status == 1 and ':1: neither "NAME NUMBER"' in err
+    for text in (b"cpuid many\n", b"\xff\xfe\0\x80\n"):
+        with tempfile.NamedTemporaryFile(suffix=".txt") as f:
+            f.write(text)
+            f.flush()
+            status, _, err = read(seal(WHOLE), "--costs", f.name)
+        assert status == 1 and ':1: neither "NAME NUMBER"' in err and err.isascii(), err
 
 
 def test_packing_as_ours():
@@ -125,7 +170,9 @@ def test_an_emulator_ends_nothing():
 
 def test_a_machine_that_died():
     out = read(seal(WHOLE + [("test begins", ["t_msr nidus"])]))[1]
-    assert "THE MACHINE DID NOT COME BACK from this: test: t_msr nidus" in out
+    assert re.search("THE MACHINE DID NOT COME BACK from this, .*: test: t_msr nidus", out)
+    out = read(seal(WHOLE + [("test begins", ["t_msr nidus"]), ("ended early", ["the stick is full"])]))[1]
+    assert "THE REPORT ENDED EARLY: the stick is full;" in out and "COME BACK" not in out
 
 
 def test_code():
@@ -147,7 +194,7 @@ def test_line_ends_of_mail():
 def test_refusals():
     good = seal(WHOLE)
     for data, text in ((b"", "it is empty"), (b"\n\n", "it is empty"), (b"hello\n", 'line 1: not "nidus-report 1"'),
-                       (b"nidus-report 1\n", "it has no section"), (b"nidus-report 2\n" + good[15:], 'line 1: not "nidus-report 1"'),
+                       (b"nidus-report 1\n", "it has no section"), (b"nidus-report 2\n" + good[15:], 'of another version, "nidus-report 2"'), (good + good, "another report begins here"),
                        (good + b"x\n", "stands in no section"), (b"\0" * 50, "bytes that no report has"),
                        (good.replace(b"i", b"\xe9", 1), "bytes that no report has"), (b"x" * (report.REPORT_MAX + 1), "at most"),
                        (good.replace(b"ecap 2", b"ecap 3"), "section 2 (machine) is not what was written"),
@@ -174,15 +221,16 @@ def test_whole_transcripts():
     assert status == 1 and "t_a: 1 problems" in out and "t_b: only bare" in out
 
 
-def test_missing_file():
-    err = io.StringIO()
-    argv, sys.argv = sys.argv, ["report.py", "/nonexistent/report"]
-    with contextlib.redirect_stderr(err):
-        try:
-            assert report.main() == 1
-        finally:
-            sys.argv = argv
-    assert err.getvalue().strip() == "report: /nonexistent/report: No such file or directory"
+def test_no_file():
+    for name, text in (("/nonexistent/report", "No such file or directory"), ("/", "Is a directory"), ("/dev/zero", "it is too long: a report has at most 262144 bytes")):
+        err = io.StringIO()
+        argv, sys.argv = sys.argv, ["report.py", name]
+        with contextlib.redirect_stderr(err):
+            try:
+                assert report.main() == 1
+            finally:
+                sys.argv = argv
+        assert err.getvalue() == f"report: {name}: {text}\n", err.getvalue()
 
 
 def changed(rng, lines):

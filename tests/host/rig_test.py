@@ -4,7 +4,7 @@
 
 A comparer that cannot see a difference would make every guest test worthless.
 """
-import contextlib, os, re, sys, tempfile
+import contextlib, os, re, shutil, subprocess, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
@@ -173,7 +173,7 @@ def environment(**words):
                         f"a_twin\\nb_twin\\n\\n0000i[SIM] quit\\n  Bochs x86 Emulator {version}\\n'\n")
             os.chmod(f"{d}/bochs-{version}", 0o755)
         saved = dict(os.environ)
-        for name in ("EMU", "BOCHS", "MODEL", "DEPTH", "QEMU", "KERNEL", "INITRD", "RUN_BARE", "CPUS", "MEM"):
+        for name in ("EMU", "BOCHS", "MODEL", "DEPTH", "QEMU", "KERNEL", "INITRD", "RUN_BARE", "CPUS", "MEM", "EFI", "GDB", "TRACE"):
             os.environ.pop(name, None)
         os.environ.update({k: v.replace("HERE", d) for k, v in words.items()})
         try:
@@ -408,6 +408,12 @@ def test_who_spoke():
     assert said == ["nidus | launched", "run   | x.efi starts", "L1    | STATUS of things", "L1    | hello", "nidus | VMfail 7",
                     "run   | x.efi returned EFI_ABORTED", "e9    | words", "nidus | more"]
     assert t.ended == [21] and t.refusal is None
+    said.clear()
+    for line in ("RUN \\nidus.efi", "nidus: VMfail 12: VMREAD: field 2", "nidus: VMfail 12: VMREAD: field 6", "nidus: launched",
+                 "RUN \\own\\x.efi", "nidus: VMfail 12: VMREAD: field 2"):
+        t.console(line)
+    assert said == ["nidus | 2 fields that the Nidus above probed do not exist here", "nidus | launched", "run   | x.efi starts",
+                    "nidus | VMfail 12: VMREAD: field 2"]
     t.console("nidus: cannot run: no")
     assert t.refusal == "nidus: cannot run: no"
 
@@ -464,6 +470,46 @@ def test_wrong_files_are_named():
                     assert False
                 except ValueError as e:
                     assert f"{name}={value}: {said}" in str(e)
+
+
+def test_the_kernel_says_its_version():
+    with tempfile.TemporaryDirectory() as d:
+        head = bytearray(0x1000)
+        head[0x202:0x206], head[0x20e:0x210], head[0x500:0x50d] = b"HdrS", (0x300).to_bytes(2, "little"), b"6.1.0-9 (me)\0"
+        for name, data, said in (("k", head, "6.1.0-9"), ("short", head[:0x20f], "of unknown version"), ("none", b"text", "of unknown version"),
+                                 ("far", head[:0x20e] + b"\xff\xff" + head[0x210:], "of unknown version")):
+            with open(f"{d}/{name}", "wb") as f:
+                f.write(data)
+            assert run.kernel_version(f"{d}/{name}") == said, name
+        assert run.kernel_version(f"{d}/nothing") == "of unknown version"
+
+
+def test_a_payload_without_network():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+    with tempfile.TemporaryDirectory() as d:
+        os.makedirs(f"{d}/tools/make")
+        shutil.copy(f"{root}/tools/make/payload.sh", f"{d}/tools/make")
+        with open(f"{d}/apt-get", "w") as f:
+            f.write("#!/bin/sh\necho W: what apt says >&2\nexit 100\n")
+        os.chmod(f"{d}/apt-get", 0o755)
+        p = subprocess.run([f"{d}/tools/make/payload.sh"], env={**os.environ, "PATH": f"{d}:{os.environ['PATH']}"}, capture_output=True, text=True)
+        assert p.returncode == 1 and p.stderr == ("payload: apt-get download linux-image-cloud-amd64 failed: no network? "
+                                                  "(or, as root: apt-get update)\n"), p
+
+
+def test_gdb_and_trace_want_a_program_of_ones_own():
+    for words, said in (({"TRACE": "1"}, "TRACE=1 goes with EFI="), ({"GDB": "1", "EFI": "x", "RUN_BARE": "1"}, "GDB=1 goes with EFI="),
+                        ({"GDB": "1", "TRACE": "1", "EFI": "x"}, "both want COM2")):
+        with environment(**words):
+            try:
+                run_efi.judge_words()
+                assert False, words
+            except ValueError as e:
+                assert said in str(e)
+    with environment(TRACE="1", EFI="x"):
+        run_efi.judge_words()
+    with environment():
+        run_efi.judge_words()
 
 
 def test_a_bug_is_told_from_a_field_with_bug_in_its_name():

@@ -96,6 +96,11 @@ expect 0 '' kvm-state make --vmxon 0x1000 --vmcs12 0x2000 page blob
 expect 0 'current VMCS  *0x2000' kvm-state show blob
 expect 0 '' kvm-state get --to broadwell blob from-blob
 cmp -s -n 1024 page from-blob || fail "kvm-state: get differs from what make took"
+refuse 'foo: no such command .show, get, make' kvm-state foo
+refuse 'get: an operand is missing' kvm-state get blob
+refuse 'show: an operand is missing' kvm-state show
+head -c 100 /dev/zero > tiny
+refuse 'too short for any' dump tiny
 refuse 'KVM would refuse' kvm-state make --vmxon 0x1000 --vmcs12 0x1000 page blob2
 refuse 'holds no shadow' kvm-state get --shadow blob x
 head -c 100 blob > page.short
@@ -218,6 +223,8 @@ printf 'vm exit[0]\n\treason\t\tVMX\n\tstatus\t\t0\n\texit_reason\t33 (Entry fai
 why 1 'named by the exit code: pdpte_reserved'
 printf 'nidus: VM entry refused (exit reason 33): rflags_if: SDM 3C 27.3.1.4 "x": y; guest_rflags=2\n' > paste
 why 1 'named by the exit code: rflags_if'
+printf 'nidus: VM entry refused (error 8): host_selector_bits: SDM; host_cs_selector=0x3b; mend: host_cs_selector=0x38\nnidus:   host_cs_selector = 0x3b\nnidus:   host_ss_selector = 0x10\nnidus:   host_ds_selector = 0x10\n' > paste
+why 1 'broken: host_selector_bits'
 "$tool" dump page > paste
 why 1 'broken: host_cr0'
 xxd page > paste 2> /dev/null || od -A x -t x1 -v page | sed 's/^\([0-9a-f]*\) /\1: /' > paste

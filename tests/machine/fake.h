@@ -37,6 +37,12 @@ void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
 u64 vmcs_read(u64 field);
 void vmcs_write(u64 field, u64 v);
 void vmcs_region_refused(u64 hpa) __attribute__((noreturn, cold));
+static inline void invvpid_ours(u64 type, const struct vmx_descriptor *d)
+{
+    if (invvpid((enum invvpid_type)type, (u16)d->lo, 0) != VMX_OK)
+        vmcs_region_refused(d->lo);
+}
+
 static inline void vmclear_ours(const hpa_t *region)
 {
     if (vmclear(*region) != VMX_OK)

@@ -23,8 +23,13 @@ struct percpu *percpu(void)
 struct cpuid cpuid(u32 leaf, u32 sub)
 {
     const struct check_cpuid *f = &machine.facts;
+    const struct machine_box *box = machine.box;
 
-    (void)sub;
+    for (u32 i = 0; box && i < box->rows; i++)
+        if (box->row[i].leaf == leaf && box->row[i].sub == sub)
+            return box->row[i].r;
+    if (box && box->rows)
+        return (struct cpuid){0};
     switch (leaf) {
     case 0:
         return (struct cpuid){.eax = 0xd};

@@ -13,6 +13,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/state/state.h"
+#include "hv/saved/saved.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -42,8 +43,23 @@ struct machine_vmcs {
     struct vmcs_image v;
 };
 
+/* Somebody's processor: its capability MSRs, and, as far as recorded, what CPUID answers and which
+ * bits WRMSR refuses. */
+#define BOX_CPUID 12
+struct machine_box {
+    char part[64];
+    struct vmx_caps caps;
+    u32 rows; /* 0: nothing is recorded, and CPUID is that of the other models */
+    struct {
+        u32 leaf, sub;
+        struct cpuid r;
+    } row[BOX_CPUID];
+    u64 refused_debugctl, refused_perf_global, refused_efer; /* 0: not recorded */
+};
+
 struct machine {
     /* the processor */
+    const struct machine_box *box; /* NULL: the model's */
     struct vmx_caps caps;
     struct check_cpuid facts;
     struct check_cpu rules;
@@ -72,6 +88,9 @@ bool machine_reset_to(enum machine_model model) MUST_CHECK;
 
 /* The same for a processor with these capabilities and this width of a physical address. */
 bool machine_reset_to_caps(const struct vmx_caps *caps, u8 phys_bits) MUST_CHECK;
+
+/* The same for somebody's processor, which answers CPUID as recorded. @pre *box stays */
+bool machine_reset_to_box(const struct machine_box *box) MUST_CHECK;
 
 /* Brings L0 up and lets it run until somebody calls machine_end. False when L0 refused the
  * processor. The parameters are those of boot_info.h. */

@@ -102,31 +102,17 @@ static struct vmcs_image *shadow(void)
 /* Half of the fields are those that L1's exit handlers write. */
 static enum vmcs_field field_to_write(void)
 {
+    /* clang-format off */
     static const u8 hot[] = {
-        F_guest_rip,
-        F_guest_rflags,
-        F_guest_cr0,
-        F_guest_cr3,
-        F_guest_cr4,
-        F_cpu1_ctl,
-        F_cpu1_ctl,
-        F_guest_interruptibility,
-        F_entry_intr_info,
-        F_entry_intr_info,
-        F_entry_intr_info,
-        F_tpr_threshold,
-        F_exception_bitmap,
-        F_guest_pending_dbg_exceptions,
-        F_cr0_read_shadow,
-        F_guest_dr7,
-        F_guest_efer,
-        F_cr4_read_shadow,
-        F_guest_fs_base,
-        F_host_rip,
-        F_host_rsp,
-        F_guest_cs_selector,
-        F_preemption_timer_value,
+        F_guest_rip, F_guest_rflags, F_guest_cr0, F_guest_cr3, F_guest_cr4, F_cpu1_ctl,
+        F_cpu1_ctl, F_guest_interruptibility, F_entry_intr_info, F_entry_intr_info,
+        F_entry_intr_info, F_tpr_threshold, F_exception_bitmap, F_guest_pending_dbg_exceptions,
+        F_cr0_read_shadow, F_guest_dr7, F_guest_efer, F_cr4_read_shadow, F_guest_fs_base,
+        F_host_rip, F_host_rsp, F_guest_cs_selector, F_preemption_timer_value, F_tsc_offset,
+        F_host_cr3, F_host_gs_base, F_host_fs_selector, F_guest_gs_base, F_guest_ds_limit,
+        F_guest_fs_ar,
     };
+    /* clang-format on */
     u8 n = play_byte();
     return (enum vmcs_field)(n & 1 ? hot[n / 2 % ARRAY_LEN(hot)] : play_byte() % F_COUNT);
 }

@@ -140,6 +140,33 @@ bool machine_reset_to(enum machine_model model)
     return !vcaps_impossible(&m->caps);
 }
 
+static struct cpuid box_cpuid(const struct machine_box *box, u32 leaf)
+{
+    for (u32 i = 0; i < box->rows; i++)
+        if (box->row[i].leaf == leaf)
+            return box->row[i].r;
+    return (struct cpuid){0};
+}
+
+bool machine_reset_to_box(const struct machine_box *box)
+{
+    struct machine *m = &machine;
+    u32 sizes = box_cpuid(box, 0x80000008).eax, seven = box_cpuid(box, 7).ebx;
+    bool fits = machine_reset_to_caps(&box->caps, box->rows ? (u8)sizes : 39);
+    m->box = box;
+    if (box->rows) {
+        m->facts.linear_width = (u8)(sizes >> 8);
+        m->facts.sgx = seven >> 2 & 1;
+        m->facts.rtm = seven >> 11 & 1;
+    }
+    if (box->refused_debugctl)
+        m->facts.debugctl_reserved = box->refused_debugctl;
+    if (box->refused_perf_global)
+        m->facts.perf_global_reserved = box->refused_perf_global;
+    check_cpu_init(&m->rules, &m->caps, &m->facts);
+    return fits;
+}
+
 bool machine_reset_to_caps(const struct vmx_caps *caps, u8 phys_bits)
 {
     static struct valid t;
@@ -169,7 +196,8 @@ static void fill_handoff(struct handoff *h)
                           .cr3 = 0x1000,
                           .cr4 = machine.cr4,
                           .efer = machine.msr_efer,
-                          .dr7 = 0x400};
+                          .dr7 = 0x400,
+                          .feature_control = FEATURE_CONTROL_ALLOW_VMX};
     h->gdtr = (struct handoff_dtr){.limit = 0xff, .base = 0x8000};
     h->idtr = (struct handoff_dtr){.limit = 0xfff, .base = 0x9000};
     for (u32 i = SEG_ES; i <= SEG_GS; i++)

@@ -3,7 +3,8 @@
 # planted_guest.sh [NAME...]: plants one bug at a time in a copy of the tree, boots one guest test on it, and demands
 # that the named line of the transcript is not the bare machine's (or, for the word "dead", that the test does not
 # end, and for "any", that one line or another differs); a bug that leaves the core's image as it is fails too. A row
-# may name another emulator, a model of it, and how many processors it has (BOCHS=, MODEL=, CPUS=).
+# may name another emulator, a model of it, and how many processors it has (BOCHS=, MODEL=, CPUS=). In place of a guest
+# test a row may name a part of another test of the rig, as refusals:blink or seen_test:ring, and words of what it then says.
 # tests/planted/planted_guest.list has the bugs; HACKING.md tells what each would have done. Needs `make images`.
 # The last line counts: N passed, M failed.
 set -u
@@ -47,8 +48,21 @@ judge() { # TEST LINE
     fi
 }
 
+rig() { # PROGRAM:PART WORDS: true when it fails with these words
+    ! "$copy/tools/rig/${1%%:*}.py" "${1#*:}" >"$copy/log" 2>&1 && grep -qF -- "$2" "$copy/log"
+}
+
+is_seen() { # TEST LINE
+    if [[ $1 = *:* ]]; then
+        rig "$1" "$2"
+    else
+        run nidus "$1"
+        judge "$1" "$2"
+    fi
+}
+
 plant() { # NAME FILE SED TEST LINE
-    [ -f "$(transcript bare "$4")" ] || run bare "$4"
+    [[ $4 = *:* ]] || [ -f "$(transcript bare "$4")" ] || run bare "$4"
     cp "$copy/$2" "$copy/kept"
     sed -i "$3" "$copy/$2"
     if cmp -s "$copy/kept" "$copy/$2"; then
@@ -60,7 +74,7 @@ plant() { # NAME FILE SED TEST LINE
     elif cmp -s "$copy/build/nidus.efi" build/nidus.efi; then
         echo "FAIL  $1: nidus.efi is the same"
         failed=$((failed + 1))
-    elif run nidus "$4"; judge "$4" "$5"; then
+    elif is_seen "$4" "$5"; then
         echo "ok    $1: $4: $5"
         passed=$((passed + 1))
     else

@@ -18,25 +18,37 @@ fetch() { # downloads package $1 into $out/deb and prints the file's name
     found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
     if [ -z "$found" ]; then
         (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null) || {
-            [ "$(id -u)" = 0 ] && apt-get -qq update >/dev/null
+            [ "$(id -u)" = 0 ] && apt-get -qq update >/dev/null 2>&1
             (cd "$out/deb" && apt-get -qq download "$1" 2>/dev/null)
-        } || { echo "payload: apt-get download $1 failed (by hand: apt-get update as root)" >&2; return 1; }
+        } || { echo "payload: apt-get download $1 failed: no network? (or, as root: apt-get update)" >&2; return 1; }
         found=$(find "$out/deb" -name "$1_*.deb" | head -n 1)
     fi
     echo "$found"
 }
 
+unpack() { # package $1, below $2
+    local file
+    file=$(fetch "$1") || exit 1
+    dpkg-deb -x "$file" "$2"
+}
+
+unpack_needed() { # the first package whose name begins with $2 among those that $1 depends on, below $3
+    local file
+    file=$(fetch "$1") || exit 1
+    unpack "$(dpkg-deb -f "$file" Depends | grep -oE "$2[^ ,]+" | head -n 1)" "$3"
+}
+
 kernel() {
     [ ! -s "$out/vmlinuz" ] || return 0
     echo "  fetching Debian's kernel (linux-image-cloud-amd64)"
-    dpkg-deb -x "$(fetch "$(depends linux-image-cloud-amd64 linux-image-)")" "$out/kernel"
+    unpack_needed linux-image-cloud-amd64 linux-image- "$out/kernel"
     cp "$out"/kernel/boot/vmlinuz-* "$out/vmlinuz"
 }
 
 busybox() {
     [ ! -s "$out/busybox" ] || return 0
     echo "  fetching busybox-static"
-    dpkg-deb -x "$(fetch busybox-static)" "$out/bb"
+    unpack busybox-static "$out/bb"
     cp "$out/bb/bin/busybox" "$out/busybox" 2>/dev/null || cp "$out/bb/usr/bin/busybox" "$out/busybox"
 }
 
@@ -87,16 +99,12 @@ qemu() { # packs QEMU, every library it wants, and the firmware that the machine
     rm -rf "$root"
 }
 
-depends() { # prints the first package whose name begins with $2 among those that $1 depends on
-    dpkg-deb -f "$(fetch "$1")" Depends | grep -oE "$2[^ ,]+" | head -n 1
-}
-
 # acpi=off, because there are no ACPI tables; so Xen uses no I/O APIC. Without a table of processors
 # Xen counts none unless mce=0 is given, and it faults in x2APIC mode.
 xen() {
     echo "  fetching Xen and a kernel for its domain 0"
-    dpkg-deb -x "$(fetch "$(depends xen-system-amd64 xen-hypervisor-)")" "$out/xen"
-    dpkg-deb -x "$(fetch "$(depends linux-image-amd64 linux-image-)")" "$out/xen"
+    unpack_needed xen-system-amd64 xen-hypervisor- "$out/xen"
+    unpack_needed linux-image-amd64 linux-image- "$out/xen"
     cp "$out"/xen/boot/vmlinuz-* "$out/dom0"
     printf '[global]\ndefault=nidus\n[nidus]\noptions=%s\nkernel=dom0 %s\nramdisk=initrd.img\n' \
         "console=com1 com1=115200,8n1 loglvl=all acpi=off mce=0 x2apic=0 noreboot" \
@@ -120,7 +128,7 @@ stick() {
     rm -rf "$out/stick"
     mkdir -p "$out/stick"
     echo "  fetching Debian's generic kernel (linux-image-amd64)"
-    dpkg-deb -x "$(fetch "$(depends linux-image-amd64 linux-image-)")" "$unpacked"
+    unpack_needed linux-image-amd64 linux-image- "$unpacked"
     cp "$unpacked"/boot/vmlinuz-* "$out/stick/vmlinuz"
     cp -r "$out/root" "$root"
     rm -rf "$root/lib"

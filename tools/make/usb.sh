@@ -39,7 +39,8 @@ if [ -n "${SIGN_KEY:-}" ]; then
         case $f in *.efi | */vmlinuz) sbsign --key "$SIGN_KEY" --cert "$SIGN_CERT" --output "$signed/${f##*/}" "$f" 2>/dev/null ;; *) cp "$f" "$signed/" ;; esac
     done
     openssl x509 -in "$SIGN_CERT" -outform DER -out "$signed/nidus.cer"
-    menu=$signed/menu.efi
+    menu=$signed.menu
+    mv "$signed/menu.efi" "$menu"
     files=("$signed"/*)
 fi
 
@@ -65,4 +66,4 @@ label-id: $disk_id
 start=$first, size=$((blocks * 2)), type=U, uuid=$part_id, name=NIDUS
 END
 dd if="$esp" of="$img" bs=512 seek=$first conv=notrunc,sparse status=none
-rm -rf "$esp" "$signed"
+rm -rf "$esp" "$signed" "$signed.menu"

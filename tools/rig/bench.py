@@ -9,6 +9,8 @@ counted by kind: VMREAD, VMWRITE and so on. L0 is what runs at the core's addres
 
   bench.py [OPTION...]      options for nidus.efi, besides nested=on log=none
   CPUS=4 bench.py           bench_smp alone, on four processors at once
+The column `unshadowed` is L1 without VMCS shadowing, as on a processor that has none.
+
   bench.py --depth          the timed run under a Nidus in a Nidus as well
   bench.py --plot           draws docs/bench.svg from build/bench/bench.csv
 """
@@ -133,6 +135,8 @@ def measure(options, depth):
         names = ["bench_smp"]
     tests = [Test(n, {"nidus": options}) for n in names]
     boots = {"bare": Boot(0, tests, "bare", OUT), "nidus": Boot(0, tests, "nidus", OUT)}
+    if not several:             # as on a processor without VMCS shadowing
+        boots["unshadowed"] = Boot(2, [Test(n, {"nidus": options + " shadow=off"}) for n in names], "nidus", OUT)
     if depth:
         boots["depth1"] = Boot(1, tests, "nidus", OUT, 1)
     emu.side_by_side([b.run for b in boots.values()], 1)

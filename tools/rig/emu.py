@@ -12,7 +12,7 @@ Knows nothing of Nidus or of tests. Leaves in the run directory:
 Environment: EMU=, BOCHS=, MODEL= (tools/rig/emulator.py), MEM=MiB, QEMU_CPU=a model for QEMU,
 JOBS=emulators at once where a tool needs several boots (2).
 """
-import argparse, concurrent.futures, ctypes, os, re, shutil, signal, subprocess, sys, threading, time
+import argparse, concurrent.futures, ctypes, os, re, shutil, signal, socket, subprocess, sys, threading, time
 
 sys.dont_write_bytecode = True
 import emulator, ram
@@ -110,10 +110,12 @@ class Machine:
     """One run of one emulator in one directory."""
 
     def __init__(self, disk, rundir, com1=None, com2=None, mem=None, cpu=None, ips=None, magic=False, cpus=None, kind=None,
-                 machine=None, usb=False, second=None, secure=False):
+                 machine=None, usb=False, second=None, secure=False, more=()):
         self.disk, self.dir = os.path.abspath(disk), os.path.abspath(rundir)
         self.com1, self.com2 = com1, com2    # a tty's name; or None for com1.txt, and for no COM2; True: COM2 writes com2.bin
-        self.usb, self.second = usb, second  # QEMU: the disk is a USB stick, which keeps what is written; another disk's path
+        # QEMU: the disk is a USB stick, which keeps what is written, or is "read-only". second: another disk's path; QEMU: or a list.
+        self.usb, self.second = usb, second
+        self.more = more                     # QEMU: more words for its command line
         self.secure = secure                 # QEMU: Secure Boot is on, and trusts the firmware package's own test key
         self.mem = int(mem or emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM))
         self.cpu, self.ips, self.magic, self.cpus = cpu, ips or IPS, magic, int(cpus or emulator.cpus())
@@ -156,17 +158,18 @@ class Machine:
             accel, cpu = ["-accel", "kvm"], "host"
         drive = ["-drive", f"file={self.disk},format=raw,if=ide,snapshot=on"]
         if self.usb:
-            drive = ["-device", "qemu-xhci", "-drive", f"file={self.disk},format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick,removable=on"]
-        if self.second:
-            drive += ["-drive", f"file={os.path.abspath(self.second)},format=raw,if=ide,snapshot=on"]
+            drive = ["-device", "qemu-xhci", "-drive", f"file={self.disk},format=raw,if=none,id=stick" + ",readonly=on" * (self.usb == "read-only"),
+                     "-device", "usb-storage,drive=stick,id=plug,removable=on,serial=STICK-SERIAL"]
+        for second in [self.second] if isinstance(self.second, str) else self.second or []:
+            drive += ["-drive", f"file={os.path.abspath(second)},format=raw,if=ide,snapshot=on"]
         firmware = ["-M", self.machine, "-bios", OVMF]
         if self.secure:
             shutil.copy(SECURE_VARIABLES, self.path("vars.fd"))
             firmware = ["-M", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
                         "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={SECURE_OVMF}", "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
         return [self.emulator.program, *firmware, *accel, "-cpu", cpu, "-smp", str(self.cpus), "-m", str(self.mem),
-                *drive, "-net", "none", "-display", "none",
-                "-monitor", "none", "-no-reboot", "-serial", serial, *(["-serial", "file:com2.bin" if self.com2 is True else self.com2] if self.com2 else []),
+                *drive, *self.more, "-net", "none", "-display", "none",
+                "-monitor", "unix:monitor.sock,server=on,wait=off" if self.usb else "none", "-no-reboot", "-serial", serial, *(["-serial", "file:com2.bin" if self.com2 is True else self.com2] if self.com2 else []),
                 "-debugcon", "file:e9.txt", "-global", "isa-debugcon.iobase=0xe9"]
 
     def start(self, listening=False):
@@ -296,8 +299,20 @@ class Machine:
                     f.write(self.output("e9"))
         self.unlock()
 
+    def monitor(self, line):
+        """Gives QEMU's monitor a command; only where the disk is a USB stick."""
+        folder = os.open(self.dir, os.O_RDONLY)         # the path of a socket has at most 107 characters
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(f"/proc/self/fd/{folder}/monitor.sock")
+            os.close(folder)
+            s.sendall(line.encode() + b"\n")
+            said = b""
+            while said.count(b"(qemu)") < 2:            # its greeting, and the command's end
+                said += s.recv(4096)
+
     def unlock(self):
-        for lock in [d + ".lock" for d in (self.disk, self.second) if d]:
+        for lock in [d + ".lock" for d in (self.disk, self.second) if isinstance(d, str)]:
             if os.path.exists(lock):
                 os.unlink(lock)
 

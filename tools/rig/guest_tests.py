@@ -136,6 +136,7 @@ class Boot:
             reason = self.watch(m, {t.name: t for t in tests})
         finally:
             m.stop()
+        self.launched = b"nidus: launched: " in m.output("com1")
         return self.collect(m.output("e9").decode("latin-1"), tests, reason)
 
     def watch(self, m, by_name):
@@ -162,10 +163,11 @@ class Boot:
 
     def answers(self, alive, depth):
         """True if the last of chain.efi's words about CPUID is what this mode must show: bare nobody's, under Nidus
-        its signature and the depth."""
+        its signature and the depth, or nobody's with hvbit=off, if a Nidus has said that it was launched."""
         words = alive[-1].split() if alive else []
-        if self.mode == "bare":
-            return words == ["ALIVE", "none"]
+        hidden = "hvbit=off" in str(self.tests[0].options.get("nidus", ""))
+        if self.mode == "bare" or hidden:
+            return words == ["ALIVE", "none"] and (self.mode == "bare" or self.launched)
         return words[:2] == SIGNATURE.split() and len(words) == 4 and int(words[3], 0) == depth
 
     def collect(self, text, tests, reason):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs the hostile L1 (guest-tests/hostile/t_hostile.c) for seeds of one's choice, and cuts a failing one down to few steps.
+"""Runs the hostile L1 (guest-tests/hostile/t_hostile.c, or with --crowd t_hostile_crowd.c) for seeds of one's choice, and cuts a failing one down to few steps.
 
 Owns: the comparison of a bare run with one under Nidus step by step, and the cutting. Boots by tools/rig/emu.py.
 
@@ -25,21 +25,22 @@ ARGUMENT_ROOM = 400         # what the program keeps of its load options
 
 
 class Boots:
-    def __init__(self, out, options, limit, at_once=1):
+    def __init__(self, out, options, limit, at_once=1, program="t_hostile"):
         self.out, self.options, self.limit, self.at_once, self.count = out, options, limit, at_once, 0
+        self.program = program
         os.makedirs(out, exist_ok=True)
 
     def boot(self, mode, arguments):
         """One boot with a program run per element of arguments; the outputs of those that began, as lists of lines."""
         d = os.path.join(self.out, mode)
         os.makedirs(d, exist_ok=True)
-        lines = ([f"\\nidus.efi {self.options}"] if mode == "nidus" else []) + [f"\\t_hostile.efi {a}" for a in arguments]
+        lines = ([f"\\nidus.efi {self.options}"] if mode == "nidus" else []) + [f"\\{self.program}.efi {a}" for a in arguments]
         with open(os.path.join(d, "chain.txt"), "w") as f:
             f.write("\n".join(lines) + "\n")
         build = os.path.join(ROOT, "build")
         img = os.path.join(d, "esp.img")
         subprocess.run([os.path.join(HERE, "mkesp.sh"), img, f"::/EFI/BOOT/BOOTX64.EFI={build}/chain.efi", f"::/chain.txt={d}/chain.txt",
-                        f"::/nidus.efi={build}/nidus.efi", f"::/t_hostile.efi={build}/t_hostile.efi"], check=True)
+                        f"::/nidus.efi={build}/nidus.efi", f"::/{self.program}.efi={build}/{self.program}.efi"], check=True)
         m = emu.Machine(img, d)
         self.count += 1
         try:
@@ -47,7 +48,7 @@ class Boots:
             self.watch(m)
         finally:
             m.stop()
-        parts = m.output("e9").decode("latin-1").split("RUN \\t_hostile.efi")[1:]
+        parts = m.output("e9").decode("latin-1").split(f"RUN \\{self.program}.efi")[1:]
         return [[l for l in p.splitlines()[1:] if not l.startswith(("START", "STATUS", "ALIVE", "CHAIN", "nidus:")) and not EMULATOR_LINE.match(l)] for p in parts]
 
     def watch(self, m):
@@ -122,7 +123,7 @@ def arguments(seed, steps, trace=0):
 
 
 def seed_of(line):
-    m = re.search(r"hostile\.s(\d+)\.", line)
+    m = re.search(r"hostile(?:_crowd)?\.s(\d+)\.", line)
     return int(m[1]) if m else None
 
 
@@ -201,6 +202,7 @@ def main():
     p.add_argument("--seeds", type=int, default=1)
     p.add_argument("--steps", type=int, default=2000)
     p.add_argument("--only", default="", help="steps, as 3-9+12")
+    p.add_argument("--crowd", action="store_true", help="with many VMCSs")
     p.add_argument("--trace", action="store_true")
     p.add_argument("--no-cut", action="store_true")
     p.add_argument("--with", dest="extra", default="", help="more options for nidus.efi")
@@ -209,7 +211,7 @@ def main():
     p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
     p.add_argument("--out", default=os.path.join(ROOT, "build/hostile"))
     a = p.parse_args()
-    boots = Boots(a.out, f"{NIDUS} {a.extra}".strip(), a.limit, a.j)
+    boots = Boots(a.out, f"{NIDUS} {a.extra}".strip(), a.limit, a.j, "t_hostile_crowd" if a.crowd else "t_hostile")
     if a.only:
         return int(show(boots, a.seed, parse(a.only), a.trace))
     began, bad = time.monotonic(), set()

@@ -17,7 +17,7 @@ sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu, emulator, transcript
 from linux_test import ROOT, Boot, Verdicts
-from run import QEMU_IPS
+from run import QEMU_IPS, kernel_version
 from transcript import Caveats, Transcript
 
 KERNEL = r"\vmlinuz initrd=\initrd.img console=ttyS0 acpi=off quiet cryptomgr.notests=1 tsc=reliable nokaslr -- "
@@ -121,6 +121,7 @@ def main():
         long = "long" in words
         settings = [w for w in words if w != "long"] or (SETTINGS if long else SETTINGS[:1])
         v = Verdicts()
+        print(f"Linux {kernel_version()}", flush=True)
         for s in settings:
             run_qemu(v) if s == "qemu" else run_setting(v, s, ["broadwell", "host"][:1 if depth_of(s) else 2])
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 import emu, emulator
-from run import KERNEL_ARGS, QEMU_IPS, kernel_args
+from run import KERNEL_ARGS, QEMU_IPS, kernel_args, kernel_version
 
 LINE = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS} nokaslr -- test"
 PERCENT = 1.0
@@ -138,6 +138,7 @@ def single(v):
 def main():
     signal.signal(signal.SIGTERM, emu.raise_on_term)
     v = Verdicts()
+    print(f"Linux {kernel_version()}", flush=True)
     try:
         if sys.argv[1:2] == ["stress"]:
             stress(v, *sys.argv[2:])

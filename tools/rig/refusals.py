@@ -9,7 +9,7 @@ nothing of the emulators (emu.py) nor of what Nidus does after launch (guest_tes
 
 The console of a boot lands in build/refusals/BOOT/com1.txt.
 """
-import argparse, os, re, signal, subprocess, sys, time
+import argparse, os, re, signal, struct, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -61,6 +61,15 @@ def text_bytes(text):
     return body.encode("latin-1").decode("unicode_escape").encode("latin-1") * int(times)
 
 
+def ucode_bytes(signature, revision, how=""):
+    """A microcode update of 2,048 bytes for one signature on every platform, whole, cut or with a wrong checksum."""
+    header = [1, int(revision, 16), 0x11282026, int(signature, 16), 0, 1, 0xff, 0, 0]
+    words = header + [0] * (512 - len(header))
+    words[4] = -sum(words) & 0xffffffff
+    words[100] += how == "bad"
+    return struct.pack("<512I", *words)[:1000 if how == "cut" else None]
+
+
 class Boot:
     def __init__(self, words):
         self.name, self.kind, self.rows = words[0], words[1], []
@@ -72,7 +81,7 @@ class Boot:
         name = f"{row.number}.{kind}"
         path = os.path.join(self.dir, name)
         with open(path, "wb") as f:
-            f.write(text_bytes(text))
+            f.write(ucode_bytes(*text.split()) if kind == "ucode" else text_bytes(text))
         files[f"::/in/{name}"] = path
         return f"\\in\\{name}"
 
@@ -89,6 +98,8 @@ class Boot:
                 after.append(f"rm -q {CFG}")
             elif kind == "raw":
                 start = f"pre_raw.efi {self.file(row, kind, text, files)}"
+            elif kind == "ucode":
+                before.append(f"cp -q {self.file(row, kind, text, files)} \\ucode.bin")
             elif kind == "run":
                 before.append(text)
             elif kind == "entry":

@@ -76,6 +76,18 @@ def payload():
     return files["KERNEL"], files["INITRD"]
 
 
+def kernel_version(path=f"{ROOT}/build/l1/vmlinuz"):
+    """What a Linux kernel says of itself in its header ("6.1.0-56-cloud-amd64"); "of unknown version" if it is none."""
+    try:
+        with open(path, "rb") as f:
+            head = f.read(0x10000)
+    except OSError:
+        return "of unknown version"
+    at = int.from_bytes(head[0x20e:0x210], "little") + 0x200
+    words = head[at:].split(b"\0", 1)[0].decode("latin-1").split() if head[0x202:0x206] == b"HdrS" else []
+    return words[0] if words else "of unknown version"
+
+
 def estimate():
     """What a person is told before the wait; measured on a machine that makes 60 M instructions a second."""
     depth = depth_asked()
@@ -267,8 +279,7 @@ def main():
         signal.signal(s, emu.raise_on_term)
     bare = bool(environ("RUN_BARE"))
     try:
-        if environ("GDB") and (not environ("EFI") or bare):
-            raise ValueError("GDB=1 goes with EFI=, and not with RUN_BARE=1")
+        run_efi.judge_words()
         emulator.number("MEM", 512, emulator.LEAST_MEM, emulator.MOST_MEM)
         rundir, lock = run_directory()
         with lock:

@@ -6,9 +6,10 @@ Every line of the output is marked with who spoke: "L1", "nidus", "e9" (what a p
 L1's console and Nidus share COM1 (log=com1), so these two are in the order in which they spoke.
 
 GDB=1 puts COM2 on the socket gdb.sock of the run directory, for gdb; L1 waits for it (gdb=wait).
+TRACE=1 has Nidus write every exit and entry to COM2 (trace=all,com2), and draws them as trace.html beside it.
 
 Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=1), RUN_BARE=1, GDB=1,
-DEPTH=, CPUS=, MEM=, LIMIT=seconds of the emulator's own time (300).
+TRACE=1, DEPTH=, CPUS=, MEM=, LIMIT=seconds of the emulator's own time (300).
 """
 import os, re, subprocess, sys, time
 
@@ -16,6 +17,7 @@ import emu, emulator, gdb_line
 
 FOLDER = "own"
 OPTIONS = ["log=com1", "verbose=1"]
+WANTED = {"GDB": ["gdb=wait"], "TRACE": ["trace=all,com2"]}         # what these add for the outermost Nidus, whose COM2 is
 LIMIT = 300
 NO_VERDICT = 125            # what main() returns when a program did not end; else the number of its EFI error, or 0
 
@@ -63,6 +65,7 @@ class Talk:
         self.names, self.out = names, out
         self.ended, self.now, self.refusal = [], None, None
         self.debugger = False               # COM2 is L0's
+        self.probed = 0                     # fields that a Nidus asked the one below for
 
     def console(self, line):
         word, _, rest = line.partition(" ")
@@ -72,7 +75,12 @@ class Talk:
                 self.out(f"run   | {self.now} starts")
         elif word == "STATUS" and rest.startswith("0x") and self.now:
             self.status(int(rest, 16))
+        elif line.startswith("nidus: VMfail 12: VMREAD: ") and self.now == "nidus.efi":
+            self.probed += 1
         elif line.startswith("nidus: "):
+            if self.probed:
+                self.out(f"nidus | {self.probed} fields that the Nidus above probed do not exist here")
+                self.probed = 0
             self.debugger = self.debugger or bool(re.match(r"nidus: (cpu \d+: )?gdb: ", line))
             self.refusal = self.refusal or (line if "cannot run: " in line else None)
             self.out("nidus | " + line.removeprefix("nidus: "))
@@ -92,6 +100,15 @@ class Talk:
             self.out(("nidus | " if line.startswith("nidus: ") else "e9    | ") + line.removeprefix("nidus: "))
 
 
+def judge_words():
+    """Raises ValueError where GDB=1 and TRACE=1 do not fit the rest."""
+    given = [name for name in WANTED if os.environ.get(name)]
+    if given and (not os.environ.get("EFI") or os.environ.get("RUN_BARE")):
+        raise ValueError(f"{given[0]}=1 goes with EFI=, and not with RUN_BARE=1")
+    if len(given) > 1:
+        raise ValueError("GDB=1 and TRACE=1 both want COM2")
+
+
 def programs():
     """[(file, name on the disk)]; raises ValueError with the one line that says what is wrong."""
     found = []
@@ -108,10 +125,11 @@ def programs():
 
 
 def make_disk(rundir, root, own, bare, depth):
-    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *["gdb=wait"] * bool(os.environ.get("GDB")), *(os.environ.get("NIDUS") or "").split()]
+    wanted = [word for name, words in WANTED.items() if os.environ.get(name) for word in words]
+    args, options = os.environ.get("ARGS") or "", [*OPTIONS, *(os.environ.get("NIDUS") or "").split()]
     several, build = emulator.cpus() > 1, f"{root}/build"
     lines = ["@console"] + ["\\tables.efi"] * several
-    lines += [] if bare else [" ".join(["\\nidus.efi", *options])] * (depth + 1)
+    lines += [] if bare else [" ".join(["\\nidus.efi", *wanted, *options])] + [" ".join(["\\nidus.efi", *options])] * depth
     lines += [f"\\{FOLDER}\\{name} {args}".rstrip() for _, name in own]
     with open(f"{rundir}/chain.txt", "w") as f:
         f.write("\n".join(lines) + "\n")
@@ -149,6 +167,17 @@ def watch(m, console, talk, progress, limit, line=None):
             progress.show("the firmware starts" if talk.now is None else f"{talk.now} runs")
 
 
+def draw(root, trace, page):
+    """The ladder of a trace, and where both are; nidus-trace says what is wrong with one. L1's console is on COM2, too."""
+    tool = f"{root}/tools/trace/nidus-trace"
+    drawn = subprocess.run([tool, "ladder", trace, "-o", page], stderr=subprocess.PIPE, text=True)
+    told = [l for l in drawn.stderr.splitlines() if "are not of the trace" not in l]
+    if drawn.returncode == 0:
+        told.append(f"every exit and entry: {os.path.relpath(page)}, for a browser; or {os.path.relpath(tool)} text {os.path.relpath(trace)}")
+    for line in told:
+        print(f"run   | {line}", flush=True)
+
+
 def main(rundir, root, console, make_progress, bare):
     own, depth = programs(), emulator.number("DEPTH", 0, 0, 4)
     limit = emulator.number("LIMIT", LIMIT * (depth + 1), 1, 10**6)
@@ -157,7 +186,8 @@ def main(rundir, root, console, make_progress, bare):
     line = gdb_line.Line(f"{rundir}/gdb.sock") if os.environ.get("GDB") else None
     if line:
         print(f"run   | in gdb: target remote {os.path.relpath(line.path)}", flush=True)
-    m = emu.Machine(disk, rundir, com1=console.name, com2=line.tty if line else None)
+    traced = bool(os.environ.get("TRACE"))
+    m = emu.Machine(disk, rundir, com1=console.name, com2=line.tty if line else traced or None)
     try:
         m.start()
         why = watch(m, console, talk, make_progress(), limit, line)
@@ -165,6 +195,8 @@ def main(rundir, root, console, make_progress, bare):
         m.stop()
         if line:
             line.close()
+    if traced:
+        draw(root, f"{rundir}/com2.bin", f"{rundir}/trace.html")
     if why:
         print("run   | " + (f"{talk.now}: " if talk.now else "") + why, flush=True)
         return NO_VERDICT

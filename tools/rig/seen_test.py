@@ -6,6 +6,7 @@ The first two run in QEMU, whose firmware has a framebuffer, keeps memory over a
 planted panic (hv/plant.h) is one of L0's before the launch, in L0's own tables.
 
   screen   the picture, compared dot by dot with what the log says and hv/screen/font.def draws
+  corner   the same with screen=corner: the log's last line stands at the bottom as well, in the other colours
   ring     what `nidus.efi ring` finds after a reset, and tools/ring.py in a dump of the memory
   launched in Bochs: what a panic behind the launch tells
 """
@@ -31,7 +32,7 @@ def font():
     return rows
 
 
-def picture(text, columns, glyphs):
+def picture(text, columns, glyphs, ink=WHITE, paper=BLACK):
     """The 16 lines of pixels of one line of text."""
     text = text[:columns].ljust(columns)
     lines = []
@@ -40,7 +41,7 @@ def picture(text, columns, glyphs):
         for c in text:
             at = (line + 1) // 2 - 1
             dots = glyphs[c][at] << 2 if line and at < 7 else 0
-            pixels += b"".join(WHITE if dots >> (7 - i) & 1 else BLACK for i in range(8))
+            pixels += b"".join(ink if dots >> (7 - i) & 1 else paper for i in range(8))
         lines.append(pixels)
     return lines
 
@@ -65,12 +66,14 @@ def read_ppm(path):
     return int(head[1]), int(head[2]), data[head.end():]
 
 
-def compare(ppm, expected):
-    """What of the expected lines is not at the top of the picture."""
+def compare(ppm, expected, corner=None):
+    """What of the expected lines is not at the top of the picture, and of the corner's line at the bottom."""
     width, height, pixels = read_ppm(ppm)
-    glyphs, problems = font(), []
-    for row, text in enumerate(expected[:height // 16]):
-        for line, want in enumerate(picture(text, width // 8, glyphs)):
+    glyphs, problems, rows = font(), [], height // 16
+    shown = [(row, text, WHITE, BLACK) for row, text in enumerate(expected[:rows - 1])]
+    shown.append((rows - 1, corner, BLACK, WHITE) if corner else (rows - 1, *expected[rows - 1:rows], WHITE, BLACK))
+    for row, text, ink, paper in (s for s in shown if len(s) == 4):
+        for line, want in enumerate(picture(text, width // 8, glyphs, ink, paper)):
             at = (row * 16 + line) * width * 3
             if pixels[at:at + len(want)] != want:
                 problems.append(f"row {row} of the screen is not \"{text}\" (line {line} of it)")
@@ -120,8 +123,8 @@ class Panic:
         return [l for l in self.machine.output("e9").decode("latin-1").splitlines() if l.startswith("nidus: ")]
 
 
-def screen():
-    p = Panic("screen", ["nidus.efi dry log=e9 plant=406 cpus=bsp"])
+def screen(name="screen", options=""):
+    p = Panic(name, [f"nidus.efi dry log=e9 plant=406 cpus=bsp{options}"])
     try:
         if not p.problems:
             p.monitor("screendump screen.ppm")
@@ -131,7 +134,11 @@ def screen():
         return p.problems
     lines = p.logged()
     first = next(i for i, l in enumerate(lines) if l.startswith("nidus: bug: planted"))
-    return compare(p.path("screen.ppm"), lines[first:])
+    return compare(p.path("screen.ppm"), lines[first:], lines[-1] if options else None)
+
+
+def corner():
+    return screen("corner", " screen=corner")
 
 
 def ring():
@@ -179,7 +186,7 @@ def launched():
     return [f"missing: {w}" for w in wanted if not re.search(w, text, re.M)]
 
 
-TESTS = {"screen": screen, "ring": ring, "launched": launched}
+TESTS = {"screen": screen, "corner": corner, "ring": ring, "launched": launched}
 
 
 def main():

@@ -25,8 +25,11 @@ MENU, FIRST, LAUNCH = "Which?", "In 30 seconds", "Press L"
 FIRMWARE = "starting Boot0000"           # what the firmware does when the menu has quit
 # Nothing of this shape may leave the machine: a MAC, a UUID.
 PRIVATE = re.compile(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.I)
+# What this machine, QEMU's, has to hide; none of it may stand in a report.
+IDENTITY = ["-smbios", "type=1,serial=SYSTEM-SERIAL,uuid=5ec4e75e-c4e7-4c4e-8c4e-75ec4e75ec4e,sku=SYSTEM-SKU", "-smbios", "type=2,serial=BOARD-SERIAL,asset=BOARD-ASSET",
+            "-smbios", "type=3,serial=CASE-SERIAL,asset=CASE-ASSET", "-device", "e1000,mac=52:54:00:c0:ff:ee,romfile="]
+HIDDEN = re.compile(rb"(?:STICK|SYSTEM|BOARD|CASE)-SERIAL|-ASSET|SYSTEM-SKU|5ec4e75e|5ee7c45e|75ec4e75ec4e|52:?54:?00:?c0:?ff:?ee", re.I)
 NO_VMX = "bad: cannot run: no VMX"
-BLINK = r"(?:well|bad: cannot run: unknown option \"blink\")"
 LIVE = "well: launched: version"
 LINUX = r"\nidus\vmlinuz initrd=\nidus\initrd.img console=ttyS0 acpi=off cryptomgr.notests=1 tsc=reliable -- stick"
 
@@ -34,11 +37,14 @@ LINUX = r"\nidus\vmlinuz initrd=\nidus\initrd.img console=ttyS0 acpi=off cryptom
 class Walk:
     """keys: [(what the console must show, the keys then sent)]; steps: what the report's verdicts begin with."""
 
-    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=None, limit=400, also=(), secure=None, says=""):
+    def __init__(self, name, kind, keys, steps, last=FIRMWARE, files=(), long=False, second=0, limit=400, also=(), secure=None, says="", harm=None, shows=(), report="REPORT-0.txt"):
         self.name, self.kind, self.keys, self.steps, self.last = name, kind, keys, steps, last
         self.files, self.long, self.second, self.limit, self.also = files, long, second, limit, also
         self.says = says            # text of the report
         self.secure = secure        # Secure Boot is on, and the stick is "signed" or "unsigned"
+        self.harm = harm            # what is wrong with the stick: "read-only", "full", "many"
+        self.shows = shows          # patterns that the screen must have shown
+        self.report = report        # the file that it writes; None: none
 
 
 def refused_walk():
@@ -58,23 +64,49 @@ WALKS = [
          ["1 well: check: Nidus can run here", "2 well: dry: 1 processor went as far as VMLAUNCH", "4 well: bare: 2 of 2", "L " + LIVE,
           "4 well: under Nidus: 2 of 2"], files=["tests.txt=off t_alive\noff t_irq"]),
     Walk("nobody", "qemu", [(FIRST, ""), (MENU, "8")], ["1 " + NO_VMX], long=True),
+    Walk("read-only", "qemu", [(FIRST, "1"), (MENU, "8")], [], long=True, harm="read-only", report=None,
+         shows=[r"Report: none: the stick is write-protected", r"CODE N1X-"]),
+    Walk("full", "qemu", [(FIRST, "1"), (MENU, "2"), (MENU, "8")], [], long=True, harm="full", says="ended early\nthe stick is full\n",
+         shows=[r"The report ends here: the stick is full\. Photograph", r"Report: \\nidus\\REPORT-0\.txt, but it ended early: the stick is full", "CODE N1X-", "CODE N2K-"]),
+    Walk("many", "qemu", [(FIRST, "1"), (MENU, "8")], ["1 " + NO_VMX], long=True, harm="many", report="REPORT-101.txt", shows=[r"Report: \\nidus\\REPORT-101\.txt"]),
+    # Taken out while step 1 is at work: what was written before stays, and the menu goes on.
+    Walk("removed", "qemu", [(FIRST, "1"), ("Reading the machine", "UNPLUG"), (MENU, "7"), ("Any other key", "x"), (MENU, "6"), (MENU, "8")], [], long=True, second=0,
+         shows=[r"The report ends here: the stick (?:does not answer \(was it taken out\?\)|cannot be written, status 80)", r"There is no Linux on this stick", r"No other system was found|Boot entries left out"]),
+    Walk("others", "qemu", [(FIRST, "7"), ("Any other key", "x"), (MENU, "8")], [], long=True, second=2,
+         shows=[r"Boot entries left out, as they start no system here: [1-9]", *[rf"file: \\EFI\\BOOT\\BOOTX64\.EFI on volume {n}, [1-9]\d* MiB NIDUS" for n in (0, 1)]]),
     Walk("signed", "qemu", [(FIRST, "1"), (MENU, "8")], ["1 " + NO_VMX], long=True, secure="signed", says="machine.firmware: SecureBoot 1 SetupMode 0"),
     Walk("unsigned", "qemu", [], [], last="No bootable option", long=True, secure="unsigned"),
     Walk("plain", "bochs", [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "5"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"), (MENU, "8")],
-         ["1 well", "2 well", "3 " + BLINK, "5 well: cycles bare", "4 well: bare: 5 of 5", "L " + LIVE, "4 (?:well|bad): under Nidus: . of 5", "5 well: cycles nidus"],
+         ["1 well", "2 well", "3 well: blink: 1 processor entered L1", "5 well: cycles bare", "4 well: bare: 5 of 5", "L " + LIVE, "4 (?:well|bad): under Nidus: . of 5", "5 well: cycles nidus"],
          long=True),
     Walk("nested", "bochs", [(FIRST, "5"), (MENU, "4"), ("How much", "3"), (LAUNCH, "L"), (MENU, "5"), (MENU, "7"), ("Any other key", "PICK"), (MENU, "8")],
          ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus: [0-9]+ of 11", "5 well: cycles nidus", "7 bad: file came back: status"],
-         long=True, second=True, limit=900, also=["probe bare", "probe nidus", "cycles bare", "cycles nidus"]),
+         long=True, second=1, limit=900, also=["probe bare", "probe nidus", "cycles bare", "cycles nidus"]),
     Walk("linux", "bochs", [(FIRST, "6"), (LAUNCH, "L")], ["L " + LIVE], last="switches the machine off", files=["linux.txt=" + LINUX], long=True, limit=900),
 ]
 
 
-def make_second(directory):
-    """Another disk, on which a system could be installed: its boot program says what it was given."""
-    path = os.path.join(directory, "second.img")
-    subprocess.run([os.path.join(HERE, "mkesp.sh"), path, f"::/EFI/BOOT/BOOTX64.EFI={ROOT}/build/pre_args.efi"], check=True)
-    return path
+def make_others(directory, count):
+    """Other disks, on which a system could be installed: their boot program says what it was given."""
+    paths = [os.path.join(directory, f"other-{n}.img") for n in range(count)]
+    for path in paths:
+        subprocess.run([os.path.join(HERE, "mkesp.sh"), path, f"::/EFI/BOOT/BOOTX64.EFI={ROOT}/build/pre_args.efi"], check=True)
+    return paths
+
+
+def harm(how, img):
+    """Does to the stick what the walk is about."""
+    at = f"{img}@@1M"
+    if how == "full":               # a few KiB are left: the machine's facts do not fit
+        said = subprocess.run(["mdir", "-i", at, "::/"], capture_output=True, text=True, check=True).stdout
+        free = int(re.sub(r"\D", "", re.search(r"([\d ]+) bytes free", said)[1]))
+        with open(img + ".fill", "wb") as f:
+            f.truncate(free - 4096)
+        subprocess.run(["mcopy", "-i", at, img + ".fill", "::/nidus/fill.bin"], check=True)
+        os.unlink(img + ".fill")
+    if how == "many":               # and one of which only the transcripts are left
+        for name in [f"REPORT-{n}.txt" for n in range(100)] + ["TESTS-100.txt"]:
+            subprocess.run(["mcopy", "-i", at, "-", f"::/nidus/{name}"], input=b"nidus-report 1\n", check=True)
 
 
 class Run:
@@ -106,6 +138,9 @@ class Run:
                 return
             since = len(self.console.text)
             time.sleep(0.3)         # the menu throws away what was typed before its question
+            if keys == "UNPLUG":
+                m.monitor("device_del plug")
+                continue
             os.write(self.console.master, (self.pick() if keys == "PICK" else keys).encode())
 
     def go(self):
@@ -114,9 +149,11 @@ class Run:
         img = os.path.join(self.dir, "usb.img")
         subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True,
                        env={**os.environ, **(self.test_key() if self.walk.secure == "signed" else {})})
-        qemu = self.walk.kind == "qemu"
-        m = emu.Machine(img, self.dir, secure=bool(self.walk.secure), com1=self.console.name, kind=self.walk.kind, usb=qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
-                        cpu="Broadwell,-vmx" if qemu else None, second=make_second(self.dir) if self.walk.second else None)
+        harm(self.walk.harm, img)
+        qemu, others = self.walk.kind == "qemu", make_others(self.dir, self.walk.second)
+        m = emu.Machine(img, self.dir, secure=bool(self.walk.secure), com1=self.console.name, kind=self.walk.kind,
+                        usb="read-only" if self.walk.harm == "read-only" else qemu, cpus=2 if qemu else 1, mem=1024 if qemu else 512,
+                        cpu="Broadwell,-vmx" if qemu else None, second=others if qemu else next(iter(others), None), more=IDENTITY)
         try:
             m.start()
             self.press_all(m)
@@ -151,9 +188,11 @@ class Run:
             self.problems.append("the self-tests: " + said.getvalue()[-400:])
 
     def judge(self, img):
-        data = self.fetch(img, "REPORT-0.txt")
-        if self.walk.secure == "unsigned":
-            self.problems += ["it ran, and left a report"] * bool(data)
+        shown = "\n".join(self.shown())
+        self.problems += [f"the screen never showed {p}" for p in self.walk.shows if not re.search(p, shown)]
+        data = self.fetch(img, self.walk.report or "REPORT-0.txt")
+        if self.walk.secure == "unsigned" or not self.walk.report:
+            self.problems += ["it left a report"] * bool(data)
             return
         if self.walk.says.encode() not in data:
             self.problems.append(f"the report does not say {self.walk.says}")
@@ -170,14 +209,17 @@ class Run:
             self.problems.append("more verdicts: " + "; ".join(said[len(self.walk.steps):]))
         codes = [l.split()[1] for s in sections for l in s.lines if l.startswith("code ")]
         on_screen = re.findall(r"CODE (N\S+)", "\n".join(self.shown()))
-        if codes != on_screen:
+        if codes != on_screen[:len(codes)] or not self.walk.shows and codes != on_screen:
             self.problems.append(f"codes on the screen {on_screen}, in the report {codes}")
         names = {s.name for s in sections}
         self.problems += [f"no section {n}" for n in self.walk.also if n not in names]
         self.judge_tests(img, any(s.name.endswith(" nidus") and s.name.startswith("test ") for s in sections))
         if PRIVATE.search(data.decode()):
             self.problems.append("the report names a device: " + PRIVATE.search(data.decode())[0])
-        tool = subprocess.run([os.path.join(ROOT, "tools/report.py"), os.path.join(self.dir, "REPORT-0.txt")], capture_output=True, text=True)
+        told = self.walk.kind == "qemu" and HIDDEN.search(data + self.fetch(img, "TESTS-0.txt"))
+        if told:
+            self.problems.append(f"the report tells {told[0].decode()}")
+        tool = subprocess.run([os.path.join(ROOT, "tools/report.py"), os.path.join(self.dir, self.walk.report)], capture_output=True, text=True)
         if tool.returncode:
             self.problems.append("tools/report.py: " + (tool.stderr or tool.stdout).strip()[-200:])
         if self.walk.name == "linux" and b"Linux version" not in self.fetch(img, "DMESG.txt"):

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tables.efi: gives the emulator's firmware the ACPI tables that it lacks, so that an operating
- * system finds all processors: RSDP, XSDT, FADT, FACS, an empty DSDT, and a MADT with the
- * processors of the MP services protocol, the I/O APIC, and IRQ 0 at its pin 2. With three
- * processors and more, waiting.c is at work as well, so the program stays loaded. For the rig
- * alone: Nidus installs no table. ACPI 6.4, chapters 5.2.5 to 5.2.12
+ * system finds all processors: RSDP, XSDT, FADT, FACS, a DSDT that says how to sleep in S3, and a
+ * MADT with the processors of the MP services protocol, the I/O APIC, and IRQ 0 at its pin 2. With
+ * three processors and more, waiting.c is at work as well, so the program stays loaded. For the
+ * rig alone: Nidus installs no table. ACPI 6.4, chapters 5.2.5 to 5.2.12
  */
 #include "tools/rig/waiting.h"
 
@@ -75,7 +75,10 @@ struct tables {
     } __attribute__((packed)) xsdt;
     struct fadt fadt;
     struct madt madt;
-    struct header dsdt;
+    struct {
+        struct header head;
+        uint8_t aml[12];
+    } dsdt;
     uint8_t facs[64] __attribute__((aligned(64)));
 };
 
@@ -169,7 +172,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
     SetMem(t, sizeof *t, 0);
     CopyMem(t->facs, (void *)"FACS", 4);
     t->facs[4] = sizeof t->facs;
-    finish(&t->dsdt, "DSDT", sizeof t->dsdt, 2);
+    CopyMem(t->dsdt.aml, (void *)"\x08_S3_\x12\x06\x04\x01\x01\0\0", sizeof t->dsdt.aml);
+    finish(&t->dsdt.head, "DSDT", sizeof t->dsdt, 2);
     fill_fadt(t);
     fill_madt(&t->madt);
     t->xsdt.table[0] = (uintptr_t)&t->fadt;

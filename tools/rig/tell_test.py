@@ -93,7 +93,8 @@ def said(text):
 def why(rule, dump):
     done = subprocess.run([os.path.join(ROOT, "build/vmcs12"), "why", "-"], input=dump, capture_output=True, text=True)
     named = re.search(rf"20\d fields\n(?s:.*)^(broken|broken only if the processor is so): {rule}$", done.stdout, re.M)
-    return None if named and "cannot be read" not in done.stdout else f"vmcs12 why does not name {rule}: {done.stdout[:300]}{done.stderr}"
+    unread = [w for w in ("cannot be read", "with two values") if w in done.stdout]
+    return None if named and not unread else f"vmcs12 why does not name {rule}: {done.stdout[:300]}{done.stderr}"
 
 
 def judge(name, lines):
@@ -108,7 +109,7 @@ def judge(name, lines):
     if len(told) != 1 or not re.fullmatch(wanted, told[0]):
         return f"said {told}, wanted {wanted}"
     refused = re.match(r"VM entry refused \([^)]*\): (\w+):", told[0])
-    return why(refused[1], "".join(f"nidus: {l}\n" for l in lines if l.startswith("  "))) if refused else None
+    return why(refused[1], "".join(f"nidus: {l}\n" for l in lines)) if refused else None
 
 
 def main():

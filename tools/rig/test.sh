@@ -90,8 +90,18 @@ stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || [ ! -x .bochs3/bochs ] || stage kvm-qemu-smp env CPUS=2 tools/rig/kvm_test.py qemu
 [ -z "$long" ] || { stage xen-files tools/make/payload.sh xen && stage xen tools/rig/xen_test.py; }
 [ -z "$long" ] || { stage sign tools/make/setup.sh sign && stage stick-linux tools/make/payload.sh stick; }
+if command -v sbsign sbverify >/dev/null; then
+    stage signatures tools/make/sign_test.sh
+else
+    echo "skip  signatures: no sbsigntool (tools/make/setup.sh sign installs it)"
+fi
 stage stick tools/rig/stick_test.py ${long:+long}
-stage trace tools/trace/trace_test.py one filters dump ${long:+depth} kvm
+# The menu's launch as other processors; and Haswell, which `models` leaves out.
+for m in ${long:+haswell_4770 skylake_x icelake_u tigerlake}; do
+    stage "stick-$m" env MODEL="$m" tools/rig/stick_test.py bochs
+done
+[ -z "$long" ] || stage haswell env MODEL=haswell_4770 tools/rig/guest_tests.py --out build/guest-haswell_4770 't_vmx_*' 't_ept_*' t_alive t_cpuid t_cr t_exc t_mode
+stage trace tools/trace/trace_test.py one filters first dump ${long:+depth} kvm
 stage refusals tools/rig/refusals.py ${long:+--long}
 stage seen tools/rig/seen_test.py
 stage vtd tools/rig/vtd_test.py ${long:+--long}

@@ -142,7 +142,9 @@ class Stream:
             if not self.heads:
                 head = self.data.find(MAGIC, self.at + 1)
                 head = len(self.data) if head < 0 else head
-            self.foreign, self.at = self.foreign + head - self.at, head
+            if self.heads:                  # before them the firmware may have used COM2
+                self.foreign += head - self.at
+            self.at = head
 
 
 def read_stream(data, trace):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots guests under Nidus with trace=, reads the traces and judges them; makes the pictures of docs/ on request.
 
-  trace_test.py [NAME...]        one, filters, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page
-  trace_test.py --pictures       depth and kvm, and their ladders and lanes in docs/ anew
+  trace_test.py [NAME...]        one, filters, first, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page
+  trace_test.py --pictures       first, depth and kvm, and their ladders and lanes in docs/ anew
 
   one       t_trace.efi: every record of it is known; L1 reads the ring by CPUID as well
   filters   nothing but what trace= names
@@ -12,7 +12,8 @@
   cpu       of two processors one, as trace=cpu1 says
   slow      L1 makes COM2 slow: nothing is lost; stuck: L1 stops it: it waits for nothing, and the reader says what is missing
   dump      the same program holds, and the machine's memory is written to a file: nidus-trace, vmcs12 scan and ring.py find theirs in it
-  depth     the same program in a Nidus in a Nidus: what one VMCALL of its guest becomes
+  first     examples/first_exit.c, and what docs/walk.md says of it
+  depth     t_trace.efi in a Nidus in a Nidus: what one VMCALL of its guest becomes
   kvm       Debian's KVM starts an L2; the trace comes out of the ring by nidus-info
   kvm2      the same with two processors: nidus-info reads the rings of both
   page      100,000 records as a ladder diagram in headless Chromium
@@ -29,7 +30,8 @@ import ladder, lanes, perfetto, records, report, spans, words
 from page_test import browser
 
 NIDUS = "\\nidus.efi nested=on profile=host"
-PICTURES = {"depth": ("L2 exits: VMCALL", "A Nidus in Nidus: one VMCALL"), "kvm": ("VMLAUNCH enters L2", "KVM in L1 starts an L2")}
+PICTURES = {"first": ("L2 exits: CPUID", "The first exit of an L1 of one page"),
+            "depth": ("L2 exits: VMCALL", "A Nidus in Nidus: one VMCALL"), "kvm": ("VMLAUNCH enters L2", "KVM in L1 starts an L2")}
 
 
 class Failed(Exception):
@@ -202,6 +204,27 @@ def dump():
     finally:
         if os.path.exists(path):
             os.unlink(path)
+def plain(line):
+    """A line of the trace's text without its times and addresses: (level, kind, words)."""
+    level, kind, _, rest = re.match(r" *\d+ \+\d+ +(L\d) (\w+) +([0-9a-f]+)  (.*)$", line).groups()
+    return level, kind, re.sub(r"\b[0-9a-f]*\d[0-9a-f]*\b", "N", rest)
+
+
+def first():
+    run, _ = boot("first", [NIDUS + " trace=all,com2", "\\first_exit.efi"], "CHAIN END")
+    t = stream(run)
+    check(any(re.search("host_rsp = [1-9a-f]", report.line(r)) for r in t.records), "the value of host_rsp")
+    with open(os.path.join(ROOT, "docs/walk.md"), encoding="utf-8") as f:
+        told = [plain(l) for l in f if re.match(r" +\d{6,} \+\d+ ", l)]
+    check(told, "no trace in docs/walk.md")
+    out = io.StringIO()
+    report.text(t, out)
+    seen = [plain(l) for l in out.getvalue().splitlines()]
+    at = next((i for i, s in enumerate(seen) if s == told[0]), 0)
+    for want, got in zip(told, seen[at:]):
+        same = got[2].startswith(want[2][:-3]) if want[2].endswith("...") else got[2] == want[2]
+        check(want[:2] == got[:2] and same, f"docs/walk.md has {want}, the trace {got}")
+    return f"{len(t.records)} records, {len(told)} of them in docs/walk.md"
 
 
 def depth():
@@ -267,18 +290,19 @@ def pictures(name):
     t = records.read([os.path.join(OUT, name, "ring" if name == "kvm" else "com2.bin")])
     at = [i for i, r in enumerate(t.records) if words_ in words.title(r)][1 if name == "depth" else 0]
     end = next((i for i, r in enumerate(t.records) if i > at + 20 and r.kind == records.ENTRY and r.level == 2), at + 60)
-    t.records = t.records[max(0, at - (4 if name == "depth" else 60)):end + 40]
+    before, behind = {"depth": (4, 40), "kvm": (60, 40), "first": (9, -50)}[name]
+    t.records = t.records[max(0, at - before):end + behind]
     html = os.path.join(OUT, f"{name}.html")
     with open(html, "w", encoding="utf-8") as f:
         ladder.write(t, heading, f)
     there = os.path.join(ROOT, "docs", "trace-" + name)
-    browser("--window-size=1300,900", f"--screenshot={there}.png", f"file://{html}#{words_.replace(' ', '%20')}")
+    browser(f"--window-size=1300,{620 if name == 'first' else 900}", f"--screenshot={there}.png", f"file://{html}#{words_.replace(' ', '%20')}")
     with open(there + ".svg", "w", encoding="utf-8") as f:
         lanes.write(t, f)
     return f"{len(t.records)} records drawn"
 
 
-TESTS = {f.__name__: f for f in (one, filters, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page)}
+TESTS = {f.__name__: f for f in (one, filters, first, smp2, smp4, cpu, slow, stuck, dump, depth, kvm, kvm2, page)}
 
 
 def main():

@@ -30,7 +30,7 @@ static const struct command commands[] = {
     {"scan", tool_scan, 1, 1, " json ", TOOL_FAILED},
     {"layout", tool_layout, 0, 1, " output ", TOOL_FAILED},
     {"map", tool_map, 0, 1, " output ", TOOL_FAILED},
-    {"kvm-state", tool_kvm_state, 2, 4, " shadow to vmxon vmcs12 guest-mode ", TOOL_FAILED},
+    {"kvm-state", tool_kvm_state, 1, 4, " shadow to vmxon vmcs12 guest-mode ", TOOL_FAILED},
     {"caps", tool_caps, 0, 0, " profile ", TOOL_FAILED},
     {"doc", tool_doc, 1, 1, "", TOOL_FAILED},
 };

@@ -134,14 +134,15 @@ static int state_make(struct tool *t, struct kvm_state *s, u8 *blob)
 static int state_command(struct tool *t, struct kvm_state *s, u8 *blob)
 {
     const char *what = t->arg[0];
-    if (strcmp(what, "show") != 0 && t->args < 3)
-        return tool_fail(t, "kvm-state %s: an operand is missing (vmcs12 --help)", what);
-    if (t->args == 4 && strcmp(what, "make") != 0)
-        return tool_fail(t, "kvm-state %s: one operand too many: %s", what, t->arg[3]);
-    if (strcmp(what, "make") == 0)
-        return state_make(t, s, blob);
-    if (strcmp(what, "show") != 0 && strcmp(what, "get") != 0)
+    bool show = strcmp(what, "show") == 0, make = strcmp(what, "make") == 0;
+    if (!show && !make && strcmp(what, "get") != 0)
         return tool_fail(t, "kvm-state %s: no such command (show, get, make)", what);
+    if (t->args < (show ? 2u : 3u))
+        return tool_fail(t, "kvm-state %s: an operand is missing (vmcs12 --help)", what);
+    if (t->args == 4 && !make)
+        return tool_fail(t, "kvm-state %s: one operand too many: %s", what, t->arg[3]);
+    if (make)
+        return state_make(t, s, blob);
     if (!load_blob(t, t->arg[1], blob, s))
         return TOOL_FAILED;
     if (strcmp(what, "get") == 0)

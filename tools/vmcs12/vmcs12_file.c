@@ -199,8 +199,11 @@ bool tool_load(struct tool *t, const char *path, struct tool_image *image)
     if (t->layout == NULL)
         image->layout = layout_of_revision(image->revision);
     if (image->layout == LAYOUT_COUNT)
-        return tool_fail(t, "%s: revision 0x%x is that of no known layout (--layout chooses one)",
-                         path, image->revision),
+        return tool_fail(t, "%s: revision 0x%x is that of no known layout (--layout chooses one)%s",
+                         path, image->revision,
+                         length < layout_info(LAYOUT_BROADWELL)->size
+                             ? "; and it is too short for any"
+                             : ""),
                false;
     const struct layout_info *info = layout_info(image->layout);
     if (length < info->size)

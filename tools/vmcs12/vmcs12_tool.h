@@ -9,9 +9,9 @@
 
 #include <stdio.h>
 
-#include "hv/vmcs12/words.h"
+#include "hv/explain/bit_names.h"
 #include "hv/vmcs12/check.h"
-#include "hv/vmcs12/kvm_state.h"
+#include "hv/saved/kvm_state.h"
 #include "hv/vmcs12/layout.h"
 #include "hv/vmcs12/profile.h"
 

@@ -6,8 +6,9 @@
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/arch/vmx_error.h"

@@ -7,7 +7,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
 #include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/bitmap.h"
@@ -175,7 +175,7 @@ static enum outcome l0_handles(struct cpu *cpu)
         return nested_vmfunc(cpu);
     if ((reason == EXIT_REASON_RDMSR || write) && bitmap02_passes(cpu, write))
         return RESUME;
-    if (cpu->rows_l1[reason].handle == unwanted_in_l1)
+    if (reason == EXIT_REASON_IO_INSTRUCTION || cpu->rows_l1[reason].handle == unwanted_in_l1)
         return unwanted(cpu);
     enum outcome out = handle_as_l1(cpu, reason);
     if (write || reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG)

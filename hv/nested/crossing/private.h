@@ -4,6 +4,7 @@
 #define HV_NESTED_CROSSING_PRIVATE_H
 
 #include "hv/nested/nested.h"
+#include "hv/vmx/insn.h"
 
 /* ---- bitmap02.c: MSR_BITMAP02, the map that says which RDMSRs and WRMSRs of L2 exit ---- */
 
@@ -42,19 +43,13 @@ bool short_leave(struct cpu *cpu) MUST_CHECK;
  * do it. @pre vmcs01 is current, L1 has exited by VMRESUME */
 bool short_enter(struct cpu *cpu) MUST_CHECK;
 
-/* ---- short_audit.c: stress=paranoid has the plain path make everything as well ---- */
-
-/* Before the short path leaves L2, and when it has: panics when vmcs01 or VMCS12 is not what
- * sync_host12 and sync_exit12 make. @pre vmcs02 is current; vmcs01 is current */
-void short_audit_leaving(struct cpu *cpu);
-void short_audit_left(struct cpu *cpu);
-/* Before the short path looks at L1's VMRESUME, and when it has entered: panics when a rule is
- * broken, or when vmcs02 is not what merge makes. @pre vmcs01 is current; vmcs02 is current */
-void short_audit_entering(struct cpu *cpu);
-void short_audit_entered(struct cpu *cpu);
-/* The rules that are not settled have been judged. Panics when a settled one is broken. */
-void short_audit_judged(const struct nested *n, const struct check_env *env,
-                        const struct rule_set *broken);
+/* Each crossing without VPID flushes L1's tag. @pre the path has SHORT_NO_VPID */
+static inline void short_flush(struct cpu *cpu)
+{
+    static const struct vmx_descriptor tag01 = {VPID01, 0};
+    cpu->percpu.vpid_flushes++;
+    invvpid_ours(cpu->nested->now->path.invvpid, &tag01);
+}
 
 /* ---- l2exit.c ---- */
 

@@ -8,6 +8,7 @@
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/images/images.h"
 #include "hv/vmx/guestmem.h"
@@ -91,9 +92,12 @@ static NOINLINE bool loaded_fits(u32 extra, const struct loaded *l)
 /* A CPU with wider linear addresses took from L2 what is not canonical on L1's. */
 static NOINLINE bool bases_fit(const struct check_cpu *c)
 {
-    static const u16 field[] = {ENC_guest_fs_base,      ENC_guest_gs_base,     ENC_guest_ldtr_base,
-                                ENC_guest_tr_base,      ENC_guest_gdtr_base,   ENC_guest_idtr_base,
-                                ENC_guest_sysenter_esp, ENC_guest_sysenter_eip};
+    /* clang-format off */
+    static const u16 field[] = {
+        ENC_guest_fs_base, ENC_guest_gs_base, ENC_guest_ldtr_base, ENC_guest_tr_base,
+        ENC_guest_gdtr_base, ENC_guest_idtr_base, ENC_guest_sysenter_esp, ENC_guest_sysenter_eip,
+    };
+    /* clang-format on */
     u64 bad = 0;
     for (u32 i = 0; i < ARRAY_LEN(field); i++)
         bad |= (vmcs_get(field[i]) + c->linear_bias) & c->linear_reserved;
@@ -133,16 +137,31 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
     return rule_set_empty(&broken);
 }
 
+/* L1 has written CR0 or CR4, and no bit that another field or L1's own CR0 has a say in.
+ * SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs" */
+static NOINLINE bool crs_fit(const struct check_cpu *c, struct short_path *p)
+{
+    u64 free0 = CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM, cr0 = vmcs_get(ENC_guest_cr0);
+    u64 tied4 = CR4_PAE | CR4_PCIDE | CR4_CET, cr4 = vmcs_get(ENC_guest_cr4);
+    if (any(cr0 ^ p->cr0, ~free0) || any(cr4 ^ p->cr4, tied4) || any(cr4, CR4_CET) ||
+        any(cr4, ~c->cr4_may_be_1) || !all(cr4, c->cr4_must_be_1))
+        return false;
+    p->cr0 = cr0;
+    p->cr4 = cr4;
+    return true;
+}
+
 /* SDM 3C 27.3.1 "Checks on the Guest State Area". Without blocking by STI or MOV SS and in the
  * active state no rule ties pending debug exceptions to TF. */
-static inline bool state_fits(struct nested *n, const struct short_path *p)
+static inline bool state_fits(struct nested *n, struct short_path *p)
 {
     u64 rflags = vmcs_get(ENC_guest_rflags);
     u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
     u32 info = (u32)vmcs_get(ENC_entry_intr_info);
     if ((rflags & (RFLAGS_RESERVED | RFLAGS_FIXED | RFLAGS_VM)) != RFLAGS_FIXED ||
         any(blocking, ~(u32)BLOCKING_BY_NMI) || vmcs_get(ENC_guest_pending_dbg_exceptions) != 0 ||
-        vmcs_get(ENC_guest_cr0) != p->cr0 || vmcs_get(ENC_guest_cr4) != p->cr4 ||
+        ((vmcs_get(ENC_guest_cr0) != p->cr0 || vmcs_get(ENC_guest_cr4) != p->cr4) &&
+         !crs_fit(&n->check_cpu, p)) ||
         any(vmcs_get(ENC_guest_cr3), n->check_cpu.phys_reserved) ||
         any(vmcs_get(ENC_guest_debugctl), n->check_cpu.debugctl_reserved) ||
         !rip_fits(&n->check_cpu, p))
@@ -165,13 +184,27 @@ static NOINLINE bool tpr_fits(const struct cpu *cpu)
     return any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) || (vtpr && threshold <= *vtpr >> 4);
 }
 
-#define JUDGED_EXTRA \
-    (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_PAT | SHORT_PERF | SHORT_DEBUG | SHORT_WIDE)
-
-static NOINLINE bool extra_fits(const struct cpu *cpu, const struct loaded *l)
+/* L1 has written segments, tables or MSRs of L2 (residence.c). vmcs02 has them and their
+ * controls. */
+static NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
 {
-    const struct nested *n = cpu->nested;
+    const struct check_env env = {.cpu = &cpu->nested->check_cpu};
+    struct rule_set broken = {{0}};
+    vmcs02_fetch_guest(cpu);
+    check_guest(&a->image02, &env, SHORT_GUEST_GROUPS, &broken);
+    a->path.extra &= ~(u32)SHORT_GUEST;
+    return rule_set_empty(&broken);
+}
+
+#define JUDGED_EXTRA \
+    (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_PAT | SHORT_PERF | SHORT_DEBUG | SHORT_WIDE | SHORT_GUEST)
+
+static NOINLINE bool extra_fits(struct cpu *cpu, const struct loaded *l)
+{
+    struct nested *n = cpu->nested;
     u32 extra = n->now->path.extra;
+    if (any(extra, SHORT_GUEST) && !guest_fits(cpu, n->now))
+        return false;
     return (!any(extra, SHORT_TPR) || tpr_fits(cpu)) &&
            (!any(extra, SHORT_CR4_HIDDEN) ||
             !any(vmcs_get(ENC_cr4_read_shadow), n->now->path.cr4_hidden)) &&
@@ -215,7 +248,7 @@ static inline void follow(struct cpu *cpu, struct nested *n, struct active *a, u
         msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
                          p->msr_bitmap12);
     if (any(p->extra, SHORT_NO_VPID))
-        vpid01_flush(cpu);
+        short_flush(cpu);
 }
 
 /* VMCS12 must be judged whole: its state goes home before anybody looks. */

@@ -6,12 +6,12 @@
  */
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/images/images.h"
 #include "hv/core/privileged.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmcs12/event.h"
 #include "hv/vmcs12/sync.h"
-#include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
 /* ---- vmcs02 shows VMCS12's values ------------------------------------------------------------ */
@@ -167,14 +167,12 @@ static FORCE_INLINE bool simple(const struct nested *n, struct short_path *p)
 }
 
 /* What few L1s need. @pre vmcs01 is current */
-static NOINLINE void leave_extra(struct cpu *cpu, u32 extra, u64 perf)
+static NOINLINE void leave_extra(u32 extra, u64 perf)
 {
     if (any(extra, SHORT_PERF))
         vmcs_write(ENC_guest_perf_global_ctrl, perf);
     if (any(extra, SHORT_IBPB))
         wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-    if (any(extra, SHORT_NO_VPID))
-        vpid01_flush(cpu);
 }
 
 /* Everything behind the decision. @pre vmcs02 is current and holds VMCS12's values */
@@ -190,8 +188,12 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     vmcs02_show(n, a);
     vmcs_load_ours(cpu, &cpu->vmcs01);
     put_host(cpu, p, blocking);
-    if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID)))
-        leave_extra(cpu, extra, perf);
+    if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID))) {
+        if (any(extra, SHORT_NO_VPID))
+            short_flush(cpu);
+        if (any(extra, SHORT_PERF | SHORT_IBPB))
+            leave_extra(extra, perf);
+    }
     a->residence = SHOWN;
     n->entering = false;
     cpu->in_l2 = false;

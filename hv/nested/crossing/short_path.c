@@ -2,7 +2,7 @@
 /*
  * When the short path may be taken, found out once, at a VM entry on the plain path. What it needs
  * of VMCS12 stays as it is while `ready`: L1's VMWRITE to another field than those which the short
- * path judges itself ends that (residence_changed), and so does VMPTRLD of another VMCS12.
+ * path judges itself ends that (residence_wrote), and so does VMPTRLD of another VMCS12.
  */
 #include "hv/nested/crossing/private.h"
 #include "hv/vmcs12/merge.h"
@@ -105,7 +105,7 @@ static u32 extra_controls(const struct cpu *cpu, const struct vmcs_image *v)
            extra_if(n->now->path.cr4_hidden != 0, SHORT_CR4_HIDDEN) |
            extra_if(n->now->image02.cpu1_ctl != v->cpu1_ctl, SHORT_CPU1) |
            extra_if(timer && !any(v->exit_ctl, EXIT_SAVE_PREEMPTION_TIMER), SHORT_TIMER) |
-           extra_if(!any(cpu2, CPU2_ENABLE_VPID), SHORT_NO_VPID) |
+           extra_if(cpu->vm->facts.vpid && !any(cpu2, CPU2_ENABLE_VPID), SHORT_NO_VPID) |
            extra_if(any(cpu2, CPU2_ENABLE_EPT), SHORT_EPT) |
            extra_if(any(v->cpu1_ctl, CPU1_USE_MSR_BITMAPS), SHORT_MSRS) |
            extra_if(!any(v->cpu1_ctl, CPU1_HLT_EXITING), SHORT_HALTS) |
@@ -145,6 +145,7 @@ void short_prepare(struct cpu *cpu)
     p->efer_judged = EFER_LMA | n->check_cpu.efer_reserved;
     p->host_lma = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE) ? EFER_LMA : 0;
     p->blocking01 = ~0u;
+    p->invvpid = any(cpu->vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE) ? INVVPID_SINGLE : INVVPID_ALL;
     p->apic_page = cpu->apic_page;
     p->msr_bitmap12 = bitmap02_of_l1(cpu);
     p->vtpr12 = gpa1_map(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET));

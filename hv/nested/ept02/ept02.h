@@ -60,34 +60,4 @@ bool ept12_walk(struct cpu *cpu, const struct ept_from *from, const struct ept12
  * cpu->exit. by_cpu: the CPU met the violation, not L0. @pre in_l2, vmcs02 is current; SNAP_GPA */
 enum outcome ept12_refused(struct cpu *cpu, const struct ept_walk *w, bool by_cpu);
 
-/* ---- seen.c: for the trace ---- */
-
-/* EPT02's leaf over an address of L2's, and the EPT12 entry that it was made from. */
-struct ept02_seen {
-    u8 level;
-    u64 entry, source;
-};
-/* The leaf that the context used last has there. False: it has none, or L2 has no EPT12. */
-bool ept02_look(const struct cpu *cpu, gpa2_t gpa2, struct ept02_seen *seen);
-/* How many leaves all contexts have. */
-u64 ept02_count_leaves(const struct cpu *cpu);
-
-/* ---- stale.c: tlb=strict with verbose= tells of translations that an INVEPT should have ended.
- * Without L2 in EPT12, nothing happens ---- */
-
-/* Takes the memory. False when memory is short. @pre ept02_init */
-bool ept02_stale_reserve(struct cpu *cpu) MUST_CHECK;
-/* L2 is about to run: takes out of EPT02 what EPT12 no longer has, and flushes.
- * @pre ept02_stale_left was called since the last call */
-void ept02_stale_enter(struct cpu *cpu);
-/* The processor is back in L0, by an exit or without one: puts all back. True: the exit was L2's
- * use of what was taken out. It is told, and L2 is to be entered again.
- * @pre the VMCS of the exit is current */
-bool ept02_stale_left(struct cpu *cpu, bool exited) MUST_CHECK;
-
-/* stress=paranoid: ends in panic when EPT02 maps memory of L0's, or when a table is lost or
- * in two places. Looks at a part of one table, and counts the tables now and then; `turn`
- * counts the calls. */
-void ept02_audit(const struct cpu *cpu, u64 turn);
-
 #endif

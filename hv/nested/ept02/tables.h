@@ -70,7 +70,7 @@ struct ept02 {
     u64 generation01;               /* of EPT01, when the contexts were made */
     struct ept02_context *last;     /* the context found last. NULL before the first */
     struct ept12_access awaited;    /* the last violation that went to L1 */
-    struct stale *stale;            /* stale.c: with tlb=strict and verbose= */
+    struct stale *stale;            /* hv/stale: with tlb=strict and verbose= */
     struct ept02_context *awaiting; /* its context, while L2 has not run since; or NULL */
     struct ept02_context context[EPT02_CONTEXTS];
 };

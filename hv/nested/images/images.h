@@ -12,8 +12,6 @@
 
 /* Writes the fields of vmcs02 that differ from n->now->image02, and makes image02 follow. */
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want);
-/* audit.c: panics when vmcs02 does not hold what image02 says. */
-void vmcs02_audit(const struct nested *n);
 /* Reads L2's state, and the entry fields that an exit changes, into n->now->image02. */
 void vmcs02_fetch_guest(struct cpu *cpu);
 /* L1's state: from vmcs01 into n->image01, or back. Storing also sets vmcs01's entry controls and
@@ -40,6 +38,20 @@ void shadow_show(struct cpu *cpu, const struct vmcs *what);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
+/* n->field_how */
+/* clang-format off */
+enum field_how {
+    EXISTS      = 1 << 0, /* for L1 */
+    WRITTEN     = 1 << 1, /* L1 writes it without an exit */
+    READ        = 1 << 2, /* L1 reads it without an exit */
+    CONDITIONAL = 1 << 3, /* an exit saves it or not, by a control of VMCS12 or by L2's mode */
+    READ_ONLY   = 1 << 4,
+    AWAY        = 1 << 5, /* its truth is in vmcs02 while VMCS12 is SHOWN */
+    SHORT_WAY   = 1 << 6, /* EXISTS, and the short way may answer */
+    JUDGED      = 1 << 7, /* L1 writes it with an exit, and the short path goes on */
+};
+/* clang-format on */
+
 /* ---- residence.c: where the truth about the current VMCS12 is ---- */
 
 /* Brings VMCS12 home: the working copy is the truth, image02 is what vmcs02 holds, and L1 is shown
@@ -52,11 +64,11 @@ void residence_take(struct cpu *cpu, struct active *a);
 /* For an L1 that reads, or writes (`write`), the field with the encoding: makes the working copy's
  * value of the field right, and after a change of the working copy passes the value on. */
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write);
-void residence_changed(struct cpu *cpu, u64 encoding);
+void residence_wrote(struct cpu *cpu, enum vmcs_field f);
 /* L1's VMREAD and VMWRITE of a whole field, in the cases that need no more than the access. False:
  * nothing has changed. @pre vmcs01 is current, L1 has a current VMCS */
-bool residence_read(struct cpu *cpu, u64 encoding, u64 *value) MUST_CHECK;
-bool residence_write(struct cpu *cpu, u64 encoding, u64 value) MUST_CHECK;
+bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value) MUST_CHECK;
+bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value) MUST_CHECK;
 /* Fills n->field_how. @pre n->caps */
 void residence_init(struct cpu *cpu);
 

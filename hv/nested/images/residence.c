@@ -18,7 +18,7 @@
  * An exit of L2 on the short path leads to SHOWN: nothing is copied, and vmcs02 itself is the
  * shadow VMCS of L1. L1's VMRESUME on the short path leads from SHOWN to LENT. Any exit that the
  * short path does not answer calls residence_home first, so nobody else knows of residences. One
- * field can be reached without coming home (residence_fetch, residence_changed), for L1's VMREAD
+ * field can be reached without coming home (residence_fetch, residence_wrote), for L1's VMREAD
  * and VMWRITE. On a CPU without VMCS shadowing SHOWN is the same, but each VMREAD exits.
  *
  * A value that an exit saves by a control of VMCS12 only (DR7, EFER, ...) is L1's old one or
@@ -30,51 +30,40 @@
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/insn.h"
 
-/* n->field_how */
-enum {
-    EXISTS = 1 << 0,      /* for L1 */
-    WRITTEN = 1 << 1,     /* L1 writes it without an exit */
-    READ = 1 << 2,        /* L1 reads it without an exit */
-    CONDITIONAL = 1 << 3, /* an exit saves it or not, by a control of VMCS12 or by L2's mode */
-    READ_ONLY = 1 << 4,
-    SHORT_WAY = 1 << 6, /* EXISTS, and the short way may answer */
-    AWAY = 1 << 5,      /* its truth is in vmcs02 while VMCS12 is SHOWN */
-};
-
 static const u8 shadowed[F_COUNT] = {
 #define SHADOW(name, written) [F_##name] = (written) ? READ | WRITTEN : READ,
 #include "hv/nested/images/shadow01.def"
 };
 
-static bool saved_conditionally(enum vmcs_field f)
+/* clang-format off */
+static const u8 conditional[F_COUNT] = {
+    [F_guest_dr7] = CONDITIONAL, [F_guest_debugctl] = CONDITIONAL, [F_guest_pat] = CONDITIONAL,
+    [F_guest_efer] = CONDITIONAL, [F_guest_perf_global_ctrl] = CONDITIONAL,
+    [F_guest_pdptr0] = CONDITIONAL, [F_guest_pdptr1] = CONDITIONAL, [F_guest_pdptr2] = CONDITIONAL,
+    [F_guest_pdptr3] = CONDITIONAL, [F_preemption_timer_value] = CONDITIONAL,
+    [F_entry_ctl] = CONDITIONAL,
+};
+/* clang-format on */
+
+/* Of L2's state, fields whose rules the short path judges when L1 has written one. Of the controls,
+ * those that no rule reads and of which vmcs02 has the same value. */
+static bool judged_short(const struct vmcs_field_desc *d, enum vmcs_field f)
 {
-    switch (f) {
-    case F_guest_dr7:
-    case F_guest_debugctl:
-    case F_guest_pat:
-    case F_guest_efer:
-    case F_guest_perf_global_ctrl:
-    case F_guest_pdptr0:
-    case F_guest_pdptr1:
-    case F_guest_pdptr2:
-    case F_guest_pdptr3:
-    case F_preemption_timer_value:
-    case F_entry_ctl:
-        return true;
-    default:
-        return false;
-    }
+    u32 groups = d->area == AREA_GUEST ? SHORT_GUEST_GROUPS | CHECK_RIP | CHECK_ACTIVITY : 0;
+    bool same = d->to02 == TO02_COPY || (d->to02 == TO02_MERGE && d->area == AREA_CTL);
+    return same && !any(check_readers[f], ~groups) && f != F_cr4_guest_host_mask;
 }
 
 static u8 how(enum vmcs_field f)
 {
     const struct vmcs_field_desc *d = vmcs12_desc(f);
     bool saved = d->area == AREA_GUEST && d->to12 != TO12_KEEP;
-    u8 h = shadowed[f];
-    if (saved_conditionally(f))
-        h |= CONDITIONAL;
-    else if (saved || (d->area == AREA_RO && f != F_vm_instruction_error) || any(h, WRITTEN))
+    u8 h = shadowed[f] | conditional[f];
+    if (!any(h, CONDITIONAL) &&
+        (saved || (d->area == AREA_RO && f != F_vm_instruction_error) || any(h, WRITTEN)))
         h |= AWAY;
+    if (!any(h, WRITTEN) && judged_short(d, f))
+        h |= JUDGED;
     return d->area == AREA_RO ? h | READ_ONLY : h;
 }
 
@@ -230,12 +219,9 @@ static u64 get_away(struct cpu *cpu, enum vmcs_field f)
     return value;
 }
 
-/* Unless the short path judges the field at each entry, the next entry goes the plain path. */
 static void put_away(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
-    if (!any(n->field_how[f], WRITTEN))
-        n->now->path.ready = n->now->path.open = false;
     vmcs_load_ours(cpu, &n->now->vmcs02);
     vmcs_write(vmcs12_desc(f)->encoding, vmcs12_get(&n->now->vmcs12, f));
     back_to_l1(cpu);
@@ -261,70 +247,116 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     }
 }
 
-/* Many an L1 writes its stack pointer before each entry. No rule reads that field, and nothing
- * comes from it but RSP behind an exit. */
-static FORCE_INLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
+/* Fields that only rules about their own value speak of, each with the bits that must be 0. L1's
+ * host state goes to the block for the next exit. False: a bit is set, or there is more to it.
+ * SDM 3C 27.2 "Checks on VMX Controls and Host-State Area",
+ * SDM 3C 27.3.1 "Checks on the Guest State Area" */
+static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_field f)
+{
+    const struct vmcs_image *v = &a->vmcs12;
+    struct host01 *h = &a->path.host;
+    /* clang-format off */
+#define GUEST(name, bits)        case F_guest_##name: return !(bits);
+#define HOST(name, name01, bits)                                                                   \
+    case F_host_##name: h->guest_##name01 = v->host_##name; return !(bits);
+#define WIDE(name)               ((v->name + c->linear_bias) & c->linear_reserved)
+#define HIGH(name)               (v->name >> 32)
+/* an unusable segment stays so */
+#define NULL_OR_NOT(seg)         (any(v->host_##seg##_selector, 7) ||                              \
+                                  !v->host_##seg##_selector !=                                     \
+                                      any(h->guest_##seg##_ar, AR_UNUSABLE))
+    switch (f) {
+    GUEST(intr_status, 0)
+    GUEST(sysenter_cs, 0)
+    GUEST(sysenter_esp, WIDE(guest_sysenter_esp))
+    GUEST(sysenter_eip, WIDE(guest_sysenter_eip))
+    GUEST(cs_base, HIGH(guest_cs_base))
+    GUEST(ss_base, HIGH(guest_ss_base))
+    GUEST(ds_base, HIGH(guest_ds_base))
+    GUEST(es_base, HIGH(guest_es_base))
+    GUEST(fs_base, WIDE(guest_fs_base))
+    GUEST(gs_base, WIDE(guest_gs_base))
+    GUEST(tr_base, WIDE(guest_tr_base))
+    GUEST(ldtr_base, WIDE(guest_ldtr_base))
+    GUEST(gdtr_base, WIDE(guest_gdtr_base))
+    GUEST(idtr_base, WIDE(guest_idtr_base))
+    GUEST(gdtr_limit, v->guest_gdtr_limit >> 16)
+    GUEST(idtr_limit, v->guest_idtr_limit >> 16)
+    HOST(rsp, rsp, 0)
+    HOST(cr3, cr3, v->host_cr3 & c->cr3_reserved)
+    HOST(fs_base, fs_base, WIDE(host_fs_base))
+    HOST(gs_base, gs_base, WIDE(host_gs_base))
+    HOST(tr_base, tr_base, WIDE(host_tr_base))
+    HOST(gdtr_base, gdtr_base, WIDE(host_gdtr_base))
+    HOST(idtr_base, idtr_base, WIDE(host_idtr_base))
+    HOST(sysenter_cs, sysenter_cs, 0)
+    HOST(sysenter_esp, sysenter_esp, WIDE(host_sysenter_esp))
+    HOST(sysenter_eip, sysenter_eip, WIDE(host_sysenter_eip))
+    HOST(es_selector, es_selector, NULL_OR_NOT(es))
+    HOST(ds_selector, ds_selector, NULL_OR_NOT(ds))
+    HOST(fs_selector, fs_selector, NULL_OR_NOT(fs))
+    HOST(gs_selector, gs_selector, NULL_OR_NOT(gs))
+    default: return false;
+    }
+    /* clang-format on */
+}
+
+/* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the
+ * field's rules are judged here or by the short path, and its value is where that path wants it. */
+static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
+{
+    struct active *a = cpu->nested->now;
+    u8 h = cpu->nested->field_how[f];
+    bool alone = stands_alone(&cpu->nested->check_cpu, a, f);
+    if (!alone && all(h, JUDGED | AWAY))
+        a->path.extra |= SHORT_GUEST;
+    else if (!alone && !any(h, WRITTEN | JUDGED) &&
+             (f != F_preemption_timer_value || is_conditional(cpu->nested, f)))
+        a->path.ready = a->path.open = false;
+    if (any(h, JUDGED))
+        vmcs12_set(&a->image02, f, vmcs12_get(&a->vmcs12, f));
+    if (any(h, EXISTS) && any(h, AWAY | JUDGED))
+        put_away(cpu, f);
+}
+
+void residence_wrote(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
-    if (f == F_host_rsp)
-        n->now->path.host.guest_rsp = n->now->vmcs12.host_rsp;
-    else if (is_away(n, f))
-        put_away(cpu, f);
-    else if (is_conditional(n, f) || f != F_preemption_timer_value)
-        n->now->path.ready = n->now->path.open = false;
-}
-
-void residence_changed(struct cpu *cpu, u64 encoding)
-{
-    follow_write(cpu, vmcs12_find(encoding));
-}
-
-/* The field that a whole encoding names, when the short way may answer. */
-static FORCE_INLINE enum vmcs_field whole(const struct nested *n, u64 encoding)
-{
-    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(encoding)];
-    bool is = encoding == vmcs12_desc(f)->encoding && any(n->field_how[f], SHORT_WAY);
-    return is ? f : F_COUNT;
+    nested_changed(n, check_readers[f]);
+    if (n->now->residence == SHOWN)
+        follow_write(cpu, f);
 }
 
 /* The last exit saved the register, and L1 has not written the control since. An L1 that is itself
  * an L0 reads EFER and DR7 again and again. */
 static bool saved_for_sure(const struct active *a, enum vmcs_field f)
 {
-    u32 control = f == F_guest_efer ? EXIT_SAVE_EFER : EXIT_SAVE_DEBUG_CONTROLS;
-    return (f == F_guest_efer || f == F_guest_dr7) && a->residence == SHOWN && a->path.ready &&
-           any(a->vmcs12.exit_ctl, control);
+    u32 debug = f == F_guest_dr7 ? EXIT_SAVE_DEBUG_CONTROLS : 0;
+    return a->residence == SHOWN && a->path.ready &&
+           any(a->vmcs12.exit_ctl, f == F_guest_efer ? EXIT_SAVE_EFER : debug);
 }
 
-bool residence_read(struct cpu *cpu, u64 encoding, u64 *value)
+bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
 {
     struct nested *n = cpu->nested;
-    enum vmcs_field f = whole(n, encoding);
-    if (f == F_COUNT)
+    bool away = is_away(n, f) || saved_for_sure(n->now, f);
+    if (!any(n->field_how[f], SHORT_WAY) ||
+        (!away && n->now->residence == SHOWN && is_conditional(n, f)))
         return false;
-    if (is_away(n, f) || saved_for_sure(n->now, f))
-        *value = get_away(cpu, f);
-    else if (n->now->residence == SHOWN && is_conditional(n, f))
-        return false;
-    else
-        *value = vmcs12_get(&n->now->vmcs12, f);
+    *value = away ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f);
     return true;
 }
 
-/* A write of the value that the field has changes nothing. What L1 reads in shadow01 must follow
- * there, and exit information is rarely written. */
-bool residence_write(struct cpu *cpu, u64 encoding, u64 value)
+/* What L1 reads in shadow01 must follow there, and exit information is rarely written. */
+bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
 {
     struct nested *n = cpu->nested;
-    enum vmcs_field f = whole(n, encoding);
-    if (f == F_COUNT || any(n->field_how[f], READ_ONLY) ||
+    if (!any(n->field_how[f], SHORT_WAY) || any(n->field_how[f], READ_ONLY) ||
         (n->now->residence == SHOWN && is_conditional(n, f)) ||
         (n->reached == &n->now->shadow01 && any(n->field_how[f], READ)))
         return false;
-    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
-        nested_changed(n, check_readers[f]);
-        follow_write(cpu, f);
-    }
+    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f))
+        residence_wrote(cpu, f);
     return true;
 }
 

@@ -4,6 +4,7 @@
  * twice. The compiler turns each inclusion into straight code over constant offsets.
  */
 #include "hv/nested/images/images.h"
+#include "hv/paranoid/audits.h"
 #include "hv/nested/images/pack.h"
 #include "hv/core/lib.h"
 #include "hv/vmx/insn.h"

@@ -7,7 +7,6 @@
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/images/images.h"
 #include "hv/vmx/gla.h"
-#include "hv/vmx/insn.h"
 
 #define REGISTER_OPERAND BIT(10)
 #define NOT_PLAIN        (RFLAGS_TF | RFLAGS_RF)
@@ -16,9 +15,9 @@
 /* In compatibility mode the instruction is #UD and does not exit. @pre vmcs01 is current */
 static inline bool plain_code(u64 rflags)
 {
-    return any(vmcs_get(ENC_guest_efer), EFER_LMA) && ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) == 0 &&
-           !any(rflags, NOT_PLAIN) &&
-           !any(vmcs_get(ENC_guest_interruptibility), BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    u64 blocking = vmcs_get(ENC_guest_interruptibility) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    return any(vmcs_get(ENC_guest_efer), EFER_LMA) && !any(rflags, NOT_PLAIN) &&
+           (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) | blocking) == 0;
 }
 
 /* VMsucceed, and on to the next instruction. */
@@ -32,6 +31,36 @@ static inline void succeed(u64 rflags)
 #define KEPT_BY_C \
     (BIT(REG_RBX) | BIT(REG_RBP) | BIT(REG_R12) | BIT(REG_R13) | BIT(REG_R14) | BIT(REG_R15))
 
+/* Whether the working copy has the truth of the field, as it is in an image, and a write concerns
+ * nobody else. */
+static inline bool at_hand(const struct active *a, u8 how, u8 width, bool write)
+{
+    u8 is = how & (SHORT_WAY | AWAY | CONDITIONAL | READ | READ_ONLY);
+    return is == SHORT_WAY ||
+           (!write && a->residence != SHOWN && any(is, SHORT_WAY) && width != WAR);
+}
+
+static FORCE_INLINE bool access(struct cpu *cpu, struct active *a, u64 name, u64 *reg, bool write)
+{
+    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(name)];
+    const struct vmcs_field_desc *d = vmcs12_desc(f);
+    if (name != d->encoding)
+        return false;
+    if (UNLIKELY(!at_hand(a, cpu->nested->field_how[f], d->width, write)))
+        return write ? residence_write(cpu, f, *reg) : residence_read(cpu, f, reg);
+    u8 *at = &a->vmcs12.bytes[d->offset];
+    u64 is, mask = vmcs12_width_mask[d->width];
+    __builtin_memcpy(&is, at, sizeof is);
+    u64 changed = write ? (is ^ *reg) & mask : 0;
+    if (!write)
+        *reg = is & mask;
+    else
+        __builtin_memcpy(at, &(u64){is ^ changed}, sizeof is);
+    if (changed != 0)
+        residence_wrote(cpu, f);
+    return true;
+}
+
 u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
 {
     struct cpu *cpu = cpu_of(percpu);
@@ -39,14 +68,12 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
     u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
     u32 info = (u32)vmcs_get(ENC_exit_instruction_info);
     u32 operand = (u32)bits(info, 6, 3), name = info >> 28, used = 1u << operand | 1u << name;
-    if (!n || n->now == n->active || !any(info, REGISTER_OPERAND) || any(used, BIT(REG_RSP)) ||
-        !plain_code(rflags))
+    if (!n || !n->now->page || !any(info, REGISTER_OPERAND) || !plain_code(rflags))
         return SHORT_NOT;
-    if (any(used, KEPT_BY_C) && !saved)
-        return SHORT_SAVE;
-    bool done = reason == EXIT_REASON_VMREAD ? residence_read(cpu, gpr[name], &gpr[operand])
-                                             : residence_write(cpu, gpr[name], gpr[operand]);
-    if (!done)
+    if (any(used, KEPT_BY_C | BIT(REG_RSP)) && (!saved || any(used, BIT(REG_RSP))))
+        return saved ? SHORT_NOT : SHORT_SAVE;
+    if (reason == EXIT_REASON_VMREAD ? !access(cpu, n->now, gpr[name], &gpr[operand], false)
+                                     : !access(cpu, n->now, gpr[name], &gpr[operand], true))
         return SHORT_NOT;
     succeed(rflags);
     cpu->exits[0][reason]++;

@@ -7,7 +7,7 @@
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/instructions/memory_operand.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
 #include "hv/arch/vmx_error.h"
 #include "hv/vmx/guestmem.h"
@@ -109,7 +109,7 @@ enum outcome nested_vmxon(struct cpu *cpu)
         return fault(cpu, VEC_GP, 0);
     if (n->vmxon)
         return nested_fail(cpu, INSN_VMXON, ERR_VMXON_IN_ROOT);
-    if (!control_registers_fit(cpu))
+    if (!all(cpu->feature_control, FEATURE_CONTROL_ALLOW_VMX) || !control_registers_fit(cpu))
         return fault(cpu, VEC_GP, 0);
     if (!nested_operand_read(cpu, &pointer, sizeof pointer))
         return INJECT;
@@ -280,8 +280,7 @@ enum outcome nested_vmwrite(struct cpu *cpu)
         return nested_fail(cpu, INSN_VMWRITE, error);
     if (cpu->in_l2)
         return nested_succeed(cpu);
-    nested_changed(n, check_groups_of(vmcs12_find(encoding)));
-    residence_changed(cpu, encoding);
+    residence_wrote(cpu, vmcs12_find(encoding));
     shadow01_put(cpu, encoding);
     return nested_succeed(cpu);
 }

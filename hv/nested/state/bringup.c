@@ -3,10 +3,9 @@
  * memory is. All memory is taken here, once: see ARCHITECTURE.md "Memory that nesting takes". */
 #include "hv/nested/state/state.h"
 #include "hv/nested/ept02/ept02.h"
-#include "hv/nested/explain/explain.h"
+#include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
 #include "hv/core/lib.h"
-#include "hv/vmcs12/kvm_state.h"
 #include "hv/vmcs12/profile.h"
 #include "hv/vmx/insn.h"
 
@@ -26,11 +25,7 @@ static bool take_pages(struct cpu *cpu, struct nested *n)
     n->msr_bitmap02 = mem_pages(mem, 1);
     n->page_of_ones = mem_pages(mem, 1);
     n->page_of_nowhere = mem_pages(mem, 1);
-    n->state = mem_pages(mem, (sizeof *n->state + PAGE_SIZE - 1) / PAGE_SIZE);
-    n->tail = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
-    n->blob = mem_pages(mem, NESTED_STATE_MAX / PAGE_SIZE);
-    if (!n->msr_bitmap02 || !n->page_of_ones || !n->page_of_nowhere || !n->state || !n->tail ||
-        !n->blob)
+    if (!n->msr_bitmap02 || !n->page_of_ones || !n->page_of_nowhere)
         return false;
     memset(n->msr_bitmap02, 0xff, PAGE_SIZE);
     memset(n->page_of_ones, 0xff, PAGE_SIZE);

@@ -370,6 +370,9 @@ bool list_line(struct scan *s, struct stream *stream, const struct line *line)
     bool found = false;
     if (bhyve_line(s, stream, line) || own_head(s, stream, line))
         return true;
+    /* Nidus's verdict. The list behind it has these fields again, and "mend: " a value of none. */
+    if (strstr(line->text, "VM entry refused (") != NULL)
+        return false;
     bool own = d != NULL && d->format == FORMAT_NIDUS;
     if (own) {
         own_titles(d, line->text);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "hv/vmcs12/check.h"
-#include "hv/vmcs12/open.h"
+#include "tools/vmcs12/open.h"
 #include "tools/vmcs12/vmcs12_tool.h"
 
 enum why_format {
