@@ -53,8 +53,7 @@ struct vm {
     u32 range_count;
     u32 depth;                    /* Nidus instances below this one */
     const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
-    /* the CPU itself as the entry rules see it (hv/explain/explain.h) */
-    const struct check_cpu *judge;
+    const struct check_cpu *judge; /* the CPU itself as the entry rules see it */
     /* the options of these names (boot_info.h) */
     u32 profile, shadow, fast, stress, tlb, trace, plant, cmos, hvbit;
     u32 hide1_ecx; /* bits of CPUID.1:ECX that L1 is not shown because of an erratum */
@@ -98,14 +97,13 @@ struct cpu {
     struct flush_audit audit;
     struct nested *nested;               /* NULL with nested=off */
     struct paranoid *paranoid;           /* with stress=paranoid */
-    struct gdb *gdb;                     /* with gdb=; the first processor's alone */
+    struct gdb *gdb;                     /* with gdb= */
     struct trace *trace;                 /* with trace= */
     struct stale_linear *stale_linear;   /* with tlb=strict and verbose= */
     u64 exits[2][EXIT_REASON_COUNT];     /* [0] from L1, [1] from L2 */
     u64 told[2][EXIT_REASON_COUNT / 64]; /* bit: the log has told that the exit was unwanted */
-    /* nmi_waits: an NMI waits for L1's NMI window, which vmcs01's controls ask for. leaving: in
-     * bring-up, this processor is to leave Nidus again. */
-    bool nmi_waits, leaving;
+    bool nmi_waits; /* an NMI waits for L1's NMI window, which vmcs01's controls ask for */
+    bool leaving;   /* in bring-up: this processor is to leave Nidus again */
     enum {
         ROOT_NOT,
         ROOT_ENTERED,
