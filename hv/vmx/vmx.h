@@ -51,8 +51,8 @@ struct vm {
     u64 hole_size;
     hpa_t sink; /* the page that every page of the hole shows */
     u32 range_count;
-    u32 depth;                    /* Nidus instances below this one */
-    const struct vmx_caps *shown; /* the VMX that L1 is shown; NULL when nested is off */
+    u32 depth;                     /* Nidus instances below this one */
+    const struct vmx_caps *shown;  /* the VMX that L1 is shown; NULL when nested is off */
     const struct check_cpu *judge; /* the CPU itself as the entry rules see it */
     /* the options of these names (boot_info.h) */
     u32 profile, shadow, fast, stress, tlb, trace, plant, cmos, hvbit;
@@ -152,7 +152,6 @@ void exit_retry(struct cpu *cpu);
  * breakpoint on the instruction was reported before the exit, so RF keeps the CPU from reporting
  * it again. Reads what it needs. */
 void exit_execute_again(struct cpu *cpu);
-
 /* The instruction that exited was not executed: no single step over it stays pending, whatever
  * the exit saved. */
 void exit_unpend_step(void);
