@@ -104,10 +104,11 @@ static bool timed_step(struct region *r, const struct machine *m, u32 i, enum ha
     const char *no = cpus_call(&m->cpus, i, run_step, &s);
     if (took)
         *took = s.took;
-    if (enters_vmx(s.h) && s.status != STATUS_NOT_BEGUN)
+    /* Behind a launch L1 does not reach the handoff; the probe came before it. */
+    if (op < HANDOFF_LAUNCH && enters_vmx(s.h) && s.status != STATUS_NOT_BEGUN)
         r->locked |= !(s.h->feature_control & FEATURE_CONTROL_LOCK);
     if (!no && s.status == HANDOFF_OK) {
-        if (op < HANDOFF_LAUNCH) /* L1 does not reach the handoff */
+        if (op < HANDOFF_LAUNCH)
             say_note(m, i, s.h);
         return true;
     }
