@@ -12,7 +12,7 @@
 #ifndef HV_SAVED_KVM_STATE_H
 #define HV_SAVED_KVM_STATE_H
 
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 
 #define KVM_STATE_HEADER 128u
 #define KVM_STATE_PAGE   4096u

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "hv/vmcs12/profile.h"
 
 /* A profile, or capability words that are the input's own bytes. */

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "tests/lib/csv.h"
 
 /* The same thing in two vocabularies; the first is ours. Theirs may say what ours

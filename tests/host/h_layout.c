@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "hv/vmcs12/profile.h"
 #include "tests/lib/csv.h"
 #include "tests/lib/rng.h"

@@ -42,14 +42,14 @@ headers_alone() {
 # ---- the pure folders: values in, values out -------------------------------------------------------------
 purity() {
     local objects=() f
-    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/wire/packet.c; do
+    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/saved/{kvm_state,layout}.c hv/wire/packet.c; do
         [ ! -f "$f" ] || objects+=("build/core/${f%.c}.o")
     done
     nm -g --defined-only "${objects[@]}" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u >build/pure.defined
     nm -A -u "${objects[@]}" | awk '{ print $3, $1 }' | sort | grep -vE '^mem(cpy|set|cmp) ' |
         awk 'NR == FNR { known[$1]; next } !($1 in known) { print $2, "needs", $1 }' build/pure.defined -
     nm -A "${objects[@]}" | grep -E ' [bBdDcC] ' | sed 's/$/: data or bss in a pure folder/'
-    grep -nE '\b(__asm__|asm)\b' hv/vmcs12/*.[ch] hv/ept/*.[ch] hv/arch/*.[ch] hv/wire/packet.c | sed 's/$/  <- assembly in a pure folder/'
+    grep -nE '\b(__asm__|asm)\b' hv/vmcs12/*.[ch] hv/ept/*.[ch] hv/arch/*.[ch] hv/saved/{kvm_state,layout}.[ch] hv/wire/packet.c | sed 's/$/  <- assembly in a pure folder/'
 }
 
 # ---- the pure folders are the product's: a test of unlinked code guards nothing ----------------
@@ -60,7 +60,7 @@ purity() {
 unlinked() {
     local f name
     nm build/core.elf build/vmcs12 | awk 'NF == 3 { print $3 }' | sort -u >build/linked
-    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c; do
+    for f in hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/saved/{kvm_state,layout}.c; do
         nm -g --defined-only "build/core/${f%.c}.o" | awk '$2 == "T" { print $3 }' | grep -vxFf build/linked | while read -r name; do
             cat "$f" $(ls "${f%/*}"/*.def 2>/dev/null) | grep -E "\b$name\(" | grep -qv '^[a-z]' || echo "$f: $name is linked nowhere"
         done

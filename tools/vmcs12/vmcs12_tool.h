@@ -12,7 +12,7 @@
 #include "hv/explain/bit_names.h"
 #include "hv/vmcs12/check.h"
 #include "hv/saved/kvm_state.h"
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "hv/vmcs12/profile.h"
 
 #define TOOL_ARGS 4

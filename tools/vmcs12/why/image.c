@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "tools/vmcs12/why/scan.h"
 
 static bool take_page(const u8 *page, size_t length, struct reading *r)

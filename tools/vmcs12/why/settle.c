@@ -7,7 +7,7 @@
 
 #include "hv/arch/cpu.h"
 #include "hv/arch/segment.h"
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 #include "tools/vmcs12/why/why.h"
 
 static const enum vmcs_field rights_fields[SEG_COUNT] = {

@@ -4,8 +4,8 @@
  * between a page in one of these formats and an image. L1's live page is always LAYOUT_BROADWELL.
  * The tool, translation and saved state use the other layouts. Pure.
  */
-#ifndef HV_VMCS12_LAYOUT_H
-#define HV_VMCS12_LAYOUT_H
+#ifndef HV_SAVED_LAYOUT_H
+#define HV_SAVED_LAYOUT_H
 
 #include "hv/vmcs12/vmcs12.h"
 

@@ -3,7 +3,7 @@
  * The four layouts: their tables, the assertions that freeze them, and translation. Offsets come
  * from layouts.def; no other file of the tree may contain one. Contract in layout.h.
  */
-#include "hv/vmcs12/layout.h"
+#include "hv/saved/layout.h"
 
 #include "hv/arch/names.h"
 
