@@ -58,6 +58,7 @@ enum short_extra {
     SHORT_PERF_KEPT  = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */
     SHORT_MSRS       = 1 << 18, /* MSR_BITMAP02 is used */
     SHORT_GUEST      = 1 << 19, /* L1 has written L2's state: SHORT_GUEST_GROUPS must be judged */
+    SHORT_DEEP       = 1 << 20, /* another Nidus is below: VMWRITE exits, and VMREAD hardly ever */
 };
 /* clang-format on */
 #define SHORT_GUEST_GROUPS (CHECK_SEGMENTS | CHECK_TABLES | CHECK_GUEST_MSRS)

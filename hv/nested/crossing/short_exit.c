@@ -130,11 +130,24 @@ static u64 perf_of_l1(const struct vmcs_image *v12)
                                                           : vmcs_get(ENC_guest_perf_global_ctrl);
 }
 
+/* L1 leaves most of its state as it was. */
+static NOINLINE void put_changed(const struct short_path *p)
+{
+#define HOST01(name)                          \
+    if (vmcs_get(ENC_##name) != p->host.name) \
+        vmcs_set(ENC_##name, p->host.name);
+#include "hv/vmcs12/host01.def"
+}
+
 /* SDM 3C 28.5 "Loading Host State". @pre vmcs01 is current */
 static inline void put_host(struct cpu *cpu, const struct short_path *p, u32 blocking)
 {
+    if (UNLIKELY(any(p->extra, SHORT_DEEP))) {
+        put_changed(p);
+    } else {
 #define HOST01(name) vmcs_put(ENC_##name, &p->host.name);
 #include "hv/vmcs12/host01.def"
+    }
     if (UNLIKELY(p->blocking01 != blocking))
         vmcs_write(ENC_guest_interruptibility, blocking);
     if (UNLIKELY(cpu->cr0_shadow != p->host_cr0)) {

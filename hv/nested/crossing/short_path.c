@@ -115,7 +115,8 @@ static u32 extra_controls(const struct cpu *cpu, const struct vmcs_image *v)
 static u32 extra_of_cpu(const struct cpu *cpu)
 {
     bool wide = cpu->vm->judge->linear_reserved != cpu->nested->check_cpu.linear_reserved;
-    return extra_if(wide, SHORT_WIDE) | extra_if(any(cpu->percpu.spec, SPEC_IBPB), SHORT_IBPB);
+    return extra_if(wide, SHORT_WIDE) | extra_if(any(cpu->percpu.spec, SPEC_IBPB), SHORT_IBPB) |
+           extra_if(cpu->vm->depth != 0, SHORT_DEEP);
 }
 
 /* An interrupt window may open and close at any entry. An NMI window may under virtual NMIs. */

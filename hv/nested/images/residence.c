@@ -331,9 +331,11 @@ void residence_wrote(struct cpu *cpu, enum vmcs_field f)
  * an L0 reads EFER and DR7 again and again. */
 static bool saved_for_sure(const struct active *a, enum vmcs_field f)
 {
-    u32 debug = f == F_guest_dr7 ? EXIT_SAVE_DEBUG_CONTROLS : 0;
-    return a->residence == SHOWN && a->path.ready &&
-           any(a->vmcs12.exit_ctl, f == F_guest_efer ? EXIT_SAVE_EFER : debug);
+    u32 control = f == F_guest_efer                            ? EXIT_SAVE_EFER
+                  : f == F_guest_pat                           ? EXIT_SAVE_PAT
+                  : f == F_guest_dr7 || f == F_guest_debugctl ? EXIT_SAVE_DEBUG_CONTROLS
+                                                               : 0;
+    return a->residence == SHOWN && a->path.ready && any(a->vmcs12.exit_ctl, control);
 }
 
 bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
@@ -347,16 +349,18 @@ bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
     return true;
 }
 
-/* What L1 reads in shadow01 must follow there, and exit information is rarely written. */
+/* A write of the value that the field has changes nothing. */
 bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
 {
     struct nested *n = cpu->nested;
     if (!any(n->field_how[f], SHORT_WAY) || any(n->field_how[f], READ_ONLY) ||
-        (n->now->residence == SHOWN && is_conditional(n, f)) ||
-        (n->reached == &n->now->shadow01 && any(n->field_how[f], READ)))
+        (n->now->residence == SHOWN && is_conditional(n, f)))
         return false;
-    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f))
+    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
         residence_wrote(cpu, f);
+        if (any(n->field_how[f], READ))
+            shadow01_put(cpu, vmcs12_desc(f)->encoding);
+    }
     return true;
 }
 
