@@ -174,6 +174,7 @@ struct nested {
     u8 *vmread_bitmap, *vmwrite_bitmap;
     u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01;
+    bool in_place; /* the Nidus below takes a shadow VMCS for the bytes of its region */
     const struct vmcs
         *reached; /* what L1 reaches without an exit, by vmcs01's link pointer; or NULL */
 

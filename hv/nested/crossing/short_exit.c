@@ -230,7 +230,7 @@ bool short_leave(struct cpu *cpu)
     a->path.blocking01 = ~0u; /* L1's is written */
     leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason), a->path.extra | perf);
     if (n->can_shadow01)
-        shadow_show(cpu, &a->vmcs02);
+        shadow_show(cpu, shown_vmcs(n, a));
     a->path.open = cpu->vm->stress == 0;
     cpu->crossings++;
     if (stressed(cpu, STRESS_PARANOID))

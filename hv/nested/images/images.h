@@ -35,6 +35,10 @@ void shadow01_push(struct cpu *cpu);
 void shadow01_pull(struct cpu *cpu);
 /* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
 void shadow_show(struct cpu *cpu, const struct vmcs *what);
+/* While VMCS12 is SHOWN on a processor that is n->in_place: from vmcs02 into the region of the shadow
+ * VMCS, and what L1 has written there into vmcs02. @pre vmcs02 is current */
+void shadow01_fill(struct nested *n, struct active *a);
+void shadow01_drain(struct nested *n, struct active *a);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
@@ -84,12 +88,20 @@ static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
     cpu->have = 0;
 }
 
+/* What L1 reaches without an exit while its VMCS12 is SHOWN. */
+static inline struct vmcs *shown_vmcs(const struct nested *n, struct active *a)
+{
+    return n->in_place ? &a->shadow01 : &a->vmcs02;
+}
+
 /* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. On a CPU without VMCS
  * shadowing does nothing. The indicator may change only while the VMCS is clear.
- * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" */
-static inline void vmcs02_show(const struct nested *n, struct active *a)
+ * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" @pre vmcs02 is current */
+static inline void vmcs02_show(struct nested *n, struct active *a)
 {
-    if (!n->can_shadow01)
+    if (UNLIKELY(n->in_place))
+        shadow01_fill(n, a);
+    if (!n->can_shadow01 || n->in_place)
         return;
     vmclear_ours(&a->vmcs02.hpa);
     a->vmcs02.launched = 0;
@@ -106,6 +118,8 @@ static inline void vmcs02_take_back(struct cpu *cpu, struct active *a)
         a->path.marked = false;
     }
     vmcs_load_ours(cpu, &a->vmcs02);
+    if (UNLIKELY(cpu->nested->in_place))
+        shadow01_drain(cpu->nested, a);
 }
 
 #endif

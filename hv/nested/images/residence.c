@@ -370,6 +370,8 @@ void residence_look(struct cpu *cpu, struct vmcs_image *v)
     if (cpu->nested->now->residence != SHOWN)
         return;
     vmcs_load(cpu, &cpu->nested->now->vmcs02);
+    if (cpu->nested->in_place)
+        shadow01_drain(cpu->nested, cpu->nested->now);
     (void)take_all(cpu, v);
     back_to_l1(cpu);
 }
