@@ -174,7 +174,7 @@ struct nested {
     u8 *vmread_bitmap, *vmwrite_bitmap;
     u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01;
-    bool in_place; /* the Nidus below takes a shadow VMCS for the bytes of its region */
+    bool vmcs02_shows; /* vmcs02 itself is L1's shadow VMCS while VMCS12 is SHOWN */
     const struct vmcs
         *reached; /* what L1 reaches without an exit, by vmcs01's link pointer; or NULL */
 

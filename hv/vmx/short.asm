@@ -68,11 +68,17 @@ asked:  mov     rdi, [gs:PERCPU_self]
         xor     edx, edx
         call    nested_short_access
         mov     esi, eax
-        dec     eax
-        jz      short_window                            ; SHORT_RESUME
-        cmp     esi, SHORT_SAVE_WAY
-        jne     exited
-        SAVE_CALLEE_SAVED
+        test    eax, eax
+        jg      short_window
+        jmp     short_unanswered
+.entry: call    nested_short_entry
+short_asked:                                            ; rax = enum short_way
+        mov     esi, eax
+        test    eax, eax
+        jg      short_window
+short_unanswered:
+        jz      exited
+        SAVE_CALLEE_SAVED                               ; SHORT_SAVE
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON
         vmread  rsi, rax
@@ -85,11 +91,6 @@ asked:  mov     rdi, [gs:PERCPU_self]
         mov     r14, [gs:CPU_regs + REGS_r14]
         mov     r15, [gs:CPU_regs + REGS_r15]
         jmp     short_asked
-.entry: call    nested_short_entry
-short_asked:                                            ; rax = enum short_way
-        mov     esi, eax
-        test    eax, eax
-        jz      exited
 short_window:
         cmp     qword [gs:PERCPU_nmi_pending], 0
         jne     short_work

@@ -307,5 +307,5 @@ u64 nested_short_entry(struct percpu *percpu)
     if (!n || !n->now->path.open || !enter(cpu, n, false))
         return SHORT_NOT;
     cpu->exits[0][EXIT_REASON_VMRESUME]++;
-    return n->can_shadow01 && !n->in_place ? SHORT_LAUNCH : SHORT_RESUME;
+    return n->vmcs02_shows ? SHORT_LAUNCH : SHORT_RESUME;
 }

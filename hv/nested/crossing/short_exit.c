@@ -130,7 +130,7 @@ static u64 perf_of_l1(const struct vmcs_image *v12)
                                                           : vmcs_get(ENC_guest_perf_global_ctrl);
 }
 
-/* L1 leaves most of its state as it was. */
+/* L1 leaves most of its state as it was, and the Nidus below lets VMREAD of it pass. */
 static NOINLINE void put_changed(const struct short_path *p)
 {
 #define HOST01(name)                          \
@@ -278,7 +278,8 @@ u64 nested_short_exit(struct percpu *percpu)
     if (a->residence != LENT || reason > 63)
         return SHORT_NOT;
     if (!any(a->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
-        return SHORT_NOT;
+        return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE
+                                                                             : SHORT_NOT;
     if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;

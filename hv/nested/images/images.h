@@ -35,10 +35,11 @@ void shadow01_push(struct cpu *cpu);
 void shadow01_pull(struct cpu *cpu);
 /* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
 void shadow_show(struct cpu *cpu, const struct vmcs *what);
-/* While VMCS12 is SHOWN on a processor that is n->in_place: from vmcs02 into the region of the shadow
- * VMCS, and what L1 has written there into vmcs02. @pre vmcs02 is current */
-void shadow01_fill(struct nested *n, struct active *a);
-void shadow01_drain(struct nested *n, struct active *a);
+/* Where a Nidus below accesses shadow VMCSs in place: from vmcs02 into the region of the one that
+ * stands for vmcs02 while VMCS12 is SHOWN, and what L1 has written there into vmcs02. Draining does
+ * nothing elsewhere. @pre vmcs02 is current */
+void shadow01_fill(const struct nested *n, struct active *a);
+void shadow01_drain(const struct nested *n, struct active *a);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
@@ -91,34 +92,35 @@ static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
 /* What L1 reaches without an exit while its VMCS12 is SHOWN. */
 static inline struct vmcs *shown_vmcs(const struct nested *n, struct active *a)
 {
-    return n->in_place ? &a->shadow01 : &a->vmcs02;
+    return n->vmcs02_shows ? &a->vmcs02 : &a->shadow01;
 }
 
-/* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. On a CPU without VMCS
- * shadowing does nothing. The indicator may change only while the VMCS is clear.
+/* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. The indicator may change
+ * only while the VMCS is clear. On a CPU without VMCS shadowing does nothing.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" @pre vmcs02 is current */
-static inline void vmcs02_show(struct nested *n, struct active *a)
+static inline void vmcs02_show(const struct nested *n, struct active *a)
 {
-    if (UNLIKELY(n->in_place))
+    if (LIKELY(n->vmcs02_shows)) {
+        vmclear_ours(&a->vmcs02.hpa);
+        a->vmcs02.launched = 0;
+        *(u32 *)a->vmcs02.page |= VMCS_SHADOW_INDICATOR;
+        a->path.marked = true;
+    } else if (n->can_shadow01) {
         shadow01_fill(n, a);
-    if (!n->can_shadow01 || n->in_place)
-        return;
-    vmclear_ours(&a->vmcs02.hpa);
-    a->vmcs02.launched = 0;
-    *(u32 *)a->vmcs02.page |= VMCS_SHADOW_INDICATOR;
-    a->path.marked = true;
+    }
 }
 
 /* Turns vmcs02 into an ordinary VMCS again, and makes it current. */
 static inline void vmcs02_take_back(struct cpu *cpu, struct active *a)
 {
-    if (LIKELY(a->path.marked)) {
+    bool marked = a->path.marked;
+    if (LIKELY(marked)) {
         vmclear_ours(&a->vmcs02.hpa);
         *(u32 *)a->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
         a->path.marked = false;
     }
     vmcs_load_ours(cpu, &a->vmcs02);
-    if (UNLIKELY(cpu->nested->in_place))
+    if (UNLIKELY(!marked))
         shadow01_drain(cpu->nested, a);
 }
 

@@ -23,6 +23,10 @@
  *
  * A value that an exit saves by a control of VMCS12 only (DR7, EFER, ...) is L1's old one or
  * vmcs02's. L1 cannot reach it without an exit. VMCS12 comes home before L1 writes the controls.
+ *
+ * Inside another Nidus SHOWN is the same to everybody but to L1: its shadow VMCS is shadow01, whose
+ * region is memory that both Nidus access. shadow01_fill and shadow01_drain copy (*) and what L1
+ * reads, when vmcs02 is left and when it is taken back.
  */
 #include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
@@ -370,8 +374,7 @@ void residence_look(struct cpu *cpu, struct vmcs_image *v)
     if (cpu->nested->now->residence != SHOWN)
         return;
     vmcs_load(cpu, &cpu->nested->now->vmcs02);
-    if (cpu->nested->in_place)
-        shadow01_drain(cpu->nested, cpu->nested->now);
+    shadow01_drain(cpu->nested, cpu->nested->now);
     (void)take_all(cpu, v);
     back_to_l1(cpu);
 }

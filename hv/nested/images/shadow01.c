@@ -21,14 +21,6 @@ static bool cpu_can_shadow(const struct vm *vm)
            any(vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
 }
 
-/* A Nidus below reads and writes the shadow VMCS that vmcs01 names in its region, in the layout of
- * VMCS12, and says so. To load it into the processor and back costs an exit each. */
-static bool shadows_in_place(const struct vm *vm)
-{
-    return vm->depth != 0 && any(cpuid(LEAF_NIDUS_VERSION, 0).ecx, NIDUS_IN_PLACE) &&
-           VMX_BASIC_REVISION(vm->facts.vmx.basic) == VMCS12_REVISION;
-}
-
 enum { EXITS, READ_SHADOWED, ALL_SHADOWED };
 
 /* How each field is shadowed. The compiler knows the values, so each inclusion of fields.def below
@@ -78,7 +70,7 @@ void shadow01_init(struct cpu *cpu)
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
-    n->in_place = shadows_in_place(cpu->vm);
+    n->vmcs02_shows = cpu->vm->depth == 0 || !any(cpuid(LEAF_NIDUS_VERSION, 0).ecx, NIDUS_IN_PLACE);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
     for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
@@ -174,7 +166,9 @@ void shadow01_pull(struct cpu *cpu)
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-void shadow01_fill(struct nested *n, struct active *a)
+/* A Nidus below accesses the shadow VMCS that vmcs01 names in its region, in the layout of VMCS12.
+ * To load it into the processor and back would cost an exit each. */
+void shadow01_fill(const struct nested *n, struct active *a)
 {
     struct vmcs_image *region = (struct vmcs_image *)a->shadow01.page;
 #define FIELD(enc, width, area, name, gate, to02, to12)                \
@@ -183,9 +177,11 @@ void shadow01_fill(struct nested *n, struct active *a)
 #include "hv/vmcs12/fields.def"
 }
 
-void shadow01_drain(struct nested *n, struct active *a)
+void shadow01_drain(const struct nested *n, struct active *a)
 {
     const struct vmcs_image *region = (const struct vmcs_image *)a->shadow01.page;
+    if (n->vmcs02_shows || !n->can_shadow01)
+        return;
 #define FIELD(enc, width, area, name, gate, to02, to12)                         \
     if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate) && \
         UNLIKELY(region->name != a->shown01.name))                              \
