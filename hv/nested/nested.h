@@ -38,10 +38,10 @@ enum residence { AT_HOME, LENT, SHOWN };
 /* What the short path has to do beside what it always does; 0 for most L1s. */
 /* clang-format off */
 enum short_extra {
-    SHORT_EFER       = 1 << 0,  /* VMCS12 does not both save and load EFER */
-    SHORT_PAT        = 1 << 1,  /* the same of PAT */
+    SHORT_EFER       = 1 << 0,  /* an entry does not load EFER: L2 starts with L1's */
+    SHORT_PAT        = 1 << 1,  /* nor PAT */
     SHORT_PERF       = 1 << 2,  /* VMCS12 loads IA32_PERF_GLOBAL_CTRL */
-    SHORT_DEBUG      = 1 << 3,  /* VMCS12 does not both save and load DR7 and DEBUGCTL */
+    SHORT_DEBUG      = 1 << 3,  /* an entry does not load DR7 and DEBUGCTL */
     SHORT_LINK       = 1 << 4,  /* VMCS12 has a link pointer */
     SHORT_TPR        = 1 << 5,  /* the TPR threshold is judged */
     SHORT_CR4_HIDDEN = 1 << 6,  /* L0 masks bits of CR4 that VMCS12 does not */
@@ -59,6 +59,7 @@ enum short_extra {
     SHORT_MSRS       = 1 << 18, /* MSR_BITMAP02 is used */
     SHORT_GUEST      = 1 << 19, /* L1 has written L2's state: SHORT_GUEST_GROUPS must be judged */
     SHORT_DEEP       = 1 << 20, /* another Nidus is below: VMWRITE exits, and VMREAD hardly ever */
+    SHORT_RELOADS    = 1 << 21, /* VMCS12 loads EFER, PAT or debug state, and does not save it */
 };
 /* clang-format on */
 #define SHORT_GUEST_GROUPS (CHECK_SEGMENTS | CHECK_TABLES | CHECK_GUEST_MSRS)
@@ -67,6 +68,14 @@ enum short_extra {
 struct host01 {
 #define HOST01(name) u64 name;
 #include "hv/vmcs12/host01.def"
+};
+
+/* What vmcs02 holds behind an exit on the short path, of registers with which L2 goes on only if L1
+ * has the same in them: those that VMCS12 does not load. */
+struct left02 {
+    u64 efer; /* with L1's mode bits where an entry gives L2 its own */
+    u64 pat, dr7, debugctl;
+    bool reloads_fit; /* vmcs02 holds what the entry will load of VMCS12 (SHORT_RELOADS) */
 };
 
 /* The short path between L2 and L1 (hv/nested/crossing/short_path.c). Facts of the last VM entry on
@@ -89,7 +98,7 @@ struct short_path {
     u64 reflect;       /* BIT(basic reason): such an exit of L2 is L1's, by the controls alone */
     u64 efer_judged;   /* of EFER, must be as `lma` says: LMA, and what L1's processor lacks */
     u64 lma;           /* EFER_LMA when L2 is in IA-32e mode, else 0 */
-    u64 host_lma;      /* the same of L1's host state */
+    u64 host_mode;     /* EFER_LMA and EFER_LME when L1 is, else 0 */
     u64 cr4_hidden;    /* bits of L2's CR4 that only L0 masks */
     u64 cr4;           /* L2's CR4 as it was judged */
     u64 cr0, efer;     /* L2's, as the last exit on the short path found them */
@@ -97,6 +106,7 @@ struct short_path {
     const u64 *msr_bitmap12; /* L1's page, or the page of ones */
     const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */
     gpa1_t apic_page;        /* cpu->apic_page when addresses were translated */
+    struct left02 left;
     struct host01 host;
 };
 

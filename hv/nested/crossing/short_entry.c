@@ -18,18 +18,6 @@
 
 /* ---- L1's own state. @pre vmcs01 is current -------------------------------------------------- */
 
-/* L2 starts with L1's EFER where the entry loads none. vmcs02 has what L2 had. SDM 3C 27.3.2.1
- * "Loading Guest Control Registers, Debug Registers, and MSRs" */
-static NOINLINE bool efer_fits(const struct active *a, u64 efer)
-{
-    const struct short_path *p = &a->path;
-    u64 changed = EFER_LMA | (any(p->cr0, CR0_PG) ? EFER_LME : 0);
-    u64 mode = p->lma ? EFER_LMA | EFER_LME : 0;
-    if (any(a->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
-        return a->vmcs12.guest_efer == p->efer;
-    return p->efer == ((mode & changed) | (efer & ~changed));
-}
-
 /* SDM 3C 27.3.1.5 "Checks on Guest Non-Register State": the link pointer's page */
 static NOINLINE bool link_fits(const struct cpu *cpu)
 {
@@ -41,6 +29,17 @@ static NOINLINE bool link_fits(const struct cpu *cpu)
     return header == (n->check_cpu.revision | (shadowing ? VMCS_SHADOW_INDICATOR : 0));
 }
 
+/* Where the entry loads a register of L1, vmcs02 has what L2 had: they must be the same. */
+static inline bool registers_fit(const struct short_path *p, u64 efer)
+{
+    const struct left02 *l = &p->left;
+    return (!any(p->extra, SHORT_EFER) || efer == l->efer) &&
+           (!any(p->extra, SHORT_PAT) || vmcs_get(ENC_guest_pat) == l->pat) &&
+           (!any(p->extra, SHORT_DEBUG) ||
+            (vmcs_get(ENC_guest_dr7) == l->dr7 && vmcs_get(ENC_guest_debugctl) == l->debugctl)) &&
+           (!any(p->extra, SHORT_RELOADS) || l->reloads_fit);
+}
+
 /* CPL 0, no MOV SS, and what vmcs02 holds of L1: bits of CR0, and addresses. */
 static inline bool l1_fits(const struct cpu *cpu, struct active *a)
 {
@@ -48,46 +47,15 @@ static inline bool l1_fits(const struct cpu *cpu, struct active *a)
     u64 efer = vmcs_get(ENC_guest_efer);
     p->blocking01 = (u32)vmcs_get(ENC_guest_interruptibility);
     if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
-        (efer & EFER_LMA) != p->host_lma ||
+        ((efer ^ p->host_mode) & EFER_LMA) != 0 ||
         any(vmcs_get(ENC_guest_cr0) ^ p->cr0, CR0_NEVER_LOADED) ||
         cpu->apic_page.a != p->apic_page.a)
         return false;
-    return !any(p->extra, SHORT_EFER | SHORT_LINK) ||
-           ((!any(p->extra, SHORT_EFER) || efer_fits(a, efer)) &&
-            (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
-}
-
-/* What the entry loads beside CR0 and EFER, of VMCS12 or of L1: read while vmcs01 is current. */
-struct loaded {
-    u64 pat, perf, dr7, debugctl;
-};
-
-static NOINLINE void read_loaded(const struct vmcs_image *v, u32 extra, struct loaded *l)
-{
-    bool pat = any(v->entry_ctl, ENTRY_LOAD_PAT);
-    bool perf = any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL);
-    bool debug = any(v->entry_ctl, ENTRY_LOAD_DEBUG_CONTROLS);
-    if (any(extra, SHORT_PAT))
-        l->pat = pat ? v->guest_pat : vmcs_get(ENC_guest_pat);
-    if (any(extra, SHORT_PERF))
-        l->perf = perf ? v->guest_perf_global_ctrl : vmcs_get(ENC_guest_perf_global_ctrl);
-    if (!any(extra, SHORT_DEBUG))
-        return;
-    l->dr7 = debug ? v->guest_dr7 : vmcs_get(ENC_guest_dr7);
-    l->debugctl = debug ? v->guest_debugctl : vmcs_get(ENC_guest_debugctl);
+    return !any(p->extra, SHORT_EFER | SHORT_PAT | SHORT_DEBUG | SHORT_RELOADS | SHORT_LINK) ||
+           (registers_fit(p, efer) && (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
 }
 
 /* ---- L2's state. @pre vmcs02 is current ------------------------------------------------------ */
-
-static NOINLINE bool loaded_fits(u32 extra, const struct loaded *l)
-{
-    if (any(extra, SHORT_PAT) && vmcs_get(ENC_guest_pat) != l->pat)
-        return false;
-    if (any(extra, SHORT_PERF) && vmcs_get(ENC_guest_perf_global_ctrl) != l->perf)
-        return false;
-    return !any(extra, SHORT_DEBUG) ||
-           (vmcs_get(ENC_guest_debugctl) == l->debugctl && vmcs_get(ENC_guest_dr7) == l->dr7);
-}
 
 /* A CPU with wider linear addresses took from L2 what is not canonical on L1's. */
 static NOINLINE bool bases_fit(const struct check_cpu *c)
@@ -196,10 +164,9 @@ static NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
     return rule_set_empty(&broken);
 }
 
-#define JUDGED_EXTRA \
-    (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_PAT | SHORT_PERF | SHORT_DEBUG | SHORT_WIDE | SHORT_GUEST)
+#define JUDGED_EXTRA (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_WIDE | SHORT_GUEST)
 
-static NOINLINE bool extra_fits(struct cpu *cpu, const struct loaded *l)
+static NOINLINE bool extra_fits(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 extra = n->now->path.extra;
@@ -208,7 +175,7 @@ static NOINLINE bool extra_fits(struct cpu *cpu, const struct loaded *l)
     return (!any(extra, SHORT_TPR) || tpr_fits(cpu)) &&
            (!any(extra, SHORT_CR4_HIDDEN) ||
             !any(vmcs_get(ENC_cr4_read_shadow), n->now->path.cr4_hidden)) &&
-           (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu)) && loaded_fits(extra, l);
+           (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu));
 }
 
 /* ---- the entry ------------------------------------------------------------------------------- */
@@ -259,25 +226,30 @@ static NOINLINE bool give_up(struct cpu *cpu)
     return false;
 }
 
+/* IA32_PERF_GLOBAL_CTRL with which L2 starts: VMCS12's or L1's. @pre vmcs01 is current */
+static inline u64 perf_of_l2(const struct vmcs_image *v)
+{
+    return any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL) ? v->guest_perf_global_ctrl
+                                                          : vmcs_get(ENC_guest_perf_global_ctrl);
+}
+
 static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
 {
     struct active *a = n->now;
     struct short_path *p = &a->path;
-    struct loaded l;
-    u64 perf = 0;
+    bool perf = any(p->extra, SHORT_PERF | SHORT_PERF_KEPT);
+    u64 perf02 = 0;
     if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, a))
         return false;
     if (audit)
         short_audit_entering(cpu);
-    if (any(p->extra, SHORT_PERF_KEPT))
-        perf = vmcs_get(ENC_guest_perf_global_ctrl);
-    if (any(p->extra, SHORT_PAT | SHORT_PERF | SHORT_DEBUG))
-        read_loaded(&a->vmcs12, p->extra, &l);
+    if (perf)
+        perf02 = perf_of_l2(&a->vmcs12);
     vmcs02_take_back(cpu, a);
     u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
     if (!state_fits(n, p) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
-        (any(p->extra, SHORT_PERF_KEPT) && vmcs_get(ENC_guest_perf_global_ctrl) != perf) ||
-        (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu, &l)))
+        (perf && vmcs_get(ENC_guest_perf_global_ctrl) != perf02) ||
+        (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu)))
         return give_up(cpu);
     follow(cpu, n, a, cpu1);
     a->residence = LENT;

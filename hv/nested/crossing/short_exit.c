@@ -95,20 +95,48 @@ static void patch_cr0(struct short_path *p, u64 cr0)
     p->host.guest_cr0 = p->host_cr0 | CR0_NE;
 }
 
-/* SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs". @pre vmcs02 is current */
-static NOINLINE void patch_msrs(struct short_path *p)
+/* SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs": the next entry
+ * would load what vmcs02 still holds. @pre vmcs02 is current */
+static NOINLINE bool reloads_fit(const struct short_path *p, const struct vmcs_image *v)
 {
-    u64 keep = EFER_LMA | EFER_LME, mode = p->host_lma ? keep : 0;
-    if (any(p->extra, SHORT_HOST_EFER))
-        p->host.guest_efer = (p->efer & ~keep) | mode;
-    if (any(p->extra, SHORT_HOST_PAT))
-        p->host.guest_pat = vmcs_get(ENC_guest_pat);
+    u32 loads = v->entry_ctl;
+    return (!any(loads, ENTRY_LOAD_EFER) || v->guest_efer == p->efer) &&
+           (!any(loads, ENTRY_LOAD_PAT) || v->guest_pat == vmcs_get(ENC_guest_pat)) &&
+           (!any(loads, ENTRY_LOAD_DEBUG_CONTROLS) ||
+            (v->guest_dr7 == vmcs_get(ENC_guest_dr7) &&
+             v->guest_debugctl == vmcs_get(ENC_guest_debugctl)));
 }
 
-static FORCE_INLINE void patch_host(struct short_path *p)
+/* Registers that VMCS12 does not keep for both levels: L1 goes on with L2's EFER and PAT, and notes
+ * what L1 must have for L2 to go on with vmcs02 as it is. Of EFER an entry gives L2 its LMA, and
+ * with paging its LME.
+ * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs",
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs".
+ * @pre vmcs02 is current */
+static inline void pass_registers(struct short_path *p, const struct vmcs_image *v)
 {
-    if (any(p->extra, SHORT_HOST_EFER | SHORT_HOST_PAT))
-        patch_msrs(p);
+    u64 given = any(p->cr0, CR0_PG) ? EFER_LMA | EFER_LME : EFER_LMA;
+    p->left.efer = (p->efer & ~given) | (p->host_mode & given);
+    p->left.pat = vmcs_get(ENC_guest_pat);
+    if (any(p->extra, SHORT_HOST_EFER))
+        p->host.guest_efer = (p->efer & ~(EFER_LMA | EFER_LME)) | p->host_mode;
+    if (any(p->extra, SHORT_HOST_PAT))
+        p->host.guest_pat = p->left.pat;
+    if (any(p->extra, SHORT_DEBUG)) {
+        p->left.dr7 = vmcs_get(ENC_guest_dr7);
+        p->left.debugctl = vmcs_get(ENC_guest_debugctl);
+    }
+    if (UNLIKELY(any(p->extra, SHORT_RELOADS)))
+        p->left.reloads_fit = reloads_fit(p, v);
+}
+
+#define PASSED \
+    (SHORT_EFER | SHORT_PAT | SHORT_DEBUG | SHORT_RELOADS | SHORT_HOST_EFER | SHORT_HOST_PAT)
+
+static FORCE_INLINE void patch_host(struct short_path *p, const struct vmcs_image *v)
+{
+    if (any(p->extra, PASSED))
+        pass_registers(p, v);
     if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))
         patch_cr0(p, p->cr0);
 }
@@ -195,7 +223,7 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     struct short_path *p = &a->path;
     u32 blocking = blocking_of_l1(p->extra, reason);
     u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&a->vmcs12) : 0;
-    patch_host(p);
+    patch_host(p, &a->vmcs12);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, p->cpu1);
     vmcs02_show(n, a);
