@@ -38,8 +38,8 @@ void shadow_show(struct cpu *cpu, const struct vmcs *what);
 /* Where a Nidus below accesses shadow VMCSs in place: from vmcs02 into the region of the one that
  * stands for vmcs02 while VMCS12 is SHOWN, and what L1 has written there into vmcs02. Draining does
  * nothing elsewhere. @pre vmcs02 is current */
-void shadow01_fill(const struct nested *n, struct active *a);
-void shadow01_drain(const struct nested *n, struct active *a);
+KEEPS_REGISTERS void shadow01_fill(const struct nested *n, struct active *a);
+KEEPS_REGISTERS void shadow01_drain(const struct nested *n, struct active *a);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
