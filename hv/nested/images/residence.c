@@ -207,11 +207,13 @@ void residence_home(struct cpu *cpu)
 
 /* ---- one field ------------------------------------------------------------------------------- */
 
-/* Also before L1 writes what tells where others are. */
+/* Also before L1 writes what tells of others: where they are, or, in EFER, the mode that the exit
+ * saves in "VM-entry controls". */
 static FORCE_INLINE bool needs_home(const struct nested *n, enum vmcs_field f, bool write)
 {
-    return n->now->residence == SHOWN && (n->field_how[f] & (CONDITIONAL | AWAY)) == CONDITIONAL &&
-           (write || f != F_exit_ctl);
+    return n->now->residence == SHOWN && any(n->field_how[f], CONDITIONAL) &&
+           ((!any(n->field_how[f], AWAY) && (write || f != F_exit_ctl)) ||
+            (write && f == F_guest_efer));
 }
 
 /* While VMCS12 is SHOWN, exit_ctl is what it was at the exit. */
