@@ -281,6 +281,7 @@ bool short_enter(struct cpu *cpu)
     if (!n || n->now->residence != SHOWN || !n->now->path.ready || !enter(cpu, n, audit))
         return false;
     cpu->crossings++;
+    cpu->have = 0;
     if (audit)
         short_audit_entered(cpu);
     return true;

@@ -262,6 +262,7 @@ bool short_leave(struct cpu *cpu)
     a->path.extra |= perf;
     leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason));
     a->path.extra &= ~perf;
+    cpu->have = 0;
     if (n->can_shadow01)
         shadow_show(cpu, shown_vmcs(n, a));
     a->path.open = cpu->vm->stress == 0;

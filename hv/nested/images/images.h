@@ -81,12 +81,12 @@ void residence_init(struct cpu *cpu);
  * @pre vmcs01 is current */
 void residence_look(struct cpu *cpu, struct vmcs_image *v);
 
-/* Makes the VMCS current, whatever was. No fact of the exit is valid afterwards. */
+/* Makes the VMCS current, whatever was. cpu->have is left: the caller clears it, or loads the VMCS
+ * of the exit again. */
 static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
 {
     vmptrld_ours(&v->hpa);
     cpu->current = v;
-    cpu->have = 0;
 }
 
 /* What L1 reaches without an exit while its VMCS12 is SHOWN. */

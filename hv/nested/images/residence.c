@@ -379,4 +379,5 @@ void residence_look(struct cpu *cpu, struct vmcs_image *v)
     shadow01_drain(cpu->nested, cpu->nested->now);
     (void)take_all(cpu, v);
     back_to_l1(cpu);
+    cpu->have = 0;
 }
