@@ -86,7 +86,8 @@ $(B)/core.bin: $(B)/core.elf
 # author of a hypervisor what is wrong (explanations with the names of bits and fields, stale translations) took 14, the
 # trace 8: data and code that no exit touches unless its option is on.
 # The debugger on COM2, which only gdb= starts, took 14; the way back from a launch that fails, the screen and the ring 8.
-CORE_LIMIT_KIB := 288
+# The short fill, straight code as well, took 3.
+CORE_LIMIT_KIB := 291
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'

@@ -79,6 +79,26 @@ struct ept_from ept_from_root(u64 eptp);
 void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
                    struct ept_walk *w);
 
+/* The access that counts, EPT_R | EPT_W | EPT_X, of a qualification as ept_walk_from takes it.
+ * While A/D flags are on, "processor accesses to guest paging-structure entries are treated as
+ * writes", and the qualification of a violation by one tells both read and write.
+ * SDM 3C 29.3.3.2 "EPT Violations" */
+static inline u64 ept_access(u64 eptp, u64 qual)
+{
+    bool page_walk = (qual & (QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL)) == QUAL_EPT_GLA_VALID;
+    return (qual & EPT_RWX) | (page_walk && any(eptp, EPTP_AD) ? EPT_R | EPT_W : 0);
+}
+
+/* Types 2, 3 and 7 are reserved. */
+static inline bool ept_memtype_legal(u64 entry)
+{
+    return any(0x73, BIT(bits(entry, 5, 3)));
+}
+
+/* The qualification of a violation that L1 shall see. perm: the entries' rights, ANDed; 0 when one
+ * of them is not present. */
+u64 ept_violation_qual(u64 eptp, u64 ept_vpid_cap, u64 qual, u64 perm);
+
 /* EPT01's leaf for the gpa1 that a walk of EPT12 found. */
 struct ept01_leaf {
     hpa_t base; /* of the page, aligned to size */
@@ -109,6 +129,21 @@ struct compose_env {
  * SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
 struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
                               const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01);
+
+/* The entry of the same leaf for the plainest pair: entry12 is a legal leaf of 4 KiB, or 2 MiB
+ * (`large`), that lies in the page of EPT01 that leaf01 maps. all12: the entries of EPT12's walk,
+ * ANDed. 0: the pair is none, as a right or a flag is missing. */
+static inline u64 ept_compose_plain(u64 eptp12, bool large, u64 entry12, u64 all12,
+                                    const struct ept01_leaf *leaf01)
+{
+    u64 kept = EPT_MT_MASK | EPT_IPAT | EPT_SUPPRESS_VE | (large ? EPT_PS : 0), flags = 0;
+    if (any(eptp12, EPTP_AD))
+        flags = any(all12, EPT_W) ? EPT_A | EPT_D : EPT_A;
+    if (!all(all12 | (entry12 & EPT_D), flags | EPT_R) || leaf01->perm != EPT_RWX)
+        return 0;
+    return leaf01->base.a | (entry12 & ((EPT_ADDR & (leaf01->size - 1)) | kept)) |
+           (all12 & EPT_RWX) | flags;
+}
 
 /* True when two 4-KiB leaves of EPT12 differ only in their address and both lie in the page of
  * EPT01 that leaf01 maps. */

@@ -7,6 +7,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
 #include "hv/paranoid/audits.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/images/images.h"
 #include "hv/core/privileged.h"
 #include "hv/vmcs12/check_inputs.h"
@@ -227,8 +228,69 @@ bool short_leave(struct cpu *cpu)
 
 /* ---- the door's question --------------------------------------------------------------------- */
 
+/* L2 meets an EPT violation and nothing else: there is no event to deliver again, no blocking, step
+ * or threshold to mend (exit_retry, fit_threshold), and the address is one of L1's processor. */
+static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_access *at)
+{
+    const struct vmcs_image *v = &n->now->vmcs12;
+    return !any(at->qual, QUAL_EPT_NMI_UNBLOCKING) &&
+           !any(at->gpa2.a, n->check_cpu.phys_reserved) &&
+           !any(vmcs_get(ENC_idt_vectoring_info), INTR_VALID) &&
+           !any(vmcs_get(ENC_guest_rflags), RFLAGS_TF) &&
+           (!any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
+            (v->tpr_threshold | vmcs_get(ENC_tpr_threshold)) == 0);
+}
+
+/* The plain fill, for a violation that the short one leaves to it. Whatever is L1's then goes the
+ * plain path, which finds the same once more. */
+static NOINLINE bool filled(struct cpu *cpu)
+{
+    u32 cpu2 = vmcs12_cpu2(&cpu->nested->now->vmcs12);
+    if (!any(cpu2, CPU2_ENABLE_EPT) || any(cpu2, CPU2_EPT_VIOLATION_VE))
+        return false;
+    exit_snapshot(cpu, SNAP_QUAL | SNAP_GPA | SNAP_IDT);
+    cpu->exit.reason = EXIT_REASON_EPT_VIOLATION;
+    return ept02_violation(cpu) == RESUME;
+}
+
+/* Gives L1 the exit. */
+static NOINLINE u64 leave_at_once(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
+{
+    if (!simple(n, &a->path))
+        return SHORT_NOT;
+    cpu->exits[1][reason]++;
+    leave(cpu, n, a, (u32)reason, a->path.extra);
+    a->path.open = true;
+    return SHORT_RESUME;
+}
+
+/* L0's: EPT02 is filled, and L2 goes on. L1's: it gets the exit. */
+static NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *a)
+{
+    struct ept12_access at = {GPA2(vmcs_get(ENC_guest_physical_address)),
+                              vmcs_get(ENC_exit_qualification)};
+    bool timer = any(a->image02.pin_ctl, PIN_PREEMPTION_TIMER);
+    u64 then = timer ? rdtsc() : 0;
+    if (!only_access(n, &at))
+        return SHORT_NOT;
+    enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, &at);
+    if (answer == SHORT_REFUSES && a->residence == LENT &&
+        !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE)) {
+        ept02_told(cpu, &at);
+        return leave_at_once(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
+    }
+    if (UNLIKELY(answer != SHORT_FILLS) && (answer == SHORT_REFUSES || !filled(cpu)))
+        return SHORT_NOT;
+    cpu->exits[1][EXIT_REASON_EPT_VIOLATION]++;
+    cpu->current->launched = 1;
+    n->entering = false;
+    if (timer)
+        nested_charge_timer(cpu, then);
+    return SHORT_RESUME;
+}
+
 /* A reason for which controls alone do not decide. @pre vmcs02 is current */
-static NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
+static NOINLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
 {
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 info;
@@ -254,6 +316,14 @@ static NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
     }
 }
 
+/* An exit that controls alone do not give to L1. */
+static NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
+{
+    if (a->residence != LENT || reason > 63 || !l1_asks_for(cpu, reason))
+        return SHORT_NOT;
+    return leave_at_once(cpu, n, a, reason);
+}
+
 /* LENT says that the short path is ready, that L1's host state is made, and that vmcs01 names
  * vmcs02 as L1's shadow VMCS. The log's last exits are those of the run loop. */
 u64 nested_short_exit(struct percpu *percpu)
@@ -262,14 +332,7 @@ u64 nested_short_exit(struct percpu *percpu)
     struct nested *n = cpu->nested;
     struct active *a = n->now;
     u64 reason = vmcs_get(ENC_exit_reason);
-    if (a->residence != LENT || reason > 63)
-        return SHORT_NOT;
-    if (!any(a->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
-        return SHORT_NOT;
-    if (!simple(n, &a->path))
-        return SHORT_NOT;
-    cpu->exits[1][reason]++;
-    leave(cpu, n, a, (u32)reason, a->path.extra);
-    a->path.open = true;
-    return SHORT_RESUME;
+    if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
+        return reason == EXIT_REASON_EPT_VIOLATION ? violation(cpu, n, a) : ask(cpu, n, a, reason);
+    return leave_at_once(cpu, n, a, reason);
 }

@@ -89,7 +89,7 @@ static bool put_table(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table
 {
     struct ept02 *e = cpu->nested->ept02;
     u64 source = made_from(e, table)[i];
-    u16 child = ept02_take_table(e, (u8)(e->record[table].level - 1), table12);
+    u16 child = ept02_take_table(cpu, (u8)(e->record[table].level - 1), table12);
     if (child == NO_TABLE)
         return false;
     ept02_drop_entry(cpu, table, i);
@@ -136,49 +136,57 @@ static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w,
     }
 }
 
-/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ
- * from this leaf in nothing but their address. Each saves an exit. The SDM lets a processor cache
- * what no access asked for, and the accessed and dirty flags of such leaves have been set by
- * earlier accesses. */
-static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w,
-                      const struct ept02_leaf *leaf, const struct ept01_leaf *leaf01)
+/* Each saves an exit. The SDM lets a processor cache what no access asked for, and the accessed and
+ * dirty flags of such leaves have been set by earlier accesses. */
+void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12,
+                     const struct ept01_leaf *leaf01)
 {
-    struct ept02 *e = cpu->nested->ept02;
-    gpa1_t at = w->step[w->steps - 1].at;
-    u64 entry12 = w->step[w->steps - 1].next;
-    const volatile u64 *line12 = gpa1_map(cpu, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
-    unsigned line = index_at(leaf->base, 1) & ~(EPT02_LINE - 1);
-    u64 *entry = entries_of(e, table) + line, *source = made_from(e, table) + line;
-    for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
-        u64 other12 = line12[i]; /* once: a device may write there */
-        if (!ept_leaves_alike(entry12, other12, leaf01) || source[i] != 0 ||
-            entry[i] != EPT02_EMPTY)
+    u64 leaf = e->entries[at], line = at & ~(u64)(EPT02_LINE - 1);
+    u64 *entry = e->entries + line, *source = e->made_from + line;
+    const struct ept01_leaf in = *leaf01;
+    table12 += line % EPT02_ENTRIES;
+    for (unsigned i = 0; i < EPT02_LINE; i++) {
+        u64 other12 = table12[i]; /* once: a device may write there */
+        if (!ept_leaves_alike(entry12, other12, &in) || source[i] != 0 || entry[i] != EPT02_EMPTY)
             continue;
-        entry[i] = ept_compose_alike(leaf->entry, other12, leaf01);
+        entry[i] = ept_compose_alike(leaf, other12, &in);
         source[i] = other12;
     }
 }
 
-/* Whether fill_line may look beside the leaf: the EPT02 table stands over the EPT12 table in which
- * the walk ended, and the leaf maps something. */
-static bool line_fillable(const struct ept02 *e, u16 table, const struct ept_walk *w, u64 leaf)
+/* The EPT02 table stands over the EPT12 table in which the walk ended, and the leaf maps something:
+ * the line may be filled. */
+static void fill_line(struct cpu *cpu, u16 table, const struct ept_walk *w,
+                      const struct ept02_leaf *leaf, const struct ept01_leaf *leaf01)
 {
-    gpa1_t at = w->step[w->steps - 1].at;
-    return w->leaf.size == PAGE_SIZE && any(leaf, EPT_RWX) &&
-           e->record[table].table12.a == (at.a & ~(PAGE_SIZE - 1));
+    struct ept02 *e = cpu->nested->ept02;
+    const struct ept_step *last = &w->step[w->steps - 1];
+    gpa1_t table12 = GPA1(last->at.a & ~(PAGE_SIZE - 1));
+    const volatile u64 *page12 = gpa1_map(cpu, table12);
+    if (page12 && w->leaf.size == PAGE_SIZE && any(leaf->entry, EPT_RWX) &&
+        e->record[table].table12.a == table12.a)
+        ept02_fill_line(e, (u64)table * EPT02_ENTRIES + index_at(leaf->base, 1), page12, last->next,
+                        leaf01);
 }
 
 /* ---- the violation ---------------------------------------------------------------------- */
 
+void ept02_leaf01(const struct cpu *cpu, gpa1_t gpa1)
+{
+    struct ept02 *e = cpu->nested->ept02;
+    u64 size = PAGE_SIZE, entry = ept01_leaf(cpu, gpa1, &size);
+    e->leaf01 =
+        (struct ept01_leaf){HPA(entry & EPT_ADDR & ~(size - 1)), size, (u8)(entry & EPT_RWX)};
+    e->gpa01 = GPA1(gpa1.a & ~(size - 1));
+}
+
 static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
 {
-    struct ept01_leaf leaf = {.size = PAGE_SIZE};
-    u64 entry = ept01_leaf(cpu, gpa1, &leaf.size);
-    if (entry == 0 && ept01_fill(cpu, gpa1))
-        entry = ept01_leaf(cpu, gpa1, &leaf.size);
-    leaf.base = HPA(entry & EPT_ADDR & ~(leaf.size - 1));
-    leaf.perm = (u8)(entry & EPT_RWX);
-    return leaf;
+    const struct ept01_leaf *leaf = &cpu->nested->ept02->leaf01;
+    ept02_leaf01(cpu, gpa1);
+    if (leaf->perm == 0 && ept01_fill(cpu, gpa1))
+        ept02_leaf01(cpu, gpa1);
+    return *leaf;
 }
 
 static u64 largest_leaf(const struct cpu_facts *f)
@@ -221,7 +229,7 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
         ept02_flush(cpu, c);
     if (in == NO_TABLE)
         ept02_reclaim(cpu, c);
-    else if (line_fillable(e, in, w, leaf.entry))
+    else
         fill_line(cpu, in, w, &leaf, &leaf01);
 }
 
@@ -232,7 +240,6 @@ void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c)
     struct ept02 *e = cpu->nested->ept02;
     struct start start = from_root(c);
     struct ept_walk w;
-    e->awaiting = NULL;
     ept12_look(cpu, &start.from, &e->awaited, &w);
     if (w.result != EPT_OK)
         return;
@@ -256,12 +263,11 @@ static void tell_vmcs02(struct cpu *cpu)
 void ept02_follow(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    bool changed = n->ept02->generation01 != cpu->ept01->generation;
     if (!cpu->in_l2)
         return;
     if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT))
         n->now->image02.ept_pointer = cpu->ept01->eptp; /* ept01_follow wrote vmcs02 itself */
-    else if (changed)
+    else if (!ept02_stands(cpu))
         tell_vmcs02(cpu);
 }
 
