@@ -35,11 +35,8 @@ struct ept_step {
 struct ept12_leaf {
     gpa1_t base; /* of the page, aligned to size */
     u64 size;    /* 4 KiB, 2 MiB, 1 GiB */
+    u64 entry;   /* with the flags that this walk sets */
     u8 perm;     /* EPT_R | EPT_W | EPT_X, ANDed over the levels */
-    u8 memtype;
-    bool ipat;
-    bool dirty;       /* the D flag as this walk leaves it; true while EPTP12 has A/D flags off */
-    bool suppress_ve; /* bit 63 of the leaf */
 };
 
 struct ept_walk {
@@ -130,19 +127,25 @@ struct compose_env {
 struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
                               const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01);
 
-/* The entry of the same leaf for the plainest pair: entry12 is a legal leaf of 4 KiB, or 2 MiB
- * (`large`), that lies in the page of EPT01 that leaf01 maps. all12: the entries of EPT12's walk,
- * ANDed. 0: the pair is none, as a right or a flag is missing. */
-static inline u64 ept_compose_plain(u64 eptp12, bool large, u64 entry12, u64 all12,
+/* The entry alone, for a size that both leaves have: entry12 is EPT12's leaf, perm12 are the rights
+ * of its walk, and gpa1 is what the entry leads to. EPT12 has the accessed and dirty flags already
+ * that the entry has, so the processor need not set them. */
+static inline u64 ept_compose_entry(bool ad, u64 entry12, u64 perm12, gpa1_t gpa1, u64 size,
                                     const struct ept01_leaf *leaf01)
 {
-    u64 kept = EPT_MT_MASK | EPT_IPAT | EPT_SUPPRESS_VE | (large ? EPT_PS : 0), flags = 0;
-    if (any(eptp12, EPTP_AD))
-        flags = any(all12, EPT_W) ? EPT_A | EPT_D : EPT_A;
-    if (!all(all12 | (entry12 & EPT_D), flags | EPT_R) || leaf01->perm != EPT_RWX)
-        return 0;
-    return leaf01->base.a | (entry12 & ((EPT_ADDR & (leaf01->size - 1)) | kept)) |
-           (all12 & EPT_RWX) | flags;
+    u64 perm = perm12 & leaf01->perm, kept = EPT_MT_MASK | EPT_IPAT | EPT_SUPPRESS_VE;
+    if (ad && !any(entry12, EPT_D))
+        perm &= ~(u64)EPT_W;
+    if (perm == 0)
+        return EPT02_EMPTY;
+    u64 entry = leaf01->base.a | (gpa1.a & (leaf01->size - 1)) | perm | (entry12 & kept);
+    /* The CPU may deliver a #VE only for a violation that EPT12 itself causes. Where EPT02 has
+     * fewer rights than EPT12, a violation may be L0's. */
+    if (perm != perm12)
+        entry |= EPT_SUPPRESS_VE;
+    if (ad)
+        entry |= any(perm, EPT_W) ? EPT_A | EPT_D : EPT_A;
+    return size > PAGE_SIZE ? entry | EPT_PS : entry;
 }
 
 /* True when two 4-KiB leaves of EPT12 differ only in their address and both lie in the page of

@@ -96,11 +96,8 @@ static void found(const struct ept_env *env, unsigned level, u64 perm, bool writ
     w->result = EPT_OK;
     w->leaf.base = GPA1(last->entry & EPT_ADDR & ~(size - 1));
     w->leaf.size = size;
+    w->leaf.entry = last->next;
     w->leaf.perm = (u8)perm;
-    w->leaf.memtype = (u8)bits(last->entry, 5, 3);
-    w->leaf.ipat = any(last->entry, EPT_IPAT);
-    w->leaf.dirty = !ad_enabled(env) || any(last->next, EPT_D);
-    w->leaf.suppress_ve = any(last->entry, EPT_SUPPRESS_VE);
 }
 
 struct ept_from ept_from_root(u64 eptp)

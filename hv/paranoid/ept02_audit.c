@@ -45,7 +45,7 @@ static void check_short(struct cpu *cpu, const struct ept12_access *a, bool fill
     if (eptp02 == 0 || e->last->root == NO_TABLE)
         return; /* it was dropped since */
     u64 at = leaf_at(cpu, a->gpa2), entry = e->entries[at], source = e->made_from[at];
-    if (ept02_short(cpu, eptp02, a) == (filled ? SHORT_REFUSES : SHORT_FILLS))
+    if (ept02_short(cpu, eptp02, *a, false) == (filled ? SHORT_REFUSES : SHORT_FILLS))
         panic("bug: the short fill judges an access of %lx otherwise", a->gpa2.a);
     if (leaf_at(cpu, a->gpa2) != at || e->entries[at] != entry || e->made_from[at] != source)
         panic("bug: the short fill makes %lx of EPT12's %lx, and not %lx of %lx", e->entries[at],

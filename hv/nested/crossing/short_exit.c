@@ -241,18 +241,6 @@ static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_
             (v->tpr_threshold | vmcs_get(ENC_tpr_threshold)) == 0);
 }
 
-/* The plain fill, for a violation that the short one leaves to it. Whatever is L1's then goes the
- * plain path, which finds the same once more. */
-static NOINLINE bool filled(struct cpu *cpu)
-{
-    u32 cpu2 = vmcs12_cpu2(&cpu->nested->now->vmcs12);
-    if (!any(cpu2, CPU2_ENABLE_EPT) || any(cpu2, CPU2_EPT_VIOLATION_VE))
-        return false;
-    exit_snapshot(cpu, SNAP_QUAL | SNAP_GPA | SNAP_IDT);
-    cpu->exit.reason = EXIT_REASON_EPT_VIOLATION;
-    return ept02_violation(cpu) == RESUME;
-}
-
 /* Gives L1 the exit. */
 static NOINLINE u64 leave_at_once(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
 {
@@ -269,23 +257,19 @@ static NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *
 {
     struct ept12_access at = {GPA2(vmcs_get(ENC_guest_physical_address)),
                               vmcs_get(ENC_exit_qualification)};
-    bool timer = any(a->image02.pin_ctl, PIN_PREEMPTION_TIMER);
-    u64 then = timer ? rdtsc() : 0;
+    u64 then = rdtsc();
     if (!only_access(n, &at))
         return SHORT_NOT;
-    enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, &at);
+    enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, at, true);
     if (answer == SHORT_REFUSES && a->residence == LENT &&
-        !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE)) {
-        ept02_told(cpu, &at);
+        !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE))
         return leave_at_once(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
-    }
-    if (UNLIKELY(answer != SHORT_FILLS) && (answer == SHORT_REFUSES || !filled(cpu)))
+    if (answer != SHORT_FILLS)
         return SHORT_NOT;
     cpu->exits[1][EXIT_REASON_EPT_VIOLATION]++;
     cpu->current->launched = 1;
     n->entering = false;
-    if (timer)
-        nested_charge_timer(cpu, then);
+    nested_charge_timer(cpu, then);
     return SHORT_RESUME;
 }
 

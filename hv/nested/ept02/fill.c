@@ -88,12 +88,10 @@ static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t tab
 static bool put_table(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    u64 source = made_from(e, table)[i];
     u16 child = ept02_take_table(cpu, (u8)(e->record[table].level - 1), table12);
     if (child == NO_TABLE)
         return false;
     ept02_drop_entry(cpu, table, i);
-    made_from(e, table)[i] = source;
     entries_of(e, table)[i] = mem_hpa(&cpu->vm->mem, entries_of(e, child)).a | EPT_RWX;
     mark_filled(e, table, i);
     return true;
@@ -123,14 +121,14 @@ static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w,
         bool here = leaf->size == level_size(level), deeper = step + 1u < w->steps;
         gpa1_t below = GPA1(deeper ? w->step[step + 1].at.a & ~(PAGE_SIZE - 1) : NO_TABLE12);
         bool stays = !here && table_stays(cpu, table, i, below);
+        if (!here && !stays && !put_table(cpu, table, i, below))
+            return NO_TABLE;
         if (step < w->steps)
             remember_source(e, table, i, w->step[step].next, stays);
         if (here) {
             put_leaf(cpu, table, i, leaf->entry);
             return table;
         }
-        if (!stays && !put_table(cpu, table, i, below))
-            return NO_TABLE;
         table = ept02_child(cpu, entries_of(e, table)[i]);
         e->record[table].walked_in_run = e->run;
     }
@@ -162,9 +160,11 @@ static void fill_line(struct cpu *cpu, u16 table, const struct ept_walk *w,
     struct ept02 *e = cpu->nested->ept02;
     const struct ept_step *last = &w->step[w->steps - 1];
     gpa1_t table12 = GPA1(last->at.a & ~(PAGE_SIZE - 1));
+    if (w->leaf.size != PAGE_SIZE || !any(leaf->entry, EPT_RWX) ||
+        e->record[table].table12.a != table12.a)
+        return;
     const volatile u64 *page12 = gpa1_map(cpu, table12);
-    if (page12 && w->leaf.size == PAGE_SIZE && any(leaf->entry, EPT_RWX) &&
-        e->record[table].table12.a == table12.a)
+    if (page12)
         ept02_fill_line(e, (u64)table * EPT02_ENTRIES + index_at(leaf->base, 1), page12, last->next,
                         leaf01);
 }

@@ -18,7 +18,7 @@ u16 ept02_take_table(const struct cpu *cpu, u8 level, gpa1_t table12)
     u16 table = e->free;
     if (table == NO_TABLE)
         return table;
-    const u64 *page12 = cpu->vm->fast && !n->tlb.keeps_tables ? gpa1_map(cpu, table12) : NULL;
+    u64 *page12 = n->tlb.keeps_tables ? NULL : gpa1_map(cpu, table12);
     e->page12[table] = page12 ? page12 : n->page_of_ones;
     e->free = e->record[table].next_free;
     e->record[table].level = level;

@@ -71,14 +71,13 @@ struct ept02 {
     gpa1_t apic_page;               /* cpu->apic_page, then */
     struct ept01_leaf leaf01;       /* the leaf of EPT01 that was used last, ... */
     gpa1_t gpa01;                   /* ... and the address that it maps */
-    u64 refused;                    /* the entry of EPT02 at which the short way refused last */
     struct ept02_context *last;     /* the context found last */
     struct ept12_access awaited;    /* the last violation that went to L1 */
     struct stale *stale;            /* hv/stale: with tlb=strict and verbose= */
     struct ept02_context *awaiting; /* its context, while L2 has not run since; or NULL */
     struct ept02_context context[EPT02_CONTEXTS];
-    /* each table's table12, when the short fill may read it; else a page of ones */
-    const volatile u64 *page12[EPT02_TABLES];
+    /* each table's table12, when the short fill may use it; else a page of ones */
+    u64 *page12[EPT02_TABLES];
 };
 
 /* The contexts were made over what there is now. */
