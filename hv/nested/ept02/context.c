@@ -158,12 +158,12 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
     if (e->awaiting != c)
         return c->eptp02;
     bool quick = cpu->vm->fast && cpu->vm->stress == 0;
-    bool known = quick && ept02_short(cpu, c->eptp02, e->awaited, false) != SHORT_UNKNOWN;
+    if (!quick || ept02_short(cpu, c->eptp02, e->awaited, false) == SHORT_UNKNOWN) {
+        ept02_fill_awaited(cpu, c);
+        c = ept02_context(cpu, eptp12);
+    }
     e->awaiting = NULL;
-    if (known)
-        return c->eptp02;
-    ept02_fill_awaited(cpu, c);
-    return ept02_context(cpu, eptp12)->eptp02;
+    return c->eptp02;
 }
 
 bool ept02_goes_on(struct cpu *cpu)

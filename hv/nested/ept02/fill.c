@@ -136,12 +136,11 @@ static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w,
 
 /* Each saves an exit. The SDM lets a processor cache what no access asked for, and the accessed and
  * dirty flags of such leaves have been set by earlier accesses. */
-void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12,
-                     const struct ept01_leaf *leaf01)
+void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12)
 {
     u64 leaf = e->entries[at], line = at & ~(u64)(EPT02_LINE - 1);
     u64 *entry = e->entries + line, *source = e->made_from + line;
-    const struct ept01_leaf in = *leaf01;
+    const struct ept01_leaf in = e->leaf01;
     table12 += line % EPT02_ENTRIES;
     for (unsigned i = 0; i < EPT02_LINE; i++) {
         u64 other12 = table12[i]; /* once: a device may write there */
@@ -155,7 +154,7 @@ void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 e
 /* The EPT02 table stands over the EPT12 table in which the walk ended, and the leaf maps something:
  * the line may be filled. */
 static void fill_line(struct cpu *cpu, u16 table, const struct ept_walk *w,
-                      const struct ept02_leaf *leaf, const struct ept01_leaf *leaf01)
+                      const struct ept02_leaf *leaf)
 {
     struct ept02 *e = cpu->nested->ept02;
     const struct ept_step *last = &w->step[w->steps - 1];
@@ -165,28 +164,21 @@ static void fill_line(struct cpu *cpu, u16 table, const struct ept_walk *w,
         return;
     const volatile u64 *page12 = gpa1_map(cpu, table12);
     if (page12)
-        ept02_fill_line(e, (u64)table * EPT02_ENTRIES + index_at(leaf->base, 1), page12, last->next,
-                        leaf01);
+        ept02_fill_line(e, (u64)table * EPT02_ENTRIES + index_at(leaf->base, 1), page12,
+                        last->next);
 }
 
 /* ---- the violation ---------------------------------------------------------------------- */
 
-void ept02_leaf01(const struct cpu *cpu, gpa1_t gpa1)
+void ept02_leaf01(struct cpu *cpu, gpa1_t gpa1)
 {
     struct ept02 *e = cpu->nested->ept02;
     u64 size = PAGE_SIZE, entry = ept01_leaf(cpu, gpa1, &size);
+    if (entry == 0 && ept01_fill(cpu, gpa1))
+        entry = ept01_leaf(cpu, gpa1, &size);
     e->leaf01 =
         (struct ept01_leaf){HPA(entry & EPT_ADDR & ~(size - 1)), size, (u8)(entry & EPT_RWX)};
     e->gpa01 = GPA1(gpa1.a & ~(size - 1));
-}
-
-static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
-{
-    const struct ept01_leaf *leaf = &cpu->nested->ept02->leaf01;
-    ept02_leaf01(cpu, gpa1);
-    if (leaf->perm == 0 && ept01_fill(cpu, gpa1))
-        ept02_leaf01(cpu, gpa1);
-    return *leaf;
 }
 
 static u64 largest_leaf(const struct cpu_facts *f)
@@ -215,14 +207,14 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
     struct ept02 *e = cpu->nested->ept02;
     struct compose_env env = {.ad = any(c->eptp12, EPTP_AD),
                               .max_size = largest_leaf(&cpu->vm->facts)};
-    struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
+    ept02_leaf01(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
     if (e->generation01 != cpu->ept01->generation)
         return;
     if (cpu->nested->tlb.keeps_tables) {
         u64 size = largest_below_tables(cpu, table, gpa2);
         env.max_size = size < env.max_size ? size : env.max_size;
     }
-    struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
+    struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &e->leaf01);
     u16 in = map(cpu, table, w, &leaf);
     /* at once: a dropped table's page may soon be another table, of another context */
     if (e->flush_owed)
@@ -230,7 +222,7 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
     if (in == NO_TABLE)
         ept02_reclaim(cpu, c);
     else
-        fill_line(cpu, in, w, &leaf, &leaf01);
+        fill_line(cpu, in, w, &leaf);
 }
 
 /* A processor may cache a translation that L2 has not used. Whether it did so must not show in

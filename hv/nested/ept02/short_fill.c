@@ -80,8 +80,11 @@ enum ept02_short ept02_short(struct cpu *cpu, u64 eptp02, struct ept12_access a,
         next12 |= any(access, EPT_W) ? EPT_A | EPT_D : EPT_A;
     gpa1_t gpa1 = GPA1(next12 & EPT_ADDR);
     const struct ept01_leaf *leaf01 = &e->leaf01;
-    if (UNLIKELY(gpa1.a - e->gpa01.a >= leaf01->size))
+    if (UNLIKELY(gpa1.a - e->gpa01.a >= leaf01->size)) {
         ept02_leaf01(cpu, gpa1);
+        if (!ept02_stands(cpu))
+            return SHORT_UNKNOWN;
+    }
     u64 leaf = ept_compose_entry(ad, next12, p.upper & next12 & EPT_RWX, gpa1, p.size, leaf01);
     if (leaf == EPT02_EMPTY || leaf01->size < p.size ||
         (next12 != p.entry12 &&
@@ -92,6 +95,6 @@ enum ept02_short ept02_short(struct cpu *cpu, u64 eptp02, struct ept12_access a,
     e->made_from[at] = next12;
     e->record[table].filled |= BIT(at % EPT02_ENTRIES / EPT02_LINE);
     if (p.size == PAGE_SIZE)
-        ept02_fill_line(e, at, e->page12[table], next12, leaf01);
+        ept02_fill_line(e, at, e->page12[table], next12);
     return SHORT_FILLS;
 }

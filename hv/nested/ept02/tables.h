@@ -155,11 +155,10 @@ void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
 /* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ from
  * this leaf in nothing but their address. e->entries[at] is the leaf, entry12 its EPT12 entry and
  * *table12 all of that table. */
-void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12,
-                     const struct ept01_leaf *leaf01);
+void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12);
 
-/* Makes e->leaf01 EPT01's leaf around gpa1. No rights: there is none. */
-void ept02_leaf01(const struct cpu *cpu, gpa1_t gpa1);
+/* Makes e->leaf01 EPT01's leaf around gpa1. EPT01 may have been built anew then: !ept02_stands. */
+void ept02_leaf01(struct cpu *cpu, gpa1_t gpa1);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
 
