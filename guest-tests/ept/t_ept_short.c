@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Violations beside a page that L2 has just used: every right, memory type and reserved bit of a
- * leaf, and every right of the table above it, with accessed and dirty flags off and on. Then L1
- * gives L2 page after page, and takes one away again.
+ * leaf, and every right of the table above it, with accessed and dirty flags off and on. L1 puts
+ * another table above the leaf. Then L1 gives L2 page after page, and takes one away again.
  *
  * Right: What L2 used before makes no difference to what another entry allows. SDM 3C 29.3.2 "EPT
  * Translation Mechanism", SDM 3C 29.3.3 "EPT-Induced VM Exits"
@@ -120,13 +120,42 @@ static void filled(bool write, u64 eptp_flags, u64 leaf)
     gt_line("not writable: %s", ept_result());
 }
 
+/* L1 puts another table, in which the leaf is another one, in place of the one that L2 has used,
+ * and executes no INVEPT: the walk of a page that L2 has not used goes by the new table. */
+static void exchanged(u64 old, u64 new, enum ept_access how, u64 eptp_flags)
+{
+    u64 used = eptp_flags ? E_A | E_D : 0, at = AT_4K + BESIDE * 4096ul;
+    u64 *other = arena(PG_EPT_FREE);
+
+    ept_world(L2_64, eptp_flags);
+    *ept_entry(AT_4K, 1) |= used;
+    access(ACCESS_READ, AT_4K, AT_4K); /* a leaf that L1 adds after an exit may be cached unused */
+    *ept_entry(at, 1) = old ? ARENA_AT(PG_DATA_A) | E_WB | used | old : 0;
+    gt_zero_pages(other, 1);
+    other[0] = *ept_entry(AT_4K, 1);
+    other[BESIDE] = new ? ARENA_AT(PG_DATA_B) | E_WB | used | new : 0;
+    *ept_entry(AT_4K, 2) = ARENA_AT(PG_EPT_FREE) | E_RWX | (used & E_A);
+    access(how, AT_4K, at);
+    gt_line("another table%s, %lx then %lx, %s: %s, %lx", eptp_flags ? " ad" : "", old, new,
+            ept_access_name[how], ept_result(), l2_seen_gpr[RAX]);
+}
+
 TEST_MAIN(ept_short)
 {
+    static const u64 rights[] = {0, E_R, E_RWX};
+    u64 misconfigured;
+
     vmx_begin();
     if (ept_usable() && vmx_on()) {
         l2_init();
+        misconfigured = ept_l2_exits(REASON_EPT_MISCONFIG);
         for (unsigned i = 0; i < 4; i++)
             all(i & 1, i & 2 ? EPTP_AD_ON : 0);
+        /* what a hypervisor below gives to the processor is never misconfigured */
+        gt_line("misconfigured below: %lu", ept_l2_exits(REASON_EPT_MISCONFIG) - misconfigured);
+        for (unsigned i = 0; i < 2 * 2 * 3 * 3; i++)
+            exchanged(rights[i / 4 % 3], rights[i / 12], i & 1 ? ACCESS_WRITE : ACCESS_READ,
+                      i & 2 ? EPTP_AD_ON : 0);
         filled(false, 0, E_RWX | E_WB);
         filled(true, 0, E_RWX | E_WB);
         filled(false, EPTP_AD_ON, E_RWX | E_WB | E_A | E_D);

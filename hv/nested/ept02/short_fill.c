@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The commonest violations, answered by one walk: EPT02 has its tables above the address, each made
- * from the entry that EPT12 still holds, and below them EPT12 has a leaf that needs no flag set, or
+ * from the entry that EPT12 still holds, and below them EPT12 has a leaf of 4 KiB or 2 MiB, or
  * refuses the access. All else is fill.c's, which does the same with these in more steps;
  * stress=paranoid compares. Contract in ept02.h.
  */
@@ -14,8 +14,9 @@ struct place {
     u64 *at, size;             /* in e->entries; what it maps */
 };
 
-/* Down the tables of EPT02, to an entry that is none. A table's source was judged when it became
- * that; MADE_FROM_SEVERAL is no source. False: EPT12 has another entry there now. */
+/* Down the tables of EPT02, to an entry that is none. A table's source was judged, and marked as
+ * accessed, when it became that; MADE_FROM_SEVERAL is no source. False: EPT12 has another entry
+ * there now. */
 static FORCE_INLINE bool descend(const struct cpu *cpu, const struct ept02 *e, gpa2_t gpa2,
                                  struct place *p)
 {
@@ -74,8 +75,6 @@ enum ept02_short ept02_short(struct cpu *cpu, u64 eptp02, struct ept12_access a,
     u64 access = ept_access(eptp02, a.qual), next12 = p.entry12;
     if (any(access, ~(p.upper & p.entry12)))
         return refuse(n, &p, a);
-    if (ad && !any(p.upper, EPT_A))
-        return SHORT_UNKNOWN;
     if (ad)
         next12 |= any(access, EPT_W) ? EPT_A | EPT_D : EPT_A;
     gpa1_t gpa1 = GPA1(next12 & EPT_ADDR);
