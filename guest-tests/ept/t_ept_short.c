@@ -140,6 +140,30 @@ static void exchanged(u64 old, u64 new, enum ept_access how, u64 eptp_flags)
             ept_access_name[how], ept_result(), l2_seen_gpr[RAX]);
 }
 
+/* L2 reads each page and then writes it, which L1 permits at the violation. The last page it gives
+ * another frame instead, without INVEPT: a violation ends what was cached for its address. */
+static void refused(u64 eptp_flags)
+{
+    /* RBX from, RCX times, RDX step: read, write, add, loop */
+    static const char code[] = "\x48\x8b\x03\x48\x89\x03\x48\x01\xd3\x48\xff\xc9\x75\xf2";
+    u64 *pt = arena(PG_E_PT1), leaf = ARENA_AT(PG_DATA_A) | E_WB | E_A | E_D, ticks;
+
+    ept_world(L2_64, eptp_flags);
+    for (unsigned i = 0; i < PAGES; i++)
+        pt[i] = leaf | E_R;
+    ept_invept(INVEPT_ALL, 0);
+    l2_code(code, sizeof code - 1);
+    l2_write();
+    ticks = vmx_bench_fill(PAGES, REASON_EPT_VIOLATION, pt, leaf | E_RWX, AT_4K);
+    l1_state_restore();
+    gt_check(ticks != 0, "refused: exit %lx", vmx_get(V_EXIT_REASON));
+    gt_line("refused%s: q %lx gpa %lx", eptp_flags ? " ad" : "", vmx_get(V_EXIT_QUALIFICATION),
+            vmx_get(V_GUEST_PHYSICAL_ADDR));
+    pt[PAGES - 1] = ARENA_AT(PG_DATA_B) | E_R | E_WB | E_A;
+    access(ACCESS_READ, AT_4K, AT_4K + (PAGES - 1) * 4096);
+    gt_line("refused%s.then: %s, %lx", eptp_flags ? " ad" : "", ept_result(), l2_seen_gpr[RAX]);
+}
+
 TEST_MAIN(ept_short)
 {
     static const u64 rights[] = {0, E_R, E_RWX};
@@ -156,6 +180,8 @@ TEST_MAIN(ept_short)
         for (unsigned i = 0; i < 2 * 2 * 3 * 3; i++)
             exchanged(rights[i / 4 % 3], rights[i / 12], i & 1 ? ACCESS_WRITE : ACCESS_READ,
                       i & 2 ? EPTP_AD_ON : 0);
+        refused(0);
+        refused(EPTP_AD_ON);
         filled(false, 0, E_RWX | E_WB);
         filled(true, 0, E_RWX | E_WB);
         filled(false, EPTP_AD_ON, E_RWX | E_WB | E_A | E_D);
