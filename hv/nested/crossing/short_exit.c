@@ -274,7 +274,7 @@ static NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *
 }
 
 /* A reason for which controls alone do not decide. @pre vmcs02 is current */
-static NOINLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
+static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
 {
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 info;
