@@ -76,7 +76,7 @@ static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, 
 }
 
 /* Sets the accessed flag in every entry used, and the dirty flag in the leaf of a write.
- * SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
+ * CAVEAT(ept-accessed-on-fault) SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
 static void mark_used(struct ept_walk *w, bool write)
 {
     for (u8 i = 0; i < w->steps; i++)
