@@ -7,6 +7,8 @@
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
 
+u64 vmx_bench_fill(u64 exits, u64 reason, u64 *leaves, u64 leaf, u64 from) GT_HIDDEN;
+
 enum { PG_TABLES = PG_EPT_FREE, TABLES = 16, LEAVES = TABLES * 512, PER = 1000 };
 
 static u64 l0_exits(void)
@@ -30,11 +32,12 @@ static void map(bool large, u64 flags)
     ept_invept(INVEPT_ALL, 0);
 }
 
+/* L2 reads a word at RBX, RCX times, and RDX further each time. */
+static const char reads[] = "\x48\x8b\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5";
+
 /* L2 reads one word of each leaf; the ticks of it all. */
 static u64 touch(bool large, u64 leaves)
 {
-    /* RBX from, RCX times, RDX step */
-    static const char reads[] = "\x48\x8b\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5";
     u64 start;
 
     l2_code(reads, sizeof reads - 1);
@@ -67,6 +70,45 @@ static void first(const char *name, bool large, u64 eptp_flags, u64 leaf_flags)
     exits = l0_exits() - before;
     ticks -= touch(large, leaves);
     gt_line("%s: %lu %lu", name, ticks * PER / leaves, exits * PER / leaves);
+}
+
+/* L2 meets a violation at each page, and L1 gives it the leaf: ticks of so many. */
+static u64 fill(u64 leaves, u64 eptp_flags)
+{
+    u64 ticks;
+
+    ept_world(L2_64, eptp_flags);
+    l2.f[VI_PROC2_CTL] |= PROC2_VPID;
+    l2.f[VI_VPID] = 1;
+    l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
+    map(false, 0);
+    gt_zero_pages(arena(PG_TABLES), TABLES);
+    ept_invept(INVEPT_ALL, 0);
+    l2_code(reads, sizeof reads - 1);
+    l2_write();
+    ticks = vmx_bench_fill(leaves, REASON_EPT_VIOLATION, arena(PG_TABLES),
+                           ARENA_AT(PG_DATA_A) | E_RWX | E_WB | E_A | E_D, AT_4K);
+    l1_state_restore();
+    gt_check(ticks != 0, "fill: exit %lx q %lx", vmx_get(V_EXIT_REASON),
+             vmx_get(V_EXIT_QUALIFICATION));
+    return ticks;
+}
+
+/* Two runs of different length, so that what happens once falls out. */
+static void fills(const char *name, u64 eptp_flags)
+{
+    u64 leaves = gt_counting() ? 4 : PER, before, ticks, few;
+
+    fill(8, eptp_flags);
+    fill(8, eptp_flags); /* which leaves of the rows before have gone by now */
+    before = l0_exits();
+    gt_count_next('-', leaves, name);
+    ticks = fill(8, eptp_flags);
+    few = l0_exits() - before;
+    gt_count_next('+', leaves, name);
+    ticks = fill(8 + leaves, eptp_flags) - ticks;
+    gt_line("%s: %lu %lu", name, ticks * PER / leaves,
+            (l0_exits() - before - 2 * few) * PER / leaves);
 }
 
 /* INVEPT and the next round trip, with so many leaves filled, of which none or one changed. */
@@ -109,6 +151,8 @@ TEST_MAIN(bench_memory)
         invept("invept.512 leaves", 512, 0);
         invept("invept.8192 leaves", LEAVES, 0);
         invept("invept.8192, 1 changed", LEAVES, 1);
+        fills("l1 fills a leaf", 0);
+        fills("l1 fills a leaf.ad", EPTP_AD_ON);
     }
     vmx_end();
 }

@@ -9,6 +9,7 @@
 #include "guest-tests/lib/vmx_ept.h"
 
 enum { PG_ROOTS = PG_EPT_FREE, ROOTS = 12, PG_PT_OTHER = PG_ROOTS + 4 * ROOTS, TWO_GIB_2M = 1024 };
+enum { POOL_LEAST = 600, POOL_MOST = 650 }; /* Nidus has 640 */
 
 /* Sums RCX words, RDX bytes apart, from RBX on, into RAX. */
 static const char sum[] = "\x48\x03\x03\x48\x01\xd3\x48\xff\xc9\x75\xf5";
@@ -116,11 +117,73 @@ static void many_roots(u64 vpid)
     gt_line("roots.vpid%lu.changed one by one: %u wrong", vpid, round_of_roots(vpid, false));
 }
 
+/* The other EPTP: one table of L1's at each 2 MiB from 1 GiB on. */
+static u64 build_crowd(void)
+{
+    u64 *pd = arena(PG_ROOTS + 2);
+
+    build_roots();
+    for (unsigned i = 0; i < 512; i++)
+        pd[i] = ARENA_AT(PG_ROOTS + 3) | E_RWX;
+    ((u64 *)arena(PG_ROOTS + 1))[2] = ARENA_AT(PG_ROOTS + 2) | E_RWX;
+    return root(0);
+}
+
+/* L1 puts a table in place of a large leaf that is not writable. L2 writes there, and may be stopped
+ * by its preemption timer before the access has been made. After INVEPT it sees what the table
+ * shows. The word that L2 then reads. */
+static u64 table_for_leaf(u64 eptp)
+{
+    static const char write_and_wait[] = "\x48\x89\x03\xeb\xfe";
+    u64 *pd = arena(PG_E_PD1), word;
+
+    l2.f[VI_EPT_POINTER] = eptp;
+    pd[1] = ARENA | E_R | E_WB | E_PS;
+    ept_invept(INVEPT_ONE, eptp);
+    pass(sum, 0, AT_2M, 1, 0);
+    pd[1] = ARENA_AT(PG_PT_OTHER) | E_RWX;
+    l2_code(write_and_wait, sizeof write_and_wait - 1);
+    l2.gpr[RBX] = AT_2M + 4096 + 0x800;
+    l2.f[VI_PREEMPTION_TIMER] = 1 + (0x100 >> (gt_rdmsr(MSR_VMX_MISC) & 31));
+    l2_write();
+    l2_enter(false);
+    gt_check((u32)l2_seen[VI_EXIT_REASON] == REASON_TIMER, "table for leaf: %s", ept_result());
+    ept_invept(INVEPT_ONE, eptp);
+    word = pass(sum, 0, AT_2M, 1, 0);
+    pd[1] = ARENA | E_R | E_WB | E_PS;
+    ept_invept(INVEPT_ONE, eptp);
+    pass(sum, 0, AT_2M, 1, 0);
+    return word;
+}
+
+/* The same with any number of tables left to a hypervisor below, none among them. */
+static void no_table_left(void)
+{
+    u64 *other = arena(PG_PT_OTHER), eptp, crowd;
+    unsigned wrong = 0;
+
+    ept_world(L2_64, 0);
+    eptp = l2.f[VI_EPT_POINTER];
+    crowd = build_crowd();
+    for (unsigned i = 0; i < 512; i++)
+        other[i] = ARENA_AT(PG_DATA_B) | E_RWX | E_WB;
+    ept_invept(INVEPT_ALL, 0);
+    l2.f[VI_EPT_POINTER] = crowd;
+    pass(sum, 0, AT_4K, POOL_LEAST, 2 << 20);
+    for (unsigned i = POOL_LEAST; i < POOL_MOST; i++) {
+        l2.f[VI_EPT_POINTER] = crowd;
+        pass(sum, 0, AT_4K + ((u64)i << 21), 1, 0);
+        wrong += table_for_leaf(eptp) != WORD_B;
+    }
+    gt_line("no table left: %u wrong", wrong);
+}
+
 TEST_MAIN(ept_pool)
 {
     vmx_begin();
     if (ept_usable() && vmx_on()) {
         l2_init();
+        no_table_left();
         many_tables(0);
         many_tables(EPTP_AD_ON);
         many_roots(0);

@@ -8,9 +8,11 @@
         bits    64
 
         global  vmx_bench:function, vmx_bench_two:function, vmx_bench_write:function
+        global  vmx_bench_fill:function
 
 EXIT_REASON equ 0x4402
 INSN_LEN    equ 0x440c
+GUEST_PHYS  equ 0x2400
 GUEST_RIP   equ 0x681e
 HOST_RSP    equ 0x6c14
 HOST_RIP    equ 0x6c16
@@ -46,14 +48,19 @@ HOST_RIP    equ 0x6c16
         or      rbp, rax
 %endmacro
 
-; What each handler does; it goes to .failed at another reason, and behind the last exit to %1.
-%macro  HANDLE 1
+; What each handler does first: to .failed at another reason, behind the last exit to %1.
+%macro  COUNT 1
         mov     r8d, EXIT_REASON
         vmread  r9, r8
         cmp     r9d, r13d
         jne     .failed
         dec     r12
         jz      %1
+%endmacro
+
+; The same, and RIP goes behind the instruction.
+%macro  HANDLE 1
+        COUNT   %1
         mov     r8d, INSN_LEN
         vmread  r10, r8
         mov     r8d, GUEST_RIP
@@ -157,5 +164,32 @@ vmx_bench_write:
         jmp     vmx_bench.done
 .home:  mov     rsp, [home]
         jmp     vmx_bench.leave
+
+; u64 vmx_bench_fill(u64 exits, u64 reason, u64 *leaves, u64 leaf, u64 from);
+; The exits are EPT violations of an L2 that starts with RBX = from, RCX = exits, RDX = 4096. The
+; handler writes `leaf` to leaves[(the address - from) / 4096], and L2 does the access again.
+vmx_bench_fill:
+        BEGIN
+        mov     r15, rcx
+        mov     r11, r8
+        EXITS_HERE
+        START_CLOCK
+        mov     rbx, r11
+        mov     rcx, r12
+        mov     edx, 4096
+        vmlaunch
+.failed:
+        xor     eax, eax
+        jmp     vmx_bench.leave
+.exit:
+        COUNT   vmx_bench.done
+        mov     r8d, GUEST_PHYS
+        vmread  r10, r8
+        sub     r10, r11
+        shr     r10, 9
+        and     r10, ~7
+        mov     [r14 + r10], r15
+        vmresume
+        jmp     .failed
 
         section .note.GNU-stack noalloc noexec nowrite progbits

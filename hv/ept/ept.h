@@ -35,11 +35,8 @@ struct ept_step {
 struct ept12_leaf {
     gpa1_t base; /* of the page, aligned to size */
     u64 size;    /* 4 KiB, 2 MiB, 1 GiB */
+    u64 entry;   /* with the flags that this walk sets */
     u8 perm;     /* EPT_R | EPT_W | EPT_X, ANDed over the levels */
-    u8 memtype;
-    bool ipat;
-    bool dirty;       /* the D flag as this walk leaves it; true while EPTP12 has A/D flags off */
-    bool suppress_ve; /* bit 63 of the leaf */
 };
 
 struct ept_walk {
@@ -79,6 +76,26 @@ struct ept_from ept_from_root(u64 eptp);
 void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_t gpa2, u64 qual,
                    struct ept_walk *w);
 
+/* The access that counts, EPT_R | EPT_W | EPT_X, of a qualification as ept_walk_from takes it.
+ * While A/D flags are on, "processor accesses to guest paging-structure entries are treated as
+ * writes", and the qualification of a violation by one tells both read and write.
+ * SDM 3C 29.3.3.2 "EPT Violations" */
+static inline u64 ept_access(u64 eptp, u64 qual)
+{
+    bool page_walk = (qual & (QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL)) == QUAL_EPT_GLA_VALID;
+    return (qual & EPT_RWX) | (page_walk && any(eptp, EPTP_AD) ? EPT_R | EPT_W : 0);
+}
+
+/* Types 2, 3 and 7 are reserved. */
+static inline bool ept_memtype_legal(u64 entry)
+{
+    return any(0x73, BIT(bits(entry, 5, 3)));
+}
+
+/* The qualification of a violation that L1 shall see. perm: the entries' rights, ANDed; 0 when one
+ * of them is not present. */
+u64 ept_violation_qual(u64 eptp, u64 ept_vpid_cap, u64 qual, u64 perm);
+
 /* EPT01's leaf for the gpa1 that a walk of EPT12 found. */
 struct ept01_leaf {
     hpa_t base; /* of the page, aligned to size */
@@ -109,6 +126,27 @@ struct compose_env {
  * SDM 3C 29.3.7.2 "Memory Type Used for Translated Guest-Physical Addresses" */
 struct ept02_leaf ept_compose(const struct compose_env *env, gpa2_t gpa2,
                               const struct ept12_leaf *leaf12, const struct ept01_leaf *leaf01);
+
+/* The entry alone, for a size that both leaves have: entry12 is EPT12's leaf, perm12 are the rights
+ * of its walk, and gpa1 is what the entry leads to. EPT12 has the accessed and dirty flags already
+ * that the entry has, so the processor need not set them. */
+static inline u64 ept_compose_entry(bool ad, u64 entry12, u64 perm12, gpa1_t gpa1, u64 size,
+                                    const struct ept01_leaf *leaf01)
+{
+    u64 perm = perm12 & leaf01->perm, kept = EPT_MT_MASK | EPT_IPAT | EPT_SUPPRESS_VE;
+    if (ad && !any(entry12, EPT_D))
+        perm &= ~(u64)EPT_W;
+    if (perm == 0)
+        return EPT02_EMPTY;
+    u64 entry = leaf01->base.a | (gpa1.a & (leaf01->size - 1)) | perm | (entry12 & kept);
+    /* The CPU may deliver a #VE only for a violation that EPT12 itself causes. Where EPT02 has
+     * fewer rights than EPT12, a violation may be L0's. */
+    if (perm != perm12)
+        entry |= EPT_SUPPRESS_VE;
+    if (ad)
+        entry |= any(perm, EPT_W) ? EPT_A | EPT_D : EPT_A;
+    return size > PAGE_SIZE ? entry | EPT_PS : entry;
+}
 
 /* True when two 4-KiB leaves of EPT12 differ only in their address and both lie in the page of
  * EPT01 that leaf01 maps. */

@@ -6,7 +6,6 @@
 #include "hv/ept/ept.h"
 #include "hv/arch/msr.h"
 
-#define ACCESS     (QUAL_EPT_READ | QUAL_EPT_WRITE | QUAL_EPT_FETCH)
 #define ADVANCED   (QUAL_EPT_USER | QUAL_EPT_WRITE_PAGE | QUAL_EPT_NX_PAGE)
 #define PERM_SHIFT 3 /* bits 5:3 of the qualification are the entries' bits 2:0 */
 
@@ -43,13 +42,6 @@ static u64 reserved_bits(const struct ept_env *env, u64 entry, unsigned level)
     return high;
 }
 
-/* Types 2, 3 and 7 are reserved. */
-static bool memtype_legal(u64 entry)
-{
-    u64 type = bits(entry, 5, 3);
-    return type != 2 && type != 3 && type != 7;
-}
-
 /* SDM 3C 29.3.3.1 "EPT Misconfigurations" */
 static bool misconfigured(const struct ept_env *env, u64 entry, unsigned level)
 {
@@ -61,37 +53,30 @@ static bool misconfigured(const struct ept_env *env, u64 entry, unsigned level)
         return true;
     if (any(entry, reserved_bits(env, entry, level)))
         return true;
-    return is_leaf(entry, level) && !memtype_legal(entry);
+    return is_leaf(entry, level) && !ept_memtype_legal(entry);
 }
 
-/* While A/D flags are on, "processor accesses to guest paging-structure entries are treated as
- * writes", and the qualification of a violation by one tells both read and write.
- * SDM 3C 29.3.3.2 "EPT Violations" */
-static u64 access_of(const struct ept_env *env, u64 qual)
-{
-    bool page_walk = any(qual, QUAL_EPT_GLA_VALID) && !any(qual, QUAL_EPT_GLA_FINAL);
-
-    if (page_walk && ad_enabled(env))
-        return (qual & ACCESS) | QUAL_EPT_READ | QUAL_EPT_WRITE;
-    return qual & ACCESS;
-}
-
-static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, struct ept_walk *w)
+u64 ept_violation_qual(u64 eptp, u64 ept_vpid_cap, u64 qual, u64 perm)
 {
     u64 kept = QUAL_EPT_GLA_VALID | QUAL_EPT_NMI_UNBLOCKING;
 
     if (any(qual, QUAL_EPT_GLA_VALID))
         kept |= QUAL_EPT_GLA_FINAL;
-    if (any(env->ept_vpid_cap, EPT_CAP_ADV_EXIT_INFO) &&
+    if (any(ept_vpid_cap, EPT_CAP_ADV_EXIT_INFO) &&
         all(qual, QUAL_EPT_GLA_VALID | QUAL_EPT_GLA_FINAL))
         kept |= ADVANCED;
+    return ept_access(eptp, qual) | perm << PERM_SHIFT | (qual & kept);
+}
+
+static void violation(const struct ept_env *env, u64 qual, u64 perm, u64 entry, struct ept_walk *w)
+{
     w->result = EPT_VIOLATION;
-    w->qual = access_of(env, qual) | perm << PERM_SHIFT | (qual & kept);
+    w->qual = ept_violation_qual(env->eptp, env->ept_vpid_cap, qual, perm);
     w->suppress_ve = any(entry, EPT_SUPPRESS_VE);
 }
 
 /* Sets the accessed flag in every entry used, and the dirty flag in the leaf of a write.
- * SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
+ * CAVEAT(ept-accessed-on-fault) SDM 3C 29.3.5 "Accessed and Dirty Flags for EPT" */
 static void mark_used(struct ept_walk *w, bool write)
 {
     for (u8 i = 0; i < w->steps; i++)
@@ -111,11 +96,8 @@ static void found(const struct ept_env *env, unsigned level, u64 perm, bool writ
     w->result = EPT_OK;
     w->leaf.base = GPA1(last->entry & EPT_ADDR & ~(size - 1));
     w->leaf.size = size;
+    w->leaf.entry = last->next;
     w->leaf.perm = (u8)perm;
-    w->leaf.memtype = (u8)bits(last->entry, 5, 3);
-    w->leaf.ipat = any(last->entry, EPT_IPAT);
-    w->leaf.dirty = !ad_enabled(env) || any(last->next, EPT_D);
-    w->leaf.suppress_ve = any(last->entry, EPT_SUPPRESS_VE);
 }
 
 struct ept_from ept_from_root(u64 eptp)
@@ -147,7 +129,8 @@ void ept_walk_from(const struct ept_env *env, const struct ept_from *from, gpa2_
         table = entry & EPT_ADDR;
     }
 
-    u64 access = access_of(env, qual); /* bits 2:0 are in the order of the entries' bits 2:0 */
+    u64 access =
+        ept_access(env->eptp, qual); /* bits 2:0 are in the order of the entries' bits 2:0 */
     if (any(access, ~perm)) {
         violation(env, qual, perm, entry, w);
         return;

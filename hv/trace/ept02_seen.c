@@ -7,7 +7,7 @@ bool ept02_look(const struct cpu *cpu, gpa2_t gpa2, struct ept02_seen *seen)
 {
     const struct ept02 *e = cpu->nested->ept02;
     const struct ept02_context *c = e->last;
-    if (!any(vmcs12_cpu2(&cpu->nested->now->vmcs12), CPU2_ENABLE_EPT) || !c || c->root == NO_TABLE)
+    if (!any(vmcs12_cpu2(&cpu->nested->now->vmcs12), CPU2_ENABLE_EPT) || c->root == NO_TABLE)
         return false;
     u16 table = c->root;
     for (u64 entry;; table = ept02_child(cpu, entry)) {

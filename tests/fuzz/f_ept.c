@@ -59,7 +59,7 @@ static void compose(const struct ept_walk *w, gpa2_t gpa2, u64 access, struct so
     u64 hpa = leaf01.base.a + gpa1 % leaf01.size;
     demand((leaf02.entry & EPT_ADDR) + gpa2.a % leaf02.size == hpa);
     demand(!any(perm, EPT_W) || any(perm, EPT_R));
-    demand(!any(perm, EPT_W) || w->leaf.dirty);
+    demand(!any(perm, EPT_W) || !ad || any(w->leaf.entry, EPT_D));
     /* what both levels allow, this access will find */
     demand(!any(access, ~perm) || any(access, ~(u64)leaf01.perm));
 }

@@ -29,7 +29,7 @@ static void check_composed(const struct compose_env *c, u64 gpa2, const struct e
     assert_true(l02.size == size);
     assert_true(l02.base.a == gpa2 / size * size);
 
-    bool tracked = c->ad && !l12->dirty;
+    bool tracked = c->ad && !any(l12->entry, EPT_D);
     u64 both = l12->perm & l01->perm & (tracked ? 5 : 7);
     assert_int_equal(perm, both);
     if (perm == 0) {
@@ -42,12 +42,11 @@ static void check_composed(const struct compose_env *c, u64 gpa2, const struct e
     assert_true((l02.entry & EPT_ADDR & (size - 1)) == 0);
     assert_int_equal((l02.entry & EPT_PS) != 0, size > PAGE_SIZE);
     /* type and IPAT: EPT12's */
-    assert_int_equal(l02.entry >> 3 & 7, l12->memtype);
-    assert_int_equal((l02.entry & EPT_IPAT) != 0, l12->ipat);
+    assert_false(any(l02.entry ^ l12->entry, EPT_MT_MASK | EPT_IPAT));
     /* never misconfigured */
     assert_true(legal_perm(perm));
     /* a #VE only with exactly L1's rights and L1's consent */
-    assert_int_equal(!(l02.entry & BIT(63)), !l12->suppress_ve && perm == l12->perm);
+    assert_int_equal(!(l02.entry & BIT(63)), !any(l12->entry, BIT(63)) && perm == l12->perm);
     assert_int_equal((l02.entry & EPT_A) != 0, c->ad);
     assert_int_equal((l02.entry & EPT_D) != 0, c->ad && (perm & 2));
     assert_true((l02.entry & (EPT_XU | 0x7ff0000000000800ull)) == 0);
@@ -66,13 +65,10 @@ static void every_composition(void **state)
             continue;
         for (u32 k = 0; k < 5u * 32; k++) {
             u64 gpa1 = rng_next(&r) & (BIT(39) - 1), hpa = rng_next(&r) & (BIT(39) - 1);
-            struct ept12_leaf l12 = {GPA1(gpa1 & ~(size_of[s12] - 1)),
-                                     size_of[s12],
-                                     p12,
-                                     types[k % 5],
-                                     k & 1,
-                                     k & 2,
-                                     k & 4};
+            u64 entry = EPT_MT(types[k % 5]) | (k & 1 ? EPT_IPAT : 0) | (k & 2 ? EPT_D : 0) |
+                        (k & 4 ? EPT_SUPPRESS_VE : 0) | (s12 ? EPT_PS : 0) |
+                        (rng_next(&r) & (0x7ff0000000000807 | EPT_A));
+            struct ept12_leaf l12 = {GPA1(gpa1 & ~(size_of[s12] - 1)), size_of[s12], entry, p12};
             struct ept01_leaf l01 = {HPA(hpa & ~(size_of[s01] - 1)), size_of[s01], p01};
             struct compose_env c = {k & 8, size_of[max]};
 
@@ -81,11 +77,9 @@ static void every_composition(void **state)
     }
 }
 
-static struct ept12_leaf leaf_of(u64 entry, bool ad)
+static struct ept12_leaf leaf_of(u64 entry)
 {
-    return (struct ept12_leaf){
-        GPA1(entry & EPT_ADDR), PAGE_SIZE,  entry & 7, entry >> 3 & 7, entry >> 6 & 1,
-        !ad || entry >> 9 & 1,  entry >> 63};
+    return (struct ept12_leaf){GPA1(entry & EPT_ADDR), PAGE_SIZE, entry, entry & 7};
 }
 
 /* A leaf of EPT02 made from another one's is what the composition makes, and EPT12's flags of the
@@ -108,7 +102,7 @@ static void leaves_alike(void **state)
         bool ad = n / 3;
         struct compose_env c = {ad, SIZE_1G};
         struct ept01_leaf l01 = {HPA(0x5540000000), size_of[n % 3], 7};
-        struct ept12_leaf la = leaf_of(a, ad), lb = leaf_of(b, ad);
+        struct ept12_leaf la = leaf_of(a), lb = leaf_of(b);
         bool alike = ((a ^ b) & EPT_ADDR) < l01.size && ((a ^ b) & ~EPT_ADDR) == 0;
 
         assert_int_equal(ept_leaves_alike(a, b, &l01), alike);

@@ -218,7 +218,7 @@ static enum route route(struct cpu *cpu)
 
 /* L0's own time counts for L2's preemption timer, because L1 measures the timer by the TSC.
  * SDM 3C 26.5.1 "VMX-Preemption Timer" */
-static void charge_timer(struct cpu *cpu, u64 then)
+void nested_charge_timer(struct cpu *cpu, u64 then)
 {
     if (!cpu->in_l2 || !any(cpu->nested->now->image02.pin_ctl, PIN_PREEMPTION_TIMER))
         return;
@@ -307,7 +307,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     enum outcome out = answer(cpu);
     if (out == REFLECT)
         return out;
-    charge_timer(cpu, then);
+    nested_charge_timer(cpu, then);
     fit_threshold(cpu);
     if (out == ADVANCE && cpu->in_l2 &&
         any(cpu->nested->now->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))

@@ -7,6 +7,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
 #include "hv/paranoid/audits.h"
+#include "hv/nested/ept02/ept02.h"
 #include "hv/nested/images/images.h"
 #include "hv/core/privileged.h"
 #include "hv/vmcs12/check_inputs.h"
@@ -244,6 +245,13 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     cpu->rows = cpu->rows_l1;
 }
 
+/* For all but the hottest: one copy more of some 200 instructions is enough. */
+static KEEPS_REGISTERS NOINLINE void leave_out_of_line(struct cpu *cpu, struct nested *n,
+                                                       struct active *a, u32 reason)
+{
+    leave(cpu, n, a, reason);
+}
+
 bool short_leave(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -260,7 +268,7 @@ bool short_leave(struct cpu *cpu)
         make_host(n);
     a->path.blocking01 = ~0u; /* L1's is written */
     a->path.extra |= perf;
-    leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason));
+    leave_out_of_line(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason));
     a->path.extra &= ~perf;
     cpu->have = 0;
     if (n->can_shadow01)
@@ -274,8 +282,54 @@ bool short_leave(struct cpu *cpu)
 
 /* ---- the door's question --------------------------------------------------------------------- */
 
+/* L2 meets an EPT violation and nothing else: there is no event to deliver again, no blocking, step
+ * or threshold to mend (exit_retry, fit_threshold), and the address is one of L1's processor. */
+static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_access *at)
+{
+    const struct vmcs_image *v = &n->now->vmcs12;
+    return !any(at->qual, QUAL_EPT_NMI_UNBLOCKING) &&
+           !any(at->gpa2.a, n->check_cpu.phys_reserved) &&
+           !any(vmcs_get(ENC_idt_vectoring_info), INTR_VALID) &&
+           !any(vmcs_get(ENC_guest_rflags), RFLAGS_TF) &&
+           (!any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
+            (v->tpr_threshold | vmcs_get(ENC_tpr_threshold)) == 0);
+}
+
+/* Gives L1 the exit. */
+static KEEPS_REGISTERS u64 leave_at_once(struct cpu *cpu, struct nested *n, struct active *a,
+                                         u64 reason)
+{
+    if (!simple(n, &a->path))
+        return SHORT_NOT;
+    cpu->exits[1][reason]++;
+    leave_out_of_line(cpu, n, a, (u32)reason);
+    a->path.open = true;
+    return SHORT_RESUME;
+}
+
+/* L0's: EPT02 is filled, and L2 goes on. L1's: it gets the exit. */
+static KEEPS_REGISTERS NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *a)
+{
+    struct ept12_access at = {GPA2(vmcs_get(ENC_guest_physical_address)),
+                              vmcs_get(ENC_exit_qualification)};
+    u64 then = rdtsc();
+    if (!only_access(n, &at))
+        return SHORT_NOT;
+    enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, at, true);
+    if (answer == SHORT_REFUSES && a->residence == LENT &&
+        !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE))
+        return leave_at_once(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
+    if (answer != SHORT_FILLS)
+        return SHORT_NOT;
+    cpu->exits[1][EXIT_REASON_EPT_VIOLATION]++;
+    cpu->current->launched = 1;
+    n->entering = false;
+    nested_charge_timer(cpu, then);
+    return SHORT_RESUME;
+}
+
 /* A reason for which controls alone do not decide. @pre vmcs02 is current */
-static KEEPS_REGISTERS NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
+static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
 {
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 info;
@@ -301,6 +355,17 @@ static KEEPS_REGISTERS NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
     }
 }
 
+/* An exit that controls alone do not give to L1. */
+static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struct active *a,
+                                        u64 reason)
+{
+    if (a->residence != LENT || reason > 63)
+        return SHORT_NOT;
+    if (l1_asks_for(cpu, reason))
+        return leave_at_once(cpu, n, a, reason);
+    return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE : SHORT_NOT;
+}
+
 /* LENT says that the short path is ready, that L1's host state is made, and that vmcs01 names
  * vmcs02 as L1's shadow VMCS. The log's last exits are those of the run loop. */
 KEEPS_REGISTERS u64 nested_short_exit(void)
@@ -309,11 +374,8 @@ KEEPS_REGISTERS u64 nested_short_exit(void)
     struct nested *n = cpu->nested;
     struct active *a = n->now;
     u64 reason = vmcs_get(ENC_exit_reason);
-    if (a->residence != LENT || reason > 63)
-        return SHORT_NOT;
-    if (!any(a->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
-        return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE
-                                                                             : SHORT_NOT;
+    if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
+        return reason == EXIT_REASON_EPT_VIOLATION ? violation(cpu, n, a) : ask(cpu, n, a, reason);
     if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;

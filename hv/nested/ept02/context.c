@@ -43,6 +43,8 @@ static void drop_all(struct cpu *cpu)
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         drop_context(cpu, &e->context[i]);
     e->generation01 = cpu->ept01->generation;
+    e->apic_page = cpu->apic_page;
+    e->leaf01.size = 0;
 }
 
 /* Looks among the contexts that have tables, except `but`. NULL: there is none. */
@@ -90,7 +92,7 @@ static bool stands_for(const struct cpu *cpu, const struct ept02_context *c, u64
 static struct ept02_context *find(const struct cpu *cpu, u64 eptp12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    if (e->last && stands_for(cpu, e->last, eptp12))
+    if (stands_for(cpu, e->last, eptp12))
         return e->last;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         if (stands_for(cpu, &e->context[i], eptp12))
@@ -103,7 +105,7 @@ static struct ept02_context *make(const struct cpu *cpu, u64 eptp12)
     struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *c = unused(cpu);
     u16 root;
-    while ((root = ept02_take_table(e, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_TABLE)
+    while ((root = ept02_take_table(cpu, ROOT_LEVEL, GPA1(eptp12 & EPT_ADDR))) == NO_TABLE)
         drop_context(cpu, least_recently_used(e, c));
     *c = (struct ept02_context){.root = root};
     set_eptp(cpu, c, eptp12);
@@ -114,7 +116,7 @@ static struct ept02_context *make(const struct cpu *cpu, u64 eptp12)
 struct ept02_context *ept02_context(struct cpu *cpu, u64 eptp12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    if (e->generation01 != cpu->ept01->generation)
+    if (!ept02_stands(cpu))
         drop_all(cpu);
     struct ept02_context *c = find(cpu, eptp12);
     if (!c)
@@ -148,14 +150,19 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
 {
     if (stressed(cpu, STRESS_EVICT) || cpu->nested->tlb.forgets)
         drop_all(cpu);
+    struct ept02 *e = cpu->nested->ept02;
     struct ept02_context *c = ept02_context(cpu, eptp12);
-    cpu->nested->ept02->run++;
+    e->run++;
     if (c->invalidated)
         revalidate(cpu, c);
-    if (cpu->nested->ept02->awaiting == c) {
+    if (e->awaiting != c)
+        return c->eptp02;
+    bool quick = cpu->vm->fast && cpu->vm->stress == 0;
+    if (!quick || ept02_short(cpu, c->eptp02, e->awaited, false) == SHORT_UNKNOWN) {
         ept02_fill_awaited(cpu, c);
         c = ept02_context(cpu, eptp12);
     }
+    e->awaiting = NULL;
     return c->eptp02;
 }
 
@@ -163,9 +170,8 @@ bool ept02_goes_on(const struct cpu *cpu, const struct active *a)
 {
     struct ept02 *e = cpu->nested->ept02;
     const struct ept02_context *c = e->last;
-    if (!c || c->eptp02 != a->image02.ept_pointer || c->eptp12 != a->vmcs12.ept_pointer ||
-        c->invalidated || e->awaiting == c || e->generation01 != cpu->ept01->generation ||
-        stressed(cpu, STRESS_EVICT))
+    if (c->eptp02 != a->image02.ept_pointer || c->eptp12 != a->vmcs12.ept_pointer ||
+        c->invalidated || e->awaiting == c || !ept02_stands(cpu) || stressed(cpu, STRESS_EVICT))
         return false;
     e->run++;
     return true;
@@ -195,5 +201,6 @@ bool ept02_init(struct cpu *cpu)
         return false;
     for (unsigned i = 0; i < EPT02_CONTEXTS; i++)
         e->context[i].root = NO_TABLE;
+    e->last = &e->context[0];
     return ept02_tables_init(cpu);
 }

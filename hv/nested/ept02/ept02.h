@@ -36,6 +36,12 @@ struct ept12_access {
  * @pre in_l2, vmcs02 is current; SNAP_QUAL, SNAP_GPA, SNAP_IDT */
 enum outcome ept02_violation(struct cpu *cpu);
 
+/* The same, when it is one of the commonest and the CPU walks eptp02. SHORT_FILLS: EPT02 has the
+ * translation now. SHORT_REFUSES: EPT12 forbids the access, and the qualification is what L1 shall
+ * see. SHORT_UNKNOWN: nothing has changed. used: L2 made the access, so that it may set flags. */
+enum ept02_short { SHORT_UNKNOWN, SHORT_FILLS, SHORT_REFUSES };
+enum ept02_short ept02_short(struct cpu *cpu, u64 eptp02, struct ept12_access a, bool used);
+
 /* EPT01 may have been built anew while L2 is current. vmcs02 then gets the EPTP of an EPT02 made
  * over the new one. Does nothing while L1 runs, or when vmcs12 does not use EPT. */
 void ept02_follow(struct cpu *cpu);

@@ -17,7 +17,7 @@ static u64 fetch(void *ctx, gpa1_t at)
 
 /* Stores accessed and dirty flags into EPT12. False: an entry changed meanwhile, and the walk must
  * be done again. An entry is aligned, as its table is a page and its index counts entries, so the
- * locked access is never split. */
+ * locked access is never split. CAVEAT(ept-flags-early) */
 static bool store_flags(const struct cpu *cpu, const struct ept_walk *w)
 {
     for (unsigned i = 0; i < w->steps; i++) {

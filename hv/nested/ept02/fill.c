@@ -88,12 +88,10 @@ static bool table_stays(const struct cpu *cpu, u16 table, unsigned i, gpa1_t tab
 static bool put_table(const struct cpu *cpu, u16 table, unsigned i, gpa1_t table12)
 {
     struct ept02 *e = cpu->nested->ept02;
-    u64 source = made_from(e, table)[i];
-    u16 child = ept02_take_table(e, (u8)(e->record[table].level - 1), table12);
+    u16 child = ept02_take_table(cpu, (u8)(e->record[table].level - 1), table12);
     if (child == NO_TABLE)
         return false;
     ept02_drop_entry(cpu, table, i);
-    made_from(e, table)[i] = source;
     entries_of(e, table)[i] = mem_hpa(&cpu->vm->mem, entries_of(e, child)).a | EPT_RWX;
     mark_filled(e, table, i);
     return true;
@@ -123,62 +121,64 @@ static u16 map(const struct cpu *cpu, u16 table, const struct ept_walk *w,
         bool here = leaf->size == level_size(level), deeper = step + 1u < w->steps;
         gpa1_t below = GPA1(deeper ? w->step[step + 1].at.a & ~(PAGE_SIZE - 1) : NO_TABLE12);
         bool stays = !here && table_stays(cpu, table, i, below);
+        if (!here && !stays && !put_table(cpu, table, i, below))
+            return NO_TABLE;
         if (step < w->steps)
             remember_source(e, table, i, w->step[step].next, stays);
         if (here) {
             put_leaf(cpu, table, i, leaf->entry);
             return table;
         }
-        if (!stays && !put_table(cpu, table, i, below))
-            return NO_TABLE;
         table = ept02_child(cpu, entries_of(e, table)[i]);
         e->record[table].walked_in_run = e->run;
     }
 }
 
-/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ
- * from this leaf in nothing but their address. Each saves an exit. The SDM lets a processor cache
- * what no access asked for, and the accessed and dirty flags of such leaves have been set by
- * earlier accesses. */
-static void fill_line(const struct cpu *cpu, u16 table, const struct ept_walk *w,
-                      const struct ept02_leaf *leaf, const struct ept01_leaf *leaf01)
+/* Each saves an exit. The SDM lets a processor cache what no access asked for, and the accessed and
+ * dirty flags of such leaves have been set by earlier accesses. */
+void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12)
 {
-    struct ept02 *e = cpu->nested->ept02;
-    gpa1_t at = w->step[w->steps - 1].at;
-    u64 entry12 = w->step[w->steps - 1].next;
-    const volatile u64 *line12 = gpa1_map(cpu, GPA1(at.a & ~(EPT02_LINE * sizeof(u64) - 1)));
-    unsigned line = index_at(leaf->base, 1) & ~(EPT02_LINE - 1);
-    u64 *entry = entries_of(e, table) + line, *source = made_from(e, table) + line;
-    for (unsigned i = 0; line12 && i < EPT02_LINE; i++) {
-        u64 other12 = line12[i]; /* once: a device may write there */
-        if (!ept_leaves_alike(entry12, other12, leaf01) || source[i] != 0 ||
-            entry[i] != EPT02_EMPTY)
+    u64 leaf = e->entries[at], line = at & ~(u64)(EPT02_LINE - 1);
+    u64 *entry = e->entries + line, *source = e->made_from + line;
+    const struct ept01_leaf in = e->leaf01;
+    table12 += line % EPT02_ENTRIES;
+    for (unsigned i = 0; i < EPT02_LINE; i++) {
+        u64 other12 = table12[i]; /* once: a device may write there */
+        if (!ept_leaves_alike(entry12, other12, &in) || source[i] != 0 || entry[i] != EPT02_EMPTY)
             continue;
-        entry[i] = ept_compose_alike(leaf->entry, other12, leaf01);
+        entry[i] = ept_compose_alike(leaf, other12, &in);
         source[i] = other12;
     }
 }
 
-/* Whether fill_line may look beside the leaf: the EPT02 table stands over the EPT12 table in which
- * the walk ended, and the leaf maps something. */
-static bool line_fillable(const struct ept02 *e, u16 table, const struct ept_walk *w, u64 leaf)
+/* The EPT02 table stands over the EPT12 table in which the walk ended, and the leaf maps something:
+ * the line may be filled. */
+static void fill_line(struct cpu *cpu, u16 table, const struct ept_walk *w,
+                      const struct ept02_leaf *leaf)
 {
-    gpa1_t at = w->step[w->steps - 1].at;
-    return w->leaf.size == PAGE_SIZE && any(leaf, EPT_RWX) &&
-           e->record[table].table12.a == (at.a & ~(PAGE_SIZE - 1));
+    struct ept02 *e = cpu->nested->ept02;
+    const struct ept_step *last = &w->step[w->steps - 1];
+    gpa1_t table12 = GPA1(last->at.a & ~(PAGE_SIZE - 1));
+    if (w->leaf.size != PAGE_SIZE || !any(leaf->entry, EPT_RWX) ||
+        e->record[table].table12.a != table12.a)
+        return;
+    const volatile u64 *page12 = gpa1_map(cpu, table12);
+    if (page12)
+        ept02_fill_line(e, (u64)table * EPT02_ENTRIES + index_at(leaf->base, 1), page12,
+                        last->next);
 }
 
 /* ---- the violation ---------------------------------------------------------------------- */
 
-static struct ept01_leaf leaf01_at(struct cpu *cpu, gpa1_t gpa1)
+void ept02_leaf01(struct cpu *cpu, gpa1_t gpa1)
 {
-    struct ept01_leaf leaf = {.size = PAGE_SIZE};
-    u64 entry = ept01_leaf(cpu, gpa1, &leaf.size);
+    struct ept02 *e = cpu->nested->ept02;
+    u64 size = PAGE_SIZE, entry = ept01_leaf(cpu, gpa1, &size);
     if (entry == 0 && ept01_fill(cpu, gpa1))
-        entry = ept01_leaf(cpu, gpa1, &leaf.size);
-    leaf.base = HPA(entry & EPT_ADDR & ~(leaf.size - 1));
-    leaf.perm = (u8)(entry & EPT_RWX);
-    return leaf;
+        entry = ept01_leaf(cpu, gpa1, &size);
+    e->leaf01 =
+        (struct ept01_leaf){HPA(entry & EPT_ADDR & ~(size - 1)), size, (u8)(entry & EPT_RWX)};
+    e->gpa01 = GPA1(gpa1.a & ~(size - 1));
 }
 
 static u64 largest_leaf(const struct cpu_facts *f)
@@ -207,22 +207,22 @@ static void fill(struct cpu *cpu, struct ept02_context *c, u16 table, const stru
     struct ept02 *e = cpu->nested->ept02;
     struct compose_env env = {.ad = any(c->eptp12, EPTP_AD),
                               .max_size = largest_leaf(&cpu->vm->facts)};
-    struct ept01_leaf leaf01 = leaf01_at(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
+    ept02_leaf01(cpu, GPA1(w->leaf.base.a + (gpa2.a & (w->leaf.size - 1))));
     if (e->generation01 != cpu->ept01->generation)
         return;
     if (cpu->nested->tlb.keeps_tables) {
         u64 size = largest_below_tables(cpu, table, gpa2);
         env.max_size = size < env.max_size ? size : env.max_size;
     }
-    struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &leaf01);
+    struct ept02_leaf leaf = ept_compose(&env, gpa2, &w->leaf, &e->leaf01);
     u16 in = map(cpu, table, w, &leaf);
     /* at once: a dropped table's page may soon be another table, of another context */
     if (e->flush_owed)
         ept02_flush(cpu, c);
     if (in == NO_TABLE)
         ept02_reclaim(cpu, c);
-    else if (line_fillable(e, in, w, leaf.entry))
-        fill_line(cpu, in, w, &leaf, &leaf01);
+    else
+        fill_line(cpu, in, w, &leaf);
 }
 
 /* A processor may cache a translation that L2 has not used. Whether it did so must not show in
@@ -232,7 +232,6 @@ void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c)
     struct ept02 *e = cpu->nested->ept02;
     struct start start = from_root(c);
     struct ept_walk w;
-    e->awaiting = NULL;
     ept12_look(cpu, &start.from, &e->awaited, &w);
     if (w.result != EPT_OK)
         return;
@@ -256,12 +255,11 @@ static void tell_vmcs02(struct cpu *cpu)
 void ept02_follow(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
-    bool changed = n->ept02->generation01 != cpu->ept01->generation;
     if (!cpu->in_l2)
         return;
     if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_EPT))
         n->now->image02.ept_pointer = cpu->ept01->eptp; /* ept01_follow wrote vmcs02 itself */
-    else if (changed)
+    else if (!ept02_stands(cpu))
         tell_vmcs02(cpu);
 }
 

@@ -11,11 +11,15 @@ u16 ept02_child(const struct cpu *cpu, u64 entry)
     return (u16)(((entry & EPT_ADDR) - mem_hpa(&cpu->vm->mem, e->entries).a) >> PAGE_SHIFT);
 }
 
-u16 ept02_take_table(struct ept02 *e, u8 level, gpa1_t table12)
+u16 ept02_take_table(const struct cpu *cpu, u8 level, gpa1_t table12)
 {
+    const struct nested *n = cpu->nested;
+    struct ept02 *e = n->ept02;
     u16 table = e->free;
     if (table == NO_TABLE)
         return table;
+    u64 *page12 = n->tlb.keeps_tables ? NULL : gpa1_map(cpu, table12);
+    e->page12[table] = page12 ? page12 : n->page_of_ones;
     e->free = e->record[table].next_free;
     e->record[table].level = level;
     e->record[table].table12 = table12;

@@ -68,12 +68,24 @@ struct ept02 {
     u64 clock;
     u64 run;                        /* counts the runs, from 1 on */
     u64 generation01;               /* of EPT01, when the contexts were made */
-    struct ept02_context *last;     /* the context found last. NULL before the first */
+    gpa1_t apic_page;               /* cpu->apic_page, then */
+    struct ept01_leaf leaf01;       /* the leaf of EPT01 that was used last, ... */
+    gpa1_t gpa01;                   /* ... and the address that it maps */
+    struct ept02_context *last;     /* the context found last */
     struct ept12_access awaited;    /* the last violation that went to L1 */
     struct stale *stale;            /* hv/stale: with tlb=strict and verbose= */
     struct ept02_context *awaiting; /* its context, while L2 has not run since; or NULL */
     struct ept02_context context[EPT02_CONTEXTS];
+    /* each table's table12, when the short fill may use it; else a page of ones */
+    u64 *page12[EPT02_TABLES];
 };
+
+/* The contexts were made over what there is now. */
+static inline bool ept02_stands(const struct cpu *cpu)
+{
+    const struct ept02 *e = cpu->nested->ept02;
+    return e->generation01 == cpu->ept01->generation && e->apic_page.a == cpu->apic_page.a;
+}
 
 static inline u64 *entries_of(const struct ept02 *e, u16 table)
 {
@@ -107,7 +119,7 @@ bool ept02_tables_init(struct cpu *cpu) MUST_CHECK;
 /* The table below a table entry. */
 u16 ept02_child(const struct cpu *cpu, u64 entry);
 /* A new table. NO_TABLE: the pool is empty. */
-u16 ept02_take_table(struct ept02 *e, u8 level, gpa1_t table12) MUST_CHECK;
+u16 ept02_take_table(const struct cpu *cpu, u8 level, gpa1_t table12) MUST_CHECK;
 /* Gives back a table and all below it. At most four levels deep. */
 void ept02_free_tree(const struct cpu *cpu, u16 table);
 /* Empties an entry, and gives back what stands below it. */
@@ -139,6 +151,14 @@ void ept02_fill_awaited(struct cpu *cpu, struct ept02_context *c);
  * dropped its own when it was the CPU that met the violation (by_cpu).
  * SDM 3C 29.4.3.1 "Operations that Invalidate Cached Mappings" */
 void ept02_forget(struct cpu *cpu, gpa2_t gpa2, bool by_cpu);
+
+/* Fills also the other leaves in the cache line of EPT12 that was just read, where they differ from
+ * this leaf in nothing but their address. e->entries[at] is the leaf, entry12 its EPT12 entry and
+ * *table12 all of that table. */
+void ept02_fill_line(struct ept02 *e, u64 at, const volatile u64 *table12, u64 entry12);
+
+/* Makes e->leaf01 EPT01's leaf around gpa1. EPT01 may have been built anew then: !ept02_stands. */
+void ept02_leaf01(struct cpu *cpu, gpa1_t gpa1);
 
 /* ---- ept12.c: L1's tables --------------------------------------------------------------- */
 
