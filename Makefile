@@ -16,7 +16,7 @@ INC  := -I.
 PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/screen/*.c) hv/explain/bit_names.c $(addprefix hv/saved/,kvm_state.c layout.c)
 # Pure as well, but of no use to the tool: the debugger's protocol. And of use to the tool alone.
 WIRE_SRC := hv/wire/packet.c
-OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c)
+OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c caps.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)

@@ -64,7 +64,7 @@ static void init_cpu(struct cpu *cpu, struct handoff *h)
     const struct boot_info *info = h->info;
     struct vm *vm = cpu->vm;
     hpa_t stacks = HPA(info->stacks_hpa + h->cpu * BOOT_STACKS_SIZE);
-    cpu->rows = cpu->rows_l1 = exit_rows_l1;
+    cpu->rows[0] = cpu->rows_l1 = exit_rows_l1;
     cpu->root = ROOT_NOT;
     cpu->feature_control = feature_control(h);
     cpu->feature_legal = h->feature_legal;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of L1's exits. While L2 runs, hv/nested points cpu->rows at a table of its own. */
+/* The table of L1's exits. While L2 runs, hv/nested has a table of its own. */
 #ifndef HV_DISPATCH_H
 #define HV_DISPATCH_H
 

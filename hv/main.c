@@ -66,13 +66,13 @@ static void refused(struct cpu *cpu, enum vmx_enter how)
 static void handle_exit(struct cpu *cpu)
 {
     u32 reason = (u32)vmcs_read(ENC_exit_reason), basic = EXIT_REASON_BASIC(reason);
-    const struct exit_row *row = &cpu->rows[EXIT_REASON_COUNT];
+    const struct exit_row *row = &cpu->rows[cpu->in_l2 != 0][EXIT_REASON_COUNT];
     cpu->exit.reason = reason;
     if (cpu->in_l2)
         nested_stopped(cpu);
     if (basic < EXIT_REASON_COUNT) {
         cpu->exits[cpu->in_l2][basic]++;
-        row = &cpu->rows[basic];
+        row = &cpu->rows[cpu->in_l2 != 0][basic];
     }
     if (LIKELY(!any(reason, EXIT_REASON_ENTRY_FAIL)))
         cpu->current->launched = 1; /* a failed entry leaves the launch state as it was */

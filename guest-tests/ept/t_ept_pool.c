@@ -129,8 +129,8 @@ static u64 build_crowd(void)
     return root(0);
 }
 
-/* L1 puts a table in place of a large leaf that is not writable. L2 writes there, and may be stopped
- * by its preemption timer before the access has been made. After INVEPT it sees what the table
+/* L1 puts a table in place of a large leaf that is not writable. L2 writes there, and its
+ * preemption timer may stop it before the access has been made. After INVEPT it sees what the table
  * shows. The word that L2 then reads. */
 static u64 table_for_leaf(u64 eptp)
 {

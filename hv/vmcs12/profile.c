@@ -5,7 +5,6 @@
  */
 #include "hv/vmcs12/profile.h"
 #include "hv/arch/cpu.h"
-#include "hv/arch/names.h"
 #include "hv/vmcs12/vmcs12.h"
 
 /* The MSRs that the three Broadwells share. All values of the i7-5600U are measured. For the two
@@ -28,22 +27,7 @@ static const struct vmx_caps profiles[] = {
     [PROFILE_D_1540] = {BROADWELL_COMMON, .pin = 0x000000ff00000016, .true_pin = 0x000000ff00000016,
                         .cpu2 = 0x00077fff00000000},
 };
-
-static const char profile_names[PROFILE_COUNT][16] = {"broadwell", "e5-2683v4", "d-1540", "host"};
 /* clang-format on */
-
-const char *profile_name(enum vmx_profile p)
-{
-    return p < PROFILE_COUNT ? profile_names[p] : "";
-}
-
-enum vmx_profile profile_find(const char *name)
-{
-    unsigned p = 0;
-    while (p < PROFILE_COUNT && !name_equal(name, profile_names[p]))
-        p++;
-    return (enum vmx_profile)p;
-}
 
 const struct vmx_caps *profile_caps(enum vmx_profile p)
 {

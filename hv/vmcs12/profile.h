@@ -16,12 +16,6 @@ enum vmx_profile {
     PROFILE_COUNT
 };
 
-/* The word that `profile=` takes for p, or "" when p is no profile. */
-const char *profile_name(enum vmx_profile p);
-
-/* The profile of this name, or PROFILE_COUNT when there is none. */
-enum vmx_profile profile_find(const char *name);
-
 /* The profile's capability MSRs, or NULL for PROFILE_HOST. tests/data/broadwell_vmx_msrs.csv has
  * the same values. */
 const struct vmx_caps *profile_caps(enum vmx_profile p);

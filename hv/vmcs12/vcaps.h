@@ -54,11 +54,6 @@ struct ctl_range vcaps_cpu2(const struct vmx_caps *caps);
 struct ctl_range vcaps_exit(const struct vmx_caps *caps);
 struct ctl_range vcaps_entry(const struct vmx_caps *caps);
 
-/* RDMSR of a capability MSR. Stores the word in *value, or returns false when a processor with
- * these capabilities lacks the MSR, so that RDMSR causes #GP. msr: the MSR's number. SDM 3D A "VMX
- * Capability Reporting Facility" */
-bool vcaps_msr(const struct vmx_caps *caps, u32 msr, u64 *value) MUST_CHECK;
-
 /* The reason why no processor could report these capabilities, or NULL when one could. Reasons are
  * a control whose prerequisite is missing, a bit that must be both 0 and 1, and TRUE words that
  * contradict the plain words. */

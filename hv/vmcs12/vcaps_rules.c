@@ -192,37 +192,3 @@ const char *vcaps_impossible(const struct vmx_caps *caps)
             return deps[i].text;
     return words_impossible(caps);
 }
-
-/* Each case asks for the control that announces the MSR. */
-bool vcaps_msr(const struct vmx_caps *c, u32 msr, u64 *value)
-{
-    bool there;
-    switch (msr) {
-    case MSR_IA32_VMX_PROCBASED_CTLS2:
-        there = may(c, WORD(cpu1), CPU1_SECONDARY);
-        break;
-    case MSR_IA32_VMX_EPT_VPID_CAP:
-        there = may(c, WORD(cpu2), CPU2_ENABLE_EPT | CPU2_ENABLE_VPID);
-        break;
-    case MSR_IA32_VMX_TRUE_PINBASED_CTLS:
-    case MSR_IA32_VMX_TRUE_PROCBASED_CTLS:
-    case MSR_IA32_VMX_TRUE_EXIT_CTLS:
-    case MSR_IA32_VMX_TRUE_ENTRY_CTLS:
-        there = any(c->basic, VMX_BASIC_TRUE_CTLS);
-        break;
-    case MSR_IA32_VMX_VMFUNC:
-        there = may(c, WORD(cpu2), CPU2_ENABLE_VMFUNC);
-        break;
-    case MSR_IA32_VMX_PROCBASED_CTLS3:
-        there = may(c, WORD(cpu1), CPU1_TERTIARY);
-        break;
-    case MSR_IA32_VMX_EXIT_CTLS2:
-        there = may(c, WORD(exit), EXIT_SECONDARY);
-        break;
-    default:
-        there = msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_VMCS_ENUM;
-    }
-    if (there)
-        *value = word(c, msr - MSR_IA32_VMX_BASIC);
-    return there;
-}

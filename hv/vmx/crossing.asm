@@ -10,7 +10,7 @@ default rel
 global vmx_exit_l2:function, short_rest
 global crossing_window, crossing_window_end, crossing_nmi
 extern nested_short_exit, nested_short_entry
-extern short_other, short_asked, short_window, window_end, entered_nmi
+extern short_other, short_asked, short_violation, short_window, window_end, entered_nmi
 
 section .text
 align 64
@@ -56,6 +56,8 @@ crossing_nmi:
         SAVE_BESIDE_RAX
         SAVE_CALLEE_SAVED
         jmp     entered_nmi
-plain:                                                  ; SHORT_NOT or SHORT_SAVE
+plain:                                                  ; SHORT_NOT or another question
         SAVE_BESIDE_RAX
-        jmp     short_asked
+        cmp     eax, SHORT_VIOLATION_WAY
+        jne     short_asked
+        jmp     short_violation

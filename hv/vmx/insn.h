@@ -98,6 +98,15 @@ static inline u64 vmcs_get(u64 field)
     return v;
 }
 
+/* The same in RAX, which a function that keeps registers (KEEPS_REGISTERS) need not save: it may
+ * return before it has saved any. */
+static inline u64 vmcs_get_first(u64 field)
+{
+    u64 v;
+    __asm__ volatile("vmread %1, %0" : "=a"(v) : "a"(field) : "cc");
+    return v;
+}
+
 /* VMCLEAR and VMPTRLD of a region of L0's own. A refusal is a bug. */
 static inline void vmclear_ours(const hpa_t *region)
 {

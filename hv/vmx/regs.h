@@ -36,6 +36,7 @@ enum short_way {
     SHORT_RESUME = 1,      /* VMRESUME */
     SHORT_LAUNCH = 2,      /* VMLAUNCH */
     SHORT_SAVE = 1u << 31, /* VMREAD or VMWRITE: ask again, with all registers but RSP saved */
+    SHORT_VIOLATION = SHORT_SAVE | 1, /* an EPT violation: ask nested_short_violation */
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */

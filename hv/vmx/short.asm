@@ -7,10 +7,11 @@ default rel
 %include "offsets.inc"
 %include "hv/vmx/door.inc"
 
-global vmx_exit_short_spec:function, vmx_exit_l2_spec:function, short_other, short_asked
+global vmx_exit_short_spec:function, vmx_exit_l2_spec:function
+global short_other, short_asked, short_violation
 global short_window, short_window_end, short_nmi
 extern emulate_short, nested_short_exit, nested_short_entry
-extern nested_short_access, nested_short_pointer
+extern nested_short_access, nested_short_pointer, nested_short_violation
 extern spec_enter, spec_exit
 extern exited, window_end, entered_nmi
 
@@ -70,6 +71,8 @@ short_asked:                                            ; rax = enum short_way
         jg      short_window
 short_unanswered:
         jz      exited
+        cmp     eax, SHORT_VIOLATION_WAY
+        je      short_violation
         SAVE_CALLEE_SAVED                               ; SHORT_SAVE
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON
@@ -82,6 +85,10 @@ short_unanswered:
         mov     r13, [gs:CPU_regs + REGS_r13]
         mov     r14, [gs:CPU_regs + REGS_r14]
         mov     r15, [gs:CPU_regs + REGS_r15]
+        jmp     short_asked
+short_violation:
+        mov     rdi, [gs:PERCPU_self]
+        call    nested_short_violation
         jmp     short_asked
 short_window:
         cmp     qword [gs:PERCPU_nmi_pending], 0

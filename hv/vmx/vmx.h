@@ -71,7 +71,7 @@ struct vm {
 struct cpu {
     struct percpu percpu;
     struct regs regs;               /* L1's or L2's, whichever ran last */
-    const struct exit_row *rows;    /* by basic reason: rows_l1, or hv/nested's while L2 runs */
+    const struct exit_row *rows[2]; /* by in_l2, then by basic reason: rows_l1, and hv/nested's */
     const struct exit_row *rows_l1; /* the table of L1's exits */
     struct vm *vm;
     struct vmcs *current; /* the CPU's current VMCS, always one of L0's */

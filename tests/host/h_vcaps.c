@@ -16,6 +16,7 @@
 #include "tests/lib/csv.h"
 #include "tests/lib/image.h"
 #include "tests/lib/rng.h"
+#include "tools/vmcs12/caps.h"
 
 static enum vmx_profile part_of(const char *text)
 {

@@ -14,6 +14,7 @@
 #include "hv/vmcs12/profile.h"
 #include "tests/lib/csv.h"
 #include "tests/lib/valid.h"
+#include "tools/vmcs12/caps.h"
 
 #define EACH_NEWER(cpu) (enum valid_cpu cpu = CPU_FIRST_NEWER; cpu < CPU_COUNT; cpu++)
 

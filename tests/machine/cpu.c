@@ -261,8 +261,10 @@ static u64 ask_at_the_door(void)
 
     if (!cpu->vm->fast || cpu->vm->stress)
         return SHORT_NOT;
-    if (cpu->in_l2)
-        return nested_short_exit();
+    if (cpu->in_l2) {
+        u64 way = nested_short_exit();
+        return way == SHORT_VIOLATION ? nested_short_violation(&cpu->percpu) : way;
+    }
     switch (reason) {
     case EXIT_REASON_VMRESUME:
         return nested_short_entry();

@@ -57,6 +57,10 @@ static inline u64 vmcs_get(u64 field)
 {
     return vmcs_read(field);
 }
+static inline u64 vmcs_get_first(u64 field)
+{
+    return vmcs_read(field);
+}
 static inline void vmcs_set(u64 field, u64 v)
 {
     vmcs_write(field, v);

@@ -14,6 +14,7 @@
 #include "hv/saved/kvm_state.h"
 #include "hv/saved/layout.h"
 #include "hv/vmcs12/profile.h"
+#include "tools/vmcs12/caps.h"
 
 #define TOOL_ARGS 4
 #define TOOL_MSRS 24

@@ -37,7 +37,7 @@ static void shut_down(struct cpu *cpu)
     if (!any(misc, VMX_MISC_ACTIVITY_SHUTDOWN | VMX_MISC_ACTIVITY_HLT))
         machine_reset(cpu, "VMX abort on a CPU that cannot be entered into shutdown");
     cpu->dead = true;
-    cpu->rows = exit_rows_dead;
+    cpu->rows[0] = exit_rows_dead;
     vmcs_write(ENC_pin_ctl, vmcs_read(ENC_pin_ctl) | PIN_NMI_EXITING);
     write_shutdown(cpu);
 }

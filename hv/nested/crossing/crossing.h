@@ -25,6 +25,8 @@ enum outcome nested_entry_refused(struct cpu *cpu, u32 error);
 
 /* ---- l2exit.c ---- */
 
+extern const struct exit_row exit_rows_l2[]; /* cpu->rows[1] */
+
 /* Notes when L2 stopped: L1's MSR areas and the preemption timer go by it. To be called first thing
  * behind an exit of L2. */
 void nested_stopped(struct cpu *cpu);
@@ -47,6 +49,9 @@ void nested_hold_nmi(struct cpu *cpu);
 /* L2 has exited. SHORT_NOT: nothing has changed, and the exit takes its row.
  * @pre vmcs02 is current */
 KEEPS_REGISTERS u64 nested_short_exit(void);
+/* The same for L2's EPT violation, when the registers that C may clobber are saved: EPT02 is
+ * filled, or L1 gets the exit. */
+u64 nested_short_violation(struct percpu *percpu);
 /* L1 has exited by VMRESUME. SHORT_NOT: L1 sees no change, and the exit takes its row.
  * @pre vmcs01 is current */
 KEEPS_REGISTERS u64 nested_short_entry(void);

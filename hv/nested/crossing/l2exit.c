@@ -62,7 +62,6 @@ void nested_run_l1(struct cpu *cpu)
     vmcs_load(cpu, &cpu->vmcs01);
     cpu->in_l2 = false;
     cpu->crossings++;
-    cpu->rows = cpu->rows_l1;
     flush_l1(cpu);
 }
 
@@ -75,7 +74,6 @@ void nested_run_l2(struct cpu *cpu)
     vmcs_load(cpu, &cpu->nested->now->vmcs02);
     cpu->in_l2 = true;
     cpu->crossings++;
-    cpu->rows = exit_rows_l2;
     flush_l1(cpu);
 }
 

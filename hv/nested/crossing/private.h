@@ -53,8 +53,6 @@ static inline void short_flush(struct cpu *cpu, const struct short_path *p)
 
 /* ---- l2exit.c ---- */
 
-/* While L2 runs, cpu->rows is this. */
-extern const struct exit_row exit_rows_l2[];
 /* L1's I/O bitmaps make the I/O access in cpu->exit.qual exit. */
 bool io_bitmaps12_hit(const struct cpu *cpu);
 /* L0 answered an exit of L2 at TSC `then`, and L2 goes on. @pre vmcs02 is current */

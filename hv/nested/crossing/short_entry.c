@@ -270,7 +270,6 @@ static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
     n->launching = false;
     n->entering = true;
     cpu->in_l2 = true;
-    cpu->rows = exit_rows_l2;
     return true;
 }
 

@@ -242,7 +242,6 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     a->residence = SHOWN;
     n->entering = false;
     cpu->in_l2 = false;
-    cpu->rows = cpu->rows_l1;
 }
 
 /* For all but the hottest: one copy more of some 200 instructions is enough. */
@@ -307,9 +306,11 @@ static KEEPS_REGISTERS u64 leave_at_once(struct cpu *cpu, struct nested *n, stru
     return SHORT_RESUME;
 }
 
-/* L0's: EPT02 is filled, and L2 goes on. L1's: it gets the exit. */
-static KEEPS_REGISTERS NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *a)
+u64 nested_short_violation(struct percpu *percpu)
 {
+    struct cpu *cpu = cpu_of(percpu);
+    struct nested *n = cpu->nested;
+    struct active *a = n->now;
     struct ept12_access at = {GPA2(vmcs_get(ENC_guest_physical_address)),
                               vmcs_get(ENC_exit_qualification)};
     u64 then = rdtsc();
@@ -370,12 +371,14 @@ static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struc
  * vmcs02 as L1's shadow VMCS. The log's last exits are those of the run loop. */
 KEEPS_REGISTERS u64 nested_short_exit(void)
 {
+    u64 reason = vmcs_get_first(ENC_exit_reason);
+    if (reason == EXIT_REASON_EPT_VIOLATION)
+        return SHORT_VIOLATION;
     struct cpu *cpu = cpu_of(percpu());
     struct nested *n = cpu->nested;
     struct active *a = n->now;
-    u64 reason = vmcs_get(ENC_exit_reason);
     if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
-        return reason == EXIT_REASON_EPT_VIOLATION ? violation(cpu, n, a) : ask(cpu, n, a, reason);
+        return ask(cpu, n, a, reason);
     if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;

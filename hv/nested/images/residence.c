@@ -41,20 +41,22 @@ static const u8 shadowed[F_COUNT] = {
 
 /* The control by which an exit saves the field; 0: the exit always saves it, or never. */
 #define PLACE_UNKNOWN (~0u) /* no control alone decides, or the field tells where others are */
+/* clang-format off */
 static const u32 saved_by[F_COUNT] = {
-    [F_guest_dr7] = EXIT_SAVE_DEBUG_CONTROLS,
-    [F_guest_debugctl] = EXIT_SAVE_DEBUG_CONTROLS,
-    [F_guest_pat] = EXIT_SAVE_PAT,
-    [F_guest_efer] = EXIT_SAVE_EFER,
+    [F_guest_dr7]              = EXIT_SAVE_DEBUG_CONTROLS,
+    [F_guest_debugctl]         = EXIT_SAVE_DEBUG_CONTROLS,
+    [F_guest_pat]              = EXIT_SAVE_PAT,
+    [F_guest_efer]             = EXIT_SAVE_EFER,
     [F_guest_perf_global_ctrl] = EXIT_SAVE_PERF_GLOBAL_CTRL,
     [F_preemption_timer_value] = EXIT_SAVE_PREEMPTION_TIMER,
-    [F_guest_pdptr0] = PLACE_UNKNOWN,
-    [F_guest_pdptr1] = PLACE_UNKNOWN,
-    [F_guest_pdptr2] = PLACE_UNKNOWN,
-    [F_guest_pdptr3] = PLACE_UNKNOWN,
-    [F_entry_ctl] = PLACE_UNKNOWN,
-    [F_exit_ctl] = PLACE_UNKNOWN,
+    [F_guest_pdptr0]           = PLACE_UNKNOWN,
+    [F_guest_pdptr1]           = PLACE_UNKNOWN,
+    [F_guest_pdptr2]           = PLACE_UNKNOWN,
+    [F_guest_pdptr3]           = PLACE_UNKNOWN,
+    [F_entry_ctl]              = PLACE_UNKNOWN,
+    [F_exit_ctl]               = PLACE_UNKNOWN,
 };
+/* clang-format on */
 
 /* Of L2's state, fields whose rules the short path judges when L1 has written one. Of the controls,
  * those that no rule reads and of which vmcs02 has the same value. */

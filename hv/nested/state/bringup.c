@@ -2,6 +2,7 @@
 /* Bring-up of the nested state: what L1 is shown, vmcs02, and the pages that stand in where no
  * memory is. All memory is taken here, once: see ARCHITECTURE.md "Memory that nesting takes". */
 #include "hv/nested/state/state.h"
+#include "hv/nested/crossing/crossing.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/explain/explain.h"
 #include "hv/nested/images/images.h"
@@ -64,6 +65,7 @@ void nested_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     n->tlb = tlb_policies[cpu->vm->tlb];
+    cpu->rows[1] = exit_rows_l2;
     struct check_cpuid facts = nested_cpuid_facts(cpu);
     check_cpu_init(&n->check_cpu, &n->caps, &facts);
     for (u32 g = 0; g < GATE_COUNT; g++)
