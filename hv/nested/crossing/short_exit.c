@@ -138,15 +138,6 @@ static KEEPS_REGISTERS NOINLINE void pass_registers(struct active *a)
 #define PASSED \
     (SHORT_EFER | SHORT_PAT | SHORT_DEBUG | SHORT_RELOADS | SHORT_HOST_EFER | SHORT_HOST_PAT)
 
-static FORCE_INLINE void patch_host(struct active *a)
-{
-    struct short_path *p = &a->path;
-    if (any(p->extra, PASSED))
-        pass_registers(a);
-    if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))
-        patch_cr0(p, p->cr0);
-}
-
 /* An exit by an NMI blocks NMIs. Any other exit leaves the blocking as it was in L2. Under virtual
  * NMIs the flag in L2's state tells of virtual blocking.
  * SDM 3C 28.5.5 "Updating Non-Register State". @pre vmcs02 is current */
@@ -229,7 +220,10 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     u32 blocking = blocking_of_l1(p->extra, reason);
     if (UNLIKELY(any(p->extra, SHORT_PERF)))
         p->perf01 = perf_of_l1(&a->vmcs12);
-    patch_host(a);
+    if (any(p->extra, PASSED))
+        pass_registers(a);
+    if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))
+        patch_cr0(p, p->cr0);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, p->cpu1);
     vmcs02_show(n, a);
