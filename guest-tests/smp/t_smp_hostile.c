@@ -3,8 +3,8 @@
  * Processors that write, at any time, what another one's VMX instructions, entries and exits read:
  * EPT12 at every level, the bitmaps, the MSR areas, the virtual-APIC page, a shadow VMCS, the EPTP
  * list, the #VE area, page tables of L2 and operands in memory; under Nidus also the page of the
- * VMCS that is active, which nobody there reads before VMPTRLD. Every outcome that the SDM allows is
- * right, and which it is depends on time. So only this is recorded: that nobody stops, that L1
+ * VMCS that is active, which nobody there reads before VMPTRLD. Every outcome that the SDM allows
+ * is right, and which it is depends on time. So only this is recorded: that nobody stops, that L1
  * finds its own state behind each exit, and that nothing else is told. SDM 3C 25.11.1 "Software Use
  * of Virtual-Machine Control Structures"
  */

@@ -13,10 +13,12 @@
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 
-#define LOW_12    0xffful
-#define TOO_WIDE  (~0ul << 40)
-#define HASH_SEED 0xcbf29ce484222325
-#define HASH_STEP 0x100000001b3
+#define EXIT_SAVE_PERF (1u << 30)
+#define LOW_12         0xffful
+#define TOO_WIDE       (~0ul << 40)
+#define CR4_LA57       (1ul << 12) /* CAVEAT(bochs-linux-features) */
+#define HASH_SEED      0xcbf29ce484222325
+#define HASH_STEP      0x100000001b3
 
 /* Bits that are left out, or the low and the high ones that stay: a flip would let L1 go on
  * somewhere else, have the CPU write somewhere, or meet what the emulator judges wrongly. */
@@ -31,11 +33,13 @@ static u64 tried(int i)
     case VI_GUEST_CR3:
         return LOW_12 | TOO_WIDE;
     case VI_HOST_CR4: /* SMEP and SMAP: L1's pages are user pages */
-        return ~(3ul << 20);
+        return ~(3ul << 20 | CR4_LA57);
+    case VI_GUEST_CR4:
+        return ~CR4_LA57;
     case VI_PIN_CTL:
         return ~(u64)PIN_TIMER;
-    case VI_EXIT_CTL: /* "load IA32_PERF_GLOBAL_CTRL" is shown by the emulator, and not done */
-        return ~(u64)EXIT_LOAD_PERF;
+    case VI_EXIT_CTL: /* IA32_PERF_GLOBAL_CTRL: shown by the emulator, and not done */
+        return ~(u64)(EXIT_LOAD_PERF | EXIT_SAVE_PERF);
     case VI_ENTRY_CTL: /* CAVEAT(bochs-entry-smm) */
         return ~(u64)(ENTRY_LOAD_PERF | ENTRY_SMM);
     case VI_GUEST_ACTIVITY: /* shutdown has a program of its own */
