@@ -101,19 +101,17 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
  * the CPU's own look is the one that counts. @pre vmcs02 is current */
 static bool vtpr_raced(struct cpu *cpu, u32 what)
 {
-    u32 cpu2 = vmcs12_cpu2(&cpu->nested->now->vmcs12);
-    return what == ERR_ENTRY_CONTROLS && any(vmcs_read(ENC_cpu1_ctl), CPU1_USE_TPR_SHADOW) &&
-           !any(cpu2, CPU2_VIRTUALIZE_APIC_ACCESSES | CPU2_VIRTUAL_INTR_DELIVERY) &&
+    const struct vmcs_image *v = &cpu->nested->now->image02;
+    return what == ERR_ENTRY_CONTROLS && any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) &&
+           !any(v->cpu2_ctl, CPU2_VIRTUALIZE_APIC_ACCESSES | CPU2_VIRTUAL_INTR_DELIVERY) &&
            vmcs_read(ENC_tpr_threshold) != 0 && judge_current(cpu) == R_NONE;
 }
 
 void explain_refused(struct cpu *cpu, u32 what)
 {
     if (vtpr_raced(cpu, what)) {
-        if (cpu->vm->log.verbose == 0 || !log_rare_begin(LOG_EXPLAIN))
-            return;
-        log_part("VM entry refused (error %u): VTPR was lowered meanwhile", what);
-        log_end();
+        if (cpu->vm->log.verbose != 0)
+            log_rare(LOG_EXPLAIN, "VM entry refused (error 7): VTPR was lowered meanwhile");
         return;
     }
     cpu->nested->refused++;
