@@ -234,7 +234,7 @@ $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 $(B)/unit/h_stick_compare: $(B)/host/boot/menu/compare.o
 $(B)/unit/h_stick_entry: $(B)/host/boot/menu/entry.o
 
-MACH_UNIT := h_transition h_hardware h_machine_event h_ept01 h_plain_walk h_machines
+MACH_UNIT := h_transition h_short h_hardware h_machine_event h_ept01 h_plain_walk h_machines
 $(MACH_UNIT:%=$(B)/host/tests/host/%.o): HOST_CFLAGS += -Itests/machine/fake -include tests/machine/fake.h
 $(MACH_UNIT:%=$(B)/unit/%): $(MACH_SRC:%.c=$(B)/host/mach/%.o)
 

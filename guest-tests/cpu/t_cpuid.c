@@ -18,18 +18,23 @@ static void print_leaf(u32 leaf, u32 sub, struct gt_cpuid r)
     gt_line("%x.%x: %08x %08x %08x %08x", leaf, sub, r.eax, r.ebx, r.ecx, r.edx);
 }
 
+static struct gt_cpuid unowned(u32 leaf, u32 sub)
+{
+    struct gt_cpuid r = gt_cpuid(leaf, sub);
+
+    if (leaf == 1) {
+        r.ecx &= ~ECX_OWNED;
+        r.edx &= ~(u32)EDX_DS;
+    }
+    if (leaf == 7 && sub == 0)
+        r.ebx &= ~(u32)LEAF7_EBX_PT;
+    return r;
+}
+
 static void sweep_leaf(u32 leaf, u32 subleaves)
 {
     for (u32 sub = 0; sub < subleaves; sub++) {
-        struct gt_cpuid r = gt_cpuid(leaf, sub);
-
-        if (leaf == 1) {
-            r.ecx &= ~ECX_OWNED;
-            r.edx &= ~(u32)EDX_DS;
-        }
-        if (leaf == 7 && sub == 0)
-            r.ebx &= ~(u32)LEAF7_EBX_PT;
-        print_leaf(leaf, sub, r);
+        print_leaf(leaf, sub, unowned(leaf, sub));
     }
 }
 
@@ -70,6 +75,43 @@ static void out_of_range(void)
     sweep_leaf(gt_cpuid(0x80000000, 0).eax + 1, 2);
     for (size_t i = 0; i < ARRAY_LEN(leaves); i++)
         sweep_leaf(leaves[i], 2);
+}
+
+/* A subleaf that the leaf does not have, or an index that the leaf ignores. A line a leaf with a
+ * hash of its answers. SDM 2A 3.3 "Instructions (A-L)" */
+static void wild(u32 leaf)
+{
+    static const u32 subs[] = {0x1f,       0x20,       0x3e,       0x3f,       0x40,
+                               0x41,       0xff,       0x100,      0xffff,     0x10000,
+                               0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff};
+    u64 hash = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < ARRAY_LEN(subs) + 4; i++) {
+        u32 sub = i < ARRAY_LEN(subs) ? subs[i] : (u32)gt_rand();
+        struct gt_cpuid r = unowned(leaf, sub);
+
+        hash = (hash ^ r.eax) * 0x100000001b3;
+        hash = (hash ^ r.ebx) * 0x100000001b3;
+        hash = (hash ^ r.ecx) * 0x100000001b3;
+        hash = (hash ^ r.edx) * 0x100000001b3;
+    }
+    gt_line("wild.%x: %lx", leaf, hash);
+}
+
+static void all_wild(void)
+{
+    u32 last = gt_cpuid(0, 0).eax, last_extended = gt_cpuid(0x80000000, 0).eax;
+
+    for (u32 leaf = 0; leaf < last + 0x20; leaf++)
+        wild(leaf);
+    for (u32 leaf = 0x80000000; leaf < last_extended + 0x20; leaf++)
+        wild(leaf);
+    for (unsigned i = 0; i < 32; i++) {
+        u32 leaf = (u32)gt_rand();
+
+        if (leaf >> 16 != 0x4000)
+            wild(leaf);
+    }
 }
 
 /* The processor shows VMX where it has VMX. No processor describes itself in the leaves from
@@ -187,6 +229,7 @@ TEST_MAIN(cpuid)
 {
     sweep();
     out_of_range();
+    all_wild();
     owned_bits();
     hidden();
     mirrors();

@@ -87,7 +87,7 @@ static void run(const struct l2_case *c, const char *group)
 
     l2_write();
     l2_enter(false);
-    /* NMI unblocking: undefined while an event is delivered */
+    /* NMI unblocking: undefined while an event is delivered. CAVEAT(bochs-iret-unblocking) */
     if (has_event())
         l2_seen[VI_EXIT_QUALIFICATION] &= ~0x1000ul;
     gt_format(name, sizeof name, "%s.%s", group, c->name);

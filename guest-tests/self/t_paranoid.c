@@ -46,11 +46,12 @@ static void with_own_msrs(void)
 static void with_hole(void)
 {
     struct gt_hole hole;
-    u32 pages = 0;
+    u32 differ = 0;
     gt_hole_find(&hole);
+    u8 first = *(volatile u8 *)hole.base;
     for (u64 at = 0; at < hole.size; at += 4096)
-        pages += *(volatile u8 *)(hole.base + at) != 0x5a;
-    gt_check(pages == hole.size / 4096, "hole");
+        differ += *(volatile u8 *)(hole.base + at) != first;
+    gt_check(!gt_under_nidus() || !differ, "hole: %u pages differ", differ); /* all are one page */
     exits("hole");
 }
 

@@ -34,6 +34,12 @@ enum {
 #define WRITE                "\x89\x03" /* mov [rbx], eax */
 #define BIT_OF(BANK)         VAPIC((BANK) + VECTOR / 32 * 16, 1u << VECTOR % 32)
 #define IF_ON                OR(GUEST_RFLAGS, FLAG_IF)
+#define REQUEST              BIT_OF(IRR), SET(GUEST_INTR_STATUS, VECTOR)
+#define IN_SERVICE           BIT_OF(ISR), SET(GUEST_INTR_STATUS, VECTOR << 8)
+/* clang-format off */
+#define X2APIC_DELIVERY \
+    PROC2(PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR), OR(PROC_CTL, PROC_MSR_BITMAPS)
+/* clang-format on */
 
 /* A read of a register that the SDM lists for reads comes from the virtual-APIC page. A write of
  * one that it lists for writes goes there and, but for VTPR, exits with reason 56. Any other
@@ -75,6 +81,38 @@ static const struct l2_case delivery[] = {
          SET(GUEST_INTR_STATUS, VECTOR)),
     CASE("requested, masked by tpr", L2_64, "\x90", SHADOW, DELIVERY, IF_ON, BIT_OF(IRR),
          SET(GUEST_INTR_STATUS, VECTOR), VAPIC(TPR, 0x60)),
+    CASE("requested, sti", L2_64, "\xfb\x90\x90", SHADOW, DELIVERY, REQUEST),
+    CASE("requested, mov ss", L2_64, "\x90\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         SET(GUEST_INTERRUPTIBILITY, 2)),
+    /* CAVEAT(bochs-hlt-virtual-interrupt) */
+    CASE("requested, halted", L2_64, "", SHADOW, DELIVERY, REQUEST, IF_ON, SET(GUEST_ACTIVITY, 1)),
+    CASE("requested, halted, if 0", L2_64, "", SHADOW, DELIVERY, REQUEST, SET(GUEST_ACTIVITY, 1),
+         SET(PREEMPTION_TIMER, 20000)),
+    CASE("requested, halts", L2_64, "\xfb\xf4", SHADOW, DELIVERY, REQUEST,
+         CLEAR(PROC_CTL, PROC_HLT)),
+    CASE("requested, tpr lowered", L2_64, WRITE "\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         VAPIC(TPR, 0x60), AT(TPR), REG(RAX, 0x20)),
+    CASE("requested, cr8 lowered", L2_64, "\x44\x0f\x22\xc0\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         VAPIC(TPR, 0x60), REG(RAX, 2)),
+    CASE("requested, window", L2_64, "\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         OR(PROC_CTL, PROC_INTR_WINDOW)),
+    CASE("requested, injected", L2_64, "\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         INJECT(INTR_HARD_EXC | 6)),
+    CASE("requested, timer 0", L2_64, "\x90", SHADOW, DELIVERY, REQUEST, IF_ON,
+         SET(PREEMPTION_TIMER, 0)),
+    CASE("in service, eoi", L2_64, WRITE, SHADOW, DELIVERY, IN_SERVICE, AT(EOI), REG(RAX, 0)),
+    CASE("in service, eoi exits", L2_64, WRITE, SHADOW, DELIVERY, IN_SERVICE, AT(EOI), REG(RAX, 0),
+         SET(EOI_EXIT_BITMAP1, 1ul << (VECTOR - 64))),
+    CASE("in service, other eoi exits", L2_64, WRITE, SHADOW, DELIVERY, IN_SERVICE, AT(EOI),
+         REG(RAX, 0), SET(EOI_EXIT_BITMAP1, ~(1ul << (VECTOR - 64)))),
+    CASE("self ipi by icr", L2_64, WRITE "\x90", SHADOW, DELIVERY, IF_ON, AT(ICR),
+         REG(RAX, 0x40000 | VECTOR)),
+    CASE("x2apic self ipi", L2_64, "\x0f\x30\x90", SHADOW, X2APIC_DELIVERY, IF_ON, REG(RCX, 0x83f),
+         REG(RAX, VECTOR), REG(RDX, 0)),
+    CASE("x2apic self ipi 15", L2_64, "\x0f\x30\x90", SHADOW, X2APIC_DELIVERY, IF_ON,
+         REG(RCX, 0x83f), REG(RAX, 15), REG(RDX, 0)),
+    CASE("x2apic eoi", L2_64, "\x0f\x30", SHADOW, X2APIC_DELIVERY, IN_SERVICE, REG(RCX, 0x80b),
+         REG(RAX, 0), REG(RDX, 0)),
 };
 
 /* What the accesses left in the virtual-APIC page, by register. */

@@ -128,6 +128,35 @@ static void blocking(void)
     gt_line("blocking.tf: then L1 %s", l1_result());
 }
 
+/* CPUID's OSXSAVE follows CR4 of who executes CPUID: L2 under its own, L1 under what the exit
+ * loaded. SDM 2A 3.3 "Instructions (A-L)" */
+static void osxsave(void)
+{
+    enum { CR4_OSXSAVE = 1 << 18, EXITS = 4 };
+
+    for (unsigned i = 0; i < 4; i++) {
+        u64 cr4[EXITS], shown[EXITS];
+
+        l2_world(L2_64);
+        l2_code("", 0);
+        l2.f[VI_HOST_CR4] &= ~(u64)CR4_OSXSAVE;
+        l2.f[VI_HOST_CR4] |= i & 1 ? CR4_OSXSAVE : 0;
+        l2.f[VI_GUEST_CR4] |= i & 2 ? CR4_OSXSAVE : 0;
+        l2_write();
+        l2_enter(false);
+        for (unsigned k = 0; k < EXITS; k++) {
+            l2_again(l2.f[VI_GUEST_RIP]);
+            cr4[k] = gt_read_cr4() >> 18 & 1;
+            shown[k] = gt_cpuid(1, 0).ecx >> 27 & 1;
+            if (k == 1)
+                gt_write_cr4(gt_read_cr4() ^ CR4_OSXSAVE); /* the next exit loads it again */
+        }
+        l1_state_restore();
+        gt_line("osxsave.host %u guest %u: cr4 %lx%lx%lx%lx cpuid %lx%lx%lx%lx", i & 1, i >> 1,
+                cr4[0], cr4[1], cr4[2], cr4[3], shown[0], shown[1], shown[2], shown[3]);
+    }
+}
+
 TEST_MAIN(vmx_host)
 {
     struct l1_state own;
@@ -144,6 +173,7 @@ TEST_MAIN(vmx_host)
             show(cases[i].name, &own);
         }
         blocking();
+        osxsave();
     }
     vmx_end();
 }

@@ -77,6 +77,7 @@ static const struct event_case cases[] = {
     {SELF, CASE("l2 takes it", L2_32_R3, LOOP, IF_ON, BOUND, EXT_OFF)},
     {SELF, CASE("l2 if 0 keeps it waiting", L2_64, LOOP, SET(PREEMPTION_TIMER, 20000), EXT_OFF)},
     {SELF, CASE("window first", L2_64, LOOP, IF_ON, BOUND, WINDOW)},
+    /* CAVEAT(bochs-interrupt-if-0) */
     {SELF, CASE("sti lets it in", L2_64, "\xfb\x90\xeb\xfe", BOUND)},
     {SELF, CASE("sti lets it in, l2 takes it", L2_64, "\xfb\x90\xeb\xfe", BOUND, EXT_OFF)},
     {SELF, CASE("sti, window", L2_64, "\xfb\x90\xeb\xfe", BOUND, WINDOW)},

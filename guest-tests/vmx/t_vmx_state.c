@@ -21,6 +21,7 @@
 #define INTR_WINDOW   OR(PROC_CTL, PROC_INTR_WINDOW)
 #define NMI_WINDOW    OR(PIN_CTL, PIN_VIRTUAL_NMI), OR(PROC_CTL, PROC_NMI_WINDOW)
 #define SHORT         SET(PREEMPTION_TIMER, 20000)
+#define TIMER_0       SET(PREEMPTION_TIMER, 0)
 #define PENDING(BITS) SET(GUEST_PENDING_DEBUG, BITS)
 
 /* In HLT an external interrupt, an NMI, #DB or #MC may be injected. Any other injected event is
@@ -39,7 +40,29 @@ static const struct l2_case activity[] = {
          SET(ENTRY_INSN_LEN, 2)),
     CASE("hlt injection faults", L2_64, "", HLT, IF_ON, INJECT(INTR_EXTERNAL | 0x40),
          SET(GUEST_IDTR_LIMIT, 0)),
-    CASE("hlt timer 0", L2_64, "", HLT, SET(PREEMPTION_TIMER, 0)),
+    CASE("hlt timer 0", L2_64, "", HLT, TIMER_0),
+};
+
+/* A timer that starts at 0 exits before the first instruction, whatever that is, but behind the
+ * delivery of an injected event. SDM 3C 26.5.1 "VMX-Preemption Timer" */
+static const struct l2_case timer[] = {
+    CASE("timer 0 before cpuid", L2_64, "\x0f\xa2", TIMER_0),
+    CASE("timer 0 before ud", L2_64, "\x0f\x0b", TIMER_0),
+    CASE("timer 0 before a fetch fault", L2_64, "", TIMER_0, SET(GUEST_RIP, L2_AT(P_ABSENT))),
+    /* CAVEAT(bochs-timer-blocking) */
+    CASE("timer 0 sti", L2_64, "\x90", TIMER_0, IF_ON, STI),
+    CASE("timer 0 mov ss", L2_64, "\x90", TIMER_0, MOV_SS),
+    CASE("timer 0 tf", L2_64, "\x90", TIMER_0, TF_ON),
+    CASE("timer 0 behind external", L2_64, "\x90", TIMER_0, IF_ON, INJECT(INTR_EXTERNAL | 0x40)),
+    CASE("timer 0 behind ud", L2_64, "\x90", TIMER_0, INJECT(INTR_HARD_EXC | 6)),
+    CASE("timer 0 behind soft int", L2_64, "\x90", TIMER_0, INJECT(INTR_SOFT_INT | 0x80),
+         SET(ENTRY_INSN_LEN, 2)),
+    CASE("timer 0 injection faults", L2_64, "\x90", TIMER_0, INJECT(INTR_HARD_EXC | 6),
+         SET(GUEST_IDTR_LIMIT, 0)),
+    CASE("timer 0 saved", L2_64, "\x90", TIMER_0, OR(EXIT_CTL, EXIT_SAVE_TIMER)),
+    CASE("timer 0 hlt external", L2_64, "\x90", TIMER_0, HLT, IF_ON, INJECT(INTR_EXTERNAL | 0x40)),
+    CASE("timer 0 ring 3", L2_64_R3, "\x90", TIMER_0),
+    CASE("timer 0 v86", L2_V86, "\x90", TIMER_0),
 };
 
 /* The interrupt window exits with reason 7 when IF is 1 and neither STI nor MOV SS blocks. The
@@ -69,6 +92,12 @@ static const struct l2_case windows[] = {
     CASE("nmi window open", L2_64, "\x90", NMI_WINDOW),
     CASE("nmi window mov ss", L2_64, "\x90\x90", NMI_WINDOW, MOV_SS),
     CASE("nmi window sti", L2_64, "\x90\x90", NMI_WINDOW, IF_ON, STI),
+    CASE("nmi window and timer 0", L2_64, "\x90", NMI_WINDOW, TIMER_0),
+    CASE("nmi window before ud", L2_64, "\x0f\x0b", NMI_WINDOW),
+    CASE("nmi window and pending", L2_64, "\x90", NMI_WINDOW, PENDING(0x1001)),
+    CASE("nmi window hlt", L2_64, "", NMI_WINDOW, HLT, SHORT),
+    CASE("nmi window executes hlt", L2_64, "\xf4", NMI_WINDOW, CLEAR(PROC_CTL, PROC_HLT), MOV_SS,
+         SHORT),
     CASE("nmi and intr window", L2_64, "\x90\x90", NMI_WINDOW, INTR_WINDOW, IF_ON),
     /* From here on the emulator keeps virtual-NMI blocking until an IRET. */
     CASE("nmi window nmi blocked", L2_64, "\x90\x90", NMI_WINDOW, SET(GUEST_INTERRUPTIBILITY, 8)),
@@ -179,6 +208,7 @@ TEST_MAIN(vmx_state)
     if (vmx_on()) {
         l2_init();
         RUN(activity);
+        RUN(timer);
         RUN(windows);
         RUN(blocking);
         run_debug(debug, sizeof debug / sizeof *debug);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Broken entry rules in words, from rules.def. Contract in explain.h. */
 #include "hv/explain/private.h"
+#include "hv/vmx/insn.h"
 
 /* A field decides when 0 or all ones in it would satisfy the rule. */
 static bool decides(struct vmcs_image *trial, const struct check_env *env, enum rule_id rule,
@@ -96,8 +97,23 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
         dump12(&n->now->vmcs12);
 }
 
+/* VTPR lies in L1's memory. Another processor, or a device, may lower it behind our look at it, and
+ * the CPU's own look is the one that counts. @pre vmcs02 is current */
+static bool vtpr_raced(struct cpu *cpu, u32 what)
+{
+    const struct vmcs_image *v = &cpu->nested->now->image02;
+    return what == ERR_ENTRY_CONTROLS && any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) &&
+           !any(v->cpu2_ctl, CPU2_VIRTUALIZE_APIC_ACCESSES | CPU2_VIRTUAL_INTR_DELIVERY) &&
+           vmcs_read(ENC_tpr_threshold) != 0 && judge_current(cpu) == R_NONE;
+}
+
 void explain_refused(struct cpu *cpu, u32 what)
 {
+    if (vtpr_raced(cpu, what)) {
+        if (cpu->vm->log.verbose != 0)
+            log_rare(LOG_EXPLAIN, "VM entry refused (error 7): VTPR was lowered meanwhile");
+        return;
+    }
     cpu->nested->refused++;
     if (!log_rare_begin(LOG_BUG))
         return;

@@ -23,7 +23,8 @@ void explain_verdict(struct cpu *cpu, const struct verdict *v, const struct chec
 void explain_fail(struct cpu *cpu, u32 error);
 #define EXPLAIN_INVALID 0u
 /* The CPU refused vmcs02 although our rules passed. Counts the refusal in n->refused and logs, as
- * log_rare does, the rule of the CPU's own that vmcs02 breaks. `what` is the VM-instruction error,
+ * log_rare does, the rule of the CPU's own that vmcs02 breaks; but a VTPR that L1 lowered meanwhile
+ * is L1's affair and no such refusal. `what` is the VM-instruction error,
  * or the exit reason with bit 31 set. @pre vmcs02 is current */
 void explain_refused(struct cpu *cpu, u32 what);
 /* Writes a part of a log line: the broken rule's name and sentence, the fields that decide the

@@ -83,6 +83,9 @@ done
     t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
 # 1,000 further seeds: some hours.
 [ -z "$long" ] || stage hostile tools/rig/hostile.py 1001 --seeds "${HOSTILE_SEEDS:-1000}" --steps 10000
+# The audits look after each exit: a seed takes a minute.
+[ -z "$long" ] || stage hostile-crowd tools/rig/hostile.py 1001 --crowd --seeds "${CROWD_SEEDS:-30}" --with stress=paranoid \
+    --limit 3000 --out build/hostile-crowd
 stage linux tools/rig/linux_test.py
 stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
