@@ -84,6 +84,7 @@ done
 # 1,000 further seeds: some hours.
 [ -z "$long" ] || stage hostile tools/rig/hostile.py 1001 --seeds "${HOSTILE_SEEDS:-1000}" --steps 10000
 stage linux tools/rig/linux_test.py
+[ -z "$long" ] || stage linux-sleep tools/rig/linux_test.py sleep
 stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
