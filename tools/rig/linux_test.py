@@ -139,7 +139,7 @@ def sleep(v):
     said = [l for l in b.text.splitlines() if "refused (s3=refuse)" in l]
     for ok, text in (("deep" in b.text.partition("sleeps by ")[2][:20], "Linux knows S3"), ("mem: back, as asked" in b.text, "it asks, and goes on"),
                      ("processors 1, 1 times suspended" in b.text and "kernel: " not in b.text, "the kernel saw a sleep, and complains of nothing"),
-                     (guests[0] and guests[0] == guests[1], f"a guest of KVM before and behind it: {len(guests[0])} lines, the same"),
+                     (len(guests[0]) > 1 and guests[0] == guests[1], f"a guest of KVM before and behind it: {len(guests[0])} lines, the same"),
                      (len(said) == 1, f"one line of L0's: {said}"), (b.code == emu.ENDED and " depth 0" in b.text, "Nidus is there behind it")):
         if not v.check(ok, text):
             print("      " + "\n      ".join(b.text.splitlines()[-12:]) + f"\n      (emulator: {b.code}; {b.dir})")
