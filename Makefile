@@ -20,7 +20,7 @@ OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c caps.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
-BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c ept01.c sleep.c ucode.c dmar.c vtd_tables.c vtd_unit.c) \
+BOOT_PURE := $(addprefix boot/,line.c text.c words.c options.c option_keys.c require.c madt.c mptable.c tables.c spec.c status.c stage.c errata.c ept01.c sleep.c ucode.c dmar.c vtd_tables.c vtd_unit.c) \
   hv/vtd/fault.c
 BOOT_ASM := $(wildcard boot/*.asm)
 # A program is named after its source; the folder it is in, if any, is for the reader.

@@ -10,8 +10,8 @@
 #include "boot/require.h"
 
 /* True when the local APIC's TSC-deadline timer may come at a wrong time behind a write of
- * IA32_TSC_ADJUST, and the processor's microcode does not mend that: errata BDM128, HSM183, SKL142,
- * KBL092 and kin. A revision of 0 is an emulator's, which has none of them. */
+ * IA32_TSC_ADJUST, and the processor's microcode does not mend that. Intel numbers it anew
+ * for each processor, CAVEAT(hidden-by-erratum). A revision of 0 is an emulator's, without it. */
 bool errata_tsc_deadline(const struct facts *f);
 
 /* True when the VMX-preemption timer of this processor does not count at the rate that

@@ -1,157 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The option parser. Contract in options.h. One table has every key, its values and the member of
- * struct options for the value. The command line and the configuration differ only in how they are
- * cut into words. Pure.
+ * The option parser. Contract in options.h. option_keys.c has the table of the keys. The command
+ * line and the configuration differ only in how they are cut into words. Pure.
  */
 #include "boot/options.h"
 
-#include "boot/spec.h"
-#include "boot/words.h"
-
-enum kind { KIND_CHOICE, KIND_SET, KIND_NUMBER, KIND_FLAG, KIND_PATH, KIND_CHAIN };
-
-/* KIND_CHOICE stores the value's place in the row; behind a value that ends in ':' the word goes on
- * with 0x and a number of 16 bits, which is stored from bit 8 on. KIND_SET stores one bit for each
- * value named. KIND_NUMBER stores a decimal number below 1,000, KIND_PATH the word. The texts are
- * character arrays: nidus.efi is position independent, and pointers would need relocations. */
-struct key {
-    char name[8];
-    u8 kind;
-    u8 initial;
-    u16 offset;
-    char value[16][12];
-};
-
-#define AT(member) offsetof(struct options, member)
-/* clang-format off */
-static const struct key keys[] = {
-    {"log",     KIND_CHOICE, BOOT_LOG_NONE,     AT(log),
-        {"none", "e9", "com1", "com2", "port:"}},
-    {"verbose", KIND_CHOICE, 0,                 AT(verbose),  {"0", "1", "2"}},
-    {"nested",  KIND_CHOICE, 1,                 AT(nested),   {"off", "on"}},
-    {"cpus",    KIND_CHOICE, 0,                 AT(bsp_only), {"all", "bsp"}},
-    {"mp",      KIND_CHOICE, 0,                 AT(own_sipi), {"auto", "sipi"}},
-    {"profile", KIND_CHOICE, BOOT_PROFILE_BROADWELL, AT(profile),
-        {"broadwell", "e5-2683v4", "d-1540", "host"}},
-    {"vtd",     KIND_CHOICE, OPTIONS_VTD_ON,    AT(vtd),      {"off", "on", "require"}},
-    {"shadow",  KIND_CHOICE, 1,                 AT(shadow),   {"off", "on"}},
-    {"fast",    KIND_CHOICE, 1,                 AT(fast),     {"off", "on"}},
-    {"tlb",     KIND_CHOICE, BOOT_TLB_DEFAULT,  AT(tlb),      {"default", "strict", "eager"}},
-    {"gdb",     KIND_CHOICE, BOOT_GDB_NONE,     AT(gdb),      {"none", "com2", "wait"}},
-    {"trace",   KIND_SET,    0,                 AT(trace),
-        {"exits", "routes", "events", "insns", "fills", "entries", "l1", "l2", "all", "com2",
-         "cpu0", "cpu1", "cpu2", "cpu3"}},
-    {"stress",  KIND_SET,    0,                 AT(stress),
-        {"remerge", "restore", "paranoid", "flush", "evict", "odd-cpu", "last-cpu", "guard"}},
-    {"spec",    KIND_SET,    SPEC_OPTION_AUTO,  AT(spec),
-        {"auto", "full", "off", "l1d", "verw", "ibpb", "rsb", "specctrl"}},
-    {"wait",    KIND_CHOICE, WAIT_AUTO,         AT(wait),     {"off", "on", "auto"}},
-    {"screen",  KIND_CHOICE, SCREEN_ON,         AT(screen),   {"off", "on", "corner"}},
-    {"cmos",    KIND_CHOICE, 0,                 AT(cmos),     {"off", "on"}},
-    {"hvbit",   KIND_CHOICE, 1,                 AT(hvbit),    {"off", "on"}},
-    {"s3",      KIND_CHOICE, OPTIONS_S3_REFUSE, AT(s3),       {"allow", "refuse"}},
-    {"plant",   KIND_NUMBER, 0,                 AT(plant),    {"0 to 999"}},
-    {"ucode",   KIND_PATH,   0,                 AT(ucode),    {"a path"}},
-    {"chain",   KIND_CHAIN,  0,                 AT(chain),    {""}},
-    {"check",   KIND_FLAG,   0,                 AT(check),    {""}},
-    {"dry",     KIND_FLAG,   0,                 AT(dry),      {""}},
-    {"blink",   KIND_FLAG,   0,                 AT(blink),    {""}},
-    {"ring",    KIND_FLAG,   0,                 AT(ring),     {""}},
-    {"help",    KIND_FLAG,   0,                 AT(help),     {""}},
-    {"version", KIND_FLAG,   0,                 AT(version),  {""}},
-};
-/* clang-format on */
-
-/* The member for the row's value. Every member apart from ucode and chain is a u32. */
-static u32 *member(struct options *o, const struct key *k)
-{
-    return (u32 *)((char *)o + k->offset);
-}
-
-static u32 value_of(const struct options *o, const struct key *k)
-{
-    return *(const u32 *)((const char *)o + k->offset);
-}
+#include "boot/option_keys.h"
 
 void options_default(struct options *o)
 {
-    for (u32 i = 0; i < ARRAY_LEN(keys); i++)
-        if (keys[i].kind != KIND_CHAIN && keys[i].kind != KIND_PATH)
-            *member(o, &keys[i]) = keys[i].initial;
+    const struct option_key *k;
+    for (u32 i = 0; (k = option_key(i)); i++)
+        if (k->kind != KIND_CHAIN && k->kind != KIND_PATH)
+            *option_member(o, k) = k->initial;
     o->chain[0] = o->ucode[0] = 0;
 }
 
-/* The number of a row's values. The row ends at its first empty value. */
-static u32 value_count(const struct key *k)
-{
-    u32 n = 0;
-    while (n < ARRAY_LEN(k->value) && k->value[n][0])
-        n++;
-    return n;
-}
-
-/* The place of the value w in the row, or value_count(k) when the row does not have it. */
-static u32 find_value(const struct key *k, struct word w)
-{
-    u32 n = 0;
-    while (n < value_count(k) && !word_is(w, k->value[n]))
-        n++;
-    return n;
-}
-
-#define NOT_FOUND (~0u)
-
-/* True when a number belongs to value n of the row. */
-static bool is_open(const struct key *k, u32 n)
-{
-    u32 at = 0;
-    while (k->value[n][at])
-        at++;
-    return at && k->value[n][at - 1] == ':';
-}
-
-/* What KIND_CHOICE stores for the value, or NOT_FOUND. */
-static u32 find_choice(const struct key *k, struct word w)
-{
-    for (u32 n = 0; n < value_count(k); n++) {
-        u32 number = 0;
-        if (is_open(k, n) ? word_hex(w, k->value[n], &number) : word_is(w, k->value[n]))
-            return n | number << 8;
-    }
-    return NOT_FOUND;
-}
-
 /* Says which values the key takes, and returns false for the caller to return. */
-static bool bad_value(const struct key *k, struct word value, struct line *why)
+static bool bad_value(const struct option_key *k, struct word value, struct line *why)
 {
     line_add(why, k->name);
     line_add_char(why, '=');
     line_add_foreign(why, value.text, value.len);
     line_add(why, k->kind == KIND_SET ? ": not a list of " : ": not one of ");
-    for (u32 i = 0; i < value_count(k); i++) {
+    for (u32 i = 0; i < option_value_count(k); i++) {
         line_add(why, i ? ", " : "");
         line_add(why, k->value[i]);
-        if (is_open(k, i))
+        if (option_is_open(k, i))
             line_add(why, "0xNNNN");
     }
     return false;
 }
 
 /* One bad name makes the whole list bad. An empty name is bad, because "a," may be a slip. */
-static bool set_list(struct options *o, const struct key *k, struct word list, struct line *why)
+static bool set_list(struct options *o, const struct option_key *k, struct word list,
+                     struct line *why)
 {
     u32 set = 0;
     for (u32 from = 0, i = 0; i <= list.len; i++) {
         if (i < list.len && list.text[i] != ',')
             continue;
-        u32 n = find_value(k, (struct word){list.text + from, i - from});
-        if (n == value_count(k))
+        u32 n = option_find_value(k, (struct word){list.text + from, i - from});
+        if (n == option_value_count(k))
             return bad_value(k, list, why);
         set |= 1u << n;
         from = i + 1;
     }
-    *member(o, k) = set;
+    *option_member(o, k) = set;
     return true;
 }
 
@@ -165,24 +60,10 @@ static bool bad_word(struct word w, const char *what, struct line *why)
     return false;
 }
 
-/* Returns the key at the beginning of the word, or NULL. *value becomes the text behind '='. */
-static const struct key *find_key(struct word w, struct word *value, bool *has_value)
-{
-    u32 n = 0;
-    while (n < w.len && w.text[n] != '=')
-        n++;
-    *has_value = n < w.len;
-    *value = (struct word){w.text + n + *has_value, w.len - n - *has_value};
-    for (u32 i = 0; i < ARRAY_LEN(keys); i++)
-        if (word_is((struct word){w.text, n}, keys[i].name))
-            return &keys[i];
-    return NULL;
-}
-
 /* Quotes may stand around the path. */
-static bool set_path(struct options *o, const struct key *k, struct word w, struct line *why)
+static bool set_path(struct options *o, const struct option_key *k, struct word w, struct line *why)
 {
-    u16 *path = (u16 *)member(o, k);
+    u16 *path = (u16 *)option_member(o, k);
     if (!w.len || w.len >= OPTIONS_PATH_MAX)
         return bad_value(k, w, why);
     for (u32 i = 0; i < w.len; i++)
@@ -197,7 +78,7 @@ static bool set_option(struct options *o, struct word w, struct line *why)
 {
     struct word value;
     bool has_value;
-    const struct key *k = find_key(w, &value, &has_value);
+    const struct option_key *k = option_find_key(w, &value, &has_value);
     if (!k)
         return bad_word(w, "unknown option ", why);
     if (k->kind == KIND_FLAG && has_value)
@@ -209,11 +90,11 @@ static bool set_option(struct options *o, struct word w, struct line *why)
     if (k->kind == KIND_PATH)
         return set_path(o, k, value, why);
     if (k->kind == KIND_NUMBER)
-        return word_decimal(value, member(o, k)) || bad_value(k, value, why);
-    u32 n = k->kind == KIND_FLAG ? 1 : find_choice(k, value);
-    if (n == NOT_FOUND)
+        return word_decimal(value, option_member(o, k)) || bad_value(k, value, why);
+    u32 n = k->kind == KIND_FLAG ? 1 : option_find_choice(k, value);
+    if (n == OPTION_NOT_FOUND)
         return bad_value(k, value, why);
-    *member(o, k) = n;
+    *option_member(o, k) = n;
     return true;
 }
 
@@ -222,7 +103,7 @@ static bool is_chain(struct word w)
 {
     struct word value;
     bool has_value;
-    const struct key *k = find_key(w, &value, &has_value);
+    const struct option_key *k = option_find_key(w, &value, &has_value);
     return k && k->kind == KIND_CHAIN && has_value;
 }
 
@@ -297,7 +178,7 @@ static struct word drop_name(struct word rest, enum options_name name)
     struct word first = {rest.text, n}, unquoted = first;
     if (n && *first.text == '"')
         unquoted = (struct word){first.text + 1, n - 1};
-    bool is_option = find_key(unquoted, &value, &has_value) != NULL;
+    bool is_option = option_find_key(unquoted, &value, &has_value) != NULL;
     if (name == OPTIONS_NAME_MAY_LEAD && (is_option || !ends_in_efi(first)))
         return rest;
     return (struct word){rest.text + n, rest.len - n};
@@ -373,11 +254,11 @@ bool options_read_config(struct options *o, struct text t, struct line *why)
 
 void options_describe(const struct options *o, struct line *l)
 {
-    for (u32 i = 0; i < ARRAY_LEN(keys); i++) {
-        const struct key *k = &keys[i];
+    const struct option_key *k;
+    for (u32 i = 0; (k = option_key(i)); i++) {
         if (k->kind == KIND_FLAG || k->kind == KIND_PATH || k->kind == KIND_CHAIN)
             continue;
-        u32 v = value_of(o, k);
+        u32 v = option_value(o, k);
         if ((k->kind == KIND_SET || k->kind == KIND_NUMBER) && !v)
             continue;
         line_add(l, i ? " " : "");
@@ -387,12 +268,12 @@ void options_describe(const struct options *o, struct line *l)
             line_add_decimal(l, v);
             continue;
         }
-        for (u32 n = 0, sep = '='; n < value_count(k); n++) {
+        for (u32 n = 0, sep = '='; n < option_value_count(k); n++) {
             if (k->kind == KIND_CHOICE ? n != (v & 0xff) : !(v >> n & 1))
                 continue;
             line_add_char(l, (char)sep);
             line_add(l, k->value[n]);
-            if (is_open(k, n))
+            if (option_is_open(k, n))
                 line_add_hex(l, v >> 8);
             sep = ',';
         }

@@ -129,13 +129,14 @@ void sleep_types(const u8 *table, u32 size, struct sleep_found *s)
 /* A type that is another state's as well must pass: the machine could not be switched off. */
 const char *sleep_settle(struct sleep_found *s, bool *needless)
 {
-    *needless = !s->fadt || !s->lost[0];
+    *needless = true;
     for (u32 i = 0; i < 2; i++)
         s->at.types[i] = s->at.control[i] ? s->lost[i] & (u8)~s->kept[i] : 0;
     if (!s->fadt)
         return "no FADT";
     if (!s->lost[0])
         return "the machine has none";
+    *needless = false;
     if (s->unreachable || !s->at.status || !s->at.control[0])
         return "its registers are no ports";
     return s->at.types[0] ? NULL : "its type is another state's as well";

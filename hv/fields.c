@@ -65,7 +65,7 @@ bool fields_probe(struct cpu *cpu, bool *narrowed)
         log_line("the processor lacks the VMCS field %s, which its capabilities tell of",
                  vmcs12_name((enum vmcs_field)i));
         shut(&f->vmx, d->gate);
-        if (d->gate == GATE_ALWAYS || !follow(f))
+        if (!follow(f))
             return false;
         *narrowed = true;
     }

@@ -11,6 +11,7 @@
 enum { OPTIONS = 1100, WATCHDOG_CODE = 0x10000, X2APIC = 1 << 10, MSR_APIC_BASE = 0x1b };
 
 static EFI_HANDLE self_, device;
+static EFI_DEVICE_PATH *device_path;
 static struct gt_sink *sink;
 static struct child child;
 static bool silent_;
@@ -18,6 +19,11 @@ static bool silent_;
 EFI_HANDLE child_device(void)
 {
     return device;
+}
+
+EFI_DEVICE_PATH *child_path(void)
+{
+    return device_path;
 }
 
 void child_silent(bool silent)
@@ -38,6 +44,9 @@ bool child_begin(EFI_HANDLE self)
         return false;
     self_ = self;
     device = li->DeviceHandle;
+    device_path = DevicePathFromHandle(device);
+    if (device_path)
+        device_path = DuplicateDevicePath(device_path);
     if (EFI_ERROR(BS->AllocatePages(AllocateMaxAddress, EfiLoaderData, pages, &at)))
         return false;
     sink = (void *)at;

@@ -4,6 +4,8 @@
 
 enum { ACTIVE = 1, CATEGORY = 0x1f00, TEXT_AT = 6, CATEGORY_BYTE = 1, LENGTH_AT = 4 };
 enum { NODE = 4, MEDIA = 4, HARD_DRIVE = 1, HARD_DRIVE_NODE = 42, BIOS = 5, END = 0x7f };
+/* In a partition's node: the number and the start stand before its size. */
+enum { PARTITION_SIZE_AT = 16, SIGNATURE_AT = 24, SIGNATURE_SIZE = 16, SIGNATURE_TYPE_AT = 41 };
 
 static size_t word(const uint8_t *at)
 {
@@ -43,4 +45,52 @@ bool entry_parse(const uint8_t *entry, size_t size, struct entry_parts *parts)
         return false;
     *parts = (struct entry_parts){TEXT_AT, at, at + length, size - at - length};
     return true;
+}
+
+static bool equal(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+static bool is_partition(const uint8_t *node)
+{
+    return node[0] == MEDIA && node[1] == HARD_DRIVE;
+}
+
+/* The number and the start, and the signature with its type: not the size, nor the disk's format.
+ * Without a signature, any two disks are alike. */
+static bool same_partition(const uint8_t *a, const uint8_t *b)
+{
+    return a[SIGNATURE_TYPE_AT] && equal(a + NODE, b + NODE, PARTITION_SIZE_AT - NODE) &&
+           equal(a + SIGNATURE_AT, b + SIGNATURE_AT, SIGNATURE_SIZE) &&
+           a[SIGNATURE_TYPE_AT] == b[SIGNATURE_TYPE_AT];
+}
+
+static bool names_partition(const uint8_t *path, const uint8_t *wanted)
+{
+    for (; path[0] != END; path += word(path + 2))
+        if (is_partition(path) && same_partition(path, wanted))
+            return true;
+    return false;
+}
+
+bool path_is_on(const uint8_t *path, const uint8_t *own)
+{
+    const uint8_t *p = path;
+    size_t n;
+
+    for (; p[0] != END && own[0] != END; p += n, own += n) {
+        n = word(own + 2);
+        if (n != word(p + 2) || !equal(p, own, n))
+            break;
+    }
+    if (p != path && (p[0] == END || own[0] == END))
+        return true;
+    for (; own[0] != END; own += word(own + 2))
+        if (is_partition(own) && names_partition(path, own))
+            return true;
+    return false;
 }

@@ -21,4 +21,9 @@ struct entry_parts {
  * firmware's, or for a BIOS. */
 bool entry_parse(const uint8_t *entry, size_t size, struct entry_parts *parts);
 
+/* True when the device path leads to the disk or volume at which `own` ends, or to something on
+ * it: one begins with the other, or it names the partition that `own` ends in.
+ * @pre both are whole: every node lies inside, a partition's has its members, an end is there */
+bool path_is_on(const uint8_t *path, const uint8_t *own);
+
 #endif

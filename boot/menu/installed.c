@@ -36,21 +36,11 @@ static bool is_partition(const EFI_DEVICE_PATH *node)
            DevicePathNodeLength(node) >= (int)sizeof(HARDDRIVE_DEVICE_PATH);
 }
 
-static bool same_partition(const EFI_DEVICE_PATH *a, const EFI_DEVICE_PATH *b)
+/* True for the stick itself, for its whole disk and for what lies on it. It may have been taken out
+ * since it started us, and may be back under another handle: its path is the same. */
+static bool is_the_stick(const EFI_DEVICE_PATH *path)
 {
-    const HARDDRIVE_DEVICE_PATH *x = (const void *)a, *y = (const void *)b;
-
-    return x->SignatureType == y->SignatureType && x->PartitionNumber == y->PartitionNumber &&
-           x->PartitionStart == y->PartitionStart &&
-           CompareMem(x->Signature, y->Signature, sizeof x->Signature) == 0;
-}
-
-static bool has_partition(EFI_DEVICE_PATH *path, const EFI_DEVICE_PATH *wanted)
-{
-    for (; path && !IsDevicePathEnd(path); path = NextDevicePathNode(path))
-        if (is_partition(path) && same_partition(path, wanted))
-            return true;
-    return false;
+    return child_path() && path_is_on((const uint8_t *)path, (const uint8_t *)child_path());
 }
 
 /* A boot entry may begin with the partition alone: what leads to it is found here. NULL: no such
@@ -68,27 +58,14 @@ static EFI_DEVICE_PATH *whole_path(EFI_DEVICE_PATH *path)
     for (UINTN i = 0; i < n && !found; i++) {
         EFI_DEVICE_PATH *leads = DevicePathFromHandle(volumes[i]);
 
-        if (volumes[i] == child_device() || !has_partition(leads, path))
+        if (!leads || is_the_stick(leads) ||
+            !path_is_on((const uint8_t *)path, (const uint8_t *)leads))
             continue;
         found = IsDevicePathEnd(rest) ? FileDevicePath(volumes[i], L"\\EFI\\BOOT\\BOOTX64.EFI")
                                       : AppendDevicePath(leads, rest);
     }
     FreePool(volumes);
     return found;
-}
-
-/* True for the stick's own disk: a boot entry of removable media names the device alone. */
-static bool is_the_stick(EFI_DEVICE_PATH *path)
-{
-    EFI_DEVICE_PATH *own = DevicePathFromHandle(child_device());
-
-    if (!own) /* it was taken out */
-        return false;
-    for (; !IsDevicePathEnd(path); path = NextDevicePathNode(path), own = NextDevicePathNode(own))
-        if (IsDevicePathEnd(own) || DevicePathNodeLength(path) != DevicePathNodeLength(own) ||
-            CompareMem(path, own, DevicePathNodeLength(path)) != 0)
-            return false;
-    return true;
 }
 
 /* False: it is broken, starts no operating system, or is the stick's own. */
@@ -168,8 +145,12 @@ static void find_files(void)
     if (EFI_ERROR(BS->LocateHandleBuffer(ByProtocol, &FileSystemProtocol, NULL, &n, &volumes)))
         return;
     for (UINTN i = 0; i < n; i++) {
+        EFI_DEVICE_PATH *leads = DevicePathFromHandle(volumes[i]);
+
+        if (!leads || is_the_stick(leads))
+            continue;
         for (unsigned k = 0; k < sizeof known / sizeof *known && count < SYSTEMS; k++) {
-            if (volumes[i] == child_device() || !file_there(volumes[i], known[k]))
+            if (!file_there(volumes[i], known[k]))
                 continue;
             installed[count].path = FileDevicePath(volumes[i], (CHAR16 *)known[k]);
             name_file(installed[count].text, volumes[i], (unsigned)i, known[k]);

@@ -46,6 +46,8 @@ struct child *child_run(const char *name, const char *arguments, bool low, unsig
  * returns. */
 EFI_STATUS child_start(EFI_DEVICE_PATH *path, void *options, UINTN size);
 EFI_HANDLE child_device(void); /* the stick's volume */
+/* Its device path, which holds when the stick has been taken out; NULL: the firmware told none. */
+EFI_DEVICE_PATH *child_path(void);
 /* What programs print from now on does not reach the screen; or does. */
 void child_silent(bool silent);
 

@@ -6,6 +6,7 @@
  */
 #include "guest-tests/lib/gt_device.h"
 #include "hv/arch/cpu.h"
+#include "hv/arch/cpuid_bits.h"
 
 #define BLOB(NAME, CODE)                                                                     \
     extern const char blob_##NAME[] GT_HIDDEN;                                               \
@@ -250,6 +251,7 @@ static void page_faults(void)
 static void supervisor_protection(void)
 {
     u64 cr4 = gt_read_cr4();
+    bool smap = gt_cpuid(7, 0).ebx & CPUID7_EBX_SMAP;
     u32 v = 0;
 
     for (u64 at = 0; at < 4ul << 30; at += SIZE_2M)
@@ -258,7 +260,7 @@ static void supervisor_protection(void)
     *gt_map_directory((u64)guarded) |= 4;
     gt_write_cr3(gt_read_cr3());
     guarded[0] = 0xc3;
-    for (unsigned bits = 0; bits < 4; bits++) {
+    for (unsigned bits = 0; bits < (smap ? 4 : 2); bits++) {
         gt_write_cr4((cr4 & ~(CR4_SMEP | CR4_SMAP)) | (bits & 1 ? CR4_SMEP : 0) |
                      (bits & 2 ? CR4_SMAP : 0));
         gt_exc.error = 0;

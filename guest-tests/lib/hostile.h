@@ -104,6 +104,7 @@ void h_model_check(void);  /* VMPTRST and some fields against the model */
  * of CR4 (LA57 to FRED), and of an EPTP. */
 #define H_CR4_UNSEEN  0x11b881000ul
 #define H_EPTP_UNSEEN 0x80ul
+bool h_unseen_field(int i); /* likewise, CAVEAT(no-nested-pml) */
 u64 h_field_mask(int i);
 int h_any_field(void); /* a row; L1 has the field if the processor has it */
 /* What a VMX instruction must do: an exception, or how it ends. */

@@ -97,7 +97,7 @@ void h_crowd_shadow(void)
     h_check(vmx_vmptrld(v->at) == VMX_OK, "vmptrld of the shadow");
     h.current = CROWD_SHADOW;
     for (int i = 0; i < VMX_FIELDS; i++) {
-        if (!l2_present[i] || (crowd_shadow_filled && h_chance(95)))
+        if (!l2_present[i] || h_unseen_field(i) || (crowd_shadow_filled && h_chance(95)))
             continue;
         if (crowd_shadow_filled) {
             h_see(vmx_field[i].name, vmx_get(vmx_field[i].enc));

@@ -165,20 +165,17 @@ void h_taint_all(void)
 
 /* A field that L1 is not shown, whatever the processor has, stands for another one:
  * CAVEAT(newer-controls), CAVEAT(no-nested-pml). */
+bool h_unseen_field(int i)
+{
+    return i == VI_PML_INDEX || i == VI_PML_ADDR || i == VI_XSS_EXIT_BITMAP ||
+           i == VI_SPP_TABLE_PTR || i == VI_TSC_MULTIPLIER;
+}
+
 int h_any_field(void)
 {
     int i = (int)h_below(VMX_FIELDS);
 
-    switch (i) {
-    case VI_PML_INDEX:
-    case VI_PML_ADDR:
-    case VI_XSS_EXIT_BITMAP:
-    case VI_SPP_TABLE_PTR:
-    case VI_TSC_MULTIPLIER:
-        return VI_TSC_OFFSET;
-    default:
-        return i;
-    }
+    return h_unseen_field(i) ? VI_TSC_OFFSET : i;
 }
 
 u64 h_field_mask(int i)

@@ -14,6 +14,7 @@
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_ept.h"
 #include "guest-tests/lib/vmx_insn.h"
+#include "hv/arch/cpuid_bits.h"
 
 enum {
     CASES = 12000,
@@ -102,7 +103,7 @@ static u64 environment(struct l1_frame *f)
 
     if (dice & 1)
         gt_write_cr0(gt_read_cr0() & ~(u64)WP);
-    if (dice & 2)
+    if (dice & 2 && gt_cpuid(7, 0).ebx & CPUID7_EBX_SMAP)
         cr4 |= SMAP;
     if (dice & 4)
         f->rflags |= FLAG_AC;

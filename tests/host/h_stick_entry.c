@@ -144,12 +144,84 @@ static void test_any(void **state)
     assert_true(taken > 1000);
 }
 
+/* A path in the making: nodes of four bytes and more, then the end. */
+struct path {
+    uint8_t at[160];
+    size_t size;
+};
+
+static struct path with(struct path p, uint8_t type, uint8_t sub, uint8_t fill, uint8_t size)
+{
+    memset(p.at + p.size, fill, size);
+    memcpy(p.at + p.size, (uint8_t[]){type, sub, size, 0}, 4);
+    p.size += size;
+    memcpy(p.at + p.size, (uint8_t[]){0x7f, 0xff, 4, 0}, 4);
+    return p;
+}
+
+enum { SIGNED = 2 /* what with() fills a partition's type of signature with */ };
+
+static bool on(struct path p, struct path own)
+{
+    uint8_t *a = malloc(p.size + 4), *b = malloc(own.size + 4);
+    memcpy(a, p.at, p.size + 4);
+    memcpy(b, own.at, own.size + 4);
+    bool is = path_is_on(a, b);
+    free(a);
+    free(b);
+    return is;
+}
+
+/* Which boot entries lie on the stick: its disk alone, its volume, a file there, the same behind
+ * another port or in the short form that begins with the partition. */
+static void test_on_the_stick(void **state)
+{
+    struct path none = {.at = {0x7f, 0xff, 4}}, root = with(none, 2, 1, 0, 12),
+                disk = with(root, 3, 5, 1, 6), volume = with(disk, 4, 1, SIGNED, 42),
+                other = with(root, 3, 5, 9, 6);
+    (void)state;
+    assert_true(on(volume, volume));
+    assert_true(on(disk, volume));
+    assert_true(on(with(volume, 4, 4, 'f', 20), volume));
+    assert_true(on(with(none, 4, 1, SIGNED, 42), volume));
+    assert_true(on(with(with(none, 4, 1, SIGNED, 42), 4, 4, 'f', 20), volume));
+    assert_true(on(with(other, 4, 1, SIGNED, 42), volume));
+    assert_false(on(other, volume));
+    assert_false(on(with(disk, 4, 1, 7, 42), volume)); /* another partition of the same disk */
+    assert_false(on(with(none, 4, 1, 7, 42), volume));
+    assert_false(on(with(none, 4, 4, 'f', 20), volume));
+    assert_false(on(none, volume));
+    assert_false(on(volume, none));
+    assert_true(on(with(disk, 4, 4, 'f', 20), disk)); /* a stick without partitions */
+    assert_false(on(with(other, 4, 4, 'f', 20), disk));
+    /* Without a signature, the place alone tells. */
+    assert_true(on(with(disk, 4, 1, 0, 42), with(disk, 4, 1, 0, 42)));
+    assert_false(on(with(other, 4, 1, 0, 42), with(disk, 4, 1, 0, 42)));
+}
+
+/* Each member of a partition's node that tells partitions apart, and those that do not. */
+static void test_same_partition(void **state)
+{
+    struct path none = {.at = {0x7f, 0xff, 4}}, own = with(none, 4, 1, SIGNED, 42),
+                volume = with(with(none, 2, 1, 0, 12), 4, 1, SIGNED, 42);
+    (void)state;
+    for (size_t i = 4; i < 42; i++) {
+        struct path p = own;
+        p.at[i] ^= 1;
+        assert_int_equal(on(p, volume), (i >= 16 && i < 24) || i == 40);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),  cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_broken), cmocka_unit_test(test_short_partition),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_short_partition),
         cmocka_unit_test(test_any),
+        cmocka_unit_test(test_on_the_stick),
+        cmocka_unit_test(test_same_partition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

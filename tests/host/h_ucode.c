@@ -212,6 +212,12 @@ static void test_several(void **state)
     assert_null(find(&u));
     assert_int_equal(u.revision, 0x2f);
     assert_int_equal(u.at, 4096);
+    assert_int_equal((u.at + UCODE_HEADER_SIZE) % 16, 0); /* "16-byte boundary", in whole pages */
+    for (u32 platform = 0; platform < 8; platform++) {
+        struct ucode_cpu cpu = {THIS, platform};
+        const char *why = ucode_find(file, size, cpu, &u);
+        assert_int_equal(why == NULL, platform == 6);
+    }
     file[size - 1] ^= 1;
     expect("has a wrong checksum");
     assert_true(ucode_is_newer(0, 0xffffffff));

@@ -518,7 +518,7 @@ def test_a_bug_is_told_from_a_field_with_bug_in_its_name():
 
 
 def test_every_option_is_documented():
-    with open(f"{sym.ROOT}/boot/options.c") as f:
+    with open(f"{sym.ROOT}/boot/option_keys.c") as f:
         table = f.read().split("keys[] = {")[1].split("};")[0]
     keys = re.findall(r'^ *\{"([^"]+)"', table, re.M)
     assert len(keys) > 10

@@ -7,6 +7,7 @@ chain.efi calls StartImage to the first act of /init. The bar is issue 2's: 1 %.
 
 With CPUS=N the words are compared instead: all processors come up, each goes off and comes back, KVM's guests run on
 all of them. DEPTH=1: under a Nidus in Nidus. CPUS=N linux_test.py stress [SEED [STEPS]]: they come and go at random.
+linux_test.py sleep: L1 asks for S3 and is refused.
 """
 import difflib, os, re, signal, subprocess, sys
 
@@ -129,6 +130,21 @@ def stress(v, seed="1", steps=STRESS_STEPS):
         print("      " + "\n      ".join(b.text.splitlines()[-20:]) + f"\n      (emulator: {b.code}; {b.dir})")
 
 
+def sleep(v):
+    """L1 asks for S3 while s3=refuse (the default): it goes on at once, nothing is lost, and L0 says so in one line."""
+    line = rf"\vmlinuz initrd=\initrd.img {KERNEL_ARGS.replace('acpi=off ', '')} nokaslr -- sleep"
+    tables = [] if emulator.lacks_tables() else [r"\tables.efi"]       # which Nidus and Linux are to see
+    b = Boot("sleep", [*tables, r"\nidus.efi nested=on log=e9"], line, LIMIT).run()
+    guests = [re.findall(rf"^{when}: (.*)", b.text, re.M) for when in ("awake", "behind")]
+    said = [l for l in b.text.splitlines() if "refused (s3=refuse)" in l]
+    for ok, text in (("deep" in b.text.partition("sleeps by ")[2][:20], "Linux knows S3"), ("mem: back, as asked" in b.text, "it asks, and goes on"),
+                     ("processors 1, 1 times suspended" in b.text and "kernel: " not in b.text, "the kernel saw a sleep, and complains of nothing"),
+                     (len(guests[0]) > 1 and guests[0] == guests[1], f"a guest of KVM before and behind it: {len(guests[0])} lines, the same"),
+                     (len(said) == 1, f"one line of L0's: {said}"), (b.code == emu.ENDED and " depth 0" in b.text, "Nidus is there behind it")):
+        if not v.check(ok, text):
+            print("      " + "\n      ".join(b.text.splitlines()[-12:]) + f"\n      (emulator: {b.code}; {b.dir})")
+
+
 def single(v):
     boots = [Boot("bare", []), Boot("nidus", [r"\nidus.efi nested=off log=none"])]
     emu.side_by_side([b.run for b in boots])
@@ -142,6 +158,8 @@ def main():
     try:
         if sys.argv[1:2] == ["stress"]:
             stress(v, *sys.argv[2:])
+        elif sys.argv[1:] == ["sleep"]:
+            sleep(v)
         elif emulator.cpus() > 1:
             several(v, int(os.environ.get("DEPTH") or 0))
         else:

@@ -87,6 +87,7 @@ done
 [ -z "$long" ] || stage hostile-crowd tools/rig/hostile.py 1001 --crowd --seeds "${CROWD_SEEDS:-30}" --with stress=paranoid \
     --limit 3000 --out build/hostile-crowd
 stage linux tools/rig/linux_test.py
+[ -z "$long" ] || stage linux-sleep tools/rig/linux_test.py sleep
 stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
