@@ -168,6 +168,14 @@ static void build_vmcs(struct cpu *cpu, struct handoff *h)
     h->nmi = h->mc = 0;
 }
 
+/* Where another Nidus is below: how L1's shadow VMCS is kept (hv/nested/images/shadow01.c). */
+static const char *variant(const struct cpu *cpu)
+{
+    if (cpu->vm->depth == 0 || !cpu->nested || !cpu->nested->can_shadow01)
+        return "";
+    return cpu->nested->vmcs02_shows ? ", shadow VMCS loaded" : ", shadow VMCS in place";
+}
+
 /* Ends bring-up: from here on the processor is L0's until a reset. */
 static void NORETURN stay(struct cpu *cpu)
 {
@@ -175,8 +183,8 @@ static void NORETURN stay(struct cpu *cpu)
     cpu->handoff = NULL;
     drop_identity_map(cpu->vm);
     seen_stage(cpu, STAGE_RUNS, 0);
-    log_line("L1 runs; region %lx size %lx, depth %u, eptp %lx", cpu->vm->hole.a,
-             cpu->vm->hole_size, cpu->vm->depth, cpu->ept01->eptp);
+    log_line("L1 runs; region %lx size %lx, depth %u%s, eptp %lx", cpu->vm->hole.a,
+             cpu->vm->hole_size, cpu->vm->depth, variant(cpu), cpu->ept01->eptp);
     plant_panic(cpu, PLANT_PANIC_LAUNCHED);
     if (cpu->gdb)
         gdb_start(cpu);

@@ -77,7 +77,7 @@ short_unanswered:
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON
         vmread  rsi, rax
-        mov     edx, 1
+        or      rdx, -1
         call    nested_short_access
         mov     rbx, [gs:CPU_regs + REGS_rbx]           ; VMREAD may have changed one of them
         mov     rbp, [gs:CPU_regs + REGS_rbp]

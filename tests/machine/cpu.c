@@ -263,14 +263,16 @@ static u64 ask_at_the_door(void)
         return SHORT_NOT;
     if (cpu->in_l2) {
         u64 way = nested_short_exit();
-        return way == SHORT_VIOLATION ? nested_short_violation(&cpu->percpu) : way;
+        if (way == SHORT_VIOLATION)
+            return nested_short_violation(&cpu->percpu);
+        return way == SHORT_SAVE ? nested_short_access(&cpu->percpu, reason, ~0ull) : way;
     }
     switch (reason) {
     case EXIT_REASON_VMRESUME:
         return nested_short_entry();
     case EXIT_REASON_VMREAD:
     case EXIT_REASON_VMWRITE:
-        return nested_short_access(&cpu->percpu, reason, true);
+        return nested_short_access(&cpu->percpu, reason, ~0ull);
     case EXIT_REASON_VMPTRLD:
         return nested_short_pointer(&cpu->percpu);
     default:

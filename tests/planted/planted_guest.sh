@@ -19,7 +19,7 @@ find "$copy/build" -type f -exec touch {} +
 ln -s "$PWD/.bochs3" "$copy/.bochs3"
 
 emulator= # the row's "BOCHS MODEL" or "BOCHS MODEL CPUS"
-fast=     # short-*: bugs of the short path; the others are planted in the plain one
+fast=     # short-*, behind-*: bugs of the short path; the others are planted in the plain one
 
 transcript() { # MODE TEST
     echo "$copy/build/$1/${emulator// /-}/0.$1/$2.txt"
@@ -32,7 +32,7 @@ run() { # MODE TEST
     [ -z "$emulator" ] || words=("BOCHS=$3" "MODEL=$4" "CPUS=${5:-1}")
     [ "${5:-1}" = 1 ] || limit=(--limit 60) # a processor that is lost hangs the test: seconds are enough for one that works
     rm -f "$(transcript "$1" "$2")"
-    env "${words[@]}" "$copy/tools/rig/guest_tests.py" "--$1" "${limit[@]}" -j 1 --with "$fast" --out "$copy/build/$1/${emulator// /-}" "$2" >"$copy/log" 2>&1
+    env "${words[@]}" "$copy/tools/rig/guest_tests.py" "--$1" "${limit[@]}" -j 1 --with "fast=$fast" --out "$copy/build/$1/${emulator// /-}" "$2" >"$copy/log" 2>&1
 }
 
 line() { # MODE TEST NAME: the lines of that name
@@ -88,7 +88,7 @@ plant() { # NAME FILE SED TEST LINE
 while IFS='@' read -r name file change test at emulator; do
     case $name in '#'* | '') continue ;; esac
     [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-    case $name in short-*) fast=fast=on ;; *) fast=fast=off ;; esac
+    case $name in short-* | behind-*) fast=on ;; *) fast=off ;; esac
     [ "${emulator%% *}" != 3.0 ] || tools/make/setup.sh bochs3 || { failed=$((failed + 1)); continue; }
     plant "$name" "$file" "$change" "$test" "$at"
 done <tests/planted/planted_guest.list

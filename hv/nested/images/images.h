@@ -40,8 +40,8 @@ void shadow_show(struct cpu *cpu, const struct vmcs *what);
  * nothing elsewhere. @pre vmcs02 is current */
 KEEPS_REGISTERS void shadow01_fill(const struct nested *n, struct active *a);
 KEEPS_REGISTERS void shadow01_drain(const struct nested *n, struct active *a);
-/* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
-void shadow01_put(struct cpu *cpu, u64 encoding);
+/* Shows L1 one field of the working copy that has changed. */
+void shadow01_put(struct cpu *cpu, enum vmcs_field f);
 
 /* n->field_how */
 /* clang-format off */

@@ -320,23 +320,32 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
     /* clang-format on */
 }
 
+/* L1 wrote a field that an exit saves by a control only. Each entry of the short path starts the
+ * timer from where the truth is, or anew. */
+static NOINLINE void follow_conditional(struct cpu *cpu, enum vmcs_field f)
+{
+    struct active *a = cpu->nested->now;
+    bool away = is_away(cpu->nested, f);
+    if (f != F_preemption_timer_value || !(away || any(a->path.extra, SHORT_TIMER)))
+        a->path.ready = a->path.open = false;
+    if (away)
+        put_away(cpu, f);
+}
+
 /* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the
  * field's rules are judged here or by the short path, and its value is where that path wants it. */
 static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
-    const struct nested *n = cpu->nested;
-    struct active *a = n->now;
-    u8 h = n->field_how[f];
-    bool alone =
-        stands_alone(&n->check_cpu, a, f) ||
-        (f == F_preemption_timer_value && (is_away(n, f) || any(a->path.extra, SHORT_TIMER)));
+    struct active *a = cpu->nested->now;
+    u8 h = cpu->nested->field_how[f];
+    bool alone = stands_alone(&cpu->nested->check_cpu, a, f);
     if (!alone && all(h, JUDGED | AWAY))
         a->path.extra |= SHORT_GUEST;
     else if (!alone && !any(h, WRITTEN | JUDGED))
         a->path.ready = a->path.open = false;
     if (any(h, JUDGED))
         vmcs12_set(&a->image02, f, vmcs12_get(&a->vmcs12, f));
-    if (is_away(n, f) || all(h, JUDGED | EXISTS))
+    if (any(h, EXISTS) && any(h, AWAY | JUDGED))
         put_away(cpu, f);
 }
 
@@ -344,7 +353,11 @@ void residence_wrote(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
     nested_changed(n, check_readers[f]);
-    if (n->now->residence == SHOWN)
+    if (n->now->residence != SHOWN)
+        return;
+    if (UNLIKELY(any(n->field_how[f], CONDITIONAL)))
+        follow_conditional(cpu, f);
+    else
         follow_write(cpu, f);
 }
 
@@ -366,8 +379,8 @@ bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
         return false;
     if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
         residence_wrote(cpu, f);
-        if (any(n->field_how[f], READ))
-            shadow01_put(cpu, vmcs12_desc(f)->encoding);
+        if (UNLIKELY(n->reached == &n->now->shadow01))
+            shadow01_put(cpu, f);
     }
     return true;
 }

@@ -81,10 +81,9 @@ void shadow01_init(struct cpu *cpu)
 }
 
 /* L1 may read a field without an exit although its VMWRITE of the field exits. */
-void shadow01_put(struct cpu *cpu, u64 encoding)
+void shadow01_put(struct cpu *cpu, enum vmcs_field f)
 {
     struct nested *n = cpu->nested;
-    enum vmcs_field f = vmcs12_find(encoding);
     u32 full = vmcs12_desc(f)->encoding;
     if (n->reached != &n->now->shadow01 || any(n->vmread_bitmap[full / 8], 1u << (full % 8)))
         return;

@@ -23,10 +23,11 @@ enum outcome nested_vmread(struct cpu *cpu);
 enum outcome nested_vmwrite(struct cpu *cpu);
 enum outcome nested_vmcall(struct cpu *cpu);
 
-/* short_access.c: L1 has exited by VMREAD or VMWRITE (`reason`). short.asm calls it when the
- * registers that C may clobber are saved, and again with `saved` when it asked for the others by
- * SHORT_SAVE. Returns an enum short_way; SHORT_NOT: nothing has changed for L1.
- * @pre vmcs01 is current */
+/* short_access.c: L1, or L2 while VMCS12 is LENT, has exited by VMREAD or VMWRITE (`reason`).
+ * short.asm calls it for L1 when the registers that C may clobber are saved (`saved` is 0); for L2,
+ * and behind SHORT_SAVE, with all but RSP saved (all ones).
+ * Returns an enum short_way; SHORT_NOT: nothing has changed for the guest.
+ * @pre the VMCS of the level that exited is current */
 u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved);
 /* The same for VMPTRLD, with all registers saved. */
 u64 nested_short_pointer(struct percpu *percpu);

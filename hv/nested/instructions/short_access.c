@@ -90,10 +90,12 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
     u32 operand = (u32)bits(info, 6, 3), name = info >> 28, used = 1u << operand | 1u << name;
     if (!n || !n->now->page || !any(info, REGISTER_OPERAND) || !plain_code(rflags))
         return SHORT_NOT;
-    if (any(used, KEPT_BY_C | BIT(REG_RSP)) && (!saved || any(used, BIT(REG_RSP))))
-        return saved ? SHORT_NOT : SHORT_SAVE;
-    if (UNLIKELY(cpu->in_l2))
-        return access_of_l2(cpu, reason, name, operand);
+    if (any(used | saved, KEPT_BY_C | BIT(REG_RSP))) {
+        if (!saved || any(used, BIT(REG_RSP)))
+            return saved ? SHORT_NOT : SHORT_SAVE;
+        if (cpu->in_l2)
+            return access_of_l2(cpu, reason, name, operand);
+    }
     if (reason == EXIT_REASON_VMREAD ? !access(cpu, n->now, gpr[name], &gpr[operand], false)
                                      : !access(cpu, n->now, gpr[name], &gpr[operand], true))
         return SHORT_NOT;

@@ -280,8 +280,9 @@ enum outcome nested_vmwrite(struct cpu *cpu)
         return nested_fail(cpu, INSN_VMWRITE, error);
     if (cpu->in_l2)
         return nested_succeed(cpu);
-    residence_wrote(cpu, vmcs12_find(encoding));
-    shadow01_put(cpu, encoding);
+    enum vmcs_field f = vmcs12_find(encoding);
+    residence_wrote(cpu, f);
+    shadow01_put(cpu, f);
     return nested_succeed(cpu);
 }
 
