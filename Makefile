@@ -15,7 +15,7 @@ INC  := -I.
 # ---- sources (found, not listed: a new file only has to be in the right folder) ----------
 PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/screen/*.c) hv/explain/bit_names.c $(addprefix hv/saved/,kvm_state.c layout.c)
 # Pure as well, but of no use to the tool: the debugger's protocol. And of use to the tool alone.
-WIRE_SRC := hv/wire/packet.c
+WIRE_SRC := hv/wire/packet.c hv/wire/breakpoints.c
 OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c caps.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)

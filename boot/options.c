@@ -50,13 +50,13 @@ static bool set_list(struct options *o, const struct option_key *k, struct word 
     return true;
 }
 
-/* Says `what` and the word in quotes, and returns false for the caller to return. */
-static bool bad_word(struct word w, const char *what, struct line *why)
+/* Says that the option is unknown, and which one it is but for its case. */
+static bool unknown(struct word w, struct line *why)
 {
-    line_add(why, what);
-    line_add_char(why, '"');
-    line_add_foreign(why, w.text, w.len);
-    line_add_char(why, '"');
+    word_bad(w, "unknown option ", why);
+    for (u32 i = 0; option_key(i); i++)
+        if (word_resembles(w, option_key(i)->name))
+            line_add(why, "; did you mean "), line_add(why, option_key(i)->name);
     return false;
 }
 
@@ -80,11 +80,11 @@ static bool set_option(struct options *o, struct word w, struct line *why)
     bool has_value;
     const struct option_key *k = option_find_key(w, &value, &has_value);
     if (!k)
-        return bad_word(w, "unknown option ", why);
+        return unknown(w, why);
     if (k->kind == KIND_FLAG && has_value)
-        return bad_word(w, "an option that takes no value: ", why);
+        return word_bad(w, "an option that takes no value: ", why);
     if (k->kind == KIND_CHAIN)
-        return bad_word(w, "chain=PATH is wanted, not ", why);
+        return word_bad(w, "chain=PATH is wanted, not ", why);
     if (k->kind == KIND_SET)
         return set_list(o, k, value, why);
     if (k->kind == KIND_PATH)
@@ -124,10 +124,10 @@ static bool set_chain(struct options *o, struct word rest, bool opened, struct l
     struct word command = {o->chain, n};
     u32 path_length = word_length(command, &closed);
     if (!closed)
-        return bad_word(command, "chain=: a quote is not closed in ", why);
+        return word_bad(command, "chain=: a quote is not closed in ", why);
     bool empty = path_length == 0 || (path_length == 2 && o->chain[0] == '"');
     if (n && empty)
-        return bad_word(command, "chain=: no path in ", why);
+        return word_bad(command, "chain=: no path in ", why);
     return true;
 }
 
@@ -146,7 +146,7 @@ static bool read_words(struct options *o, struct word rest, struct line *why)
         if (opened && closed && n >= 2 && rest.text[n - 1] == '"')
             w = (struct word){rest.text + 1, n - 2};
         if (!closed)
-            return bad_word(w, "a quote is not closed in ", why);
+            return word_bad(w, "a quote is not closed in ", why);
         if (!set_option(o, w, why))
             return false;
         rest = word_trim((struct word){rest.text + n, rest.len - n});
@@ -233,7 +233,7 @@ static bool read_config_line(struct options *o, struct word w, struct line *why)
         return true;
     struct word behind_quote = {w.text + (*w.text == '"'), w.len - (*w.text == '"')};
     if (!is_chain(behind_quote) && word_length(w, &closed) != w.len)
-        return bad_word(w, "more than one option in ", why);
+        return word_bad(w, "more than one option in ", why);
     return read_words(o, w, why);
 }
 

@@ -17,6 +17,26 @@ bool word_is(struct word w, const char *name)
     return !name[w.len];
 }
 
+bool word_resembles(struct word w, const char *name)
+{
+    u32 i = 0;
+    for (; i < w.len && w.text[i] != '=' && name[i]; i++) {
+        bool capital = w.text[i] >= 'A' && w.text[i] <= 'Z';
+        if ((capital ? w.text[i] + 'a' - 'A' : w.text[i]) != name[i])
+            return false;
+    }
+    return !name[i] && (i == w.len || w.text[i] == '=');
+}
+
+bool word_bad(struct word w, const char *what, struct line *why)
+{
+    line_add(why, what);
+    line_add_char(why, '"');
+    line_add_foreign(why, w.text, w.len);
+    line_add_char(why, '"');
+    return false;
+}
+
 bool word_decimal(struct word w, u32 *number)
 {
     u32 n = 0;

@@ -7,6 +7,7 @@
 #define BOOT_WORDS_H
 
 #include "hv/arch/types.h"
+#include "boot/line.h"
 
 /* Part of a line; not terminated. */
 struct word {
@@ -16,6 +17,10 @@ struct word {
 
 /* True when the word is `name`, letter by letter. */
 bool word_is(struct word w, const char *name);
+/* The same for the part before a '=', with capitals taken for small letters. */
+bool word_resembles(struct word w, const char *name);
+/* Says `what` and the word in quotes, and returns false for the caller to return. */
+bool word_bad(struct word w, const char *what, struct line *why);
 
 /* Read a whole word: one to three decimal digits, or 0x and one to four hexadecimal digits behind
  * the text `begin`. Return false, and leave *number, when the word is something else. */

@@ -3,13 +3,6 @@
 #include "hv/gdb/private.h"
 #include "hv/vmx/insn.h"
 
-static void add_segments(struct gdb_text *t)
-{
-    static const u8 order[] = {SEG_CS, SEG_SS, SEG_DS, SEG_ES, SEG_FS, SEG_GS};
-    for (u32 i = 0; i < ARRAY_LEN(order); i++)
-        gdb_add_register(t, vmcs_selector_read(order[i]), 4);
-}
-
 /* As target.xml orders them: the general registers as the debugger numbers them, RIP, EFLAGS, the
  * selectors, then the FPU's, which nobody has saved. L2's general registers are L1's no longer. */
 static void registers(struct cpu *cpu, struct gdb_text *t)
@@ -17,9 +10,10 @@ static void registers(struct cpu *cpu, struct gdb_text *t)
     static const u8 order[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI,
                                REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                REG_R12, REG_R13, REG_R14, REG_R15};
+    static const u8 segments[] = {SEG_CS, SEG_SS, SEG_DS, SEG_ES, SEG_FS, SEG_GS};
     u32 level = gdb_level(cpu);
     struct vmcs *runs = cpu->current;
-    bool known = level == (cpu->in_l2 ? 2u : 1u);
+    bool known = level == gdb_runs(cpu);
     if (!known)
         vmcs_load(cpu, &cpu->vmcs01);
     for (u32 i = 0; i < ARRAY_LEN(order); i++)
@@ -31,7 +25,8 @@ static void registers(struct cpu *cpu, struct gdb_text *t)
             gdb_add(t, "xxxxxxxxxxxxxxxx");
     gdb_add_register(t, vmcs_read(ENC_guest_rip), 8);
     gdb_add_register(t, vmcs_read(ENC_guest_rflags), 4);
-    add_segments(t);
+    for (u32 i = 0; i < ARRAY_LEN(segments); i++)
+        gdb_add_register(t, vmcs_selector_read(segments[i]), 4);
     vmcs_load(cpu, runs);
     for (u32 i = 0; i < 8 * 10 + 8 * 4; i++)
         gdb_add(t, "xx");
@@ -49,17 +44,23 @@ static void memory(struct cpu *cpu, const struct gdb_command *c, struct gdb_text
         gdb_add_byte(t, bytes[i]);
 }
 
-static void breakpoint(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t)
+/* A processor that waits for a SIPI has no instruction to do, and comes back only when another one
+ * sends it: its step is over at once. */
+static void step(struct cpu *cpu)
 {
-    bool done = breakpoints_change(cpu->gdb->all->breakpoint, gdb_level(cpu), c);
-    gdb_add(t, done ? "OK" : "E28");
+    struct gdb *g = cpu->gdb;
+    g->stepping = true;
+    if (vmcs_read(ENC_guest_activity_state) == ACTIVITY_WAIT_SIPI)
+        gdb_pend(g, SIGNAL_TRAP, 0);
+    else
+        g->all->stepper = cpu->percpu.id + 1;
 }
 
 /* Fills in the reply. False: the command has none. KILL ends nothing: the machine is not the
  * debugger's. */
 static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t)
 {
-    struct gdb *g = cpu->gdb;
+    struct gdb_breakpoint *b = cpu->gdb->all->breakpoint;
     /* clang-format off */
     switch (c->kind) {
     case GDB_UNKNOWN:   return true;
@@ -69,9 +70,9 @@ static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_te
     case GDB_REGISTERS: registers(cpu, t); return true;
     case GDB_MEMORY:    memory(cpu, c, t); return true;
     case GDB_CONTINUE:  gdb_resume(cpu, false); return false;
-    case GDB_STEP:      g->all->stepper = cpu->percpu.id + 1; g->stepping = true; return false;
-    case GDB_INSERT:    breakpoint(cpu, c, t); return true;
-    case GDB_REMOVE:    breakpoint(cpu, c, t); return true;
+    case GDB_STEP:      step(cpu); return false;
+    case GDB_INSERT:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28"); return true;
+    case GDB_REMOVE:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28"); return true;
     case GDB_SUPPORTED: gdb_add(t, GDB_SUPPORTS); return true;
     case GDB_NO_ACK:    gdb_add(t, "OK"); return true;
     case GDB_ATTACHED:  gdb_add(t, "1"); return true;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* L1's accesses to the ports of COM2, which is the debugger's. */
 #include "hv/gdb/private.h"
-#include "hv/wire/com2.h"
 
 /* SDM 3C 28.2.1 "Basic VM-Exit Information": bits 2:0 the size less 1, 3 IN, 4 string, 5 REP, 31:16
  * the port. A string instruction moves nothing, and a repeated one is over at once. */

@@ -179,8 +179,10 @@ void gdb_before(struct cpu *cpu)
 {
     struct gdb *g = cpu->gdb;
     u64 rip = vmcs_read(ENC_guest_rip);
-    bool done = g->stepping && (rip != g->step_rip || cpu->in_l2 != g->step_in_l2);
-    if (!g->pending && (done || has_come(cpu))) /* done: L0 did the instruction */
+    /* done: L0 did the instruction, or an INIT came in its place */
+    bool done = rip != g->step_rip || cpu->in_l2 != g->step_in_l2 ||
+                vmcs_read(ENC_guest_activity_state) == ACTIVITY_WAIT_SIPI;
+    if (!g->pending && ((g->stepping && done) || has_come(cpu)))
         gdb_pend(g, SIGNAL_TRAP, 0);
     if (gdb_rest(cpu)) {
         g->step_rip = rip;

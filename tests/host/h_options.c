@@ -77,7 +77,11 @@ static void test_refused_words(void **state)
     static const struct refused_row rows[] = {
         {"foo", "unknown option \"foo\""},
         {"foo=1", "unknown option \"foo=1\""},
-        {"LOG=e9", "unknown option \"LOG=e9\""},
+        {"LOG=e9", "unknown option \"LOG=e9\"; did you mean log"},
+        {"CHECK", "unknown option \"CHECK\"; did you mean check"},
+        {"Nested=off", "unknown option \"Nested=off\"; did you mean nested"},
+        {"LOGG=e9", "unknown option \"LOGG=e9\""},
+        {"[OG=e9", "unknown option \"[OG=e9\""},
         {"=", "unknown option \"=\""},
         {"lo=e9", "unknown option \"lo=e9\""},
         {"logg=e9", "unknown option \"logg=e9\""},
