@@ -52,6 +52,7 @@ struct row {
     u8 reason;
     bool bare;         /* neither bitmaps nor EPT nor VPID */
     bool no_memory;    /* no EPT and no VPID */
+    bool least;        /* neither, and no EFER, PAT or debug state saved or loaded */
     bool intercept_fs; /* RDMSR of FS_BASE exits to L1 */
     bool edit;         /* L1 changes its MSR bitmap before each entry */
     bool all;          /* a TPR shadow as well, and L2 takes interrupt VECTOR at each entry */
@@ -67,6 +68,7 @@ static const struct row rows[] = {
     ROW("cpuid", REASON_CPUID, CPUID),
     ROW("cpuid.no ept or vpid", REASON_CPUID, CPUID, .no_memory = true),
     ROW("cpuid.no bitmaps either", REASON_CPUID, CPUID, .bare = true),
+    ROW("cpuid.nothing saved either", REASON_CPUID, CPUID, .bare = true, .least = true),
     ROW("cpuid.bitmap edited", REASON_CPUID, CPUID, .edit = true),
     ROW("cpuid.host rsp written", REASON_CPUID, CPUID, .writes = V_HOST_RSP, .bits = 64),
     ROW("cpuid.tsc offset written", REASON_CPUID, CPUID, .writes = V_TSC_OFFSET, .bits = 1),
@@ -125,6 +127,11 @@ static void world(const struct row *r)
     if (!r->bare && !r->no_memory) {
         l2.f[VI_PROC2_CTL] |= PROC2_VPID;
         l2.f[VI_VPID] = 1;
+    }
+    if (r->least) {
+        l2.f[VI_EXIT_CTL] &= ~(u64)(EXIT_SAVE_DEBUG | EXIT_SAVE_EFER | EXIT_LOAD_EFER |
+                                    EXIT_SAVE_PAT | EXIT_LOAD_PAT);
+        l2.f[VI_ENTRY_CTL] &= ~(u64)(ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_PAT);
     }
     l2.f[VI_PREEMPTION_TIMER] = 0x7fffffff;
     SetMem(arena(PG_MSR_BITMAP), 4096, 0);

@@ -44,7 +44,9 @@
 /* Nidus's own leaves. EBX, ECX and EDX hold the signature "NidusNidus". A Nidus that runs inside
  * another one finds the outer one by this signature. */
 #define LEAF_NIDUS         0x40000000u /* the last leaf, and the signature */
-#define LEAF_NIDUS_VERSION 0x40000001u /* version, depth */
+#define LEAF_NIDUS_VERSION 0x40000001u /* version, depth, promises */
+/* Of ECX: L2's VMREAD and VMWRITE access the region that the VMCS link pointer names, in place. */
+#define NIDUS_IN_PLACE BIT(0)
 /* The subleaf is an exit reason; with its bit 31 set, the reason counts for L2, else for L1.
  * EDX:EAX tell how often that level has exited for the reason. EBX tells how many pages of L0's
  * region L1 has touched on this processor. */

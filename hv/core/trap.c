@@ -6,7 +6,7 @@
 #include "hv/core/percpu.h"
 #include "hv/arch/cpu.h"
 
-extern const struct enter_window enter_windows[3]; /* hv/vmx/enter.asm */
+extern const struct enter_window enter_windows[4]; /* hv/vmx/enter.asm */
 extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 static void print_frame(const struct trap_frame *f)

@@ -30,7 +30,7 @@ static struct cpuid cpuid_nidus(struct cpu *cpu, u32 leaf, u32 sub)
     if (leaf == LEAF_NIDUS)
         return (struct cpuid){LEAF_NIDUS_TRACE, NIDUS_EBX, NIDUS_ECX, NIDUS_EDX};
     if (leaf == LEAF_NIDUS_VERSION)
-        return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, 0, 0};
+        return (struct cpuid){NIDUS_VERSION, cpu->vm->depth, NIDUS_IN_PLACE, 0};
     if (leaf == LEAF_NIDUS_BRINGUP)
         bringup_call(cpu, sub);
     if (leaf == LEAF_NIDUS_LOG && cpu->vm->ring) {

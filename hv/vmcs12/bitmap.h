@@ -50,7 +50,8 @@ struct msr_open {
 
 /* Stores a | b in the open words of out. @pre the other words of out are all ones, and all three
  * pages are aligned to 8 bytes */
-void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a, const u64 *b);
+KEEPS_REGISTERS void msr_bitmap_merge(const struct msr_open *open, u64 *out, const u64 *a,
+                                      const u64 *b);
 
 /* Opens the word of an MSR and merges this word. The call does nothing for an MSR that the bitmaps
  * do not cover. When all slots are taken, the word that was opened first is closed. */

@@ -29,11 +29,11 @@ align 64
 vmx_exit_short:
         mov     [rsp + REGS_rax], rax
         mov     [rsp + REGS_rcx], rcx
-        mov     [rsp + REGS_rdx], rdx
         mov     eax, ENC_EXIT_REASON
         vmread  rcx, rax
         cmp     ecx, REASON_CPUID
         jne     short_rest
+        mov     [rsp + REGS_rdx], rdx
         mov     eax, [rsp + REGS_rax]
         cmp     eax, 63
         ja      plain
@@ -68,6 +68,7 @@ cpuid_window:
         vmresume
         jmp     cpuid_window_end
 plain:  mov     ecx, REASON_CPUID
+        mov     rdx, [rsp + REGS_rdx]
         jmp     short_rest
 work:   ANSWER                                          ; something waits, or speculation has work
         jmp     short_window

@@ -14,6 +14,7 @@ global vmx_enter_raw:function, enter_windows:data, vmx_exit:function, vmx_exit_s
 global exited, window_end, entered_nmi
 extern spec_enter, spec_leave, spec_exit, short_window, short_window_end, short_nmi
 extern cpuid_window, cpuid_window_end, cpuid_nmi
+extern crossing_window, crossing_window_end, crossing_nmi
 
 section .text
 align 64
@@ -84,7 +85,8 @@ vmx_exit_spec:                                          ; HOST_RIP where spec_ex
 
 section .rodata
 align 8
-enter_windows:                                          ; struct enter_window[3]
+enter_windows:                                          ; struct enter_window[4]
         dq      window, window_end, entered_nmi
         dq      cpuid_window, cpuid_window_end, cpuid_nmi
         dq      short_window, short_window_end, short_nmi
+        dq      crossing_window, crossing_window_end, crossing_nmi

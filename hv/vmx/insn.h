@@ -77,9 +77,9 @@ static inline MUST_CHECK enum vmx_status invvpid(enum invvpid_type type, u16 vpi
 }
 
 /* Panics: the current VMCS refused `field`. Out of line, so that the fast path is one branch. */
-void vmcs_region_refused(u64 hpa) __attribute__((noreturn, cold));
-void vmcs_read_refused(u64 field) __attribute__((noreturn, cold));
-void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
+KEEPS_REGISTERS void vmcs_region_refused(u64 hpa) __attribute__((noreturn, cold));
+KEEPS_REGISTERS void vmcs_read_refused(u64 field) __attribute__((noreturn, cold));
+KEEPS_REGISTERS void vmcs_write_refused(u64 field, u64 v) __attribute__((noreturn, cold));
 
 static inline u64 vmcs_read(u64 field)
 {

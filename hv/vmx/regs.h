@@ -32,10 +32,10 @@ enum vmx_enter {
 
 /* What the short way answers, with the VMCS to run current. */
 enum short_way {
-    SHORT_NOT = 0,    /* nothing: the exit goes to the run loop */
-    SHORT_RESUME = 1, /* VMRESUME */
-    SHORT_LAUNCH = 2, /* VMLAUNCH */
-    SHORT_SAVE = 3,   /* ask again, with all registers but RSP saved */
+    SHORT_NOT = 0,         /* nothing: the exit goes to the run loop */
+    SHORT_RESUME = 1,      /* VMRESUME */
+    SHORT_LAUNCH = 2,      /* VMLAUNCH */
+    SHORT_SAVE = 1u << 31, /* VMREAD or VMWRITE: ask again, with all registers but RSP saved */
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */

@@ -1,16 +1,15 @@
 ; SPDX-License-Identifier: BSD-2-Clause
 ; short.asm: the short way, for exits that C answers at once: only the registers that C may clobber
-; are saved, and the guest, the same or the other level, goes on from here. HOST_RIP of vmcs02 when
-; the short path is on, and what follows that of vmcs01. Its window is like that of enter.asm.
+; are saved, and the guest goes on from here. What follows HOST_RIP of vmcs01 (cpuid.asm) and
+; crossing.asm. Its window is like that of enter.asm.
 bits 64
 default rel
 %include "offsets.inc"
 %include "hv/vmx/door.inc"
 
-global vmx_exit_short_spec:function, short_rest
-global vmx_exit_l2:function, vmx_exit_l2_spec:function
+global vmx_exit_short_spec:function, vmx_exit_l2_spec:function, short_other, short_asked
 global short_window, short_window_end, short_nmi
-extern emulate_short, nested_short_exit, nested_short_entry
+extern emulate_short, nested_short_exit, nested_short_violation, nested_short_entry
 extern nested_short_access, nested_short_pointer
 extern spec_enter, spec_exit
 extern exited, window_end, entered_nmi
@@ -25,20 +24,13 @@ vmx_exit_short_spec:
 vmx_exit_l2_spec:
         SAVE_CLOBBERED
         call    spec_exit
-        jmp     l2_saved
-
-align 64
-; HOST_RIP of vmcs02 when the short path is on: may lead to L1 at once.
-vmx_exit_l2:
-        SAVE_CLOBBERED
-l2_saved:
-        mov     rdi, [gs:PERCPU_self]
-        call    nested_short_exit
+        ASK_EXIT
         jmp     short_asked
 
 align 64
-; From vmx_exit_short (cpuid.asm): RAX, RCX and RDX are stored, ECX is the exit reason.
-short_rest:
+; From crossing.asm: RAX and RCX are stored, ECX is the exit reason, which is not VMRESUME.
+short_other:
+        mov     [rsp + REGS_rdx], rdx
         SAVE_OTHERS
         mov     esi, ecx
 asked:  mov     rdi, [gs:PERCPU_self]
@@ -68,11 +60,17 @@ asked:  mov     rdi, [gs:PERCPU_self]
         xor     edx, edx
         call    nested_short_access
         mov     esi, eax
-        dec     eax
-        jz      short_window                            ; SHORT_RESUME
-        cmp     esi, SHORT_SAVE_WAY
-        jne     exited
-        SAVE_CALLEE_SAVED
+        test    eax, eax
+        jg      short_window
+        jmp     short_unanswered
+.entry: call    nested_short_entry
+short_asked:                                            ; rax = enum short_way
+        mov     esi, eax
+        test    eax, eax
+        jg      short_window
+short_unanswered:
+        jz      exited
+        SAVE_CALLEE_SAVED                               ; SHORT_SAVE
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON
         vmread  rsi, rax
@@ -85,11 +83,6 @@ asked:  mov     rdi, [gs:PERCPU_self]
         mov     r14, [gs:CPU_regs + REGS_r14]
         mov     r15, [gs:CPU_regs + REGS_r15]
         jmp     short_asked
-.entry: call    nested_short_entry
-short_asked:                                            ; rax = enum short_way
-        mov     esi, eax
-        test    eax, eax
-        jz      exited
 short_window:
         cmp     qword [gs:PERCPU_nmi_pending], 0
         jne     short_work

@@ -262,10 +262,11 @@ static u64 ask_at_the_door(void)
     if (!cpu->vm->fast || cpu->vm->stress)
         return SHORT_NOT;
     if (cpu->in_l2)
-        return nested_short_exit(&cpu->percpu);
+        return vmcs_get(ENC_exit_reason) == EXIT_REASON_EPT_VIOLATION ? nested_short_violation()
+                                                                      : nested_short_exit();
     switch (reason) {
     case EXIT_REASON_VMRESUME:
-        return nested_short_entry(&cpu->percpu);
+        return nested_short_entry();
     case EXIT_REASON_VMREAD:
     case EXIT_REASON_VMWRITE:
         return nested_short_access(&cpu->percpu, reason, true);

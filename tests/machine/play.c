@@ -164,9 +164,9 @@ static void fit_controls(struct vmcs_image *v)
 static u32 play_event(void)
 {
     static const u32 events[] = {0x80000020, 0x80000202, 0x80000306, 0x80000b0d,
-                                 0x80000303, 0x80000700, 0x80000480};
+                                 0x80000303, 0x80000700, 0x80000480, 0x80000030};
     u8 choice = play_byte();
-    return choice & 0x80 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
+    return choice > 0xe0 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
 }
 
 /* Changes fields together that rules tie together. An edit of one of them alone would always be
@@ -202,6 +202,11 @@ static void build(u32 page)
     if (edits & 0x40) {
         t.v.exit_ctl |= EXIT_LOAD_PAT | EXIT_LOAD_EFER | EXIT_SAVE_PAT | EXIT_SAVE_EFER;
         t.v.entry_ctl |= ENTRY_LOAD_PAT | ENTRY_LOAD_EFER;
+    }
+    if (edits & 0x10) { /* some registers are loaded and not saved, or L1's */
+        t.v.exit_ctl ^= (u32)play_bits(EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_SAVE_EFER);
+        t.v.entry_ctl ^=
+            (u32)play_bits(ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
     }
     if (edits & 0x20)
         tie(&t.v, play_byte());
@@ -279,6 +284,8 @@ static enum vmx_enter step_l1(struct machine *m)
     v->exit_instruction_len = 3;
     if (behind_l2 && op & 0x40) /* as L1s do all day */
         return machine_exit(EXIT_REASON_VMRESUME);
+    if (behind_l2 && op & 0x20)
+        return l1_vmwrite();
     if (cleared) {
         page = cleared - 1;
         cleared = 0;

@@ -41,15 +41,16 @@ void nested_run_l2(struct cpu *cpu);
  * while L1 runs. */
 void nested_hold_nmi(struct cpu *cpu);
 
-/* ---- short_exit.c and short_entry.c. What enter.asm calls at an exit when only the registers that
- * C may clobber are saved. Both return an enum short_way ---- */
+/* ---- short_exit.c and short_entry.c. What short.asm calls at an exit when the guest's registers
+ * are still in place, but RAX and RSP. All return an enum short_way ---- */
 
-/* L2 has exited. SHORT_NOT: nothing has changed, and the exit takes its row.
- * @pre vmcs02 is current */
-u64 nested_short_exit(struct percpu *percpu);
+/* L2 has exited, by an EPT violation or by another reason. SHORT_NOT: nothing has changed, and the
+ * exit takes its row. @pre vmcs02 is current */
+KEEPS_REGISTERS u64 nested_short_violation(void);
+KEEPS_REGISTERS u64 nested_short_exit(void);
 /* L1 has exited by VMRESUME. SHORT_NOT: L1 sees no change, and the exit takes its row.
  * @pre vmcs01 is current */
-u64 nested_short_entry(struct percpu *percpu);
+KEEPS_REGISTERS u64 nested_short_entry(void);
 
 /* ---- reflect.c ---- */
 

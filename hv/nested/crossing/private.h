@@ -44,11 +44,11 @@ bool short_leave(struct cpu *cpu) MUST_CHECK;
 bool short_enter(struct cpu *cpu) MUST_CHECK;
 
 /* Each crossing without VPID flushes L1's tag. @pre the path has SHORT_NO_VPID */
-static inline void short_flush(struct cpu *cpu)
+static inline void short_flush(struct cpu *cpu, const struct short_path *p)
 {
     static const struct vmx_descriptor tag01 = {VPID01, 0};
     cpu->percpu.vpid_flushes++;
-    invvpid_ours(cpu->nested->now->path.invvpid, &tag01);
+    invvpid_ours(p->invvpid, &tag01);
 }
 
 /* ---- l2exit.c ---- */

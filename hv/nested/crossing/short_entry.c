@@ -9,6 +9,7 @@
 #include "hv/nested/crossing/crossing.h"
 #include "hv/nested/crossing/private.h"
 #include "hv/paranoid/audits.h"
+#include "hv/core/privileged.h"
 #include "hv/nested/ept02/ept02.h"
 #include "hv/nested/images/images.h"
 #include "hv/vmx/guestmem.h"
@@ -18,20 +19,8 @@
 
 /* ---- L1's own state. @pre vmcs01 is current -------------------------------------------------- */
 
-/* L2 starts with L1's EFER where the entry loads none. vmcs02 has what L2 had. SDM 3C 27.3.2.1
- * "Loading Guest Control Registers, Debug Registers, and MSRs" */
-static NOINLINE bool efer_fits(const struct active *a, u64 efer)
-{
-    const struct short_path *p = &a->path;
-    u64 changed = EFER_LMA | (any(p->cr0, CR0_PG) ? EFER_LME : 0);
-    u64 mode = p->lma ? EFER_LMA | EFER_LME : 0;
-    if (any(a->vmcs12.entry_ctl, ENTRY_LOAD_EFER))
-        return a->vmcs12.guest_efer == p->efer;
-    return p->efer == ((mode & changed) | (efer & ~changed));
-}
-
 /* SDM 3C 27.3.1.5 "Checks on Guest Non-Register State": the link pointer's page */
-static NOINLINE bool link_fits(const struct cpu *cpu)
+static KEEPS_REGISTERS NOINLINE bool link_fits(const struct cpu *cpu)
 {
     const struct nested *n = cpu->nested;
     const struct vmcs_image *v = &n->now->vmcs12;
@@ -41,6 +30,17 @@ static NOINLINE bool link_fits(const struct cpu *cpu)
     return header == (n->check_cpu.revision | (shadowing ? VMCS_SHADOW_INDICATOR : 0));
 }
 
+/* Where the entry loads a register of L1, vmcs02 has what L2 had: they must be the same. */
+static inline bool registers_fit(const struct short_path *p, u64 efer)
+{
+    const struct left02 *l = &p->left;
+    return (!any(p->extra, SHORT_EFER) || efer == l->efer) &&
+           (!any(p->extra, SHORT_PAT) || vmcs_get(ENC_guest_pat) == l->pat) &&
+           (!any(p->extra, SHORT_DEBUG) ||
+            (vmcs_get(ENC_guest_dr7) == l->dr7 && vmcs_get(ENC_guest_debugctl) == l->debugctl)) &&
+           (!any(p->extra, SHORT_RELOADS) || l->reloads_fit);
+}
+
 /* CPL 0, no MOV SS, and what vmcs02 holds of L1: bits of CR0, and addresses. */
 static inline bool l1_fits(const struct cpu *cpu, struct active *a)
 {
@@ -48,49 +48,18 @@ static inline bool l1_fits(const struct cpu *cpu, struct active *a)
     u64 efer = vmcs_get(ENC_guest_efer);
     p->blocking01 = (u32)vmcs_get(ENC_guest_interruptibility);
     if (ar_dpl((u32)vmcs_get(ENC_guest_ss_ar)) != 0 || any(p->blocking01, BLOCKING_BY_MOV_SS) ||
-        (efer & EFER_LMA) != p->host_lma ||
+        ((efer ^ p->host_mode) & EFER_LMA) != 0 ||
         any(vmcs_get(ENC_guest_cr0) ^ p->cr0, CR0_NEVER_LOADED) ||
         cpu->apic_page.a != p->apic_page.a)
         return false;
-    return !any(p->extra, SHORT_EFER | SHORT_LINK) ||
-           ((!any(p->extra, SHORT_EFER) || efer_fits(a, efer)) &&
-            (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
-}
-
-/* What the entry loads beside CR0 and EFER, of VMCS12 or of L1: read while vmcs01 is current. */
-struct loaded {
-    u64 pat, perf, dr7, debugctl;
-};
-
-static NOINLINE void read_loaded(const struct vmcs_image *v, u32 extra, struct loaded *l)
-{
-    bool pat = any(v->entry_ctl, ENTRY_LOAD_PAT);
-    bool perf = any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL);
-    bool debug = any(v->entry_ctl, ENTRY_LOAD_DEBUG_CONTROLS);
-    if (any(extra, SHORT_PAT))
-        l->pat = pat ? v->guest_pat : vmcs_get(ENC_guest_pat);
-    if (any(extra, SHORT_PERF))
-        l->perf = perf ? v->guest_perf_global_ctrl : vmcs_get(ENC_guest_perf_global_ctrl);
-    if (!any(extra, SHORT_DEBUG))
-        return;
-    l->dr7 = debug ? v->guest_dr7 : vmcs_get(ENC_guest_dr7);
-    l->debugctl = debug ? v->guest_debugctl : vmcs_get(ENC_guest_debugctl);
+    return !any(p->extra, SHORT_EFER | SHORT_PAT | SHORT_DEBUG | SHORT_RELOADS | SHORT_LINK) ||
+           (registers_fit(p, efer) && (!any(p->extra, SHORT_LINK) || link_fits(cpu)));
 }
 
 /* ---- L2's state. @pre vmcs02 is current ------------------------------------------------------ */
 
-static NOINLINE bool loaded_fits(u32 extra, const struct loaded *l)
-{
-    if (any(extra, SHORT_PAT) && vmcs_get(ENC_guest_pat) != l->pat)
-        return false;
-    if (any(extra, SHORT_PERF) && vmcs_get(ENC_guest_perf_global_ctrl) != l->perf)
-        return false;
-    return !any(extra, SHORT_DEBUG) ||
-           (vmcs_get(ENC_guest_debugctl) == l->debugctl && vmcs_get(ENC_guest_dr7) == l->dr7);
-}
-
 /* A CPU with wider linear addresses took from L2 what is not canonical on L1's. */
-static NOINLINE bool bases_fit(const struct check_cpu *c)
+static KEEPS_REGISTERS NOINLINE bool bases_fit(const struct check_cpu *c)
 {
     /* clang-format off */
     static const u16 field[] = {
@@ -119,8 +88,9 @@ static inline bool rip_fits(const struct check_cpu *c, const struct short_path *
 
 /* Any other event, judged whole. The working copy is given what the rules read.
  * @pre L2 is active, and nothing but an NMI is blocked */
-static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
+static KEEPS_REGISTERS NOINLINE bool exception_fits(struct nested *n, u32 info)
 {
+    u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
     const struct check_env env = {.cpu = &n->check_cpu};
     struct rule_set broken = {{0}};
     struct vmcs_image *v = &n->now->vmcs12;
@@ -139,7 +109,7 @@ static NOINLINE bool exception_fits(struct nested *n, u32 info, u32 blocking)
 
 /* L1 has written CR0 or CR4, and no bit that another field or L1's own CR0 has a say in.
  * SDM 3C 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs" */
-static NOINLINE bool crs_fit(const struct check_cpu *c, struct short_path *p)
+static KEEPS_REGISTERS NOINLINE bool crs_fit(const struct check_cpu *c, struct short_path *p)
 {
     u64 free0 = CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM, cr0 = vmcs_get(ENC_guest_cr0);
     u64 tied4 = CR4_PAE | CR4_PCIDE | CR4_CET, cr4 = vmcs_get(ENC_guest_cr4);
@@ -152,27 +122,31 @@ static NOINLINE bool crs_fit(const struct check_cpu *c, struct short_path *p)
 }
 
 /* SDM 3C 27.3.1 "Checks on the Guest State Area". Without blocking by STI or MOV SS and in the
- * active state no rule ties pending debug exceptions to TF. */
-static inline bool state_fits(struct nested *n, struct short_path *p)
+ * active state no rule ties pending debug exceptions to TF. Values are read where they are judged:
+ * each register that this needs is saved for it. */
+static inline bool state_fits(const struct check_cpu *c, struct short_path *p)
 {
-    u64 rflags = vmcs_get(ENC_guest_rflags);
-    u32 blocking = (u32)vmcs_get(ENC_guest_interruptibility);
+    return (vmcs_get(ENC_guest_rflags) & (RFLAGS_RESERVED | RFLAGS_FIXED | RFLAGS_VM)) ==
+               RFLAGS_FIXED &&
+           !any(vmcs_get(ENC_guest_interruptibility), ~(u64)BLOCKING_BY_NMI) &&
+           vmcs_get(ENC_guest_pending_dbg_exceptions) == 0 &&
+           ((vmcs_get(ENC_guest_cr0) == p->cr0 && vmcs_get(ENC_guest_cr4) == p->cr4) ||
+            crs_fit(c, p)) &&
+           !any(vmcs_get(ENC_guest_cr3), c->phys_reserved) &&
+           !any(vmcs_get(ENC_guest_debugctl), c->debugctl_reserved) && rip_fits(c, p);
+}
+
+static inline bool event_fits(struct nested *n)
+{
     u32 info = (u32)vmcs_get(ENC_entry_intr_info);
-    if ((rflags & (RFLAGS_RESERVED | RFLAGS_FIXED | RFLAGS_VM)) != RFLAGS_FIXED ||
-        any(blocking, ~(u32)BLOCKING_BY_NMI) || vmcs_get(ENC_guest_pending_dbg_exceptions) != 0 ||
-        ((vmcs_get(ENC_guest_cr0) != p->cr0 || vmcs_get(ENC_guest_cr4) != p->cr4) &&
-         !crs_fit(&n->check_cpu, p)) ||
-        any(vmcs_get(ENC_guest_cr3), n->check_cpu.phys_reserved) ||
-        any(vmcs_get(ENC_guest_debugctl), n->check_cpu.debugctl_reserved) ||
-        !rip_fits(&n->check_cpu, p))
-        return false;
     if (LIKELY(!any(info, INTR_VALID)))
         return true;
-    return EXTERNAL_PLAIN(info) ? any(rflags, RFLAGS_IF) : exception_fits(n, info, blocking);
+    return EXTERNAL_PLAIN(info) ? any(vmcs_get(ENC_guest_rflags), RFLAGS_IF)
+                                : exception_fits(n, info);
 }
 
 /* SDM 3C 27.2.1.1 "VM-Execution Control Fields": the TPR threshold */
-static NOINLINE bool tpr_fits(const struct cpu *cpu)
+static KEEPS_REGISTERS NOINLINE bool tpr_fits(const struct cpu *cpu)
 {
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     const u8 *vtpr = cpu->nested->now->path.vtpr12;
@@ -186,7 +160,7 @@ static NOINLINE bool tpr_fits(const struct cpu *cpu)
 
 /* L1 has written segments, tables or MSRs of L2 (residence.c). vmcs02 has them and their
  * controls. */
-static NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
+static KEEPS_REGISTERS NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
 {
     const struct check_env env = {.cpu = &cpu->nested->check_cpu};
     struct rule_set broken = {{0}};
@@ -196,10 +170,9 @@ static NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
     return rule_set_empty(&broken);
 }
 
-#define JUDGED_EXTRA \
-    (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_PAT | SHORT_PERF | SHORT_DEBUG | SHORT_WIDE | SHORT_GUEST)
+#define JUDGED_EXTRA (SHORT_TPR | SHORT_CR4_HIDDEN | SHORT_WIDE | SHORT_GUEST)
 
-static NOINLINE bool extra_fits(struct cpu *cpu, const struct loaded *l)
+static KEEPS_REGISTERS NOINLINE bool extra_fits(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
     u32 extra = n->now->path.extra;
@@ -208,19 +181,23 @@ static NOINLINE bool extra_fits(struct cpu *cpu, const struct loaded *l)
     return (!any(extra, SHORT_TPR) || tpr_fits(cpu)) &&
            (!any(extra, SHORT_CR4_HIDDEN) ||
             !any(vmcs_get(ENC_cr4_read_shadow), n->now->path.cr4_hidden)) &&
-           (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu)) && loaded_fits(extra, l);
+           (!any(extra, SHORT_WIDE) || bases_fit(&n->check_cpu));
 }
 
 /* ---- the entry ------------------------------------------------------------------------------- */
 
-/* L1 opened or closed a window. */
-static NOINLINE void window_changed(struct active *a, u32 cpu1)
+/* L1 has written "primary controls". It may have opened or closed a window, no more. */
+static KEEPS_REGISTERS NOINLINE bool window_fits(struct active *a)
 {
+    u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
+    if (any(cpu1 ^ a->path.cpu1, ~a->path.cpu1_free))
+        return false;
     a->path.cpu1 = a->vmcs12.cpu1_ctl = cpu1;
     a->image02.cpu1_ctl = cpu1 | a->path.cpu1_extra;
+    return true;
 }
 
-static NOINLINE void follow_ept02(struct cpu *cpu, struct active *a)
+static KEEPS_REGISTERS NOINLINE void follow_ept02(struct cpu *cpu, struct active *a)
 {
     u64 eptp = any(a->path.extra, SHORT_EPT) ? ept02_pointer(cpu, a->vmcs12.ept_pointer)
                                              : cpu->ept01->eptp;
@@ -229,57 +206,66 @@ static NOINLINE void follow_ept02(struct cpu *cpu, struct active *a)
     a->image02.ept_pointer = eptp;
 }
 
+/* L2's EPT pointer is still what vmcs02 has. */
+static inline bool ept_goes_on(const struct cpu *cpu, const struct active *a)
+{
+    return any(a->path.extra, SHORT_EPT) ? ept02_goes_on(cpu, a)
+                                         : a->image02.ept_pointer == cpu->ept01->eptp;
+}
+
 /* What vmcs02 does not have of VMCS12, and what L0 composes for L2. */
-static inline void follow(struct cpu *cpu, struct nested *n, struct active *a, u32 cpu1)
+static inline void follow(struct cpu *cpu, struct nested *n, struct active *a)
 {
     struct short_path *p = &a->path;
     u32 bitmap = (u32)vmcs_get(ENC_exception_bitmap);
     if (UNLIKELY(bitmap != a->vmcs12.exception_bitmap))
         a->vmcs12.exception_bitmap = a->image02.exception_bitmap = bitmap;
-    if (UNLIKELY(cpu1 != p->cpu1))
-        window_changed(a, cpu1);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, a->image02.cpu1_ctl);
     if (any(p->extra, SHORT_TIMER))
         vmcs_write(ENC_preemption_timer_value, a->vmcs12.preemption_timer_value);
-    if (UNLIKELY(!ept02_goes_on(cpu)))
+    if (UNLIKELY(!ept_goes_on(cpu, a)))
         follow_ept02(cpu, a);
     if (any(p->extra, SHORT_MSRS) && n->msr_open02.count)
         msr_bitmap_merge(&n->msr_open02, n->msr_bitmap02, (const u64 *)cpu->vm->msr_bitmap,
                          p->msr_bitmap12);
     if (any(p->extra, SHORT_NO_VPID))
-        short_flush(cpu);
+        short_flush(cpu, p);
 }
 
 /* VMCS12 must be judged whole: its state goes home before anybody looks. */
-static NOINLINE bool give_up(struct cpu *cpu)
+static KEEPS_REGISTERS NOINLINE bool give_up(struct cpu *cpu)
 {
     cpu->nested->now->path.ready = cpu->nested->now->path.open = false;
     vmcs_load(cpu, &cpu->vmcs01);
     return false;
 }
 
+/* IA32_PERF_GLOBAL_CTRL with which L2 starts: VMCS12's or L1's. @pre vmcs01 is current */
+static inline u64 perf_of_l2(const struct vmcs_image *v)
+{
+    return any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL) ? v->guest_perf_global_ctrl
+                                                          : vmcs_get(ENC_guest_perf_global_ctrl);
+}
+
 static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
 {
     struct active *a = n->now;
     struct short_path *p = &a->path;
-    struct loaded l;
-    u64 perf = 0;
     if (n->init_blocked || cpu->nmi_waits || !l1_fits(cpu, a))
         return false;
     if (audit)
         short_audit_entering(cpu);
-    if (any(p->extra, SHORT_PERF_KEPT))
-        perf = vmcs_get(ENC_guest_perf_global_ctrl);
-    if (any(p->extra, SHORT_PAT | SHORT_PERF | SHORT_DEBUG))
-        read_loaded(&a->vmcs12, p->extra, &l);
+    if (any(p->extra, SHORT_PERF | SHORT_PERF_KEPT))
+        p->perf02 = perf_of_l2(&a->vmcs12);
     vmcs02_take_back(cpu, a);
-    u32 cpu1 = (u32)vmcs_get(ENC_cpu1_ctl);
-    if (!state_fits(n, p) || any(cpu1 ^ p->cpu1, ~p->cpu1_free) ||
-        (any(p->extra, SHORT_PERF_KEPT) && vmcs_get(ENC_guest_perf_global_ctrl) != perf) ||
-        (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu, &l)))
+    if (!state_fits(&n->check_cpu, p) || !event_fits(n) ||
+        (any(p->extra, SHORT_PERF | SHORT_PERF_KEPT) &&
+         vmcs_get(ENC_guest_perf_global_ctrl) != p->perf02) ||
+        (any(p->extra, JUDGED_EXTRA) && !extra_fits(cpu)) ||
+        (UNLIKELY((u32)vmcs_get(ENC_cpu1_ctl) != p->cpu1) && !window_fits(a)))
         return give_up(cpu);
-    follow(cpu, n, a, cpu1);
+    follow(cpu, n, a);
     a->residence = LENT;
     n->launching = false;
     n->entering = true;
@@ -295,17 +281,18 @@ bool short_enter(struct cpu *cpu)
     if (!n || n->now->residence != SHOWN || !n->now->path.ready || !enter(cpu, n, audit))
         return false;
     cpu->crossings++;
+    cpu->have = 0;
     if (audit)
         short_audit_entered(cpu);
     return true;
 }
 
-u64 nested_short_entry(struct percpu *percpu)
+KEEPS_REGISTERS u64 nested_short_entry(void)
 {
-    struct cpu *cpu = cpu_of(percpu);
+    struct cpu *cpu = cpu_of(percpu());
     struct nested *n = cpu->nested;
     if (!n || !n->now->path.open || !enter(cpu, n, false))
         return SHORT_NOT;
     cpu->exits[0][EXIT_REASON_VMRESUME]++;
-    return n->can_shadow01 ? SHORT_LAUNCH : SHORT_RESUME;
+    return n->vmcs02_shows ? SHORT_LAUNCH : SHORT_RESUME;
 }

@@ -96,20 +96,53 @@ static void patch_cr0(struct short_path *p, u64 cr0)
     p->host.guest_cr0 = p->host_cr0 | CR0_NE;
 }
 
-/* SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs". @pre vmcs02 is current */
-static NOINLINE void patch_msrs(struct short_path *p)
+/* L2 runs without paging, so an entry gives it LMA and leaves L1's LME; or the entry loads what the
+ * exit has not saved, and finds in vmcs02 what L2 left there. @pre vmcs02 is current */
+static KEEPS_REGISTERS NOINLINE void note_rest(struct active *a)
 {
-    u64 keep = EFER_LMA | EFER_LME, mode = p->host_lma ? keep : 0;
-    if (any(p->extra, SHORT_HOST_EFER))
-        p->host.guest_efer = (p->efer & ~keep) | mode;
-    if (any(p->extra, SHORT_HOST_PAT))
-        p->host.guest_pat = vmcs_get(ENC_guest_pat);
+    const struct vmcs_image *v = &a->vmcs12;
+    struct short_path *p = &a->path;
+    u32 loads = v->entry_ctl;
+    if (!any(p->cr0, CR0_PG))
+        p->left.efer = (p->efer & ~EFER_LMA) | (p->host_mode & EFER_LMA);
+    p->left.reloads_fit =
+        (!any(loads, ENTRY_LOAD_EFER) || v->guest_efer == p->efer) &&
+        (!any(loads, ENTRY_LOAD_PAT) || v->guest_pat == vmcs_get(ENC_guest_pat)) &&
+        (!any(loads, ENTRY_LOAD_DEBUG_CONTROLS) ||
+         (v->guest_dr7 == vmcs_get(ENC_guest_dr7) &&
+          v->guest_debugctl == vmcs_get(ENC_guest_debugctl)));
 }
 
-static FORCE_INLINE void patch_host(struct short_path *p)
+/* Registers that VMCS12 does not keep for both levels: L1 goes on with L2's EFER and PAT, and notes
+ * what L1 must have for L2 to go on with vmcs02 as it is. Of EFER an entry gives L2 its mode bits.
+ * SDM 3C 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs",
+ * SDM 3C 27.3.2.1 "Loading Guest Control Registers, Debug Registers, and MSRs".
+ * @pre vmcs02 is current */
+static KEEPS_REGISTERS NOINLINE void pass_registers(struct active *a)
 {
-    if (any(p->extra, SHORT_HOST_EFER | SHORT_HOST_PAT))
-        patch_msrs(p);
+    struct short_path *p = &a->path;
+    p->left.efer = (p->efer & ~(EFER_LMA | EFER_LME)) | p->host_mode;
+    if (any(p->extra, SHORT_HOST_EFER))
+        p->host.guest_efer = p->left.efer;
+    p->left.pat = vmcs_get(ENC_guest_pat);
+    if (any(p->extra, SHORT_HOST_PAT))
+        p->host.guest_pat = p->left.pat;
+    if (any(p->extra, SHORT_DEBUG)) {
+        p->left.dr7 = vmcs_get(ENC_guest_dr7);
+        p->left.debugctl = vmcs_get(ENC_guest_debugctl);
+    }
+    if (UNLIKELY(any(p->extra, SHORT_RELOADS) || !any(p->cr0, CR0_PG)))
+        note_rest(a);
+}
+
+#define PASSED \
+    (SHORT_EFER | SHORT_PAT | SHORT_DEBUG | SHORT_RELOADS | SHORT_HOST_EFER | SHORT_HOST_PAT)
+
+static FORCE_INLINE void patch_host(struct active *a)
+{
+    struct short_path *p = &a->path;
+    if (any(p->extra, PASSED))
+        pass_registers(a);
     if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))
         patch_cr0(p, p->cr0);
 }
@@ -131,13 +164,26 @@ static u64 perf_of_l1(const struct vmcs_image *v12)
                                                           : vmcs_get(ENC_guest_perf_global_ctrl);
 }
 
-/* SDM 3C 28.5 "Loading Host State". @pre vmcs01 is current */
-static inline void put_host(struct cpu *cpu, const struct short_path *p, u32 blocking)
+/* L1 leaves most of its state as it was, and the Nidus below lets VMREAD of it pass. */
+static KEEPS_REGISTERS NOINLINE void put_changed(const struct short_path *p)
 {
-#define HOST01(name) vmcs_put(ENC_##name, &p->host.name);
+#define HOST01(name)                          \
+    if (vmcs_get(ENC_##name) != p->host.name) \
+        vmcs_set(ENC_##name, p->host.name);
 #include "hv/vmcs12/host01.def"
+}
+
+/* SDM 3C 28.5 "Loading Host State". @pre vmcs01 is current */
+static FORCE_INLINE void put_host(struct cpu *cpu, const struct short_path *p, u32 blocking)
+{
     if (UNLIKELY(p->blocking01 != blocking))
         vmcs_write(ENC_guest_interruptibility, blocking);
+    if (UNLIKELY(any(p->extra, SHORT_DEEP))) {
+        put_changed(p);
+    } else {
+#define HOST01(name) vmcs_put(ENC_##name, &p->host.name);
+#include "hv/vmcs12/host01.def"
+    }
     if (UNLIKELY(cpu->cr0_shadow != p->host_cr0)) {
         cpu->cr0_shadow = p->host_cr0;
         vmcs_write(ENC_cr0_read_shadow, p->host_cr0);
@@ -168,33 +214,31 @@ static FORCE_INLINE bool simple(const struct nested *n, struct short_path *p)
 }
 
 /* What few L1s need. @pre vmcs01 is current */
-static NOINLINE void leave_extra(u32 extra, u64 perf)
+static KEEPS_REGISTERS NOINLINE void leave_extra(const struct short_path *p)
 {
-    if (any(extra, SHORT_PERF))
-        vmcs_write(ENC_guest_perf_global_ctrl, perf);
-    if (any(extra, SHORT_IBPB))
+    if (any(p->extra, SHORT_PERF))
+        vmcs_write(ENC_guest_perf_global_ctrl, p->perf01);
+    if (any(p->extra, SHORT_IBPB))
         wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 /* Everything behind the decision. @pre vmcs02 is current and holds VMCS12's values */
-static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active *a, u32 reason,
-                               u32 extra)
+static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active *a, u32 reason)
 {
     struct short_path *p = &a->path;
     u32 blocking = blocking_of_l1(p->extra, reason);
-    u64 perf = UNLIKELY(any(extra, SHORT_PERF)) ? perf_of_l1(&a->vmcs12) : 0;
-    patch_host(p);
+    if (UNLIKELY(any(p->extra, SHORT_PERF)))
+        p->perf01 = perf_of_l1(&a->vmcs12);
+    patch_host(a);
     if (any(p->extra, SHORT_CPU1))
         vmcs_write(ENC_cpu1_ctl, p->cpu1);
     vmcs02_show(n, a);
     vmcs_load_ours(cpu, &cpu->vmcs01);
     put_host(cpu, p, blocking);
-    if (UNLIKELY(any(extra, SHORT_PERF | SHORT_IBPB | SHORT_NO_VPID))) {
-        if (any(extra, SHORT_NO_VPID))
-            short_flush(cpu);
-        if (any(extra, SHORT_PERF | SHORT_IBPB))
-            leave_extra(extra, perf);
-    }
+    if (any(p->extra, SHORT_NO_VPID))
+        short_flush(cpu, p);
+    if (UNLIKELY(any(p->extra, SHORT_PERF | SHORT_IBPB)))
+        leave_extra(p);
     a->residence = SHOWN;
     n->entering = false;
     cpu->in_l2 = false;
@@ -216,9 +260,12 @@ bool short_leave(struct cpu *cpu)
     if (!a->path.host_made)
         make_host(n);
     a->path.blocking01 = ~0u; /* L1's is written */
-    leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason), a->path.extra | perf);
+    a->path.extra |= perf;
+    leave(cpu, n, a, EXIT_REASON_BASIC(cpu->exit.reason));
+    a->path.extra &= ~perf;
+    cpu->have = 0;
     if (n->can_shadow01)
-        shadow_show(cpu, &a->vmcs02);
+        shadow_show(cpu, shown_vmcs(n, a));
     a->path.open = cpu->vm->stress == 0;
     cpu->crossings++;
     if (stressed(cpu, STRESS_PARANOID))
@@ -241,30 +288,32 @@ static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_
             (v->tpr_threshold | vmcs_get(ENC_tpr_threshold)) == 0);
 }
 
-/* Gives L1 the exit. */
-static NOINLINE u64 leave_at_once(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
+/* Gives L1 the exit, if the short path can. */
+static FORCE_INLINE u64 give(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
 {
     if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;
-    leave(cpu, n, a, (u32)reason, a->path.extra);
+    leave(cpu, n, a, (u32)reason);
     a->path.open = true;
     return SHORT_RESUME;
 }
 
-/* L0's: EPT02 is filled, and L2 goes on. L1's: it gets the exit. */
-static NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *a)
+KEEPS_REGISTERS u64 nested_short_violation(void)
 {
+    struct cpu *cpu = cpu_of(percpu());
+    struct nested *n = cpu->nested;
+    struct active *a = n->now;
     struct ept12_access at = {GPA2(vmcs_get(ENC_guest_physical_address)),
                               vmcs_get(ENC_exit_qualification)};
     u64 then = rdtsc();
     if (!only_access(n, &at))
         return SHORT_NOT;
-    enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, at, true);
-    if (answer == SHORT_REFUSES && a->residence == LENT &&
+    enum ept02_short found = ept02_short(cpu, a->image02.ept_pointer, at, true);
+    if (found == SHORT_REFUSES && a->residence == LENT &&
         !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE))
-        return leave_at_once(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
-    if (answer != SHORT_FILLS)
+        return give(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
+    if (found != SHORT_FILLS)
         return SHORT_NOT;
     cpu->exits[1][EXIT_REASON_EPT_VIOLATION]++;
     cpu->current->launched = 1;
@@ -274,7 +323,7 @@ static NOINLINE u64 violation(struct cpu *cpu, struct nested *n, struct active *
 }
 
 /* A reason for which controls alone do not decide. @pre vmcs02 is current */
-static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
+static KEEPS_REGISTERS NOINLINE bool l1_asks_for(struct cpu *cpu, u32 reason)
 {
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     u32 info;
@@ -300,23 +349,18 @@ static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
     }
 }
 
-/* An exit that controls alone do not give to L1. */
-static NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struct active *a, u64 reason)
-{
-    if (a->residence != LENT || reason > 63 || !l1_asks_for(cpu, reason))
-        return SHORT_NOT;
-    return leave_at_once(cpu, n, a, reason);
-}
-
 /* LENT says that the short path is ready, that L1's host state is made, and that vmcs01 names
  * vmcs02 as L1's shadow VMCS. The log's last exits are those of the run loop. */
-u64 nested_short_exit(struct percpu *percpu)
+KEEPS_REGISTERS u64 nested_short_exit(void)
 {
-    struct cpu *cpu = cpu_of(percpu);
+    struct cpu *cpu = cpu_of(percpu());
     struct nested *n = cpu->nested;
     struct active *a = n->now;
     u64 reason = vmcs_get(ENC_exit_reason);
-    if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
-        return reason == EXIT_REASON_EPT_VIOLATION ? violation(cpu, n, a) : ask(cpu, n, a, reason);
-    return leave_at_once(cpu, n, a, reason);
+    if (a->residence != LENT || reason > 63)
+        return SHORT_NOT;
+    if (!any(a->path.reflect >> reason, 1) && !l1_asks_for(cpu, (u32)reason))
+        return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE
+                                                                             : SHORT_NOT;
+    return give(cpu, n, a, reason);
 }

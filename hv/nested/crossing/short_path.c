@@ -84,12 +84,14 @@ static u32 extra_if(bool due, enum short_extra what)
 static u32 extra_registers(const struct cpu *cpu, const struct vmcs_image *v)
 {
     u32 exit = v->exit_ctl, entry = v->entry_ctl;
-    bool efer = any(exit, EXIT_SAVE_EFER) && any(entry, ENTRY_LOAD_EFER);
-    bool pat = any(exit, EXIT_SAVE_PAT) && any(entry, ENTRY_LOAD_PAT);
-    bool debug = any(exit, EXIT_SAVE_DEBUG_CONTROLS) && any(entry, ENTRY_LOAD_DEBUG_CONTROLS);
+    bool reloads = (any(entry, ENTRY_LOAD_EFER) && !any(exit, EXIT_SAVE_EFER)) ||
+                   (any(entry, ENTRY_LOAD_PAT) && !any(exit, EXIT_SAVE_PAT)) ||
+                   (any(entry, ENTRY_LOAD_DEBUG_CONTROLS) && !any(exit, EXIT_SAVE_DEBUG_CONTROLS));
     bool perf = any(exit, EXIT_LOAD_PERF_GLOBAL_CTRL) || any(entry, ENTRY_LOAD_PERF_GLOBAL_CTRL);
-    return extra_if(!efer, SHORT_EFER) | extra_if(!pat, SHORT_PAT) | extra_if(!debug, SHORT_DEBUG) |
-           extra_if(perf, SHORT_PERF) |
+    return extra_if(!any(entry, ENTRY_LOAD_EFER), SHORT_EFER) |
+           extra_if(!any(entry, ENTRY_LOAD_PAT), SHORT_PAT) |
+           extra_if(!any(entry, ENTRY_LOAD_DEBUG_CONTROLS), SHORT_DEBUG) |
+           extra_if(reloads, SHORT_RELOADS) | extra_if(perf, SHORT_PERF) |
            extra_if(!perf && cpu->vm->facts.perf_global, SHORT_PERF_KEPT) |
            extra_if(!any(exit, EXIT_LOAD_EFER), SHORT_HOST_EFER) |
            extra_if(!any(exit, EXIT_LOAD_PAT), SHORT_HOST_PAT);
@@ -115,7 +117,8 @@ static u32 extra_controls(const struct cpu *cpu, const struct vmcs_image *v)
 static u32 extra_of_cpu(const struct cpu *cpu)
 {
     bool wide = cpu->vm->judge->linear_reserved != cpu->nested->check_cpu.linear_reserved;
-    return extra_if(wide, SHORT_WIDE) | extra_if(any(cpu->percpu.spec, SPEC_IBPB), SHORT_IBPB);
+    return extra_if(wide, SHORT_WIDE) | extra_if(any(cpu->percpu.spec, SPEC_IBPB), SHORT_IBPB) |
+           extra_if(cpu->vm->depth != 0, SHORT_DEEP);
 }
 
 /* An interrupt window may open and close at any entry. An NMI window may under virtual NMIs. */
@@ -143,7 +146,7 @@ void short_prepare(struct cpu *cpu)
     p->cr4 = v->guest_cr4;
     p->lma = any(v->entry_ctl, ENTRY_IA32E_MODE_GUEST) ? EFER_LMA : 0;
     p->efer_judged = EFER_LMA | n->check_cpu.efer_reserved;
-    p->host_lma = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE) ? EFER_LMA : 0;
+    p->host_mode = any(v->exit_ctl, EXIT_HOST_ADDR_SPACE_SIZE) ? EFER_LMA | EFER_LME : 0;
     p->blocking01 = ~0u;
     p->invvpid = any(cpu->vm->facts.vmx.ept_vpid, VPID_CAP_SINGLE) ? INVVPID_SINGLE : INVVPID_ALL;
     p->apic_page = cpu->apic_page;

@@ -166,13 +166,10 @@ u64 ept02_pointer(struct cpu *cpu, u64 eptp12)
     return c->eptp02;
 }
 
-bool ept02_goes_on(struct cpu *cpu)
+bool ept02_goes_on(const struct cpu *cpu, const struct active *a)
 {
     struct ept02 *e = cpu->nested->ept02;
-    const struct active *a = cpu->nested->now;
     const struct ept02_context *c = e->last;
-    if (!any(a->path.extra, SHORT_EPT))
-        return a->image02.ept_pointer == cpu->ept01->eptp;
     if (c->eptp02 != a->image02.ept_pointer || c->eptp12 != a->vmcs12.ept_pointer ||
         c->invalidated || e->awaiting == c || !ept02_stands(cpu) || stressed(cpu, STRESS_EVICT))
         return false;

@@ -20,9 +20,10 @@ bool ept02_init(struct cpu *cpu) MUST_CHECK;
  * with the EPTP12. */
 u64 ept02_pointer(struct cpu *cpu, u64 eptp12);
 
-/* True when the EPTP of the last ept02_pointer is still what it would return for vmcs12's EPTP12,
- * with nothing left to do. L2 then begins to run with it. */
-bool ept02_goes_on(struct cpu *cpu);
+/* True when the EPTP of the last ept02_pointer is still what it would return for EPTP12 of `a`, the
+ * current VMCS12, with nothing left to do. L2 then begins to run with it.
+ * @pre VMCS12 has "enable EPT" on */
+KEEPS_REGISTERS bool ept02_goes_on(const struct cpu *cpu, const struct active *a);
 
 /* An access of L2's: where, and what, as an EPT-violation qualification tells it. */
 struct ept12_access {

@@ -35,6 +35,11 @@ void shadow01_push(struct cpu *cpu);
 void shadow01_pull(struct cpu *cpu);
 /* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
 void shadow_show(struct cpu *cpu, const struct vmcs *what);
+/* Where a Nidus below accesses shadow VMCSs in place: from vmcs02 into the region of the one that
+ * stands for vmcs02 while VMCS12 is SHOWN, and what L1 has written there into vmcs02. Draining does
+ * nothing elsewhere. @pre vmcs02 is current */
+KEEPS_REGISTERS void shadow01_fill(const struct nested *n, struct active *a);
+KEEPS_REGISTERS void shadow01_drain(const struct nested *n, struct active *a);
 /* Shows L1 one field of the working copy that has changed. `encoding` names a field of L1's. */
 void shadow01_put(struct cpu *cpu, u64 encoding);
 
@@ -46,7 +51,7 @@ enum field_how {
     READ        = 1 << 2, /* L1 reads it without an exit */
     CONDITIONAL = 1 << 3, /* an exit saves it or not, by a control of VMCS12 or by L2's mode */
     READ_ONLY   = 1 << 4,
-    AWAY        = 1 << 5, /* its truth is in vmcs02 while VMCS12 is SHOWN */
+    AWAY        = 1 << 5, /* truth in vmcs02 while SHOWN; if CONDITIONAL, by a control */
     SHORT_WAY   = 1 << 6, /* EXISTS, and the short way may answer */
     JUDGED      = 1 << 7, /* L1 writes it with an exit, and the short path goes on */
 };
@@ -76,36 +81,47 @@ void residence_init(struct cpu *cpu);
  * @pre vmcs01 is current */
 void residence_look(struct cpu *cpu, struct vmcs_image *v);
 
-/* Makes the VMCS current, whatever was. No fact of the exit is valid afterwards. */
+/* Makes the VMCS current, whatever was. cpu->have is left: the caller clears it, or loads the VMCS
+ * of the exit again. */
 static inline void vmcs_load_ours(struct cpu *cpu, struct vmcs *v)
 {
     vmptrld_ours(&v->hpa);
     cpu->current = v;
-    cpu->have = 0;
 }
 
-/* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. On a CPU without VMCS
- * shadowing does nothing. The indicator may change only while the VMCS is clear.
- * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" */
+/* What L1 reaches without an exit while its VMCS12 is SHOWN. */
+static inline struct vmcs *shown_vmcs(const struct nested *n, struct active *a)
+{
+    return n->vmcs02_shows ? &a->vmcs02 : &a->shadow01;
+}
+
+/* Turns vmcs02 into L1's shadow VMCS; no VMCS of L0's is current then. The indicator may change
+ * only while the VMCS is clear. On a CPU without VMCS shadowing does nothing.
+ * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow" @pre vmcs02 is current */
 static inline void vmcs02_show(const struct nested *n, struct active *a)
 {
-    if (!n->can_shadow01)
-        return;
-    vmclear_ours(&a->vmcs02.hpa);
-    a->vmcs02.launched = 0;
-    *(u32 *)a->vmcs02.page |= VMCS_SHADOW_INDICATOR;
-    a->path.marked = true;
+    if (LIKELY(n->vmcs02_shows)) {
+        vmclear_ours(&a->vmcs02.hpa);
+        a->vmcs02.launched = 0;
+        *(u32 *)a->vmcs02.page |= VMCS_SHADOW_INDICATOR;
+        a->path.marked = true;
+    } else if (n->can_shadow01) {
+        shadow01_fill(n, a);
+    }
 }
 
 /* Turns vmcs02 into an ordinary VMCS again, and makes it current. */
 static inline void vmcs02_take_back(struct cpu *cpu, struct active *a)
 {
-    if (LIKELY(a->path.marked)) {
+    bool marked = a->path.marked;
+    if (LIKELY(marked)) {
         vmclear_ours(&a->vmcs02.hpa);
         *(u32 *)a->vmcs02.page &= ~VMCS_SHADOW_INDICATOR;
         a->path.marked = false;
     }
     vmcs_load_ours(cpu, &a->vmcs02);
+    if (UNLIKELY(!marked))
+        shadow01_drain(cpu->nested, a);
 }
 
 #endif

@@ -22,7 +22,11 @@
  * and VMWRITE. On a CPU without VMCS shadowing SHOWN is the same, but each VMREAD exits.
  *
  * A value that an exit saves by a control of VMCS12 only (DR7, EFER, ...) is L1's old one or
- * vmcs02's. L1 cannot reach it without an exit, and residence_home decides.
+ * vmcs02's. L1 cannot reach it without an exit. VMCS12 comes home before L1 writes the controls.
+ *
+ * Inside another Nidus SHOWN is the same to everybody but to L1: its shadow VMCS is shadow01, whose
+ * region is memory that both Nidus access. shadow01_fill and shadow01_drain copy (*) and what L1
+ * reads, when vmcs02 is left and when it is taken back.
  */
 #include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
@@ -35,15 +39,22 @@ static const u8 shadowed[F_COUNT] = {
 #include "hv/nested/images/shadow01.def"
 };
 
-/* clang-format off */
-static const u8 conditional[F_COUNT] = {
-    [F_guest_dr7] = CONDITIONAL, [F_guest_debugctl] = CONDITIONAL, [F_guest_pat] = CONDITIONAL,
-    [F_guest_efer] = CONDITIONAL, [F_guest_perf_global_ctrl] = CONDITIONAL,
-    [F_guest_pdptr0] = CONDITIONAL, [F_guest_pdptr1] = CONDITIONAL, [F_guest_pdptr2] = CONDITIONAL,
-    [F_guest_pdptr3] = CONDITIONAL, [F_preemption_timer_value] = CONDITIONAL,
-    [F_entry_ctl] = CONDITIONAL,
+/* The control by which an exit saves the field; 0: the exit always saves it, or never. */
+#define PLACE_UNKNOWN (~0u) /* no control alone decides, or the field tells where others are */
+static const u32 saved_by[F_COUNT] = {
+    [F_guest_dr7] = EXIT_SAVE_DEBUG_CONTROLS,
+    [F_guest_debugctl] = EXIT_SAVE_DEBUG_CONTROLS,
+    [F_guest_pat] = EXIT_SAVE_PAT,
+    [F_guest_efer] = EXIT_SAVE_EFER,
+    [F_guest_perf_global_ctrl] = EXIT_SAVE_PERF_GLOBAL_CTRL,
+    [F_preemption_timer_value] = EXIT_SAVE_PREEMPTION_TIMER,
+    [F_guest_pdptr0] = PLACE_UNKNOWN,
+    [F_guest_pdptr1] = PLACE_UNKNOWN,
+    [F_guest_pdptr2] = PLACE_UNKNOWN,
+    [F_guest_pdptr3] = PLACE_UNKNOWN,
+    [F_entry_ctl] = PLACE_UNKNOWN,
+    [F_exit_ctl] = PLACE_UNKNOWN,
 };
-/* clang-format on */
 
 /* Of L2's state, fields whose rules the short path judges when L1 has written one. Of the controls,
  * those that no rule reads and of which vmcs02 has the same value. */
@@ -58,11 +69,12 @@ static u8 how(enum vmcs_field f)
 {
     const struct vmcs_field_desc *d = vmcs12_desc(f);
     bool saved = d->area == AREA_GUEST && d->to12 != TO12_KEEP;
-    u8 h = shadowed[f] | conditional[f];
-    if (!any(h, CONDITIONAL) &&
-        (saved || (d->area == AREA_RO && f != F_vm_instruction_error) || any(h, WRITTEN)))
+    u8 h = shadowed[f];
+    if (saved_by[f] != 0)
+        h |= saved_by[f] == PLACE_UNKNOWN ? CONDITIONAL : CONDITIONAL | AWAY;
+    else if (saved || (d->area == AREA_RO && f != F_vm_instruction_error) || any(h, WRITTEN))
         h |= AWAY;
-    if (!any(h, WRITTEN) && judged_short(d, f))
+    if (!any(h, WRITTEN | CONDITIONAL) && judged_short(d, f))
         h |= JUDGED;
     return d->area == AREA_RO ? h | READ_ONLY : h;
 }
@@ -168,7 +180,7 @@ static void home_from_l2(struct cpu *cpu)
     vmcs02_fetch_guest(cpu);
 /* clang-format off */
 #define FIELD(enc, width, area, name, gate, to02, to12)                                          \
-    if (AREA_##area == AREA_GUEST && any(n->field_how[F_##name], AWAY))                          \
+    if (AREA_##area == AREA_GUEST && (n->field_how[F_##name] & (AWAY | CONDITIONAL)) == AWAY)    \
         n->now->vmcs12.name = n->now->image02.name; \
     if (AREA_##area == AREA_RO && HAS(n->hw_gates, GATE_##gate) &&                               \
         any(n->field_how[F_##name], AWAY))    \
@@ -195,11 +207,21 @@ void residence_home(struct cpu *cpu)
 
 /* ---- one field ------------------------------------------------------------------------------- */
 
-/* The timer is not saved when each entry of the short path starts it anew. */
-static bool is_conditional(const struct nested *n, enum vmcs_field f)
+/* Also before L1 writes what tells of others: where they are, or, in EFER, the mode that the exit
+ * saves in "VM-entry controls". */
+static FORCE_INLINE bool needs_home(const struct nested *n, enum vmcs_field f, bool write)
 {
-    return any(n->field_how[f], CONDITIONAL) &&
-           !(f == F_preemption_timer_value && any(n->now->path.extra, SHORT_TIMER));
+    return n->now->residence == SHOWN && any(n->field_how[f], CONDITIONAL) &&
+           ((!any(n->field_how[f], AWAY) && (write || f != F_exit_ctl)) ||
+            (write && f == F_guest_efer));
+}
+
+/* While VMCS12 is SHOWN, exit_ctl is what it was at the exit. */
+static FORCE_INLINE bool is_away(const struct nested *n, enum vmcs_field f)
+{
+    return n->now->residence == SHOWN && all(n->field_how[f], AWAY | EXISTS) &&
+           (LIKELY(!any(n->field_how[f], CONDITIONAL)) ||
+            any(n->now->vmcs12.exit_ctl, saved_by[f]));
 }
 
 /* vmcs02 may be loaded for a moment as the shadow VMCS that it is. */
@@ -227,11 +249,6 @@ static void put_away(struct cpu *cpu, enum vmcs_field f)
     back_to_l1(cpu);
 }
 
-static bool is_away(const struct nested *n, enum vmcs_field f)
-{
-    return n->now->residence == SHOWN && all(n->field_how[f], AWAY | EXISTS);
-}
-
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
 {
     struct nested *n = cpu->nested;
@@ -239,7 +256,7 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
     bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
     if (f == F_COUNT || n->now->residence != SHOWN)
         return;
-    if (is_conditional(n, f) || (any(n->field_how[f], READ_ONLY) && write && !may_write)) {
+    if (needs_home(n, f, write) || (any(n->field_how[f], READ_ONLY) && write && !may_write)) {
         residence_home(cpu);
     } else if (is_away(n, f)) {
         vmcs12_set(&n->now->vmcs12, f, get_away(cpu, f));
@@ -305,17 +322,19 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
  * field's rules are judged here or by the short path, and its value is where that path wants it. */
 static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
 {
-    struct active *a = cpu->nested->now;
-    u8 h = cpu->nested->field_how[f];
-    bool alone = stands_alone(&cpu->nested->check_cpu, a, f);
+    const struct nested *n = cpu->nested;
+    struct active *a = n->now;
+    u8 h = n->field_how[f];
+    bool alone =
+        stands_alone(&n->check_cpu, a, f) ||
+        (f == F_preemption_timer_value && (is_away(n, f) || any(a->path.extra, SHORT_TIMER)));
     if (!alone && all(h, JUDGED | AWAY))
         a->path.extra |= SHORT_GUEST;
-    else if (!alone && !any(h, WRITTEN | JUDGED) &&
-             (f != F_preemption_timer_value || is_conditional(cpu->nested, f)))
+    else if (!alone && !any(h, WRITTEN | JUDGED))
         a->path.ready = a->path.open = false;
     if (any(h, JUDGED))
         vmcs12_set(&a->image02, f, vmcs12_get(&a->vmcs12, f));
-    if (any(h, EXISTS) && any(h, AWAY | JUDGED))
+    if (is_away(n, f) || all(h, JUDGED | EXISTS))
         put_away(cpu, f);
 }
 
@@ -327,36 +346,27 @@ void residence_wrote(struct cpu *cpu, enum vmcs_field f)
         follow_write(cpu, f);
 }
 
-/* The last exit saved the register, and L1 has not written the control since. An L1 that is itself
- * an L0 reads EFER and DR7 again and again. */
-static bool saved_for_sure(const struct active *a, enum vmcs_field f)
-{
-    u32 debug = f == F_guest_dr7 ? EXIT_SAVE_DEBUG_CONTROLS : 0;
-    return a->residence == SHOWN && a->path.ready &&
-           any(a->vmcs12.exit_ctl, f == F_guest_efer ? EXIT_SAVE_EFER : debug);
-}
-
 bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
 {
-    struct nested *n = cpu->nested;
-    bool away = is_away(n, f) || saved_for_sure(n->now, f);
-    if (!any(n->field_how[f], SHORT_WAY) ||
-        (!away && n->now->residence == SHOWN && is_conditional(n, f)))
+    const struct nested *n = cpu->nested;
+    if (!any(n->field_how[f], SHORT_WAY) || needs_home(n, f, false))
         return false;
-    *value = away ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f);
+    *value = is_away(n, f) ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f);
     return true;
 }
 
-/* What L1 reads in shadow01 must follow there, and exit information is rarely written. */
+/* A write of the value that the field has changes nothing. */
 bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
 {
     struct nested *n = cpu->nested;
     if (!any(n->field_how[f], SHORT_WAY) || any(n->field_how[f], READ_ONLY) ||
-        (n->now->residence == SHOWN && is_conditional(n, f)) ||
-        (n->reached == &n->now->shadow01 && any(n->field_how[f], READ)))
+        needs_home(n, f, true))
         return false;
-    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f))
+    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
         residence_wrote(cpu, f);
+        if (any(n->field_how[f], READ))
+            shadow01_put(cpu, vmcs12_desc(f)->encoding);
+    }
     return true;
 }
 
@@ -366,6 +376,8 @@ void residence_look(struct cpu *cpu, struct vmcs_image *v)
     if (cpu->nested->now->residence != SHOWN)
         return;
     vmcs_load(cpu, &cpu->nested->now->vmcs02);
+    shadow01_drain(cpu->nested, cpu->nested->now);
     (void)take_all(cpu, v);
     back_to_l1(cpu);
+    cpu->have = 0;
 }

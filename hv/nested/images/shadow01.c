@@ -8,6 +8,8 @@
  */
 #include "hv/nested/images/images.h"
 #include "hv/nested/images/pack.h"
+#include "hv/arch/cpuid_bits.h"
+#include "hv/core/privileged.h"
 #include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
@@ -68,6 +70,7 @@ void shadow01_init(struct cpu *cpu)
     for (u32 g = 0; g < GATE_COUNT; g++)
         n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
+    n->vmcs02_shows = cpu->vm->depth == 0 || !any(cpuid(LEAF_NIDUS_VERSION, 0).ecx, NIDUS_IN_PLACE);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
     vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
     for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
@@ -161,4 +164,27 @@ void shadow01_pull(struct cpu *cpu)
     nested_changed(n, changed);
     vmcs_clear(cpu, &n->now->shadow01);
     vmcs_load(cpu, &cpu->vmcs01);
+}
+
+/* A Nidus below accesses the shadow VMCS that vmcs01 names in its region, in the layout of VMCS12.
+ * To load it into the processor and back would cost an exit each. */
+void shadow01_fill(const struct nested *n, struct active *a)
+{
+    struct vmcs_image *region = (struct vmcs_image *)a->shadow01.page;
+#define FIELD(enc, width, area, name, gate, to02, to12)                \
+    if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) \
+        region->name = a->shown01.name = PACK_##width(vmcs_get(enc));
+#include "hv/vmcs12/fields.def"
+}
+
+void shadow01_drain(const struct nested *n, struct active *a)
+{
+    const struct vmcs_image *region = (const struct vmcs_image *)a->shadow01.page;
+    if (n->vmcs02_shows || !n->can_shadow01)
+        return;
+#define FIELD(enc, width, area, name, gate, to02, to12)                         \
+    if (how[F_##name] == ALL_SHADOWED && HAS(n->shadow01_gates, GATE_##gate) && \
+        UNLIKELY(region->name != a->shown01.name))                              \
+        vmcs_set(enc, UNPACK_##width(a->shown01.name = region->name));
+#include "hv/vmcs12/fields.def"
 }

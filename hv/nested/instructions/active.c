@@ -66,7 +66,7 @@ static void make_current(struct cpu *cpu, struct active *a)
     if (!a->told && a->residence == AT_HOME)
         shadow01_push(cpu);
     else if (n->can_shadow01)
-        shadow_show(cpu, a->residence == SHOWN ? &a->vmcs02 : &a->shadow01);
+        shadow_show(cpu, a->residence == SHOWN ? shown_vmcs(n, a) : &a->shadow01);
 }
 
 void active_end(struct cpu *cpu, struct active *a)

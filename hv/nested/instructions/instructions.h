@@ -77,9 +77,9 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
 
 /* ---- shadow12.c: VMCS shadowing by L1 for L2 ---- */
 
-/* True when L1's bitmap makes the VMREAD or VMWRITE in cpu->exit an exit to L1.
+/* True when L1's bitmap makes L2's VMREAD, or VMWRITE (`write`), an exit to L1.
  * @pre in_l2, vmcs02 is current, vmcs12 has "VMCS shadowing" on */
-bool shadow12_exits(struct cpu *cpu) MUST_CHECK;
+bool shadow12_exits(const struct cpu *cpu, bool write, u64 encoding) MUST_CHECK;
 /* The VMCS that L2's VMREAD and VMWRITE access: L1's page, in place. NULL: vmcs12's link pointer
  * names none. */
 struct vmcs_image *shadow12(const struct cpu *cpu);

@@ -15,14 +15,11 @@
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
 
-bool shadow12_exits(struct cpu *cpu)
+bool shadow12_exits(const struct cpu *cpu, bool write, u64 encoding)
 {
     const struct nested *n = cpu->nested;
-    bool write = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE;
     const void *page = gpa1_map(
         cpu, GPA1(write ? n->now->vmcs12.vmwrite_bitmap_addr : n->now->vmcs12.vmread_bitmap_addr));
-    exit_more(cpu, SNAP_INSN_INFO);
-    u64 encoding = reg_operand(cpu, operand_reg2(cpu->exit.insn_info));
     return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
 }
 

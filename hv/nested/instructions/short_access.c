@@ -61,6 +61,26 @@ static FORCE_INLINE bool access(struct cpu *cpu, struct active *a, u64 name, u64
     return true;
 }
 
+/* L2 accesses the VMCS that L1 shadows for it, in a field that L1's bitmap lets pass.
+ * @pre vmcs02 is current, all registers but RSP are saved */
+static NOINLINE u64 access_of_l2(struct cpu *cpu, u64 reason, u32 name, u32 operand)
+{
+    struct nested *n = cpu->nested;
+    u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
+    bool write = reason == EXIT_REASON_VMWRITE;
+    struct vmcs_image *v = shadow12(cpu);
+    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING) || !v ||
+        shadow12_exits(cpu, write, gpr[name]) ||
+        (write ? vmcs12_write(v, &n->caps, gpr[name], gpr[operand])
+               : vmcs12_read(v, &n->caps, gpr[name], &gpr[operand])) != 0)
+        return SHORT_NOT;
+    succeed(rflags);
+    cpu->exits[1][reason]++;
+    n->entering = false;
+    n->now->vmcs02.launched = 1; /* an NMI may stop the VMRESUME */
+    return SHORT_RESUME;
+}
+
 u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
 {
     struct cpu *cpu = cpu_of(percpu);
@@ -72,6 +92,8 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved)
         return SHORT_NOT;
     if (any(used, KEPT_BY_C | BIT(REG_RSP)) && (!saved || any(used, BIT(REG_RSP))))
         return saved ? SHORT_NOT : SHORT_SAVE;
+    if (UNLIKELY(cpu->in_l2))
+        return access_of_l2(cpu, reason, name, operand);
     if (reason == EXIT_REASON_VMREAD ? !access(cpu, n->now, gpr[name], &gpr[operand], false)
                                      : !access(cpu, n->now, gpr[name], &gpr[operand], true))
         return SHORT_NOT;
