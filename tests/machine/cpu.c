@@ -262,8 +262,7 @@ static u64 ask_at_the_door(void)
     if (!cpu->vm->fast || cpu->vm->stress)
         return SHORT_NOT;
     if (cpu->in_l2)
-        return vmcs_get(ENC_exit_reason) == EXIT_REASON_EPT_VIOLATION ? nested_short_violation()
-                                                                      : nested_short_exit();
+        return reason == EXIT_REASON_EPT_VIOLATION ? nested_short_violation() : nested_short_exit();
     switch (reason) {
     case EXIT_REASON_VMRESUME:
         return nested_short_entry();
