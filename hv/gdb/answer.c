@@ -71,8 +71,9 @@ static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_te
     case GDB_MEMORY:    memory(cpu, c, t); return true;
     case GDB_CONTINUE:  gdb_resume(cpu, false); return false;
     case GDB_STEP:      step(cpu); return false;
-    case GDB_INSERT:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28"); return true;
-    case GDB_REMOVE:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28"); return true;
+    case GDB_INSERT:
+    case GDB_REMOVE:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28");
+                        return true;
     case GDB_SUPPORTED: gdb_add(t, GDB_SUPPORTS); return true;
     case GDB_NO_ACK:    gdb_add(t, "OK"); return true;
     case GDB_ATTACHED:  gdb_add(t, "1"); return true;

@@ -43,30 +43,21 @@ const struct vmx_caps *profile_caps(enum vmx_profile p)
 #define CPU1_RESERVED (BIT(0) | BIT(18))
 
 /* Controls whose fields are only in the extension area are not here, even if the hardware has them:
- * L1's page has no bytes for these fields. */
-struct vmx_implemented profile_everything(void)
+ * L1's page has no bytes for these fields. CAVEAT(no-nested-pml) CAVEAT(cpuid-known) */
+struct vmx_implemented profile_implemented(void)
 {
     return (struct vmx_implemented){
         .pin = 0xffu,
         .cpu1 = ~(u32)(CPU1_TERTIARY | CPU1_RESERVED),
         /* The fields of the controls from bit 19 on are only in the extension area. */
-        .cpu2 = 0x0007ffffu & ~(u32)CPU2_ENCLS_EXITING,
+        .cpu2 = 0x0007ffffu & ~(u32)(CPU2_ENCLS_EXITING | CPU2_ENABLE_PML),
         .exit = 0x007fffffu,
         .entry = 0x0000ffffu,
         .misc = MISC_ACTIVITIES | MISC_CR3_COUNT | VMX_MISC_ZERO_LEN_INJECT,
         .ept_vpid = 0x00000f0106334141ull | EPT_CAP_ADV_EXIT_INFO,
         .vmfunc = VMFUNC_EPTP_SWITCHING,
-        .cr4 = ~0ull,
+        .cr4 = CR4_KNOWN,
     };
-}
-
-/* CAVEAT(no-nested-pml) CAVEAT(cpuid-known) */
-struct vmx_implemented profile_implemented(void)
-{
-    struct vmx_implemented i = profile_everything();
-    i.cpu2 &= ~(u32)CPU2_ENABLE_PML;
-    i.cr4 = CR4_KNOWN;
-    return i;
 }
 
 /* A control that must be 1 in a or in b must be 1 in the result. A control may be 1 in the result

@@ -31,9 +31,7 @@ struct vmx_implemented {
     u64 cr4; /* bits that may be 1 in CR4, VMXE at least */
 };
 
-/* All features for which VMCS revision 0x12 has fields. */
-struct vmx_implemented profile_everything(void);
-/* The part of profile_everything() that Nidus lets L1 have (docs/features.md). */
+/* What Nidus lets L1 have (docs/features.md), of all for which VMCS revision 0x12 has fields. */
 struct vmx_implemented profile_implemented(void);
 
 struct vcaps_refusal {

@@ -21,6 +21,7 @@ vmx_exit_short_spec:
         call    spec_exit
         mov     eax, ENC_EXIT_REASON
         vmread  rsi, rax
+        cmp     esi, REASON_VMRESUME
         jmp     asked
 vmx_exit_l2_spec:
         SAVE_CLOBBERED
@@ -29,13 +30,13 @@ vmx_exit_l2_spec:
         jmp     short_asked
 
 align 64
-; From crossing.asm: RAX and RCX are stored, ECX is the exit reason, which is not VMRESUME.
+; From crossing.asm: RAX and RCX are stored, ECX is the exit reason, and the flags are of its
+; comparison with VMRESUME, which it is not. MOV keeps them.
 short_other:
         mov     [rsp + REGS_rdx], rdx
         SAVE_OTHERS
         mov     esi, ecx
 asked:  mov     rdi, [gs:PERCPU_self]
-        cmp     esi, REASON_VMRESUME
         je      .entry
         ja      .vmwrite
         cmp     esi, REASON_VMREAD

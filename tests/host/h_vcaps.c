@@ -14,6 +14,7 @@
 #include "hv/vmcs12/profile.h"
 #include "hv/vmcs12/vmcs12.h"
 #include "tests/lib/csv.h"
+#include "tests/lib/everything.h"
 #include "tests/lib/image.h"
 #include "tests/lib/rng.h"
 #include "tools/vmcs12/caps.h"

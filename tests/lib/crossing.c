@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Check-then-merge-then-check. Contract in crossing.h. */
 #include "tests/lib/crossing.h"
-#include "hv/vmcs12/profile.h"
+#include "tests/lib/everything.h"
 
 static enum vmx_profile profile_of(enum valid_cpu cpu)
 {

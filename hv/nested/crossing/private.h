@@ -51,6 +51,12 @@ static inline void short_flush(struct cpu *cpu, const struct short_path *p)
     invvpid_ours(p->invvpid, &tag01);
 }
 
+/* IA32_PERF_GLOBAL_CTRL behind a crossing: VMCS12's if it loads it, or the current VMCS's. */
+static inline u64 perf_loaded(bool loads, u64 of12)
+{
+    return loads ? of12 : vmcs_get(ENC_guest_perf_global_ctrl);
+}
+
 /* ---- l2exit.c ---- */
 
 /* L1's I/O bitmaps make the I/O access in cpu->exit.qual exit. */

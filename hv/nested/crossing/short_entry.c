@@ -241,13 +241,6 @@ static KEEPS_REGISTERS NOINLINE bool give_up(struct cpu *cpu)
     return false;
 }
 
-/* IA32_PERF_GLOBAL_CTRL with which L2 starts: VMCS12's or L1's. @pre vmcs01 is current */
-static inline u64 perf_of_l2(const struct vmcs_image *v)
-{
-    return any(v->entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL) ? v->guest_perf_global_ctrl
-                                                          : vmcs_get(ENC_guest_perf_global_ctrl);
-}
-
 static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
 {
     struct active *a = n->now;
@@ -257,7 +250,8 @@ static FORCE_INLINE bool enter(struct cpu *cpu, struct nested *n, bool audit)
     if (audit)
         short_audit_entering(cpu);
     if (any(p->extra, SHORT_PERF | SHORT_PERF_KEPT))
-        p->perf02 = perf_of_l2(&a->vmcs12);
+        p->perf02 = perf_loaded(any(a->vmcs12.entry_ctl, ENTRY_LOAD_PERF_GLOBAL_CTRL),
+                                a->vmcs12.guest_perf_global_ctrl);
     vmcs02_take_back(cpu, a);
     if (!state_fits(&n->check_cpu, p) || !event_fits(n) ||
         (any(p->extra, SHORT_PERF | SHORT_PERF_KEPT) &&

@@ -149,12 +149,6 @@ static inline u32 blocking_of_l1(u32 extra, u32 reason)
     return any(extra, SHORT_NMIS) ? (u32)vmcs_get(ENC_guest_interruptibility) & BLOCKING_BY_NMI : 0;
 }
 
-static u64 perf_of_l1(const struct vmcs_image *v12)
-{
-    return any(v12->exit_ctl, EXIT_LOAD_PERF_GLOBAL_CTRL) ? v12->host_perf_global_ctrl
-                                                          : vmcs_get(ENC_guest_perf_global_ctrl);
-}
-
 /* L1 leaves most of its state as it was, and the Nidus below lets VMREAD of it pass. */
 static KEEPS_REGISTERS NOINLINE void put_changed(const struct short_path *p)
 {
@@ -219,7 +213,8 @@ static FORCE_INLINE void leave(struct cpu *cpu, struct nested *n, struct active 
     struct short_path *p = &a->path;
     u32 blocking = blocking_of_l1(p->extra, reason);
     if (UNLIKELY(any(p->extra, SHORT_PERF)))
-        p->perf01 = perf_of_l1(&a->vmcs12);
+        p->perf01 = perf_loaded(any(a->vmcs12.exit_ctl, EXIT_LOAD_PERF_GLOBAL_CTRL),
+                                a->vmcs12.host_perf_global_ctrl);
     if (any(p->extra, PASSED))
         pass_registers(a);
     if (UNLIKELY(any(p->cr0 ^ p->host.guest_cr0, CR0_NEVER_LOADED)))

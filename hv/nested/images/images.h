@@ -5,6 +5,7 @@
 #define HV_NESTED_IMAGES_IMAGES_H
 
 #include "hv/nested/nested.h"
+#include "hv/vmcs12/check_inputs.h"
 #include "hv/vmx/insn.h"
 
 /* ---- vmcs02.c. @pre vmcs01 or vmcs02 is current, as the function's name says; vmcs02_reset takes
@@ -69,7 +70,13 @@ void residence_take(struct cpu *cpu, struct active *a);
 /* For an L1 that reads, or writes (`write`), the field with the encoding: makes the working copy's
  * value of the field right, and after a change of the working copy passes the value on. */
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write);
-void residence_wrote(struct cpu *cpu, enum vmcs_field f);
+void residence_follow(struct cpu *cpu, enum vmcs_field f); /* the part when it is SHOWN */
+static inline void residence_wrote(struct cpu *cpu, enum vmcs_field f)
+{
+    nested_changed(cpu->nested, check_readers[f]);
+    if (UNLIKELY(cpu->nested->now->residence == SHOWN))
+        residence_follow(cpu, f);
+}
 /* L1's VMREAD and VMWRITE of a whole field, in the cases that need no more than the access. False:
  * nothing has changed. @pre vmcs01 is current, L1 has a current VMCS */
 bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value) MUST_CHECK;

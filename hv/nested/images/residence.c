@@ -349,13 +349,9 @@ static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
         put_away(cpu, f);
 }
 
-void residence_wrote(struct cpu *cpu, enum vmcs_field f)
+void residence_follow(struct cpu *cpu, enum vmcs_field f)
 {
-    struct nested *n = cpu->nested;
-    nested_changed(n, check_readers[f]);
-    if (n->now->residence != SHOWN)
-        return;
-    if (UNLIKELY(any(n->field_how[f], CONDITIONAL)))
+    if (UNLIKELY(any(cpu->nested->field_how[f], CONDITIONAL)))
         follow_conditional(cpu, f);
     else
         follow_write(cpu, f);
