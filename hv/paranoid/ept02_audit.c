@@ -56,7 +56,8 @@ void ept02_audit(struct cpu *cpu, u64 turn)
 {
     struct ept02 *e = cpu->nested->ept02;
     struct ept12_access a = {GPA2(cpu->exit.gpa), cpu->exit.qual};
-    if (cpu->exit.reason == EXIT_REASON_EPT_VIOLATION && e->awaiting &&
+    /* what another context awaits is of an earlier exit */
+    if (cpu->exit.reason == EXIT_REASON_EPT_VIOLATION && e->awaiting == e->last &&
         e->awaited.gpa2.a == a.gpa2.a)
         check_short(cpu, &e->awaited, false);
     else if (cpu->exit.reason == EXIT_REASON_EPT_VIOLATION && cpu->in_l2)
