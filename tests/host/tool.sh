@@ -75,6 +75,9 @@ stdin=memory expect 0 'guest_rip' dump --offset 12288 -
 expect 0 '' diff page page
 expect 2 'cpu1_ctl .*-HLT exiting' diff page other
 expect 2 'launch state' diff page other
+expect 2 '"field": "(launch state)", "a":' diff --json page other
+"$tool" diff --json page other | python3 -m json.tool > json.txt || fail "diff: no JSON"
+expect 0 '"differences": \[$' diff --json page page
 
 for layout in kvm computed extended; do
     expect 0 '' convert --to $layout page "$layout.img"
@@ -111,6 +114,9 @@ refuse 'the size is not that' kvm-state show page
 expect 2 'change host_cr4 from 0x0 to 0x2000' lint page
 expect 2 'SDM 3C 27.2.2 "Checks on Host Control Registers' lint page
 expect 2 'VMfailValid 7' lint page
+expect 2 '"entry": "vmfail", "number": 7' lint --json page
+expect 2 '"mend": {"field": "host_cr4", "from": "0x0", "to": "0x2000"}' lint --json page
+"$tool" lint --json page | python3 -m json.tool > json.txt || fail "lint: no JSON"
 
 # Doing what lint says, step by step, ends at a page that breaks no rule.
 cp page mended

@@ -24,9 +24,9 @@ struct command {
 static const struct command commands[] = {
     {"why", tool_why, 0, 1, " json cpu msr maxphyaddr color ", 2},
     {"dump", tool_dump, 1, 1, " layout offset all as json ", TOOL_FAILED},
-    {"diff", tool_diff, 2, 2, " layout offset ", TOOL_FAILED},
+    {"diff", tool_diff, 2, 2, " layout offset json ", TOOL_FAILED},
     {"convert", tool_convert, 2, 2, " layout offset to profile ", TOOL_FAILED},
-    {"lint", tool_lint, 1, 1, " layout offset profile ", TOOL_FAILED},
+    {"lint", tool_lint, 1, 1, " layout offset profile json ", TOOL_FAILED},
     {"scan", tool_scan, 1, 1, " json ", TOOL_FAILED},
     {"layout", tool_layout, 0, 1, " output ", TOOL_FAILED},
     {"map", tool_map, 0, 1, " output ", TOOL_FAILED},

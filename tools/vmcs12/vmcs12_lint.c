@@ -193,6 +193,52 @@ static void print_verdict(FILE *out, struct verdict verdict)
                 (unsigned long long)verdict.qualification, rule_name(verdict.rule));
 }
 
+/* A rule's text has no character that JSON escapes but quotes, which become apostrophes. */
+static void json_text(FILE *out, const char *name, const char *text)
+{
+    fprintf(out, "\"%s\": \"", name);
+    for (; *text != '\0'; text++)
+        fputc(*text == '"' ? '\'' : *text, out);
+    fputs("\", ", out);
+}
+
+static void json_rule(FILE *out, enum rule_id rule, struct vmcs_image *v,
+                      const struct check_cpu *cpu, const struct rule_set *broken)
+{
+    struct mend m;
+    fprintf(out, "\n  {\"rule\": \"%s\", \"section\": \"SDM 3C %s\", ", rule_name(rule),
+            rule_section_number(rule));
+    json_text(out, "title", rule_section_title(rule));
+    json_text(out, "text", rule_text(rule));
+    if (find_mend(v, cpu, rule, broken, &m))
+        fprintf(out, "\"mend\": {\"field\": \"%s\", \"from\": \"0x%llx\", \"to\": \"0x%llx\"}}",
+                vmcs12_name(m.field), (unsigned long long)m.from, (unsigned long long)m.to);
+    else
+        fputs("\"mend\": null}", out);
+}
+
+static void lint_json(FILE *out, struct vmcs_image *v, const struct check_cpu *cpu,
+                      const struct rule_set *broken, const struct verdict *verdict)
+{
+    static const char outcomes[][8] = {
+        [VERDICT_OK] = "ok", [VERDICT_VMFAIL] = "vmfail", [VERDICT_FAILED_ENTRY] = "exit"};
+    u32 needs = check_needs(v, cpu);
+    const char *between = "";
+    fprintf(out, "{\"entry\": \"%s\", \"number\": %u, \"qualification\": %llu, \"rules\": [",
+            outcomes[verdict->outcome], verdict->number,
+            (unsigned long long)verdict->qualification);
+    for (enum rule_id rule = 0; rule < R_COUNT; rule++) {
+        if (!rule_set_has(broken, rule))
+            continue;
+        fputs(between, out);
+        json_rule(out, rule, v, cpu, broken);
+        between = ",";
+    }
+    fprintf(out, "\n], \"not_judged\": {\"vtpr\": %s, \"pdptes\": %s, \"link\": %s}}\n",
+            any(needs, NEED_VTPR) ? "true" : "false", any(needs, NEED_PDPTES) ? "true" : "false",
+            any(needs, NEED_LINK) ? "true" : "false");
+}
+
 int tool_lint(struct tool *t)
 {
     struct tool_image image;
@@ -204,6 +250,10 @@ int tool_lint(struct tool *t)
     struct check_cpuid cpuid = tool_cpuid(p);
     check_cpu_init(&cpu, profile_caps(p), &cpuid);
     struct verdict verdict = judge(&image.v, &cpu, &broken);
+    if (t->json) {
+        lint_json(t->out, &image.v, &cpu, &broken, &verdict);
+        return verdict.outcome == VERDICT_OK ? TOOL_OK : TOOL_FOUND;
+    }
     for (enum rule_id rule = 0; rule < R_COUNT; rule++)
         if (rule_set_has(&broken, rule))
             print_rule(t->out, rule, &image.v, &cpu, &broken);

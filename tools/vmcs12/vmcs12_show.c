@@ -167,6 +167,28 @@ static unsigned differ_hidden(FILE *out, const char *name, u32 a, u32 b)
     return 1;
 }
 
+/* The same as JSON: name, and both values as numbers in text. */
+static unsigned differ_json(FILE *out, const char *name, u64 a, u64 b, unsigned before)
+{
+    if (a == b)
+        return 0;
+    fprintf(out, "%s\n  {\"field\": \"%s\", \"a\": \"0x%llx\", \"b\": \"0x%llx\"}",
+            before != 0 ? "," : "", name, (unsigned long long)a, (unsigned long long)b);
+    return 1;
+}
+
+static int diff_json(FILE *out, const struct vmcs_image *a, const struct vmcs_image *b)
+{
+    fputs("{\"differences\": [", out);
+    unsigned n = differ_json(out, "(shadow indicator)", a->revision >> 31, b->revision >> 31, 0);
+    n += differ_json(out, "(abort indicator)", a->abort, b->abort, n);
+    n += differ_json(out, "(launch state)", a->launch_state, b->launch_state, n);
+    for (enum vmcs_field f = 0; f < F_COUNT; f++)
+        n += differ_json(out, vmcs12_name(f), vmcs12_get(a, f), vmcs12_get(b, f), n);
+    fputs("\n]}\n", out);
+    return n != 0 ? TOOL_FOUND : TOOL_OK;
+}
+
 int tool_diff(struct tool *t)
 {
     struct tool_image a, b;
@@ -174,6 +196,8 @@ int tool_diff(struct tool *t)
         return tool_fail(t, "diff: only one side can be standard input");
     if (!tool_load(t, t->arg[0], &a) || !tool_load(t, t->arg[1], &b))
         return TOOL_FAILED;
+    if (t->json)
+        return diff_json(t->out, &a.v, &b.v);
     unsigned found =
         differ_hidden(t->out, "(shadow indicator)", a.v.revision >> 31, b.v.revision >> 31) +
         differ_hidden(t->out, "(abort indicator)", a.v.abort, b.v.abort) +
