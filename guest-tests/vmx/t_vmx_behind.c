@@ -141,7 +141,7 @@ static void bitmaps(void)
     SHADOWED("write bit", HIGH_HALF READ_RDX "\xff\xc2" WRITE_RDX BEGIN_TRIP "\xeb\xed",
              PG_VMWRITE_BITMAP);
     SHADOWED("write bit, read", HIGH_HALF READ_RDX BEGIN_TRIP "\xeb\xf2", PG_VMWRITE_BITMAP);
-    SHADOWED("read bit, write", HIGH_HALF "\xff\xc2" WRITE_RDX BEGIN_TRIP "\xeb\xf0",
+    SHADOWED("read bit, write", HIGH_HALF "\xba\x05\x00\x00\x00" WRITE_RDX BEGIN_TRIP "\xeb\xed",
              PG_VMREAD_BITMAP);
 }
 
