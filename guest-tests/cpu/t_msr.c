@@ -11,6 +11,7 @@
  * #GP(0) and change nothing. SDM 4 2.1 "Architectural MSRs"
  */
 #include "guest-tests/lib/gt.h"
+#include "guest-tests/lib/gt_msr.h"
 #include "hv/arch/cpu.h"
 #include "hv/arch/msr.h"
 
@@ -42,29 +43,7 @@ static bool ends_emulator(u32 msr)
     return msr == MSR_IA32_SMM_MONITOR_CTL;
 }
 
-enum access { HIDE, PASS, JUDGE, EMULATE };
-
-static const struct {
-    u32 first, last;
-    enum access read, write;
-} policy[] = {
-#define MSR(first, last, read, write, rule, reason) {first, last, read, write},
-#include "hv/arch/msr_policy.def"
-};
-
-static u32 variable_mtrrs; /* registers, two a range */
 static bool under_nidus;
-
-/* The number has no row that lets the access pass, or it is one of more MTRRs than there are. */
-static bool unlisted(u32 msr, bool write)
-{
-    if (msr >= MSR_IA32_MTRR_PHYSBASE0 + variable_mtrrs && msr < MSR_IA32_MTRR_PHYSBASE0 + 64)
-        return true;
-    for (size_t i = 0; i < ARRAY_LEN(policy); i++)
-        if (msr >= policy[i].first && msr <= policy[i].last)
-            return (write ? policy[i].write : policy[i].read) == HIDE;
-    return true;
-}
 
 static bool stands_alone(u32 msr)
 {
@@ -87,10 +66,10 @@ static struct answer read_msr(u32 msr)
 
 static void print_run(u32 first, u32 last, struct answer a)
 {
-    const char *read = unlisted(first, false) ? "unlisted" : "read";
+    const char *read = gt_msr_unlisted(first, false) ? "unlisted" : "read";
     char text[48];
 
-    if (unlisted(first, false) && under_nidus)
+    if (gt_msr_unlisted(first, false) && under_nidus)
         gt_check(a.fault, "unlisted %x-%x: #GP", first, last);
 
     if (a.fault)
@@ -126,7 +105,7 @@ static void read_range(u32 from, u32 to)
         }
         struct answer a = read_msr(msr);
         if (open && (!same(a, run) || stands_alone(msr) || stands_alone(msr - 1) ||
-                     unlisted(msr, false) != unlisted(first, false))) {
+                     gt_msr_unlisted(msr, false) != gt_msr_unlisted(first, false))) {
             print_run(first, msr - 1, run);
             open = false;
         }
@@ -282,7 +261,7 @@ static void write_back(u32 from, u32 to)
 
         if (ends_emulator(msr) || is_volatile(msr) || stands_alone(msr))
             continue;
-        if (unlisted(msr, true)) {
+        if (gt_msr_unlisted(msr, true)) {
             gt_check(!under_nidus || !write_msr(msr, 0), "unlisted %x: write #GP", msr);
             continue;
         }
@@ -329,7 +308,6 @@ static void user_mode(void)
 
 TEST_MAIN(msr)
 {
-    variable_mtrrs = 2 * (u32)(gt_rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT);
     under_nidus = gt_under_nidus();
     read_range(0, 0x1fff);
     read_range(0xc0000000, 0xc0001fff);

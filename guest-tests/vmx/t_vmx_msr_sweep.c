@@ -8,32 +8,11 @@
  *
  * Right: L2's accesses do what L1's would; a reserved bit is #GP(0). SDM 4 2.1 "Architectural MSRs"
  */
+#include "guest-tests/lib/gt_msr.h"
 #include "guest-tests/lib/vmx.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/lib/vmx_l2.h"
 #include "hv/arch/msr.h"
-
-enum access { HIDE, PASS, JUDGE, EMULATE };
-
-static const struct {
-    u32 first, last;
-    enum access read, write;
-} policy[] = {
-#define MSR(first, last, read, write, rule, reason) {first, last, read, write},
-#include "hv/arch/msr_policy.def"
-};
-
-static bool hidden(u32 msr, bool write)
-{
-    u32 mtrrs = 2 * (u32)(gt_rdmsr(MSR_IA32_MTRRCAP) & MTRRCAP_VCNT);
-
-    if (msr >= MSR_IA32_MTRR_PHYSBASE0 + mtrrs && msr < MSR_IA32_MTRR_PHYSBASE0 + 64)
-        return true;
-    for (size_t i = 0; i < sizeof policy / sizeof *policy; i++)
-        if (msr >= policy[i].first && msr <= policy[i].last)
-            return (write ? policy[i].write : policy[i].read) == HIDE;
-    return true;
-}
 
 /* Counters; what locks or stops the machine; and where the emulator or the option differ. */
 static bool left_out(u32 msr)
@@ -113,7 +92,7 @@ static struct answer ask(access_fn access, u32 msr)
     struct answer a = {0};
 
     a.read = access(false, msr, &a.value);
-    if (!a.read || hidden(msr, true))
+    if (!a.read || gt_msr_unlisted(msr, true))
         return a;
     for (unsigned i = 0; i < 2; i++) {
         u64 v = i ? ~0ul : 0;
@@ -159,7 +138,7 @@ static void sweep(const char *who, access_fn access, u32 from, u32 to)
     u32 first = from;
 
     for (u32 msr = from; msr <= to; msr++) {
-        bool out = left_out(msr) || hidden(msr, false);
+        bool out = left_out(msr) || gt_msr_unlisted(msr, false);
         struct answer a = {0};
 
         if (out && !left_out(msr) && nidus)
