@@ -198,7 +198,7 @@ $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 
 # ---- vmcs12 why as one web page, which needs no server: the same C, compiled to WebAssembly ----
 WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard tools/vmcs12/why/*.c)) \
-  tools/vmcs12/vmcs12_decode.c $(OPEN_SRC) $(PURE_SRC)
+  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_json.c $(OPEN_SRC) $(PURE_SRC)
 WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
   -isystem tools/web/libc -I. -Wall -Wextra -Werror
 $(B)/web/%.o: %.c
@@ -227,7 +227,7 @@ $(B)/host/mach/%.o: %.c
 
 # What reads and judges dumps, for its tests.
 WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
-  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_file.c
+  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_json.c tools/vmcs12/vmcs12_file.c
 WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 

@@ -193,28 +193,20 @@ static void print_verdict(FILE *out, struct verdict verdict)
                 (unsigned long long)verdict.qualification, rule_name(verdict.rule));
 }
 
-/* A rule's text has no character that JSON escapes but quotes, which become apostrophes. */
-static void json_text(FILE *out, const char *name, const char *text)
-{
-    fprintf(out, "\"%s\": \"", name);
-    for (; *text != '\0'; text++)
-        fputc(*text == '"' ? '\'' : *text, out);
-    fputs("\", ", out);
-}
-
 static void json_rule(FILE *out, enum rule_id rule, struct vmcs_image *v,
                       const struct check_cpu *cpu, const struct rule_set *broken)
 {
     struct mend m;
-    fprintf(out, "\n  {\"rule\": \"%s\", \"section\": \"SDM 3C %s\", ", rule_name(rule),
+    fprintf(out, "\n  {\"rule\": \"%s\", \"section\": \"SDM 3C %s\", \"title\": ", rule_name(rule),
             rule_section_number(rule));
-    json_text(out, "title", rule_section_title(rule));
-    json_text(out, "text", rule_text(rule));
+    tool_json_text(out, rule_section_title(rule));
+    fputs(", \"text\": ", out);
+    tool_json_text(out, rule_text(rule));
     if (find_mend(v, cpu, rule, broken, &m))
-        fprintf(out, "\"mend\": {\"field\": \"%s\", \"from\": \"0x%llx\", \"to\": \"0x%llx\"}}",
+        fprintf(out, ", \"mend\": {\"field\": \"%s\", \"from\": \"0x%llx\", \"to\": \"0x%llx\"}}",
                 vmcs12_name(m.field), (unsigned long long)m.from, (unsigned long long)m.to);
     else
-        fputs("\"mend\": null}", out);
+        fputs(", \"mend\": null}", out);
 }
 
 static void lint_json(FILE *out, struct vmcs_image *v, const struct check_cpu *cpu,

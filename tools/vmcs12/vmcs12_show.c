@@ -159,34 +159,21 @@ static void print_difference(FILE *out, enum vmcs_field f, u64 a, u64 b)
     fputc('\n', out);
 }
 
-static unsigned differ_hidden(FILE *out, const char *name, u32 a, u32 b)
+/* Says that a field, or with F_COUNT what is called `name`, differs. Returns 1, or 0 if it does
+ * not. before: how many differ before it. */
+static unsigned differ(struct tool *t, enum vmcs_field f, const char *name, u64 a, u64 b,
+                       unsigned before)
 {
     if (a == b)
         return 0;
-    fprintf(out, "        %-30s0x%08x  0x%08x\n", name, a, b);
+    if (t->json)
+        fprintf(t->out, "%s\n  {\"field\": \"%s\", \"a\": \"0x%llx\", \"b\": \"0x%llx\"}",
+                before != 0 ? "," : "", name, (unsigned long long)a, (unsigned long long)b);
+    else if (f != F_COUNT)
+        print_difference(t->out, f, a, b);
+    else
+        fprintf(t->out, "        %-30s0x%08x  0x%08x\n", name, (u32)a, (u32)b);
     return 1;
-}
-
-/* The same as JSON: name, and both values as numbers in text. */
-static unsigned differ_json(FILE *out, const char *name, u64 a, u64 b, unsigned before)
-{
-    if (a == b)
-        return 0;
-    fprintf(out, "%s\n  {\"field\": \"%s\", \"a\": \"0x%llx\", \"b\": \"0x%llx\"}",
-            before != 0 ? "," : "", name, (unsigned long long)a, (unsigned long long)b);
-    return 1;
-}
-
-static int diff_json(FILE *out, const struct vmcs_image *a, const struct vmcs_image *b)
-{
-    fputs("{\"differences\": [", out);
-    unsigned n = differ_json(out, "(shadow indicator)", a->revision >> 31, b->revision >> 31, 0);
-    n += differ_json(out, "(abort indicator)", a->abort, b->abort, n);
-    n += differ_json(out, "(launch state)", a->launch_state, b->launch_state, n);
-    for (enum vmcs_field f = 0; f < F_COUNT; f++)
-        n += differ_json(out, vmcs12_name(f), vmcs12_get(a, f), vmcs12_get(b, f), n);
-    fputs("\n]}\n", out);
-    return n != 0 ? TOOL_FOUND : TOOL_OK;
 }
 
 int tool_diff(struct tool *t)
@@ -196,18 +183,13 @@ int tool_diff(struct tool *t)
         return tool_fail(t, "diff: only one side can be standard input");
     if (!tool_load(t, t->arg[0], &a) || !tool_load(t, t->arg[1], &b))
         return TOOL_FAILED;
-    if (t->json)
-        return diff_json(t->out, &a.v, &b.v);
-    unsigned found =
-        differ_hidden(t->out, "(shadow indicator)", a.v.revision >> 31, b.v.revision >> 31) +
-        differ_hidden(t->out, "(abort indicator)", a.v.abort, b.v.abort) +
-        differ_hidden(t->out, "(launch state)", a.v.launch_state, b.v.launch_state);
-    for (enum vmcs_field f = 0; f < F_COUNT; f++) {
-        u64 va = vmcs12_get(&a.v, f), vb = vmcs12_get(&b.v, f);
-        if (va == vb)
-            continue;
-        print_difference(t->out, f, va, vb);
-        found++;
-    }
-    return found != 0 ? TOOL_FOUND : TOOL_OK;
+    fputs(t->json ? "{\"differences\": [" : "", t->out);
+    unsigned n =
+        differ(t, F_COUNT, "(shadow indicator)", a.v.revision >> 31, b.v.revision >> 31, 0);
+    n += differ(t, F_COUNT, "(abort indicator)", a.v.abort, b.v.abort, n);
+    n += differ(t, F_COUNT, "(launch state)", a.v.launch_state, b.v.launch_state, n);
+    for (enum vmcs_field f = 0; f < F_COUNT; f++)
+        n += differ(t, f, vmcs12_name(f), vmcs12_get(&a.v, f), vmcs12_get(&b.v, f), n);
+    fputs(t->json ? "\n]}\n" : "", t->out);
+    return n != 0 ? TOOL_FOUND : TOOL_OK;
 }

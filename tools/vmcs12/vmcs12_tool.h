@@ -60,6 +60,10 @@ bool tool_dump_as(struct tool *t, const struct vmcs_image *v);
 /* Prints a line that begins with "vmcs12: " on t->err. Returns TOOL_FAILED. */
 int tool_fail(struct tool *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Writes text, or the first `length` bytes of it, as a string of JSON, with its quotes. */
+void tool_json_string(FILE *out, const char *text, size_t length);
+void tool_json_text(FILE *out, const char *text);
+
 /* Opens a file to be read; "-" is t->in. NULL: t->err says why. */
 FILE *tool_open(struct tool *t, const char *path);
 void tool_close(struct tool *t, FILE *f);

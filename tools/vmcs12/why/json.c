@@ -4,30 +4,10 @@
 
 #include "tools/vmcs12/why/why.h"
 
-static void put_string(FILE *out, const char *text, size_t length)
-{
-    fputc('"', out);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < ' ' || c > '~')
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
-    fputc('"', out);
-}
-
-static void put_text(FILE *out, const char *text)
-{
-    put_string(out, text, strlen(text));
-}
-
 static void put_member(FILE *out, const char *name, const char *text)
 {
     fprintf(out, ", \"%s\": ", name);
-    put_text(out, text);
+    tool_json_text(out, text);
 }
 
 static void put_section(FILE *out, const struct finding *f)
@@ -82,7 +62,7 @@ static void put_undecided(FILE *out, const struct answer *a)
                 between = ", ";
             }
         fputs("], \"missing\": [", out);
-        put_text(out, a->undecided[i].missing);
+        tool_json_text(out, a->undecided[i].missing);
         for (enum vmcs_field f = 0; f < F_COUNT; f++)
             if (a->undecided[i].field[f])
                 fprintf(out, ", \"%s\"", vmcs12_name(f));
@@ -96,7 +76,7 @@ static void put_lines(FILE *out, const char *lines, bool *first)
     while (*lines != '\0') {
         size_t n = strcspn(lines, "\n");
         fputs(*first ? "" : ", ", out);
-        put_string(out, lines, n);
+        tool_json_string(out, lines, n);
         *first = false;
         lines += n + (lines[n] == '\n');
     }
