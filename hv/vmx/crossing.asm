@@ -14,8 +14,7 @@ extern short_other, short_asked, short_violation, short_window, window_end, ente
 
 section .text
 align 64
-; HOST_RIP of vmcs02 when the short path is on: may lead to L1 at once. What this calls keeps all
-; registers but RAX (KEEPS_REGISTERS, hv/arch/types.h): from here to the entry they are the guest's.
+; HOST_RIP of vmcs02 when the short path is on: may lead to L1 at once.
 vmx_exit_l2:
         mov     [rsp + REGS_rax], rax
         mov     rsp, [rsp + REGS_host_rsp]

@@ -3,8 +3,8 @@
 ; NMIs: the check of percpu.nmi_pending and the entry must be one step. The handler of NMI and
 ; #MC (hv/core/trap.c) moves a RIP that it finds inside an enter window to the window's restart.
 ; Nothing is lost: the guest's registers lie in struct regs until the window is behind, or (on the
-; short way, short.asm) still in place, and RSP does not change inside a window. Speculation:
-; spec.asm.
+; short ways, short.asm and crossing.asm) still in place, and RSP does not change inside a window.
+; Speculation: spec.asm.
 bits 64
 default rel
 %include "offsets.inc"

@@ -40,10 +40,10 @@ enum short_way {
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */
-/* Exit addresses, never called. vmx_exit is HOST_RIP of vmcs02, or vmx_exit_l2 when the short path
- * is on, which first asks nested_short_exit. vmx_exit_short is HOST_RIP of
- * vmcs01: it first asks emulate_short, with only the registers stored that C may
- * clobber; with trace= HOST_RIP of vmcs01 is vmx_exit, too. The _spec ones do the same, and first
+/* Exit addresses, never called. vmx_exit is HOST_RIP of vmcs02, or vmx_exit_l2 (crossing.asm) when
+ * the short path is on, which first asks nested_short_exit. vmx_exit_short (cpuid.asm) is HOST_RIP
+ * of vmcs01: it answers CPUID, and asks nested_short_entry at a VMRESUME and short.asm otherwise;
+ * with trace= HOST_RIP of vmcs01 is vmx_exit, too. The _spec ones do the same, and first
  * run spec_exit (spec.asm); they are used when spec= plans something behind each exit. */
 void vmx_exit(void);
 void vmx_exit_short(void);

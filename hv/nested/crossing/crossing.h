@@ -43,8 +43,8 @@ void nested_run_l2(struct cpu *cpu);
  * while L1 runs. */
 void nested_hold_nmi(struct cpu *cpu);
 
-/* ---- short_exit.c and short_entry.c. What short.asm calls at an exit when the guest's registers
- * are still in place, but RAX and RSP. Both return an enum short_way ---- */
+/* ---- short_exit.c and short_entry.c. What crossing.asm calls at an exit when the guest's
+ * registers are still in place, but RAX and RSP. All return an enum short_way ---- */
 
 /* L2 has exited. SHORT_NOT: nothing has changed, and the exit takes its row.
  * @pre vmcs02 is current */

@@ -283,14 +283,17 @@ static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_
             (v->tpr_threshold | vmcs_get(ENC_tpr_threshold)) == 0);
 }
 
-/* Gives L1 the exit. */
-static KEEPS_REGISTERS u64 leave_at_once(struct cpu *cpu, struct nested *n, struct active *a,
-                                         u64 reason)
+/* Gives L1 the exit, if L2's state is simple. */
+static FORCE_INLINE u64 give(struct cpu *cpu, struct nested *n, struct active *a, u64 reason,
+                             bool in_line)
 {
     if (!simple(n, &a->path))
         return SHORT_NOT;
     cpu->exits[1][reason]++;
-    leave_out_of_line(cpu, n, a, (u32)reason);
+    if (in_line)
+        leave(cpu, n, a, (u32)reason);
+    else
+        leave_out_of_line(cpu, n, a, (u32)reason);
     a->path.open = true;
     return SHORT_RESUME;
 }
@@ -308,7 +311,7 @@ u64 nested_short_violation(struct percpu *percpu)
     enum ept02_short answer = ept02_short(cpu, a->image02.ept_pointer, at, true);
     if (answer == SHORT_REFUSES && a->residence == LENT &&
         !any(vmcs12_cpu2(&a->vmcs12), CPU2_EPT_VIOLATION_VE))
-        return leave_at_once(cpu, n, a, EXIT_REASON_EPT_VIOLATION);
+        return give(cpu, n, a, EXIT_REASON_EPT_VIOLATION, false);
     if (answer != SHORT_FILLS)
         return SHORT_NOT;
     cpu->exits[1][EXIT_REASON_EPT_VIOLATION]++;
@@ -352,7 +355,7 @@ static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struc
     if (a->residence != LENT || reason > 63)
         return SHORT_NOT;
     if (l1_asks_for(cpu, reason))
-        return leave_at_once(cpu, n, a, reason);
+        return give(cpu, n, a, reason, false);
     return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE : SHORT_NOT;
 }
 
@@ -368,10 +371,5 @@ KEEPS_REGISTERS u64 nested_short_exit(void)
     struct active *a = n->now;
     if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
         return ask(cpu, n, a, reason);
-    if (!simple(n, &a->path))
-        return SHORT_NOT;
-    cpu->exits[1][reason]++;
-    leave(cpu, n, a, (u32)reason);
-    a->path.open = true;
-    return SHORT_RESUME;
+    return give(cpu, n, a, reason, true);
 }
