@@ -32,7 +32,7 @@ GT_LIB   := $(wildcard guest-tests/lib/*.c)
 GT_ASM   := $(wildcard guest-tests/lib/*.asm)
 UNIT_SRC := $(wildcard tests/host/h_*.c)
 
-.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile seen tell trace-test trace-pictures refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-test payload clean distclean
+.PHONY: all images size check run help test test-long guest bench linux kvm kvm-qemu bench-kvm xen models examples debug ends hostile seen tell trace-test trace-pictures refusals vtd lint order spdx usb stick dist fuzz cov planted planted-guest mutants setup-run setup-web web web-syntax web-test payload clean distclean
 all: images size check
 images: $(B)/nidus.efi $(GT_EFI) $(EX_EFI) $(B)/chain.efi $(B)/tables.efi $(STICK_EFI)
 
@@ -201,6 +201,8 @@ WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard 
   tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_json.c $(OPEN_SRC) $(PURE_SRC)
 WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
   -isystem tools/web/libc -I. -Wall -Wextra -Werror
+web-syntax: # for lint: needs no linker
+	$(Q)clang $(WEB_CFLAGS) -fsyntax-only $(WEB_SRC)
 $(B)/web/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)clang $(WEB_CFLAGS) -MMD -MP -c $< -o $@

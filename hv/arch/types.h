@@ -45,11 +45,12 @@ typedef struct {
 #define FORCE_INLINE inline __attribute__((always_inline))
 /* A function on the short path between L2 and L1. It keeps all registers but RAX, so the door saves
  * one register, and the function those that it uses. A function of this kind that calls one of
- * another kind must save nine. Host tests have vector registers, for which compilers refuse it. */
-#ifdef __SSE__
-#define KEEPS_REGISTERS
-#else
+ * another kind must save nine. Host tests have vector registers, for which compilers refuse it, and
+ * the web page's processor has no registers. */
+#if defined(__x86_64__) && !defined(__SSE__)
 #define KEEPS_REGISTERS __attribute__((no_caller_saved_registers))
+#else
+#define KEEPS_REGISTERS
 #endif
 
 #endif

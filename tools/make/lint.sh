@@ -179,6 +179,9 @@ clang_host() {
     grep -E "$machine" build/host.sources | xargs -P 2 -n 8 clang -fsyntax-only $flags -Itests/machine/fake -I. -include tests/machine/fake.h
 }
 
+# tools/web: the same C for a processor of another kind.
+clang_web() { make -s --no-print-directory web-syntax; }
+
 # ---- every source says its license ----------------------------------------------------------------
 licenses() { tools/make/spdx.py; }
 
@@ -204,6 +207,7 @@ check "indirect branches" indirect_branches
 check "panics" panics
 check "clang compiles the core" clang_too
 check "clang compiles the host's programs" clang_host
+check "clang compiles the web page" clang_web
 tools/make/order.py --count
 echo "lint: $passed passed, $failed failed"
 [ $failed = 0 ]
