@@ -16,7 +16,7 @@ INC  := -I.
 PURE_SRC := $(wildcard hv/vmcs12/*.c hv/ept/*.c hv/arch/*.c hv/ring/*.c hv/screen/*.c) hv/explain/bit_names.c $(addprefix hv/saved/,kvm_state.c layout.c)
 # Pure as well, but of no use to the tool: the debugger's protocol. And of use to the tool alone.
 WIRE_SRC := hv/wire/packet.c hv/wire/breakpoints.c
-OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c caps.c)
+OPEN_SRC := $(addprefix tools/vmcs12/,open.c open_facts.c caps.c vmcs12_json.c)
 CORE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/*/*/*.c))
 CORE_ASM := $(wildcard hv/*/*.asm)
 BOOT_SRC := $(wildcard boot/*.c)
@@ -198,7 +198,7 @@ $(B)/vmcs12: $(TOOL_SRC:%.c=$(B)/tool/%.o)
 
 # ---- vmcs12 why as one web page, which needs no server: the same C, compiled to WebAssembly ----
 WEB_SRC := $(wildcard tools/web/*.c) $(filter-out %/command.c %/as.c,$(wildcard tools/vmcs12/why/*.c)) \
-  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_json.c $(OPEN_SRC) $(PURE_SRC)
+  tools/vmcs12/vmcs12_decode.c $(OPEN_SRC) $(PURE_SRC)
 WEB_CFLAGS := --target=wasm32 -std=gnu11 -O2 -ffreestanding -ffunction-sections -fdata-sections -nostdlibinc \
   -isystem tools/web/libc -I. -Wall -Wextra -Werror
 web-syntax: # for lint: needs no linker
@@ -229,7 +229,7 @@ $(B)/host/mach/%.o: %.c
 
 # What reads and judges dumps, for its tests.
 WHY_SRC := $(filter-out %/command.c,$(wildcard tools/vmcs12/why/*.c)) \
-  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_json.c tools/vmcs12/vmcs12_file.c
+  tools/vmcs12/vmcs12_decode.c tools/vmcs12/vmcs12_file.c
 WHY_UNIT := $(patsubst tests/host/%.c,%,$(wildcard tests/host/h_why*.c))
 $(WHY_UNIT:%=$(B)/unit/%): $(WHY_SRC:%.c=$(B)/host/%.o)
 
