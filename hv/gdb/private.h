@@ -5,6 +5,7 @@
 
 #include "hv/gdb/gdb.h"
 #include "hv/level/level.h"
+#include "hv/level/ports.h"
 #include "hv/nested/nested.h"
 #include "hv/wire/breakpoints.h"
 #include "hv/wire/com2.h"
@@ -28,7 +29,6 @@ struct gdb_session {
     /* stepper: the processor that goes on nevertheless, for one step; as owner. line_state: of
      * line_open. */
     u32 stepper, line_state;
-    hpa_t io_bitmaps_hpa;
     bool attached, no_ack; /* attached: a debugger has spoken */
     u64 lost;              /* packets that were none */
     struct gdb_breakpoint breakpoint[GDB_BREAKPOINTS];
@@ -50,6 +50,7 @@ struct gdb {
      * watched. */
     u64 step_rip, target, watched;
     struct gdb_held held;
+    struct ports ports;
 };
 
 /* The level that runs. */
@@ -78,12 +79,6 @@ bool gdb_thread(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t
 void gdb_add_stop(const struct cpu *cpu, struct gdb_text *t);
 /* Everything goes on; `leaves`: for good, without the debugger. */
 void gdb_resume(struct cpu *cpu, bool leaves);
-
-/* ---- hidden.c ---- */
-
-/* Does L1's access to a port of COM2 as if nothing were behind it. False: it is another port.
- * @pre the exit in cpu->exit is an I/O instruction's */
-bool gdb_hide_line(struct cpu *cpu);
 
 /* ---- step.c ---- */
 

@@ -41,17 +41,15 @@ const char *gdb_reserve(struct vm *vm, const struct boot_info *info)
     if (why)
         return why;
     struct gdb_session *all = mem_pages(&vm->mem, (sizeof *all + PAGE_SIZE - 1) / PAGE_SIZE);
-    u8 *bitmaps = mem_pages(&vm->mem, 2);
-    if (!all || !bitmaps)
+    if (!all)
         return "the memory is too small for gdb=";
-    bitmaps[UART_COM2 / 8] = 0xff; /* its eight ports */
-    all->io_bitmaps_hpa = mem_hpa(&vm->mem, bitmaps);
     all->stopped = all->owner = info->gdb == BOOT_GDB_WAIT; /* the first processor's */
     for (u32 i = 0; i < vm->cpu_count; i++) {
         struct gdb *g = vm->cpu[i]->gdb = mem_pages(&vm->mem, 1);
-        if (!g)
+        if (!g || !ports_reserve(vm, &g->ports))
             return "the memory is too small for gdb=";
-        *g = (struct gdb){.all = all, .signal = SIGNAL_TRAP};
+        g->all = all;
+        g->signal = SIGNAL_TRAP;
     }
     return NULL;
 }
@@ -66,8 +64,7 @@ void gdb_start(struct cpu *cpu)
         cpu->gdb = NULL;
         return;
     }
-    vmcs_write(ENC_io_bitmap_a_addr, all->io_bitmaps_hpa.a);
-    vmcs_write(ENC_io_bitmap_b_addr, all->io_bitmaps_hpa.a + PAGE_SIZE);
+    ports_start(cpu, &cpu->gdb->ports);
     log_line("gdb: COM2 is the debugger's%s", all->stopped ? "; L1 waits for it" : "");
 }
 
@@ -109,7 +106,7 @@ static void arm(struct cpu *cpu)
                            .pin_ctl = vmcs_read(ENC_pin_ctl),
                            .cpu1_ctl = vmcs_read(ENC_cpu1_ctl),
                            .exception_bitmap = vmcs_read(ENC_exception_bitmap)};
-    u64 cpu1 = h->cpu1_ctl | (cpu->in_l2 ? 0 : CPU1_USE_IO_BITMAPS), exceptions = 0;
+    u64 cpu1 = h->cpu1_ctl | ports_arm(cpu, &g->ports), exceptions = 0;
     arm_timer(cpu);
     h->host_rip = step && !cpu->in_l2; /* the short way would answer unseen */
     if (h->host_rip)
@@ -150,6 +147,7 @@ static void disarm(struct cpu *cpu)
     struct gdb_held *h = &cpu->gdb->held;
     if (!h->armed)
         return;
+    ports_disarm(&cpu->gdb->ports);
     vmcs_write(ENC_cpu1_ctl, h->cpu1_ctl);
     vmcs_write(ENC_pin_ctl, h->pin_ctl);
     if (h->polls)
@@ -263,7 +261,7 @@ static bool mine(struct cpu *cpu, u32 reason, const struct gdb_held *armed)
             return false;
         return g->passing = armed->breakpoints; /* once with the guest's own debug registers */
     case EXIT_REASON_IO_INSTRUCTION:
-        return !cpu->in_l2 && gdb_hide_line(cpu);
+        return ports_hide(cpu);
     default:
         return false;
     }
@@ -280,10 +278,8 @@ bool gdb_after(struct cpu *cpu, enum vmx_enter how)
         return false;
     exit_snapshot(cpu, SNAP_STEP | SNAP_QUAL | SNAP_INTR | SNAP_IDT);
     cpu->exit.reason = reason;
-    if (!mine(cpu, EXIT_REASON_BASIC(reason), &armed))
-        return false;
     cpu->current->launched = 1;
     if (cpu->in_l2)
         cpu->nested->entering = false;
-    return true;
+    return mine(cpu, EXIT_REASON_BASIC(reason), &armed);
 }

@@ -4,7 +4,8 @@
 
 One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
 and leaves; then noise comes again for as long as programs run, and stops nothing. In the third there are two processors,
-which are two threads. In the fourth L0 panics on purpose, and gdb looks at L0.
+which are two threads; in `init` one of them sends itself an INIT where gdb steps. In `ports` an L2 is let at COM2. In the
+last L0 panics on purpose, and gdb looks at L0.
 """
 import os, random, re, signal, subprocess, sys, threading, time
 
@@ -18,11 +19,19 @@ OUT = f"{ROOT}/build/debug"
 PROGRAMS = ["first_exit", "broken_pin", "t_alive", "t_cpuid"]
 LIMIT = 300
 
-SCRIPT = """
-set pagination off
+# What every script begins and ends with.
+HEAD = """set pagination off
 set confirm off
 set remotetimeout 120
 target remote {socket}
+"""
+TAIL = """
+echo @end\\n
+detach
+quit
+"""
+
+SCRIPT = """
 echo @wait\\n
 info registers cs
 monitor nonsense
@@ -83,17 +92,10 @@ for words in ("set $rax=1", "set *(char*)$rsp=1"):
     except gdb.error as e:
         print("refused:", e)
 end
-echo @end\\n
-detach
-quit
 """
 
 
 SEVERAL = """
-set pagination off
-set confirm off
-set remotetimeout 120
-target remote {socket}
 echo @first\\n
 info threads
 monitor until l2
@@ -129,17 +131,45 @@ try:
 except gdb.error as e:
     print("refused:", e)
 end
-echo @end\\n
-detach
-quit
+"""
+
+# A processor that sends itself an INIT (guest-tests/smp/t_smp_step.c) is stepped over that, in L1 and in L2.
+INIT = """
+python
+def show(words):
+    print(gdb.execute(words, to_string=True))
+def aimed():
+    gdb.execute("awatch *(int*)0xfee00310")
+    for i in range(12):
+        gdb.execute("continue")
+        if gdb.selected_thread().num == 2:
+            break
+    gdb.execute("delete")
+def over_the_store():
+    for i in range(40):
+        gdb.execute("maintenance flush register-cache")
+        if "0xc500," in gdb.execute("x/i $rip", to_string=True):
+            break
+        gdb.execute("stepi")
+    gdb.write("@" + place + chr(10))
+    show("info threads")
+    for i in range(2):
+        gdb.execute("stepi")
+        show("info threads")
+    show("monitor exits")
+place = "inl1"
+aimed()
+over_the_store()
+place = "inl2"
+aimed()
+gdb.execute("monitor until l2")
+gdb.execute("continue")
+over_the_store()
+end
 """
 
 PANIC = """
-set pagination off
-set confirm off
-set remotetimeout 120
 set architecture i386:x86-64
-target remote {socket}
 continue
 echo @panic\\n
 symbol-file {root}/build/core.elf
@@ -156,10 +186,8 @@ for where in ("0", "0x123456789abc", "0x800000000000", "0xfffffffffffffff8"):
     except gdb.error as e:
         print("nothing:", e)
 end
-echo @end\\n
+echo @rsp\\n
 info registers rsp
-detach
-quit
 """
 
 
@@ -206,7 +234,7 @@ class Session:
             time.sleep(2)
         script = f"{OUT}/script.gdb"
         with open(script, "w") as f:
-            f.write(self.commands.format(socket=self.line.path, root=ROOT))
+            f.write((HEAD + self.commands + TAIL).format(socket=self.line.path, root=ROOT))
         self.gdb = subprocess.Popen(["gdb", "-nx", "-batch", "-x", script], stdin=subprocess.DEVNULL, text=True,
                                     errors="replace", stdout=open(f"{OUT}/gdb.txt", "w"), stderr=subprocess.STDOUT,
                                     preexec_fn=emu.die_too)
@@ -284,12 +312,52 @@ def judge_several(v, session, talk, said, why):
         print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
 
 
+def judge_init(v, session, talk, said, why):
+    says = asker(v, session)
+    says("inl1", r"(?s)Thread 2 \(in L1\).*^\* 2 +Thread 2 \(in L1\) +0x0*fff0 .*^\* 2 +Thread 2 \(in L1\) +0x0*fff0 ", r"^last INIT at 0x")
+    says("inl2", r"(?s)Thread 2 \(in L2\).*^\* 2 +Thread 2 \(in L1\)", r"^exits L2 INIT 1$", r"^last INIT at 0x")
+    own = [l.partition("smp_step.")[2] for l in said if l.startswith("e9    | smp_step.")]
+    ended = why is None and talk.ended == [0]
+    if not v.check(ended and own == ["l1: up again", "l2: goes on, exit 3, flags 2, pending 0"], "an INIT where gdb steps does what it does bare"):
+        print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
+
+
+# What guest-tests/self/t_ports.c is to say while the line is gdb's: no receiver where L1 lets L2 through, and L1's own exits.
+PORTS = """
+    bitmaps, written: exit 18 len 3 rip +3 rax=40
+    bitmaps, kept: exit 18 len 3 rip +6 rax=0
+    bitmaps, word across the edge: exit 18 len 3 rip +2 rax=ff
+    bitmaps, dword across the end: exit 18 len 3 rip +1 rax=ffff00b0
+    bitmaps, string: exit 18 len 3 rip +2 rcx=0
+    bitmaps, stepped: exit 0 q 4000 intr 80000301 rip +1 rax=0
+    bitmaps, L1's port: exit 30 q 2fd0008 len 1 rip +0
+    bitmaps, beside L1's port: exit 18 len 3 rip +6 rax=0
+    bitmaps, another port: exit 18 len 3 rip +2
+    bitmaps, L1's other port: exit 30 q 800040 len 2 rip +0
+    nothing, written: exit 18 len 3 rip +3 rax=40
+    nothing, kept: exit 18 len 3 rip +6 rax=0
+    nothing, upper port: exit 18 len 3 rip +1 rax=ff
+    all, written: exit 30 q 2f80000 len 1 rip +2 rax=40
+"""
+
+
+def judge_ports(v, session, talk, said, why):
+    own = [l.partition("ports.64.")[2].replace("_", " ") for l in said if "ports.64." in l]
+    wanted = [l.strip() for l in PORTS.strip().splitlines()]
+    if not v.check(own == wanted, "an L2 finds no receiver behind COM2's ports"):
+        print("\n".join(f"      {l}" for l in own if l not in wanted))
+    v.check(b"@" not in session.line.unheard, "what L2 writes there does not reach gdb's line")
+    ended = why is None and talk.ended == [0]
+    if not v.check(ended, "the program that does it ends"):
+        print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
+
+
 def judge_panic(v, session, talk, said, why):
     says = asker(v, session)
     says("panic", r"^#0 .*autopsy", r"run_dump", r"panic \(format=", r"plant_panic", r"run_debugged|run \(cpu=", r"^=> 0xffffffff[0-9a-f]+ <autopsy")
     text = says("memory", r"^0x[0-9a-f]+ <run_dump>:\s+0x")
     v.check(text.count("nothing:") == 4 and "there" not in text.split("nothing:")[0], "what L0 has not mapped, gdb does not reach")
-    says("end", r"^rsp +0xffff")
+    says("rsp", r"^rsp +0xffff")
     v.check(any("planted" in l or "bug" in l or "panic" in l for l in said), "Nidus says that it panicked")
 
 
@@ -349,6 +417,8 @@ def memory(v):
 
 TESTS = {"magic": magic, "memory": memory, "gdb": lambda v: judge_gdb(v, *gdb_boot()),
          "several": lambda v: judge_several(v, *gdb_boot(["t_smp_trace"], 2, "nested=on profile=host", SEVERAL)),
+         "init": lambda v: judge_init(v, *gdb_boot(["t_smp_step"], 2, "nested=on profile=host", INIT)),
+         "ports": lambda v: judge_ports(v, *gdb_boot(["t_ports"], 1, "nested=on profile=host", "")),
          "panic": lambda v: judge_panic(v, *gdb_boot(["first_exit"], 1, "plant=408", PANIC, True))}
 
 

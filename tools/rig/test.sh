@@ -43,7 +43,7 @@ stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "
 stage probe tools/rig/probe_test.py
 stage ept01 tools/rig/ept01_test.py
 stage examples tools/rig/examples_test.py
-stage debug tools/rig/debug_test.py magic memory gdb panic
+stage debug tools/rig/debug_test.py magic memory gdb ports panic
 stage ends tools/rig/ends_test.py
 stage tell tools/rig/tell_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
@@ -54,7 +54,7 @@ if tools/make/setup.sh bochs3 >/dev/null; then
     stage smp env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp 't_smp_*'
     # A Nidus in Nidus on two processors; the tests run on the second.
     stage smp-depth-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --depth 1 --out build/guest-smp-depth-1 t_vmx_launch t_vmx_insn
-    stage debug-smp tools/rig/debug_test.py several
+    stage debug-smp tools/rig/debug_test.py several init
     stage trace-smp tools/trace/trace_test.py smp2 cpu slow stuck ${long:+smp4 kvm2}
     stage linux-smp env CPUS=$([ "$long" ] && echo 4 || echo 2) tools/rig/linux_test.py
     [ -z "$long" ] || stage smp-ring env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp-ring --args hops=10000 t_smp_ring t_smp_l2
