@@ -220,7 +220,7 @@ $(B)/unit/vmcs12: $(TOOL_SRC:%.c=$(B)/host/%.o)
 # ---- L0 whole on a processor made of memory: tests/machine -----------------------------------
 # The sources of the core, but for those that are nothing but instructions, with tests/machine/fake.h ahead of each.
 MACH_SRC := $(wildcard tests/machine/*.c) \
-  $(filter-out $(PURE_SRC) $(BOOT_PURE) $(wildcard hv/gdb/*.c hv/wire/*.c hv/autopsy/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
+  $(filter-out $(PURE_SRC) $(BOOT_PURE) $(wildcard hv/gdb/*.c hv/ports/*.c hv/wire/*.c hv/autopsy/*.c) hv/paranoid/paranoid.c $(addprefix hv/core/,lib.c desc.c trap.c log.c),$(CORE_SRC))
 MACH_INC := -Itests/machine/fake $(INC)
 $(B)/host/mach/%.o: %.c
 	$(call say,HOSTCC,$<)

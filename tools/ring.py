@@ -69,8 +69,10 @@ def main():
             found = list(find(memory, a.base))
             for at in found:
                 show(memory, a.base, at)
-    except (OSError, ValueError) as e:
-        sys.exit(f"ring.py: {a.dump}: {e}")
+    except OSError as e:
+        sys.exit(f"ring.py: {a.dump}: {e.strerror}")
+    except ValueError: # mmap has no other word for it
+        sys.exit(f"ring.py: {a.dump}: it is empty")
     if not found:
         sys.exit(f"ring.py: {a.dump}: no ring of Nidus is in it")
 

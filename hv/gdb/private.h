@@ -5,7 +5,7 @@
 
 #include "hv/gdb/gdb.h"
 #include "hv/level/level.h"
-#include "hv/level/ports.h"
+#include "hv/ports/ports.h"
 #include "hv/nested/nested.h"
 #include "hv/wire/breakpoints.h"
 #include "hv/wire/com2.h"

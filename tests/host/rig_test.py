@@ -4,7 +4,7 @@
 
 A comparer that cannot see a difference would make every guest test worthless.
 """
-import contextlib, os, re, shutil, subprocess, sys, tempfile
+import contextlib, os, re, shutil, struct, subprocess, sys, tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/rig"))
@@ -447,13 +447,22 @@ def test_words_while_a_person_waits():
     assert run.refused(up + b"nidus: cannot run: log=usb\r\n") and not run.refused(b"nidus: cannot run: lo") and not run.refused(up)
 
 
+def pe(machine=0x8664, subsystem=10):
+    """The headers of a program, with nothing behind them."""
+    head = b"MZ".ljust(0x3c, b"\0") + struct.pack("<I", 0x80)
+    return head.ljust(0x80, b"\0") + b"PE\0\0" + struct.pack("<H", machine) + bytes(0x56) + struct.pack("<H", subsystem)
+
+
 def test_wrong_files_are_named():
     with tempfile.TemporaryDirectory() as d:
-        with open(f"{d}/text.efi", "w") as f:
-            f.write("text")
-        with open(f"{d}/a.efi", "wb") as f:
-            f.write(b"MZ")
-        for efi, said in ((f"{d}/none.efi", "no such file"), (f"{d}", "no such file"), (f"{d}/text.efi", "not an EFI program"),
+        files = {"text.efi": b"text", "cut.efi": b"MZ", "a.efi": pe(), "old.efi": pe(machine=0x14c), "x.exe": pe(subsystem=3),
+                 "it's (1).efi": pe(), "end.efi": pe()[:-40]}
+        for name, data in files.items():
+            with open(f"{d}/{name}", "wb") as f:
+                f.write(data)
+        for efi, said in ((f"{d}/none.efi", "no such file"), (f"{d}", "is a directory"), (f"{d}/text.efi", "not an EFI program"),
+                          (f"{d}/cut.efi", "not an EFI program"), (f"{d}/old.efi", "not for x86-64"), (f"{d}/x.exe", "not for EFI"),
+                          (f"{d}/end.efi", "not for EFI"), (f"{d}/a.efi '", "no closing quotation"),
                           (f"{d}/a.efi {d}/./a.efi", "two files of one name")):
             with environment(EFI=efi):
                 try:
@@ -463,6 +472,11 @@ def test_wrong_files_are_named():
                     assert said in str(e)
         with environment(EFI=f"{d}/a.efi"):
             assert run_efi.programs() == [(f"{d}/a.efi", "a.efi")]
+        odd = [(f"{d}/it's (1).efi", "it_s__1_.efi")]
+        with environment(EFI=odd[0][0]):
+            assert run_efi.programs() == odd
+        with environment(EFI=f'"{d}/it\'s (1).efi" {d}/a.efi'):
+            assert run_efi.programs() == [*odd, (f"{d}/a.efi", "a.efi")]
         for name, value, said in (("KERNEL", f"{d}/no", "no such file"), ("KERNEL", f"{d}/text.efi", "not an EFI program")):
             with environment(**{"INITRD": f"{d}/a.efi", name: value}):
                 try:

@@ -201,7 +201,7 @@ expect 0 '^vmcs12 of Nidus' --version
 (head -c 4096 /dev/zero | tr '\0' '\022'; cat page; head -c 8192 /dev/zero; cat kvm.img) > memory
 expect 0 '^0x000001000  broadwell  guest_rip 0xffffffff81000000' scan memory
 expect 0 '^0x000004000  kvm ' scan memory
-expect 2 '' scan blob
+expect 2 'no page in it looks like a VMCS' scan blob
 expect 0 '"guest_rip": "0xffffffff81000000"' dump --json page
 head -c 4096 /dev/zero > cleared
 put cleared 0 12000000

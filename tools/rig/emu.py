@@ -374,8 +374,13 @@ def side_by_side(calls, at_once=JOBS):
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"emu: {message}; emu.py --help tells more\n")
+
+
 def main():
-    p = argparse.ArgumentParser(description="boot a disk image in Bochs (or EMU=qemu), headless")
+    p = Parser(description="boot a disk image in Bochs (or EMU=qemu), headless")
     p.add_argument("disk")
     p.add_argument("--dir", default=None, help="run directory (default: DISK.run)")
     p.add_argument("--until", help="end when this text appears on port 0xE9 or COM1")
@@ -394,9 +399,13 @@ def main():
     signal.signal(signal.SIGHUP, raise_on_term)
     try:
         m = Machine(a.disk, a.dir or a.disk + ".run", cpu=a.cpu, ips=a.ips, magic=a.magic, com2=a.com2)
+        if a.dump_ram:
+            open(a.dump_ram, "wb").close()
     except emulator.Unusable as e:
         print(e, file=sys.stderr)
         return NO_START
+    except OSError as e:
+        p.error(f"{e.filename}: {e.strerror}")
     code = NO_START
     if a.magic and (m.kind != "bochs" or a.until or a.show):
         p.error("--magic is Bochs's, and goes with neither --until nor --show")

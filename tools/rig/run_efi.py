@@ -8,10 +8,10 @@ L1's console and Nidus share COM1 (log=com1), so these two are in the order in w
 GDB=1 puts COM2 on the socket gdb.sock of the run directory, for gdb; L1 waits for it (gdb=wait).
 TRACE=1 has Nidus write every exit and entry to COM2 (trace=all,com2), and draws them as trace.html beside it.
 
-Environment: EFI= (files), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=1), RUN_BARE=1, GDB=1,
+Environment: EFI= (one file, or several as a shell would read them), ARGS= (words for each), NIDUS= (more options for nidus.efi; log=com1 verbose=1), RUN_BARE=1, GDB=1,
 TRACE=1, DEPTH=, CPUS=, MEM=, LIMIT=seconds of the emulator's own time (300).
 """
-import os, re, subprocess, sys, time
+import os, re, shlex, subprocess, sys, time
 
 import emu, emulator, gdb_line
 
@@ -109,15 +109,33 @@ def judge_words():
         raise ValueError("GDB=1 and TRACE=1 both want COM2")
 
 
+def unsuitable(head):
+    """What keeps the firmware from starting a program that begins so, or None: the headers of a PE file."""
+    at = int.from_bytes(head[0x3c:0x40], "little")
+    if head[:2] != b"MZ" or head[at:at + 4] != b"PE\0\0":
+        return "not an EFI program"
+    machine, subsystem = (int.from_bytes(head[at + n:at + n + 2], "little") for n in (4, 0x5c))
+    if subsystem not in (10, 11, 12):           # application, driver of boot services, of the runtime
+        return "a program, but not for EFI"
+    return None if machine == 0x8664 else "an EFI program, but not for x86-64"
+
+
 def programs():
     """[(file, name on the disk)]; raises ValueError with the one line that says what is wrong."""
-    found = []
-    for f in os.environ["EFI"].split():
+    found, given = [], os.environ["EFI"]
+    try:
+        files = [given] if os.path.isfile(given) else shlex.split(given)
+    except ValueError as e:
+        raise ValueError(f"EFI={given}: {str(e).lower()}")
+    for f in files:
+        if os.path.isdir(f):
+            raise ValueError(f"EFI={f}: is a directory")
         if not os.path.isfile(f):
             raise ValueError(f"EFI={f}: no such file")
         with open(f, "rb") as opened:
-            if opened.read(2) != b"MZ":
-                raise ValueError(f"EFI={f}: not an EFI program")
+            wrong = unsuitable(opened.read(4096))
+        if wrong:
+            raise ValueError(f"EFI={f}: {wrong}")
         found.append((f, re.sub(r"[^A-Za-z0-9._-]", "_", os.path.basename(f))))
     if len({n for _, n in found}) < len(found):
         raise ValueError(f"EFI={os.environ['EFI']}: two files of one name")

@@ -84,8 +84,11 @@ def main():
                     sys.stdout.write(symbols.annotate(line))
                     sys.stdout.flush()
         return 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (Unusable, OSError) as e:
-        print(f"sym: {e}", file=sys.stderr)
+        print("sym: " + (f"{e.filename or 'output'}: {e.strerror}" if isinstance(e, OSError) else str(e)), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -63,7 +63,7 @@ static const char help[] =
     "EXIT STATUS\n"
     "    0  done, and for diff and lint: nothing found\n"
     "    1  wrong usage or input; one line on standard error says what, nothing is written\n"
-    "    2  diff found a difference, lint a broken rule\n"
+    "    2  diff found a difference, lint a broken rule, scan nothing\n"
     "    why: 0 nothing broken, 1 a rule is broken, 2 the input cannot be read, 3 undecided\n"
     "\n"
     "EXAMPLES\n"

@@ -54,5 +54,7 @@ int tool_scan(struct tool *t)
     }
     fputs(t->json ? "\n]}\n" : "", t->out);
     tool_close(t, f);
+    if (found == 0)
+        fprintf(t->err, "vmcs12: %s: no page in it looks like a VMCS\n", t->arg[0]);
     return found != 0 ? TOOL_OK : TOOL_FOUND;
 }

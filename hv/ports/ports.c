@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Contract in ports.h. */
-#include "hv/level/ports.h"
+#include "hv/ports/ports.h"
 #include "hv/core/lib.h"
 #include "hv/nested/crossing/crossing.h"
 #include "hv/vmx/guestmem.h"

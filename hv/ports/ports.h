@@ -4,8 +4,8 @@
  * no receiver. L1 gets the exit of an L2's access that it asked for; of an access that it would
  * have let through it hears nothing.
  */
-#ifndef HV_LEVEL_PORTS_H
-#define HV_LEVEL_PORTS_H
+#ifndef HV_PORTS_PORTS_H
+#define HV_PORTS_PORTS_H
 
 #include "hv/nested/nested.h"
 
