@@ -167,6 +167,25 @@ static void flushes(void)
     }
 }
 
+/* BitVisor 66559d6 (core/x86/vt_ept.c) gives INVEPT the bare address of its PML4, and takes no notice
+ * of the VMfail: here as it drops all it has mapped, and maps a page anew when L2 wants it. */
+static void as_bitvisor(void)
+{
+    u64 *pml4 = arena(PG_E_PML4);
+    ept_world(L2_64, 0);
+    use("bitvisor, mapped");
+    u64 upper = pml4[0];
+    SetMem(pml4, 4096, 0);
+    ended("bitvisor, flush", ept_invept(INVEPT_ONE, ARENA_AT(PG_E_PML4)));
+    gt_line("bitvisor, used: L2 runs");
+    ept_touch(ACCESS_READ, AT_4K);
+    pml4[0] = upper;
+    while (l2_seen[VI_EXIT_REASON] == REASON_EPT_VIOLATION)
+        ept_touch(ACCESS_READ, AT_4K);
+    gt_line("bitvisor, used: %s", ept_result());
+    ept_invept(INVEPT_ALL, 0);
+}
+
 /* ---- linear translations: L2 without EPT12, with a VPID -------------------------------------- */
 
 enum { TAG = 7, PG_COPY = PG_EPT_FREE + 1, PG_STACK_COPY, PG_PT_COPY, PG_PML4_COPY, PG_PDPT_COPY };
@@ -282,6 +301,7 @@ TEST_MAIN(tell)
         instructions();
         translations();
         flushes();
+        as_bitvisor();
         if (vmx_has2(PROC2_VPID)) {
             linear_entries();
             linear_tables();

@@ -56,6 +56,14 @@ static void step(struct cpu *cpu)
         g->all->stepper = cpu->percpu.id + 1;
 }
 
+/* gdb tells of a breakpoint where the guest stands only when the guest has gone on by one
+ * instruction, maybe into another level. */
+static u32 level_for(const struct cpu *cpu, const struct gdb_command *c)
+{
+    const struct gdb *g = cpu->gdb;
+    return c->address == g->step_rip ? 1 + g->step_in_l2 : gdb_level(cpu);
+}
+
 /* Fills in the reply. False: the command has none. KILL ends nothing: the machine is not the
  * debugger's. */
 static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_text *t)
@@ -69,10 +77,10 @@ static bool reply_to(struct cpu *cpu, const struct gdb_command *c, struct gdb_te
     case GDB_WHY:       gdb_add_stop(cpu, t); return true;
     case GDB_REGISTERS: registers(cpu, t); return true;
     case GDB_MEMORY:    memory(cpu, c, t); return true;
-    case GDB_CONTINUE:  gdb_resume(cpu, false); return false;
+    case GDB_CONTINUE:  breakpoints_forget(b); gdb_resume(cpu, false); return false;
     case GDB_STEP:      step(cpu); return false;
     case GDB_INSERT:
-    case GDB_REMOVE:    gdb_add(t, breakpoints_change(b, gdb_level(cpu), c) ? "OK" : "E28");
+    case GDB_REMOVE:    gdb_add(t, breakpoints_change(b, level_for(cpu, c), c) ? "OK" : "E28");
                         return true;
     case GDB_SUPPORTED: gdb_add(t, GDB_SUPPORTS); return true;
     case GDB_NO_ACK:    gdb_add(t, "OK"); return true;

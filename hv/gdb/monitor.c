@@ -199,6 +199,7 @@ static void set_until(struct cpu *cpu, const char *word, struct gdb_text *t)
     *until = is(word, "l2", &rest) ? UNTIL_L2 : is(word, "l1", &rest) ? UNTIL_L1 : UNTIL_NOTHING;
     if (is(word, "refused", &rest))
         *until = UNTIL_REFUSED;
+    cpu->gdb->until_crossings = cpu->crossings;
     say(t, *until ? "continue stops there" : "until l2, until l1, or until refused");
 }
 

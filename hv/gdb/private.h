@@ -46,6 +46,7 @@ struct gdb {
     u32 step_in_l2, level;  /* level: the one that is looked at; 0: the one that runs */
     u32 signal;
     enum gdb_until until;
+    u32 until_crossings; /* cpu->crossings when it was asked for */
     /* Where a step began; the breakpoint that ends the step under way, or 0; what a watchpoint
      * watched. */
     u64 step_rip, target, watched;

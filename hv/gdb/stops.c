@@ -164,13 +164,32 @@ static void disarm(struct cpu *cpu)
     h->armed = false;
 }
 
-/* True when what "monitor until" named has come. */
-static bool has_come(const struct cpu *cpu)
+/* True when this processor has served the debugger. */
+static bool served(struct cpu *cpu, u64 rip)
 {
-    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason), until = cpu->gdb->until;
-    bool entry = reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME;
-    return (until == UNTIL_L2 && cpu->in_l2) || (until == UNTIL_L1 && !cpu->in_l2) ||
-           (until == UNTIL_REFUSED && entry && !cpu->in_l2);
+    struct gdb *g = cpu->gdb;
+    if (!gdb_rest(cpu))
+        return false;
+    g->step_rip = rip;
+    g->step_in_l2 = cpu->in_l2;
+    if (breakpoints_at(g->all->breakpoint, rip)) /* the CPU clears RF behind the instruction */
+        vmcs_write(ENC_guest_rflags, vmcs_read(ENC_guest_rflags) | RFLAGS_RF);
+    return true;
+}
+
+/* True when the level that "monitor until" named has been entered since. */
+static bool has_crossed(const struct cpu *cpu)
+{
+    const struct gdb *g = cpu->gdb;
+    return (g->until == UNTIL_L1 || g->until == UNTIL_L2) && cpu->in_l2 == (g->until == UNTIL_L2) &&
+           cpu->crossings != g->until_crossings;
+}
+
+static bool was_refused(const struct cpu *cpu)
+{
+    u32 reason = EXIT_REASON_BASIC(cpu->exit.reason);
+    return cpu->gdb->until == UNTIL_REFUSED && !cpu->in_l2 &&
+           (reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME);
 }
 
 void gdb_before(struct cpu *cpu)
@@ -180,14 +199,11 @@ void gdb_before(struct cpu *cpu)
     /* done: L0 did the instruction, or an INIT came in its place */
     bool done = rip != g->step_rip || cpu->in_l2 != g->step_in_l2 ||
                 vmcs_read(ENC_guest_activity_state) == ACTIVITY_WAIT_SIPI;
-    if (!g->pending && ((g->stepping && done) || has_come(cpu)))
+    if (!g->pending && ((g->stepping && done) || has_crossed(cpu) || was_refused(cpu)))
         gdb_pend(g, SIGNAL_TRAP, 0);
-    if (gdb_rest(cpu)) {
-        g->step_rip = rip;
-        g->step_in_l2 = cpu->in_l2;
-        if (breakpoints_at(g->all->breakpoint, rip)) /* the CPU clears RF behind the instruction */
-            vmcs_write(ENC_guest_rflags, vmcs_read(ENC_guest_rflags) | RFLAGS_RF);
-    }
+    while (served(cpu, rip))
+        if (!g->pending && !g->stepping && has_crossed(cpu)) /* a step over a breakpoint did it */
+            gdb_pend(g, SIGNAL_TRAP, 0);
     cpu->have = 0;
     arm(cpu);
 }

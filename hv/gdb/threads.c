@@ -29,8 +29,9 @@ static void store(u32 *word, u32 v)
 void gdb_pend(struct gdb *g, u32 signal, u64 watched)
 {
     g->pending = true;
+    if (!g->stepping) /* gdb steps over a breakpoint and goes on without a word: "until" outlives it */
+        g->until = UNTIL_NOTHING;
     g->stepping = g->passing = false;
-    g->until = UNTIL_NOTHING;
     g->signal = signal;
     g->watched = watched;
     g->level = 0;
@@ -141,7 +142,7 @@ void gdb_resume(struct cpu *cpu, bool leaves)
         g->until = UNTIL_NOTHING;
     }
     for (u32 i = 0; leaves && i < GDB_BREAKPOINTS; i++)
-        all->breakpoint[i].used = false;
+        all->breakpoint[i] = (struct gdb_breakpoint){0};
     if (leaves)
         all->attached = all->no_ack = false;
     store(&all->stopped, false);

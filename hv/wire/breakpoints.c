@@ -16,23 +16,32 @@ static bool can_break(const struct gdb_command *c)
 bool breakpoints_change(struct gdb_breakpoint all[GDB_BREAKPOINTS], u32 level,
                         const struct gdb_command *c)
 {
-    struct gdb_breakpoint *free = NULL;
+    struct gdb_breakpoint *same = NULL, *free = NULL;
     for (u32 i = 0; i < GDB_BREAKPOINTS; i++) {
         struct gdb_breakpoint *b = &all[i];
-        bool same = b->used && b->address == c->address && b->type == c->type;
-        if (same && c->kind == GDB_REMOVE)
-            b->used = false;
-        if (same && c->kind == GDB_INSERT)
-            free = b;
-        else if (!b->used && !free)
+        if ((b->used || b->away) && b->address == c->address && b->type == c->type)
+            same = b;
+        else if (!b->used && (!free || (free->away && !b->away)))
             free = b;
     }
-    if (c->kind == GDB_REMOVE)
+    if (c->kind == GDB_REMOVE) {
+        if (same && same->used)
+            *same = (struct gdb_breakpoint){false, same->level, c->type, 0, c->address, true};
         return true;
-    if (!free || !level || !can_break(c))
+    }
+    if (!(same || free) || !level || !can_break(c))
         return false;
-    *free = (struct gdb_breakpoint){true, level, c->type, (u32)c->length, c->address};
+    if (same && same->away)
+        level = same->level;
+    *(same ? same : free) =
+        (struct gdb_breakpoint){true, level, c->type, (u32)c->length, c->address, false};
     return true;
+}
+
+void breakpoints_forget(struct gdb_breakpoint all[GDB_BREAKPOINTS])
+{
+    for (u32 i = 0; i < GDB_BREAKPOINTS; i++)
+        all[i].away = false;
 }
 
 static u64 dr7_of(const struct gdb_breakpoint *b, u32 i)

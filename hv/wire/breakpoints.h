@@ -15,12 +15,16 @@ struct gdb_breakpoint {
     u32 level; /* the level in which it stops: 1 or 2 */
     u32 type, length;
     u64 address;
+    bool away; /* removed, and not forgotten: put back, it is for the same level */
 };
 
-/* Does GDB_INSERT, for this level, or GDB_REMOVE. False: there is no place for it, or the processor
- * cannot watch that. */
+/* Does GDB_INSERT, for this level, or GDB_REMOVE. gdb removes all its breakpoints at each stop and
+ * puts them back before it goes on, in whatever level that is. False: there is no place for it, or
+ * the processor cannot watch that. */
 bool breakpoints_change(struct gdb_breakpoint all[GDB_BREAKPOINTS], u32 level,
                         const struct gdb_command *c) MUST_CHECK;
+/* What is not put back by now is gone. */
+void breakpoints_forget(struct gdb_breakpoint all[GDB_BREAKPOINTS]);
 /* The debug registers of a level; with level 0 none is the debugger's. `target`: where a step ends,
  * which takes the last register; 0: nowhere. Returns DR7, which is DR7_RESET when none is set. */
 u64 breakpoints_registers(const struct gdb_breakpoint all[GDB_BREAKPOINTS], u32 level, u64 target,

@@ -90,7 +90,7 @@ static void test_dr7(void **state)
             for (u32 length = 1; length <= 8; length *= 2) {
                 u64 dr[GDB_BREAKPOINTS], wanted = DR7_RESET | 2ull << 2 * at;
                 empty(state);
-                set[at] = (struct gdb_breakpoint){true, 2, type, length, 0xffff800000001000};
+                set[at] = (struct gdb_breakpoint){true, 2, type, length, 0xffff800000001000, false};
                 wanted |= (u64)(rw[type] | (type < 2 ? 0 : len[length]) << 2) << (16 + 4 * at);
                 assert_int_equal(breakpoints_registers(set, 2, 0, dr), wanted);
                 for (u32 i = 0; i < GDB_BREAKPOINTS; i++)
@@ -122,13 +122,55 @@ static void test_at(void **state)
     for (u32 at = 0; at < GDB_BREAKPOINTS; at++)
         for (u32 type = 0; type <= 4; type++) {
             empty(state);
-            set[at] = (struct gdb_breakpoint){true, 1, type, 1, 0x1000};
+            set[at] = (struct gdb_breakpoint){true, 1, type, 1, 0x1000, false};
             assert_int_equal(breakpoints_at(set, 0x1000), type < 2);
             assert_false(breakpoints_at(set, 0x1001));
             assert_false(breakpoints_at(set, 0));
             set[at].used = false;
             assert_false(breakpoints_at(set, 0x1000));
         }
+}
+
+/* gdb takes all out at each stop and puts all back before it goes on, whichever level then runs. */
+static void test_levels_are_kept(void **state)
+{
+    (void)state;
+    assert_true(insert(2, 0, 0x1000, 1));
+    assert_true(insert(1, 0, 0x2000, 1));
+    for (u32 runs = 1; runs <= 2; runs++) {
+        assert_true(take(0, 0x1000) && take(0, 0x2000));
+        assert_int_equal(used(), 0);
+        assert_true(insert(runs, 0, 0x2000, 1) && insert(runs, 0, 0x1000, 1));
+        assert_int_equal(set[0].level, 2);
+        assert_int_equal(set[1].level, 1);
+        breakpoints_forget(set);
+    }
+    /* one that is not put back before gdb goes on is gone, and a new one is of its own level */
+    assert_true(take(0, 0x1000) && take(0, 0x2000));
+    assert_true(insert(1, 0, 0x2000, 1));
+    breakpoints_forget(set);
+    assert_true(insert(1, 0, 0x1000, 1));
+    assert_int_equal(set[0].level, 1);
+    /* stepped over: left out, and put back before gdb goes on */
+    assert_true(take(0, 0x1000));
+    assert_true(insert(2, 0, 0x1000, 1));
+    assert_int_equal(set[0].level, 1);
+}
+
+/* One that is away gives its place to a new one, but the last of the free ones does. */
+static void test_away_is_free(void **state)
+{
+    (void)state;
+    for (u64 i = 0; i < GDB_BREAKPOINTS; i++)
+        assert_true(insert(1, 0, 0x1000 + i, 1));
+    assert_true(take(0, 0x1000) && take(0, 0x1001));
+    set[1].away = false;
+    assert_true(insert(2, 0, 0x2000, 1));
+    assert_int_equal(set[1].address, 0x2000);
+    assert_true(insert(2, 0, 0x3000, 1));
+    assert_int_equal(set[0].address, 0x3000);
+    assert_int_equal(set[0].level, 2);
+    assert_false(insert(2, 0, 0x1000, 1));
 }
 
 int main(void)
@@ -139,6 +181,8 @@ int main(void)
         cmocka_unit_test_setup(test_dr7, empty),
         cmocka_unit_test_setup(test_target, empty),
         cmocka_unit_test_setup(test_at, empty),
+        cmocka_unit_test_setup(test_levels_are_kept, empty),
+        cmocka_unit_test_setup(test_away_is_free, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

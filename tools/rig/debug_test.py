@@ -4,8 +4,8 @@
 
 One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
 and leaves; then noise comes again for as long as programs run, and stops nothing. In the third there are two processors,
-which are two threads; in `init` one of them sends itself an INIT where gdb steps. In `ports` an L2 is let at COM2. In the
-last L0 panics on purpose, and gdb looks at L0.
+which are two threads; in `init` one of them sends itself an INIT where gdb steps. In `levels` there is a breakpoint in L2
+and one in L1. In `ports` an L2 is let at COM2. In the last L0 panics on purpose, and gdb looks at L0.
 """
 import os, random, re, signal, subprocess, sys, threading, time
 
@@ -131,6 +131,23 @@ try:
 except gdb.error as e:
     print("refused:", e)
 end
+"""
+
+# A breakpoint in L2 and one in L1, which take turns: each entry of t_trace's, each exit.
+LEVELS = """
+monitor until l2
+continue
+hbreak *$rip
+monitor until l1
+continue
+hbreak *$rip
+python
+for i in range(6):
+    gdb.write("@turn%d" % i + chr(10))
+    gdb.execute("continue")
+    gdb.execute("info threads")
+end
+delete
 """
 
 # A processor that sends itself an INIT (guest-tests/smp/t_smp_step.c) is stepped over that, in L1 and in L2.
@@ -312,6 +329,16 @@ def judge_several(v, session, talk, said, why):
         print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
 
 
+def judge_levels(v, session, talk, said, why):
+    says = asker(v, session)
+    for i in range(6):
+        n, level = (2, 1) if i % 2 else (1, 2)
+        says(f"turn{i}", rf"^Breakpoint {n}, ", rf"^\* 1 +Thread 1 \(in L{level}\) ")
+    ended = why is None and talk.ended == [0]
+    if not v.check(ended and sum("trace.again: exit 18" in l for l in said) == 3, "behind the breakpoints the program ends"):
+        print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
+
+
 def judge_init(v, session, talk, said, why):
     says = asker(v, session)
     says("inl1", r"(?s)Thread 2 \(in L1\).*^\* 2 +Thread 2 \(in L1\) +0x0*fff0 .*^\* 2 +Thread 2 \(in L1\) +0x0*fff0 ", r"^last INIT at 0x")
@@ -417,6 +444,7 @@ def memory(v):
 
 TESTS = {"magic": magic, "memory": memory, "gdb": lambda v: judge_gdb(v, *gdb_boot()),
          "several": lambda v: judge_several(v, *gdb_boot(["t_smp_trace"], 2, "nested=on profile=host", SEVERAL)),
+         "levels": lambda v: judge_levels(v, *gdb_boot(["t_trace"], 1, "nested=on profile=host", LEVELS)),
          "init": lambda v: judge_init(v, *gdb_boot(["t_smp_step"], 2, "nested=on profile=host", INIT)),
          "ports": lambda v: judge_ports(v, *gdb_boot(["t_ports"], 1, "nested=on profile=host", "")),
          "panic": lambda v: judge_panic(v, *gdb_boot(["first_exit"], 1, "plant=408", PANIC, True))}

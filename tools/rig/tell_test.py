@@ -50,6 +50,9 @@ WANTED = {
     "flush high address": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 100000000208001e" + PLACE,
     "flush wide vpid": r"VMfail 28: INVVPID: [^:]+: type 1, descriptor 10001" + PLACE,
     "flush address": r"VMfail 28: INVVPID: [^:]+: type 0, descriptor 1" + PLACE,
+    "bitvisor, flush": r"VMfail 28: INVEPT: [^:]+: type 1, descriptor 2080000" + PLACE,
+    "bitvisor, used": r"stale: L2 .* guest-physical [0-9a-f]+ by an EPT12 entry that is gone: level 4 at 2080000, it was [0-9a-f]+ and is "
+                      r"0, changed while L1 ran, between TSC \d+ and \d+; no INVEPT of EPTP 208001e came since",
     "linear without invvpid": LINEAR.format(f"the entry at {PTE}", "2089027", "2040007"),
     "linear invvpid of nothing": r"VMfail 28: INVVPID: [^:]+: type 1, descriptor 0" + PLACE,
     "linear fewer rights": LINEAR.format(f"the entry at {PTE}", "2040e27", "2040e25"),
