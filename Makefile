@@ -287,7 +287,7 @@ cov: $(COV_BIN)
 # Bugs planted one by one in a copy of the tree; the named host test must fail.
 planted: $(B)/nidus.efi
 	$(Q)tests/planted/planted.sh $(NAMES)
-planted-guest: images
+planted-guest: images $(B)/vmcs12
 	$(Q)tests/planted/planted_guest.sh $(NAMES)
 # The same over all of hv/, by host tests and guest tests: docs/mutants.md.
 mutants: images $(UNIT_BIN)

@@ -214,10 +214,15 @@ static void linear_world(const char *code, size_t len, u32 proc)
     l2_enter(false);
 }
 
+static void runs_from(const char *name, u64 offset)
+{
+    l2_again(l2.f[VI_GUEST_RIP] + offset);
+    gt_line("%s: exit %lu", name, l2_seen[VI_EXIT_REASON]);
+}
+
 static void runs(const char *name)
 {
-    l2_again(l2.f[VI_GUEST_RIP]);
-    gt_line("%s: exit %lu", name, l2_seen[VI_EXIT_REASON]);
+    runs_from(name, 0);
 }
 
 /* Page tables that show the same and one page besides. */
@@ -273,11 +278,12 @@ static void linear_tables(void)
 /* L2's own business: it may have flushed unseen, or flush later. */
 static void linear_of_l2(void)
 {
-    /* mov qword [P_SPARE + 8 * P_CODE's number], PG_COPY | RWU; VMCALL follows */
-    char own[12] = {0x48, (char)0xc7, 0x04, 0x25};
+    /* VMCALL; mov qword [P_SPARE + 8 * P_CODE's number], PG_COPY | RWU; VMCALL follows */
+    enum { AT_VMCALL, AT_MOV = 3, ADDRESS = 7, VALUE = 11 };
+    char own[15] = {0x0f, 0x01, (char)0xc1, 0x48, (char)0xc7, 0x04, 0x25};
     u32 at = (u32)(L2_AT(P_SPARE) + (L2_AT(P_CODE) >> 12) * 8), entry = ARENA_AT(PG_COPY) | RWU;
-    CopyMem(own + 4, &at, 4);
-    CopyMem(own + 8, &entry, 4);
+    CopyMem(own + ADDRESS, &at, 4);
+    CopyMem(own + VALUE, &entry, 4);
     linear_world("", 0, PROC_CR3_LOAD);
     *pte(P_CODE) = ARENA_AT(PG_COPY) | RWU;
     runs("linear unseen");
@@ -286,8 +292,9 @@ static void linear_of_l2(void)
     CopyMem(arena(PG_COPY), arena(PG_L2 + P_CODE), 4096);
     *pte(P_SPARE) = ARENA_AT(PG_PT) | RWU;
     ept_invvpid(INVVPID_ALL, 0, 0);
-    runs("linear own");
-    runs("linear own again");
+    runs_from("linear before its own", AT_VMCALL);
+    runs_from("linear own", AT_MOV);
+    runs_from("linear own again", AT_MOV);
     ept_invvpid(INVVPID_ALL, 0, 0);
 }
 

@@ -198,6 +198,23 @@ cmp -s kept through || fail "convert: a pipe does not get the bytes"
 refuse 'did you mean dump' dmup page
 expect 0 '^SYNOPSIS' -h
 expect 0 '^vmcs12 of Nidus' --version
+# shellcheck disable=SC1091
+. "$root/tools/vmcs12/completion.bash"
+offered() { # WORDS: what completion offers for a command line; the last word is the one to complete
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    "$complete" 2> /dev/null
+    echo "${COMPREPLY[*]}"
+}
+complete=_vmcs12
+checks=$((checks + 3))
+[ "$(offered "$tool" d)" = "diff doc dump" ] || fail "completion of a command: $(offered "$tool" d)"
+[ "$(offered "$tool" dump --l)" = --layout ] || fail "completion of an option: $(offered "$tool" dump --l)"
+[ "$(offered "$tool" lint --profile d)" = d-1540 ] || fail "completion of a profile: $(offered "$tool" lint --profile d)"
+complete=_nidus_trace
+trace=$root/tools/trace/nidus-trace
+checks=$((checks + 2))
+[ "$(offered "$trace" l)" = "ladder lanes" ] || fail "completion of nidus-trace: $(offered "$trace" l)"
+[ "$(offered "$trace" text --kind ex)" = exit ] || fail "completion of a kind: $(offered "$trace" text --kind ex)"
 (head -c 4096 /dev/zero | tr '\0' '\022'; cat page; head -c 8192 /dev/zero; cat kvm.img) > memory
 expect 0 '^0x000001000  broadwell  guest_rip 0xffffffff81000000' scan memory
 expect 0 '^0x000004000  kvm ' scan memory

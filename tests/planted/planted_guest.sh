@@ -5,7 +5,7 @@
 # end, and for "any", that one line or another differs); a bug that leaves the core's image as it is fails too. A row
 # may name another emulator, a model of it, and how many processors it has (BOCHS=, MODEL=, CPUS=). In place of a guest
 # test a row may name a part of another test of the rig, as refusals:blink or seen_test:ring, and words of what it then says.
-# tests/planted/planted_guest.list has the bugs; HACKING.md tells what each would have done. Needs `make images`.
+# tests/planted/planted_guest.list has the bugs; HACKING.md tells what each would have done. Needs `make images build/vmcs12`.
 # The last line counts: N passed, M failed.
 set -u
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ passed=0 failed=0
 rm -rf "$copy"
 mkdir -p "$copy/build"
 cp -r Makefile linker.ld boot hv guest-tests docs tests tools "$copy"
-cp -r build/core build/efi build/*.efi build/*.inc "$copy/build"
+cp -r build/core build/efi build/*.efi build/*.inc build/vmcs12 "$copy/build"
 find "$copy/build" -type f -exec touch {} +
 ln -s "$PWD/.bochs3" "$copy/.bochs3"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # dist.sh [test]: makes a release in build/dist: nidus-VERSION.img (a disk image whose boot program is nidus.efi, with
-# `check` in its nidus.cfg), nidus-VERSION.efi, vmcs12's and nidus.efi's manual pages, and SHA256SUMS. The bytes follow
+# `check` in its nidus.cfg), nidus-VERSION.efi, vmcs12's and nidus.efi's manual pages, completion for bash, and SHA256SUMS. The bytes follow
 # from the tree, its commit and the compiler alone: "test" builds twice, the second time in a copy of the tree
 # elsewhere, and compares.
 set -euo pipefail
@@ -15,7 +15,7 @@ release() { # fills build/dist of the current folder
     make -s --no-print-directory QUIET=1 build/nidus.efi
     rm -rf $out && mkdir -p $out
     cp build/nidus.efi $out/$name.efi
-    cp docs/nidus.efi.8 docs/vmcs12.1 $out/
+    cp docs/nidus.efi.8 docs/vmcs12.1 tools/vmcs12/completion.bash $out/
     tools/rig/mkesp.sh $out/$name.img ::/EFI/BOOT/BOOTX64.EFI=build/nidus.efi ::/nidus.efi=build/nidus.efi \
         ::/OPTIONS.md=docs/OPTIONS.md ::/LICENSE=LICENSE ::/README.md=README.md \
         '::/EFI/nidus/nidus.cfg:=# OPTIONS.md has them all, one a line. check launches nothing.\ncheck\n'
