@@ -167,8 +167,8 @@ static void flushes(void)
     }
 }
 
-/* BitVisor 66559d6 (core/x86/vt_ept.c) gives INVEPT the bare address of its PML4, and takes no notice
- * of the VMfail: here as it drops all it has mapped, and maps a page anew when L2 wants it. */
+/* BitVisor (commit 544faea) gives INVEPT the bare address of its PML4, and takes no notice of the
+ * VMfail: here as it drops all it has mapped, and maps a page anew when L2 wants it. */
 static void as_bitvisor(void)
 {
     u64 *pml4 = arena(PG_E_PML4);

@@ -29,7 +29,7 @@ static void store(u32 *word, u32 v)
 void gdb_pend(struct gdb *g, u32 signal, u64 watched)
 {
     g->pending = true;
-    if (!g->stepping) /* gdb steps over a breakpoint and goes on without a word: "until" outlives it */
+    if (!g->stepping) /* a step over a breakpoint, behind which gdb goes on, is no end of it */
         g->until = UNTIL_NOTHING;
     g->stepping = g->passing = false;
     g->signal = signal;
