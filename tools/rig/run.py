@@ -275,6 +275,9 @@ def run_linux(rundir, bare, console):
 
 
 def main():
+    if sys.argv[1:]:
+        print(f"run: {sys.argv[1]}: there are no options, but variables: make run NAME=value (README.md)", file=sys.stderr)
+        return 2
     for s in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, emu.raise_on_term)
     bare = bool(environ("RUN_BARE"))
