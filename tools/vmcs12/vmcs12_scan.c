@@ -54,7 +54,7 @@ int tool_scan(struct tool *t)
     }
     fputs(t->json ? "\n]}\n" : "", t->out);
     tool_close(t, f);
-    if (found == 0)
-        fprintf(t->err, "vmcs12: %s: no page in it looks like a VMCS\n", t->arg[0]);
+    if (found == 0 && !t->json)
+        fputs("no page in it looks like a VMCS\n", t->out);
     return found != 0 ? TOOL_OK : TOOL_FOUND;
 }
