@@ -39,15 +39,25 @@ static const struct l2_case cases[] = {
     CASE("all, written", L2_64, WRITE, PORT(COM2)),
 };
 
+/* An exit behind each instruction. */
+static const struct l2_case trapped =
+    CASE("bitmaps, trap flag", L2_64, "\xec", BITMAPS, PORT(SCRATCH), OR(PROC_CTL, PROC_MTF));
+
+static void run(const struct l2_case *c)
+{
+    SetMem(arena(PG_IO_A), 8192, 0);
+    l2_case_run(c);
+}
+
 TEST_MAIN(ports)
 {
     vmx_begin();
     if (vmx_on()) {
         l2_init();
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            SetMem(arena(PG_IO_A), 8192, 0);
-            l2_case_run(&cases[i]);
-        }
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            run(&cases[i]);
+        if (gt_rdmsr(MSR_VMX_TRUE_PROC) >> 32 & PROC_MTF)
+            run(&trapped);
     }
     vmx_end();
 }

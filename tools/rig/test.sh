@@ -55,6 +55,8 @@ if tools/make/setup.sh bochs3 >/dev/null; then
     # A Nidus in Nidus on two processors; the tests run on the second.
     stage smp-depth-1 env CPUS=2 CPU=1 tools/rig/guest_tests.py --depth 1 --out build/guest-smp-depth-1 t_vmx_launch t_vmx_insn
     stage debug-smp tools/rig/debug_test.py several init
+    # It has the monitor trap flag.
+    stage debug-skylake_x env BOCHS=3.0 MODEL=skylake_x tools/rig/debug_test.py ports
     stage trace-smp tools/trace/trace_test.py smp2 cpu slow stuck ${long:+smp4 kvm2}
     stage linux-smp env CPUS=$([ "$long" ] && echo 4 || echo 2) tools/rig/linux_test.py
     [ -z "$long" ] || stage smp-ring env CPUS=4 tools/rig/guest_tests.py --out build/guest-smp-ring --args hops=10000 t_smp_ring t_smp_l2
