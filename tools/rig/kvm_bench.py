@@ -23,6 +23,9 @@ RUNS = {
     "nidus": lambda: Boot("nidus", [r"\nidus.efi log=none"], KERNEL + "kvm", LIMIT, FOLDER, ips=QEMU_IPS),
     "kvm": lambda: qemu_boot("kvm", [], "qemu-kvm", FOLDER),
     "count": lambda: qemu_boot("count", [], "count-kvm", FOLDER),
+    # A guest of KVM's guest: the case cpuid there alone.
+    "bare-l3": lambda: qemu_boot("bare-l3", [], "qemu-kvm-cpuid", FOLDER),
+    "nidus-l3": lambda: qemu_boot("nidus-l3", [r"\nidus.efi log=none"], "qemu-kvm-cpuid", FOLDER),
 }
 CASES = {
     "real": "real mode", "modes": "every mode and back", "fault": "32-bit paging, page faults", "long": "long mode, MSRs, SSE",
