@@ -115,7 +115,7 @@ u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding
 void vmcs12_load_page(struct vmcs_image *v, const u8 *page)
 {
     __builtin_memcpy(v->bytes, page, VMCS12_SIZE);
-    __builtin_memset(v->bytes + VMCS12_SIZE, 0, sizeof v->bytes - VMCS12_SIZE);
+    __builtin_memset(v->bytes + VMCS12_SIZE, 0, VMCS12_END - VMCS12_SIZE);
 }
 
 void vmcs12_store_page(const struct vmcs_image *v, u8 *page)

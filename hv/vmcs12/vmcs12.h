@@ -43,7 +43,9 @@ typedef u32 vmcs_store_W32;
 typedef u64 vmcs_store_W64;
 typedef u64 vmcs_store_WNW;
 typedef u16 vmcs_store_WAR;
-#define FIELD(enc, width, area, name, gate, to02, to12) typedef vmcs_store_##width vmcs_type_##name;
+#define FIELD(enc, width, area, name, gate, to02, to12) \
+    typedef vmcs_store_##width vmcs_type_##name;        \
+    enum { WIDTH_##name = (int)(width) };
 #include "hv/vmcs12/fields.def"
 
 #define LAYOUT_NONE        0xffff
@@ -69,6 +71,17 @@ struct vmcs_image {
 #include "hv/vmcs12/layouts.def"
     };
 } __attribute__((aligned(8)));
+
+/* The end of the last field: no byte behind it belongs to anybody. */
+union vmcs12_extent {
+#define LAYOUT(name, broadwell, ext, kvm)            \
+    struct PACKED {                                  \
+        u8 pad_##name[IMAGE_OFFSET(broadwell, ext)]; \
+        vmcs_type_##name name;                       \
+    } of_##name;
+#include "hv/vmcs12/layouts.def"
+};
+#define VMCS12_END sizeof(union vmcs12_extent)
 
 enum launch_state { LAUNCH_CLEAR = 0, LAUNCH_LAUNCHED = 1 };
 
@@ -170,7 +183,8 @@ u32 vmcs12_write(struct vmcs_image *v, const struct vmx_caps *caps, u64 encoding
                  u64 value) MUST_CHECK;
 
 /* Copy the bytes of L1's page that a VMPTRLD reads, or that a VMCLEAR writes: exactly VMCS12_SIZE
- * bytes, and among them those that no field owns. The extension area of a loaded image is zero. */
+ * bytes, and among them those that no field owns. The extension area of a loaded image is zero as
+ * far as fields go. */
 void vmcs12_load_page(struct vmcs_image *v, const u8 *page);
 void vmcs12_store_page(const struct vmcs_image *v, u8 *page);
 

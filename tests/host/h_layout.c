@@ -126,7 +126,9 @@ static void the_live_page(void **state)
     memset(&v, 0xa5, sizeof v);
     vmcs12_load_page(&v, page);
     for (unsigned i = 0; i < sizeof v.bytes; i++)
-        assert_int_equal(v.bytes[i], i < 0x400 ? 0x5a : 0);
+        assert_int_equal(v.bytes[i], i < 0x400 ? 0x5a : i < VMCS12_END ? 0 : 0xa5);
+    for (unsigned f = 0; f < F_COUNT; f++)
+        assert_true(vmcs12_desc((enum vmcs_field)f)->offset < VMCS12_END);
     memset(&v, 0xa5, sizeof v);
     memset(other, 0x33, sizeof other);
     vmcs12_store_page(&v, other);
