@@ -51,7 +51,7 @@ enum field_how {
     WRITTEN     = 1 << 1, /* L1 writes it without an exit */
     READ        = 1 << 2, /* L1 reads it without an exit */
     CONDITIONAL = 1 << 3, /* an exit saves it or not, by a control of VMCS12 or by L2's mode */
-    READ_ONLY   = 1 << 4,
+    READ_ONLY   = 1 << 4, /* L1's VMWRITE fails, or L0's to vmcs02 would */
     AWAY        = 1 << 5, /* truth in vmcs02 while SHOWN; if CONDITIONAL, by a control */
     SHORT_WAY   = 1 << 6, /* EXISTS, and the short way may answer */
     JUDGED      = 1 << 7, /* L1 writes it with an exit, and the short path goes on */

@@ -78,17 +78,20 @@ static u8 how(enum vmcs_field f)
         h |= AWAY;
     if (!any(h, WRITTEN | CONDITIONAL) && judged_short(d, f))
         h |= JUDGED;
-    return d->area == AREA_RO ? h | READ_ONLY : h;
+    return h;
 }
 
 void residence_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
+    bool writes_any = any(cpu->vm->facts.vmx.misc & n->caps.misc, VMX_MISC_WRITE_ANY_FIELD);
     for (u32 f = 0; f < F_COUNT; f++) {
         enum vmcs_gate gate = (enum vmcs_gate)vmcs12_desc((enum vmcs_field)f)->gate;
         n->field_how[f] = how((enum vmcs_field)f);
         if (vcaps_gate(&n->caps, gate) && HAS(n->hw_gates, gate))
             n->field_how[f] |= cpu->vm->fast && !cpu->vm->stress ? EXISTS | SHORT_WAY : EXISTS;
+        if (vmcs12_desc((enum vmcs_field)f)->area == AREA_RO && !writes_any)
+            n->field_how[f] |= READ_ONLY;
     }
 }
 
@@ -243,22 +246,26 @@ static u64 get_away(struct cpu *cpu, enum vmcs_field f)
     return value;
 }
 
-static void put_away(struct cpu *cpu, enum vmcs_field f)
+/* Returns whether the field had another value. */
+static bool put_away(struct cpu *cpu, enum vmcs_field f)
 {
-    struct nested *n = cpu->nested;
-    vmcs_load_ours(cpu, &n->now->vmcs02);
-    vmcs_write(vmcs12_desc(f)->encoding, vmcs12_get(&n->now->vmcs12, f));
+    struct active *a = cpu->nested->now;
+    u64 encoding = vmcs12_desc(f)->encoding, value = vmcs12_get(&a->vmcs12, f);
+    vmcs_load_ours(cpu, &a->vmcs02);
+    bool changed = vmcs_read(encoding) != value;
+    if (changed)
+        vmcs_write(encoding, value);
     back_to_l1(cpu);
+    return changed;
 }
 
 void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
 {
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
-    bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
     if (f == F_COUNT || n->now->residence != SHOWN)
         return;
-    if (needs_home(n, f, write) || (any(n->field_how[f], READ_ONLY) && write && !may_write)) {
+    if (needs_home(n, f, write) || (any(n->field_how[f], READ_ONLY) && write)) {
         residence_home(cpu);
     } else if (is_away(n, f)) {
         vmcs12_set(&n->now->vmcs12, f, get_away(cpu, f));
@@ -320,41 +327,28 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
     /* clang-format on */
 }
 
-/* L1 wrote a field that an exit saves by a control only. Each entry of the short path starts the
- * timer from where the truth is, or anew. */
-static NOINLINE void follow_conditional(struct cpu *cpu, enum vmcs_field f)
-{
-    struct active *a = cpu->nested->now;
-    bool away = is_away(cpu->nested, f);
-    if (f != F_preemption_timer_value || !(away || any(a->path.extra, SHORT_TIMER)))
-        a->path.ready = a->path.open = false;
-    if (away)
-        put_away(cpu, f);
-}
-
 /* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the
- * field's rules are judged here or by the short path, and its value is where that path wants it. */
-static NOINLINE void follow_write(struct cpu *cpu, enum vmcs_field f)
-{
-    struct active *a = cpu->nested->now;
-    u8 h = cpu->nested->field_how[f];
-    bool alone = stands_alone(&cpu->nested->check_cpu, a, f);
-    if (!alone && all(h, JUDGED | AWAY))
-        a->path.extra |= SHORT_GUEST;
-    else if (!alone && !any(h, WRITTEN | JUDGED))
-        a->path.ready = a->path.open = false;
-    if (any(h, JUDGED))
-        vmcs12_set(&a->image02, f, vmcs12_get(&a->vmcs12, f));
-    if (any(h, EXISTS) && any(h, AWAY | JUDGED))
-        put_away(cpu, f);
-}
-
+ * field's rules are judged here or by the short path, and its value is where that path wants it.
+ * Each entry of the short path starts the timer from where the truth is, or anew. image02 gets
+ * L2's state from vmcs02 whenever it is asked. */
 void residence_follow(struct cpu *cpu, enum vmcs_field f)
 {
-    if (UNLIKELY(any(cpu->nested->field_how[f], CONDITIONAL)))
-        follow_conditional(cpu, f);
-    else
-        follow_write(cpu, f);
+    struct nested *n = cpu->nested;
+    struct active *a = n->now;
+    u8 h = n->field_how[f];
+    bool away = is_away(n, f), follows = any(h, WRITTEN | JUDGED);
+    if ((away || all(h, JUDGED | EXISTS)) && !put_away(cpu, f))
+        return;
+    if (UNLIKELY(any(h, CONDITIONAL)))
+        follows = f == F_preemption_timer_value && (away || any(a->path.extra, SHORT_TIMER));
+    else if (stands_alone(&n->check_cpu, a, f))
+        follows = true;
+    else if (all(h, JUDGED | AWAY))
+        a->path.extra |= SHORT_GUEST;
+    if (!follows)
+        a->path.ready = a->path.open = false;
+    if ((h & (JUDGED | AWAY)) == JUDGED)
+        vmcs12_set(&a->image02, f, vmcs12_get(&a->vmcs12, f));
 }
 
 bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
@@ -370,6 +364,9 @@ bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
 bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
 {
     struct nested *n = cpu->nested;
+    u64 is;
+    if (any(n->field_how[f], CONDITIONAL) && residence_read(cpu, f, &is) && is == value)
+        return true;
     if (!any(n->field_how[f], SHORT_WAY) || any(n->field_how[f], READ_ONLY) ||
         needs_home(n, f, true))
         return false;
