@@ -37,6 +37,7 @@ enum short_way {
     SHORT_LAUNCH = 2,      /* VMLAUNCH */
     SHORT_SAVE = 1u << 31, /* VMREAD or VMWRITE: ask again, with all registers but RSP saved */
     SHORT_VIOLATION = SHORT_SAVE | 1, /* an EPT violation: ask nested_short_violation */
+    SHORT_GIVE = SHORT_SAVE | 2,      /* L1's VMREAD or VMWRITE bitmap: ask nested_short_give */
 };
 
 void vmx_enter_raw(void); /* enter.asm; not to be called */

@@ -11,7 +11,7 @@ global vmx_exit_short_spec:function, vmx_exit_l2_spec:function
 global short_other, short_asked, short_violation
 global short_window, short_window_end, short_nmi
 extern emulate_short, nested_short_exit, nested_short_entry
-extern nested_short_access, nested_short_pointer, nested_short_violation
+extern nested_short_access, nested_short_pointer, nested_short_violation, nested_short_give
 extern spec_enter, spec_exit
 extern exited, window_end, entered_nmi
 
@@ -51,7 +51,10 @@ asked:  mov     rdi, [gs:PERCPU_self]
         jmp     short_window
 .pointer:
         cmp     esi, REASON_VMPTRLD
+        je      .operand
+        cmp     esi, REASON_VMCLEAR
         jne     exited
+.operand:
         SAVE_CALLEE_SAVED
         call    nested_short_pointer
         jmp     short_asked
@@ -74,6 +77,7 @@ short_unanswered:
         jz      exited
         cmp     eax, SHORT_VIOLATION_WAY
         je      short_violation
+        ja      short_give
         SAVE_CALLEE_SAVED                               ; SHORT_SAVE
         mov     rdi, [gs:PERCPU_self]
         mov     eax, ENC_EXIT_REASON
@@ -86,6 +90,9 @@ short_unanswered:
         mov     r13, [gs:CPU_regs + REGS_r13]
         mov     r14, [gs:CPU_regs + REGS_r14]
         mov     r15, [gs:CPU_regs + REGS_r15]
+        jmp     short_asked
+short_give:
+        call    nested_short_give
         jmp     short_asked
 short_violation:
         mov     rdi, [gs:PERCPU_self]

@@ -265,7 +265,9 @@ static u64 ask_at_the_door(void)
         u64 way = nested_short_exit();
         if (way == SHORT_VIOLATION)
             return nested_short_violation(&cpu->percpu);
-        return way == SHORT_SAVE ? nested_short_access(&cpu->percpu, reason, ~0ull) : way;
+        if (way == SHORT_SAVE)
+            way = nested_short_access(&cpu->percpu, reason, ~0ull);
+        return way == SHORT_GIVE ? nested_short_give() : way;
     }
     switch (reason) {
     case EXIT_REASON_VMRESUME:
@@ -274,7 +276,8 @@ static u64 ask_at_the_door(void)
     case EXIT_REASON_VMWRITE:
         return nested_short_access(&cpu->percpu, reason, ~0ull);
     case EXIT_REASON_VMPTRLD:
-        return nested_short_pointer(&cpu->percpu);
+    case EXIT_REASON_VMCLEAR:
+        return nested_short_pointer(&cpu->percpu, reason);
     default:
         return SHORT_NOT;
     }

@@ -14,8 +14,7 @@
  * faults), ADVANCE (it failed, and its flags are set) or RESUME. With RESUME, L2 runs next, or L1
  * at its host state when the entry failed late. @pre vmcs01 is current.
  * SDM 3C 27.1 "Basic VM-Entry Checks" */
-enum outcome nested_vmlaunch(struct cpu *cpu);
-enum outcome nested_vmresume(struct cpu *cpu);
+enum outcome nested_enter(struct cpu *cpu);
 /* Makes n->want02: vmcs02 as L1's VMCS12 and L1's registers want it. pdpte: the entries at L2's
  * CR3, used when merge_needs_pdptes(&n->now->vmcs12). @pre vmcs01 is current */
 void nested_merge(struct cpu *cpu, const u64 pdpte[4]);
@@ -52,6 +51,8 @@ KEEPS_REGISTERS u64 nested_short_exit(void);
 /* The same for L2's EPT violation, when the registers that C may clobber are saved: EPT02 is
  * filled, or L1 gets the exit. */
 u64 nested_short_violation(struct percpu *percpu);
+/* The same for an exit of which nested_short_exit asked for more, and which is L1's. */
+KEEPS_REGISTERS u64 nested_short_give(void);
 /* L1 has exited by VMRESUME. SHORT_NOT: L1 sees no change, and the exit takes its row.
  * @pre vmcs01 is current */
 KEEPS_REGISTERS u64 nested_short_entry(void);

@@ -201,12 +201,14 @@ static void commit(struct cpu *cpu, enum vmx_insn insn, const struct check_env *
 
 /* ---- the two instructions --------------------------------------------------------------- */
 
-static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
+enum outcome nested_enter(struct cpu *cpu)
 {
+    bool launches = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMLAUNCH;
+    enum vmx_insn insn = launches ? INSN_VMLAUNCH : INSN_VMRESUME;
     struct nested *n = cpu->nested;
     struct check_env env = {0};
     enum outcome out;
-    if (insn == INSN_VMRESUME && short_enter(cpu))
+    if (!launches && short_enter(cpu))
         return RESUME;
     if (!nested_permitted(cpu, &out))
         return out;
@@ -219,9 +221,9 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     exit_more(cpu, SNAP_STEP);
     if (any(cpu->st.interruptibility, BLOCKING_BY_MOV_SS))
         return nested_fail(cpu, insn, ERR_ENTRY_MOV_SS);
-    if (insn == INSN_VMLAUNCH && n->now->vmcs12.launch_state != LAUNCH_CLEAR)
+    if (launches && n->now->vmcs12.launch_state != LAUNCH_CLEAR)
         return nested_fail(cpu, insn, ERR_VMLAUNCH_NOT_CLEAR);
-    if (insn == INSN_VMRESUME && n->now->vmcs12.launch_state != LAUNCH_LAUNCHED)
+    if (!launches && n->now->vmcs12.launch_state != LAUNCH_LAUNCHED)
         return nested_fail(cpu, insn, ERR_VMRESUME_NOT_LAUNCHED);
     struct verdict v = nested_judge(cpu, &env);
     if (v.outcome == VERDICT_VMFAIL)
@@ -231,16 +233,6 @@ static enum outcome enter(struct cpu *cpu, enum vmx_insn insn)
     else
         commit(cpu, insn, &env);
     return RESUME;
-}
-
-enum outcome nested_vmlaunch(struct cpu *cpu)
-{
-    return enter(cpu, INSN_VMLAUNCH);
-}
-
-enum outcome nested_vmresume(struct cpu *cpu)
-{
-    return enter(cpu, INSN_VMRESUME);
 }
 
 /* L0 has not written vmcs01 since L1's instruction exited, so a VMPTRLD leads back. L2 may have run

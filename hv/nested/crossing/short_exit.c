@@ -85,7 +85,7 @@ static void make_host(struct nested *n)
     p->host_cr4 = v->guest_cr4;
     v->guest_cr0 |= CR0_NE;
     v->guest_cr4 = (v->guest_cr4 | CR4_VMXE) & CR4_KNOWN;
-#define HOST01(name) p->host.name = vmcs12_get(v, F_##name);
+#define HOST01(name) p->host.name = WIDTH_##name == (int)WAR ? ar_unpack((u16)v->name) : v->name;
 #include "hv/vmcs12/host01.def"
 }
 
@@ -246,7 +246,7 @@ bool short_leave(struct cpu *cpu)
     struct active *a = n->now;
     bool may_write = any(cpu->vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
     u32 perf = any(a->path.extra, SHORT_PERF_KEPT) ? SHORT_PERF : 0; /* L0 may have written it */
-    if (!a->path.ready || !simple(n, &a->path) || (!exit_told(cpu, false) && !may_write))
+    if (!a->path.ready || !simple(n, &a->path) || (!may_write && !exit_told(cpu, false)))
         return false;
     (void)exit_told(cpu, true);
     if (stressed(cpu, STRESS_PARANOID))
@@ -372,4 +372,10 @@ KEEPS_REGISTERS u64 nested_short_exit(void)
     if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
         return ask(cpu, n, a, reason);
     return give(cpu, n, a, reason, true);
+}
+
+KEEPS_REGISTERS u64 nested_short_give(void)
+{
+    struct cpu *cpu = cpu_of(percpu());
+    return give(cpu, cpu->nested, cpu->nested->now, vmcs_get(ENC_exit_reason), false);
 }

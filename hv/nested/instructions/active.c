@@ -77,6 +77,16 @@ void active_end(struct cpu *cpu, struct active *a)
         make_current(cpu, n->active);
 }
 
+void active_clear(struct cpu *cpu, gpa1_t at)
+{
+    const u32 clear = LAUNCH_CLEAR;
+    struct active *a = active_find(cpu->nested, at);
+    if (a)
+        active_end(cpu, a);
+    gpa1_write_open(cpu, GPA1(at.a + offsetof(struct vmcs_image, launch_state)), &clear,
+                    sizeof clear);
+}
+
 void active_end_others(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;

@@ -16,8 +16,7 @@
 
 enum outcome nested_vmxon(struct cpu *cpu);
 enum outcome nested_vmxoff(struct cpu *cpu);
-enum outcome nested_vmclear(struct cpu *cpu);
-enum outcome nested_vmptrld(struct cpu *cpu);
+enum outcome nested_vmptrld_vmclear(struct cpu *cpu);
 enum outcome nested_vmptrst(struct cpu *cpu);
 enum outcome nested_vmread(struct cpu *cpu);
 enum outcome nested_vmwrite(struct cpu *cpu);
@@ -29,8 +28,11 @@ enum outcome nested_vmcall(struct cpu *cpu);
  * Returns an enum short_way; SHORT_NOT: nothing has changed for the guest.
  * @pre the VMCS of the level that exited is current */
 u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved);
-/* The same for VMPTRLD, with all registers saved. */
-u64 nested_short_pointer(struct percpu *percpu);
+/* The same for VMPTRLD and VMCLEAR, with all registers saved. */
+u64 nested_short_pointer(struct percpu *percpu, u64 reason);
+/* VMPTRLD, or VMCLEAR (`clear`), of the address that the operand holds. Returns 0, or the
+ * VM-instruction error; nothing has changed then. @pre vmcs01 is current */
+u32 nested_pointer(struct cpu *cpu, bool clear, gpa1_t at) MUST_CHECK;
 
 /* Checks what every VMX instruction needs: VMX operation, else #UD, then CPL 0, else #GP(0). False:
  * cpu->fault has the fault, and *out is INJECT. */
@@ -61,6 +63,8 @@ void active_load(struct cpu *cpu, gpa1_t at);
 bool active_resume(struct cpu *cpu, gpa1_t at) MUST_CHECK;
 /* Writes the VMCS to L1's page, hidden fields included. It is then neither active nor current. */
 void active_end(struct cpu *cpu, struct active *a);
+/* VMCLEAR of the VMCS at an address that VMCLEAR takes. */
+void active_clear(struct cpu *cpu, gpa1_t at);
 /* All of them. active_end_others: but for the current one. */
 void active_end_all(struct cpu *cpu);
 void active_end_others(struct cpu *cpu);

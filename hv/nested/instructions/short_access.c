@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * L1's VMREAD, VMWRITE and VMPTRLD the short way, in the plain case: 64-bit code at CPL 0, no
- * blocking, no trap; fields that exist, with operands in registers; a VMCS that is active, named in
- * memory that L1's tables plainly map. Everything else is vmcs_access.c's, and so is every failure.
+ * L1's VMREAD, VMWRITE, VMPTRLD and VMCLEAR the short way, in the plain case: 64-bit code at CPL 0,
+ * no blocking, no trap; fields that exist, with operands in registers; a VMCS named in memory that
+ * L1's tables plainly map. Everything else is vmcs_access.c's, and so is every failure.
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/images/images.h"
@@ -69,10 +69,12 @@ static NOINLINE u64 access_of_l2(struct cpu *cpu, u64 reason, u32 name, u32 oper
     u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
     bool write = reason == EXIT_REASON_VMWRITE;
     struct vmcs_image *v = shadow12(cpu);
-    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING) || !v ||
-        shadow12_exits(cpu, write, gpr[name]) ||
-        (write ? vmcs12_write(v, &n->caps, gpr[name], gpr[operand])
-               : vmcs12_read(v, &n->caps, gpr[name], &gpr[operand])) != 0)
+    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING))
+        return SHORT_NOT;
+    if (shadow12_exits(cpu, write, gpr[name]))
+        return SHORT_GIVE;
+    if (!v || (write ? vmcs12_write(v, &n->caps, gpr[name], gpr[operand])
+                     : vmcs12_read(v, &n->caps, gpr[name], &gpr[operand])) != 0)
         return SHORT_NOT;
     succeed(rflags);
     cpu->exits[1][reason]++;
@@ -133,7 +135,7 @@ static inline const u64 *reach(struct cpu *cpu, u64 gla)
     return w && w->va ? (const u64 *)((u8 *)w->va + in_page) : NULL;
 }
 
-u64 nested_short_pointer(struct percpu *percpu)
+u64 nested_short_pointer(struct percpu *percpu, u64 reason)
 {
     struct cpu *cpu = cpu_of(percpu);
     struct nested *n = cpu->nested;
@@ -141,10 +143,12 @@ u64 nested_short_pointer(struct percpu *percpu)
     if (!n || !n->vmxon || !plain_code(rflags) || !OPERAND_PLAIN(info) ||
         any(vmcs_get(ENC_guest_dr7), DR7_ENABLED) || !cpu->vm->fast || cpu->vm->stress)
         return SHORT_NOT;
-    const u64 *at = reach(cpu, operand_at(cpu, info));
-    if (!at || !active_resume(cpu, GPA1(*(const volatile u64 *)at)))
+    const u64 *operand = reach(cpu, operand_at(cpu, info));
+    gpa1_t at = GPA1(operand ? *(const volatile u64 *)operand : NO_VMCS);
+    bool clear = reason == EXIT_REASON_VMCLEAR;
+    if ((clear || !active_resume(cpu, at)) && nested_pointer(cpu, clear, at) != 0)
         return SHORT_NOT;
     succeed(rflags);
-    cpu->exits[0][EXIT_REASON_VMPTRLD]++;
+    cpu->exits[0][reason]++;
     return SHORT_RESUME;
 }

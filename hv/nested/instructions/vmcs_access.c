@@ -139,59 +139,40 @@ enum outcome nested_vmxoff(struct cpu *cpu)
 
 /* ---- VMCLEAR, VMPTRLD, VMPTRST ---------------------------------------------------------- */
 
-/* Reads the operand of VMCLEAR or VMPTRLD. The instruction fails with address_error when the
- * operand is no possible VMCS address, and with vmxon_error when the operand is the VMXON pointer.
- * False: *out is the outcome. */
-static bool vmcs_pointer(struct cpu *cpu, enum vmx_insn insn, enum vmx_error address_error,
-                         enum vmx_error vmxon_error, u64 *pointer, enum outcome *out)
-{
-    if (!nested_permitted(cpu, out))
-        return false;
-    *out = INJECT;
-    if (!nested_operand_read(cpu, pointer, sizeof *pointer))
-        return false;
-    if (!is_vmcs_address(cpu, *pointer)) {
-        *out = nested_fail_on(cpu, insn, address_error, *pointer);
-        return false;
-    }
-    if (*pointer == cpu->nested->vmxon_pointer.a) {
-        *out = nested_fail_on(cpu, insn, vmxon_error, *pointer);
-        return false;
-    }
-    return true;
-}
-
-enum outcome nested_vmclear(struct cpu *cpu)
-{
-    const u32 clear = LAUNCH_CLEAR;
-    enum outcome out;
-    u64 p;
-    if (!vmcs_pointer(cpu, INSN_VMCLEAR, ERR_VMCLEAR_ADDRESS, ERR_VMCLEAR_VMXON_POINTER, &p, &out))
-        return out;
-    struct active *a = active_find(cpu->nested, GPA1(p));
-    if (a)
-        active_end(cpu, a);
-    gpa1_write_open(cpu, GPA1(p + offsetof(struct vmcs_image, launch_state)), &clear, sizeof clear);
-    return nested_succeed(cpu);
-}
-
 static bool revision_fits(const struct nested *n, u32 revision)
 {
     u32 allowed = vcaps_gate(&n->caps, GATE_VMCS_SHADOWING) ? VMCS_SHADOW_INDICATOR : 0;
     return (revision & ~allowed) == VMX_BASIC_REVISION(n->caps.basic);
 }
 
-enum outcome nested_vmptrld(struct cpu *cpu)
+u32 nested_pointer(struct cpu *cpu, bool clear, gpa1_t at)
 {
     struct nested *n = cpu->nested;
+    if (!is_vmcs_address(cpu, at.a))
+        return clear ? ERR_VMCLEAR_ADDRESS : ERR_VMPTRLD_ADDRESS;
+    if (at.a == n->vmxon_pointer.a)
+        return clear ? ERR_VMCLEAR_VMXON_POINTER : ERR_VMPTRLD_VMXON_POINTER;
+    if (clear)
+        active_clear(cpu, at);
+    else if (revision_fits(n, revision_at(cpu, at)))
+        active_load(cpu, at);
+    else
+        return ERR_VMPTRLD_REVISION;
+    return 0;
+}
+
+enum outcome nested_vmptrld_vmclear(struct cpu *cpu)
+{
+    bool clear = EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMCLEAR;
     enum outcome out;
     u64 p;
-    if (!vmcs_pointer(cpu, INSN_VMPTRLD, ERR_VMPTRLD_ADDRESS, ERR_VMPTRLD_VMXON_POINTER, &p, &out))
+    if (!nested_permitted(cpu, &out))
         return out;
-    if (!revision_fits(n, revision_at(cpu, GPA1(p))))
-        return nested_fail_on(cpu, INSN_VMPTRLD, ERR_VMPTRLD_REVISION, p);
-    active_load(cpu, GPA1(p));
-    return nested_succeed(cpu);
+    if (!nested_operand_read(cpu, &p, sizeof p))
+        return INJECT;
+    u32 error = nested_pointer(cpu, clear, GPA1(p));
+    return error == 0 ? nested_succeed(cpu)
+                      : nested_fail_on(cpu, clear ? INSN_VMCLEAR : INSN_VMPTRLD, error, p);
 }
 
 enum outcome nested_vmptrst(struct cpu *cpu)
