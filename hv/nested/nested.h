@@ -61,6 +61,9 @@ struct active {
     struct short_path path;
     bool nowhere_written; /* the CPU writes to page_of_nowhere for this L2 */
     bool vapic_nowhere;   /* page_of_nowhere is the virtual-APIC page of this L2 */
+    u32 wide;             /* entries for which L1 still writes L2's state without an exit */
+    u32 wrote;            /* L1's VMWRITEs of it that exited, before this VMRESUME of L1's: */
+    u64 wrote_at;
 };
 
 #define ACTIVE_VMCSS 8u
@@ -108,6 +111,8 @@ struct nested {
 
     /* The shadow VMCS that L1 reads and writes without an exit (hv/nested/images/shadow01.c). */
     u8 *vmread_bitmap, *vmwrite_bitmap;
+    u8 *vmwrite_wide;   /* the same for a VMCS12 that is SHOWN and wide */
+    bool reached_wide;  /* which of the two vmcs01 names */
     u64 shadow01_gates; /* hw_gates that L1 has as well */
     bool can_shadow01;
     bool vmcs02_shows; /* vmcs02 itself is L1's shadow VMCS while VMCS12 is SHOWN */

@@ -61,7 +61,7 @@ struct short_path {
     u32 cpu1_free;     /* bits that L1 may change between two entries on the short path */
     u32 blocking01;    /* L1's interruptibility at its last VMRESUME */
     u32 invvpid;       /* the type that flushes L1's tag */
-    u32 prepared_at;   /* cpu->crossings at the last VM entry on the plain path */
+    u64 prepared_at;   /* L1's VMRESUMEs at the last VM entry on the plain path */
     u32 wasted;        /* short exits in a row that were followed by a plain entry */
     u32 skipped;       /* plain exits because of those */
     u32 reflect_of[3]; /* pin-based, primary and secondary controls that `reflect` is of */

@@ -4,6 +4,7 @@
  * runs hardly ever meet: L1 changes one thing without an exit between two entries on that path.
  */
 #include "tests/machine/play.h"
+#include "hv/vmcs12/check_inputs.h"
 #include "hv/vmcs12/profile.h"
 #include "tests/lib/valid.h"
 #include <stdint.h>
@@ -18,7 +19,11 @@
 static u32 step;
 static u64 link;             /* of VMCS12 */
 static void (*change)(void); /* by L1, before its second VMRESUME */
-static bool check;           /* a machine check meets L0 on the way to L2 */
+static u64 field = ENC_guest_fs_base, value;
+static u32 writes, written; /* VMWRITEs of L2's state that exit, before L1's first VMRESUME */
+static u32 exit_ctl;        /* controls that VMCS12 has beside */
+static u32 rounds, trips;   /* trips of L2 beside the two */
+static bool check;          /* a machine check meets L0 on the way to L2 */
 
 static void *at(u64 gpa)
 {
@@ -32,6 +37,9 @@ static void write_pages(void)
     t.v.revision = VMCS12_REVISION;
     t.v.vmcs_link_pointer = link;
     t.v.guest_cr4 |= CR4_MCE;
+    t.v.exit_ctl |= exit_ctl;
+    t.v.entry_ctl |= field == ENC_guest_pat ? ENTRY_LOAD_PAT : 0;
+    t.v.guest_pat = 0x0007040600070406;
     vmcs12_store_page(&t.v, at(VMCS_PAGE));
     *(u32 *)at(VMXON_PAGE) = VMCS12_REVISION;
     *(u32 *)at(LINK_PAGE) = VMCS12_REVISION;
@@ -62,13 +70,21 @@ static enum vmx_enter two_trips(struct machine *m)
     case 3:
     case 5:
         assert_true(m->cpu->in_l2);
+        if (step == 6 && trips < rounds) {
+            trips++;
+            step = 4;
+        }
         return machine_exit(EXIT_REASON_VMCALL);
     case 4:
-        return machine_exit(EXIT_REASON_VMRESUME);
+        if (written == writes)
+            return machine_exit(EXIT_REASON_VMRESUME);
+        step--;
+        return play_vmwrite(field, value ^ ++written << 12);
     case 6:
         assert_false(m->cpu->in_l2);
-        assert_int_equal(m->short_ways[0], 2); /* VMPTRLD, VMRESUME: L2's last exit led here so */
-        assert_int_equal(m->short_ways[1], 1);
+        /* VMPTRLD, VMWRITEs, VMRESUME: L2's last exit led here so */
+        assert_true(rounds || m->short_ways[0] == 2 + writes);
+        assert_true(rounds || m->short_ways[1] == 1);
         change();
         percpu()->mc_pending = check;
         return machine_exit(EXIT_REASON_VMRESUME);
@@ -79,7 +95,7 @@ static enum vmx_enter two_trips(struct machine *m)
 
 static void run(void (*what)(void), u64 link_pointer, bool machine_check)
 {
-    step = 0;
+    step = written = trips = 0;
     change = what;
     link = link_pointer;
     check = machine_check;
@@ -160,12 +176,122 @@ static void mc_by_new_bitmap(void **state)
     assert_int_equal(told(F_exit_intr_info), INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_MC);
 }
 
+/* A byte of a register that an exit saves, or does not, by a control. */
+static void one_byte_of_pat(void **state)
+{
+    (void)state;
+    for (u32 saves = 0; saves < 2; saves++) {
+        exit_ctl = saves ? EXIT_SAVE_PAT : 0;
+        field = ENC_guest_pat;
+        value = 0x0007040600071405; /* what the test's VMCS has but for one byte */
+        writes = rounds = 1;
+        run(nothing, NO_VMCS, false);
+        assert_int_equal(machine.current->v.guest_pat, value ^ 1 << 12);
+    }
+    field = ENC_guest_fs_base;
+    value = writes = rounds = exit_ctl = 0;
+}
+
+static bool vmwrite_exits(u64 encoding)
+{
+    const struct nested *n = machine.cpu->nested;
+    const u8 *bitmap = n->reached_wide ? n->vmwrite_wide : n->vmwrite_bitmap;
+    return bitmap[encoding / 8] & (1u << (encoding % 8));
+}
+
+static void sets_fs_base(void)
+{
+    assert_int_equal(vmwrite_exits(ENC_guest_fs_base), writes == 0);
+    shown()->guest_fs_base = 0x123456000;
+}
+
+static void breaks_fs_base(void)
+{
+    sets_fs_base();
+    shown()->guest_fs_base = 1ull << 63;
+}
+
+static void breaks_gdtr_limit(void)
+{
+    shown()->guest_gdtr_limit = 0x10000;
+}
+
+static void breaks_sysenter(void)
+{
+    shown()->guest_sysenter_eip = 1ull << 63;
+}
+
+/* L1 has written so much of L2's state that it goes on without exits, and each entry judges it.
+ * SDM 3C 27.3.1 "Checks on the Guest State Area" */
+static void wide(void **state)
+{
+    (void)state;
+    writes = 8;
+    run(sets_fs_base, NO_VMCS, false);
+    assert_true(machine.cpu->in_l2);
+    assert_int_equal(machine.short_ways[1], 2);
+    assert_int_equal(machine.current->v.guest_fs_base, 0x123456000);
+    run(breaks_fs_base, NO_VMCS, false);
+    refused(0);
+    run(breaks_gdtr_limit, NO_VMCS, false);
+    refused(0);
+    run(breaks_sysenter, NO_VMCS, false);
+    refused(0);
+    writes = 0;
+}
+
+static void breaks_fs_base_if_wide(void)
+{
+    if (!vmwrite_exits(ENC_guest_fs_base))
+        shown()->guest_fs_base = 1ull << 63;
+}
+
+/* After a while L1's VMWRITEs exit again. There is no entry that neither way judges. */
+static void wide_ends(void **state)
+{
+    (void)state;
+    u32 narrow = 0;
+    writes = 8;
+    for (rounds = 60; rounds < 68; rounds++) {
+        run(breaks_fs_base_if_wide, NO_VMCS, false);
+        narrow += machine.cpu->in_l2;
+        if (!machine.cpu->in_l2)
+            refused(0);
+    }
+    assert_in_range(narrow, 1, 7);
+    writes = rounds = 0;
+}
+
+/* What rules say of a field that L1 writes so is among what the short path judges. */
+static void wide_is_judged(void **state)
+{
+    (void)state;
+    u32 judged = SHORT_GUEST_GROUPS | CHECK_RIP | CHECK_ACTIVITY, rows = 0;
+    run(nothing, NO_VMCS, false);
+    const struct nested *n = machine.cpu->nested;
+    for (u32 f = 0; f < F_COUNT; f++) {
+        const struct vmcs_field_desc *d = vmcs12_desc((enum vmcs_field)f);
+        u32 byte = d->encoding / 8u, bit = 1u << (d->encoding % 8);
+        if (!(n->vmwrite_bitmap[byte] & ~n->vmwrite_wide[byte] & bit))
+            continue;
+        rows++;
+        assert_int_equal(d->area, AREA_GUEST);
+        assert_int_equal(check_readers[f] & ~judged, 0);
+        assert_false(d->width == WAR || d->width == W64);
+    }
+    assert_int_equal(rows, 31);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(link_page),
         cmocka_unit_test(hidden_cr4),
         cmocka_unit_test(mc_by_new_bitmap),
+        cmocka_unit_test(one_byte_of_pat),
+        cmocka_unit_test(wide),
+        cmocka_unit_test(wide_ends),
+        cmocka_unit_test(wide_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ static struct play_input input;
 static bool enter_next; /* L1 has just built a VMCS, and most often enters L2 with that VMCS */
 static u32 cleared;     /* 1 + the page that L1 has just cleared, to build a VMCS there; or 0 */
 static bool behind_l2;  /* L1 has not tried to go on with L2 since its last exit */
+static u32 burst;       /* VMWRITEs of L2's state that L1 still makes in a row */
 
 u8 play_byte(void)
 {
@@ -77,7 +78,7 @@ enum vmx_enter play_memory_operand(u32 reason, u64 value)
     return machine_exit(reason);
 }
 
-static enum vmx_enter vmwrite_exit(u64 encoding, u64 value)
+enum vmx_enter play_vmwrite(u64 encoding, u64 value)
 {
     struct vmcs_image *v = &machine.current->v;
     machine.cpu->regs.gpr[REG_RAX] = value;
@@ -99,9 +100,19 @@ static struct vmcs_image *shadow(void)
     return NULL;
 }
 
-/* Half of the fields are those that L1's exit handlers write. */
+/* Half of the fields are those that L1's exit handlers write. In a burst L1 sets up L2's state. */
 static enum vmcs_field field_to_write(void)
 {
+    /* clang-format off */
+    static const u8 state[] = {
+        F_guest_fs_base, F_guest_gs_base, F_guest_gdtr_base, F_guest_idtr_base, F_guest_tr_base,
+        F_guest_sysenter_cs, F_guest_sysenter_esp, F_guest_sysenter_eip, F_guest_fs_base,
+        F_guest_gs_base, F_guest_ldtr_base, F_guest_cs_base, F_guest_es_selector,
+        F_guest_ss_selector, F_guest_gdtr_limit, F_guest_tr_limit,
+    };
+    /* clang-format on */
+    if (burst)
+        return (enum vmcs_field)state[play_byte() % ARRAY_LEN(state)];
     /* clang-format off */
     static const u8 hot[] = {
         F_guest_rip, F_guest_rflags, F_guest_cr0, F_guest_cr3, F_guest_cr4, F_cpu1_ctl,
@@ -125,8 +136,10 @@ static enum vmx_enter l1_vmwrite(void)
     enum vmcs_field f = field_to_write();
     struct vmcs_image *v = shadow();
     u64 encoding = vmcs12_desc(f)->encoding, old = 0;
-    bool exits = !v || n->vmwrite_bitmap[encoding / 8] & (1u << (encoding % 8));
-    if (!exits)
+    u64 byte = encoding / 8, bit = 1u << (encoding % 8);
+    bool always = v && !(n->vmwrite_bitmap[byte] & bit); /* whatever L1 has done before */
+    bool exits = !always && !(v && n->reached_wide && !(n->vmwrite_wide[byte] & bit));
+    if (always)
         old = vmcs12_get(v, f);
     else if (vmcs12_desc(f)->area == AREA_CTL || vmcs12_desc(f)->area == AREA_HOST)
         old = vmcs12_get(&n->now->vmcs12, f); /* else it may be vmcs02 that knows */
@@ -135,8 +148,10 @@ static enum vmx_enter l1_vmwrite(void)
     if (f == F_entry_intr_info && how & 0x80)
         value = play_event();
     if (exits)
-        return vmwrite_exit(encoding, value);
+        return play_vmwrite(encoding, value);
     vmcs12_set(v, f, value);
+    if (!always) /* and a VMWRITE that changes nothing: it leaves L1 as the other would */
+        return play_vmwrite(ENC_host_rsp, vmcs12_get(&n->now->vmcs12, F_host_rsp));
     machine.current->v.exit_instruction_len = 2;
     return machine_exit(EXIT_REASON_CPUID);
 }
@@ -282,10 +297,17 @@ static enum vmx_enter step_l1(struct machine *m)
     u8 op = play_byte();
     u32 page = op >> 4 & 3;
     v->exit_instruction_len = 3;
+    if (burst) {
+        enum vmx_enter how = l1_vmwrite();
+        burst--;
+        return how;
+    }
     if (behind_l2 && op & 0x40) /* as L1s do all day */
         return machine_exit(EXIT_REASON_VMRESUME);
-    if (behind_l2 && op & 0x20)
+    if (behind_l2 && op & 0x20) {
+        burst = (op & 15) == 15 ? 12 : 0;
         return l1_vmwrite();
+    }
     if (cleared) {
         page = cleared - 1;
         cleared = 0;
@@ -379,7 +401,7 @@ const char *play(const u8 *bytes, size_t size)
 
     input = (struct play_input){bytes, size};
     enter_next = behind_l2 = false;
-    cleared = 0;
+    cleared = burst = 0;
     if (!machine_reset_to((enum machine_model)(play_byte() % MODEL_COUNT)))
         return "";
     machine.play = step;

@@ -29,6 +29,9 @@ u64 play_bits(u64 may);
 /* L1 exits with an instruction whose memory operand of 8 bytes holds the value. */
 enum vmx_enter play_memory_operand(u32 reason, u64 value);
 
+/* L1 exits with VMWRITE of a register. */
+enum vmx_enter play_vmwrite(u64 encoding, u64 value);
+
 /* Flips a bit of the field f in the image, or gives the field another number. */
 void play_edit(struct vmcs_image *v, enum vmcs_field f);
 

@@ -143,8 +143,7 @@ void nested_merge(struct cpu *cpu, const u64 pdpte[4])
     env.l0.vpid02 = any(vmcs12_cpu2(&n->now->vmcs12), CPU2_ENABLE_VPID)
                         ? nested_vpid02(cpu, n->now->vmcs12.vpid)
                         : 0;
-    for (unsigned i = 0; i < 4; i++)
-        env.pdpte[i] = pdpte[i];
+    memcpy(env.pdpte, pdpte, sizeof env.pdpte);
     fill_addresses(cpu, &env.addr);
     bitmap02_merge(cpu);
     n->now->path.cr4_hidden = env.l0.cr4_mask & ~n->now->vmcs12.cr4_guest_host_mask;

@@ -158,15 +158,18 @@ static KEEPS_REGISTERS NOINLINE bool tpr_fits(const struct cpu *cpu)
     return any(vmcs12_cpu2(v), CPU2_VIRTUALIZE_APIC_ACCESSES) || (vtpr && threshold <= *vtpr >> 4);
 }
 
-/* L1 has written segments, tables or MSRs of L2 (residence.c). vmcs02 has them and their
- * controls. */
+/* L1 has written segments, tables or MSRs of L2, or may have (residence.c). vmcs02 has them and
+ * their controls. */
 static KEEPS_REGISTERS NOINLINE bool guest_fits(struct cpu *cpu, struct active *a)
 {
     const struct check_env env = {.cpu = &cpu->nested->check_cpu};
     struct rule_set broken = {{0}};
+    if (a->wide != 0 && --a->wide == 0)
+        return false;
     vmcs02_fetch_guest(cpu);
     check_guest(&a->image02, &env, SHORT_GUEST_GROUPS, &broken);
-    a->path.extra &= ~(u32)SHORT_GUEST;
+    if (a->wide == 0)
+        a->path.extra &= ~(u32)SHORT_GUEST;
     return rule_set_empty(&broken);
 }
 

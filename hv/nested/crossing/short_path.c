@@ -60,7 +60,7 @@ static void find_reflected(struct short_path *p, const struct vmcs_image *v)
 void short_closed(struct cpu *cpu)
 {
     struct short_path *p = &cpu->nested->now->path;
-    bool once = cpu->crossings - p->prepared_at <= 1;
+    bool once = cpu->exits[0][EXIT_REASON_VMRESUME] - p->prepared_at <= 1;
     p->wasted = !once ? 0 : p->wasted + (p->wasted < WASTED_MOST);
 }
 
@@ -118,7 +118,8 @@ static u32 extra_of_cpu(const struct cpu *cpu)
 {
     bool wide = cpu->vm->judge->linear_reserved != cpu->nested->check_cpu.linear_reserved;
     return extra_if(wide, SHORT_WIDE) | extra_if(any(cpu->percpu.spec, SPEC_IBPB), SHORT_IBPB) |
-           extra_if(cpu->vm->depth != 0, SHORT_DEEP);
+           extra_if(cpu->vm->depth != 0, SHORT_DEEP) |
+           extra_if(cpu->nested->now->wide != 0, SHORT_GUEST);
 }
 
 /* An interrupt window may open and close at any entry. An NMI window may under virtual NMIs. */
@@ -135,7 +136,7 @@ void short_prepare(struct cpu *cpu)
     const struct vmcs_image *v = &n->now->vmcs12;
     struct short_path *p = &n->now->path;
     p->host_made = false;
-    p->prepared_at = cpu->crossings;
+    p->prepared_at = cpu->exits[0][EXIT_REASON_VMRESUME];
     p->ready = allows(cpu) && (p->wasted < WASTED_MOST || ++p->skipped % TRY_AGAIN == 0);
     if (!p->ready)
         return;

@@ -21,12 +21,12 @@ static bool cpu_can_shadow(const struct vm *vm)
            any(vm->facts.vmx.misc, VMX_MISC_WRITE_ANY_FIELD);
 }
 
-enum { EXITS, READ_SHADOWED, ALL_SHADOWED };
+enum { EXITS, READ_SHADOWED, ALL_SHADOWED, WIDE_SHADOWED };
 
 /* How each field is shadowed. The compiler knows the values, so each inclusion of fields.def below
  * becomes straight code. */
 static const u8 how[F_COUNT] = {
-#define SHADOW(name, written) [F_##name] = (written) ? ALL_SHADOWED : READ_SHADOWED,
+#define SHADOW(name, written) [F_##name] = READ_SHADOWED + (written),
 #include "hv/nested/images/shadow01.def"
 };
 
@@ -38,12 +38,14 @@ static void allow(u8 *bitmap, u32 encoding)
 static void fill_bitmaps(const struct nested *n)
 {
     for (u32 i = 0; i < PAGE_SIZE; i++)
-        n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = 0xff;
+        n->vmread_bitmap[i] = n->vmwrite_bitmap[i] = n->vmwrite_wide[i] = 0xff;
 #define FIELD(enc, width, area, name, gate, to02, to12)                  \
     if (how[F_##name] != EXITS && HAS(n->shadow01_gates, GATE_##gate)) { \
         allow(n->vmread_bitmap, enc);                                    \
         if (how[F_##name] == ALL_SHADOWED)                               \
             allow(n->vmwrite_bitmap, enc);                               \
+        if (how[F_##name] != READ_SHADOWED)                              \
+            allow(n->vmwrite_wide, enc);                                 \
     }
 #include "hv/vmcs12/fields.def"
 }
@@ -54,15 +56,15 @@ bool shadow01_reserve(struct cpu *cpu)
     struct nested *n = cpu->nested;
     n->vmread_bitmap = mem_pages(mem, 1);
     n->vmwrite_bitmap = mem_pages(mem, 1);
+    n->vmwrite_wide = mem_pages(mem, 1);
     for (u32 i = 1; i <= ACTIVE_VMCSS; i++)
         if (!vmcs_alloc(&n->active[i].shadow01, mem))
             return false;
-    return n->vmread_bitmap && n->vmwrite_bitmap;
+    return n->vmread_bitmap && n->vmwrite_bitmap && n->vmwrite_wide;
 }
 
 void shadow01_init(struct cpu *cpu)
 {
-    const struct mem *mem = &cpu->vm->mem;
     struct nested *n = cpu->nested;
     n->can_shadow01 = cpu->vm->shadow && cpu_can_shadow(cpu->vm);
     if (!n->can_shadow01)
@@ -71,8 +73,8 @@ void shadow01_init(struct cpu *cpu)
         n->shadow01_gates |= vcaps_gate(&n->caps, (enum vmcs_gate)g) ? n->hw_gates & BIT(g) : 0;
     fill_bitmaps(n);
     n->vmcs02_shows = cpu->vm->depth == 0 || !any(cpuid(LEAF_NIDUS_VERSION, 0).ecx, NIDUS_IN_PLACE);
-    vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(mem, n->vmread_bitmap).a);
-    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(mem, n->vmwrite_bitmap).a);
+    vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(&cpu->vm->mem, n->vmread_bitmap).a);
+    shadow_widen(cpu, false);
     for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
         vmcs_stamp(&n->active[i].shadow01,
                    VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
@@ -94,11 +96,22 @@ void shadow01_put(struct cpu *cpu, enum vmcs_field f)
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
+void shadow_widen(struct cpu *cpu, bool wide)
+{
+    struct nested *n = cpu->nested;
+    const u8 *bitmap = wide ? n->vmwrite_wide : n->vmwrite_bitmap;
+    n->reached_wide = wide;
+    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(&cpu->vm->mem, bitmap).a);
+}
+
 void shadow_show(struct cpu *cpu, const struct vmcs *what)
 {
     struct nested *n = cpu->nested;
+    bool wide = what == &n->now->vmcs02 && n->now->wide != 0;
     if (n->reached == what)
         return;
+    if (UNLIKELY(n->reached_wide != wide))
+        shadow_widen(cpu, wide);
     if (!n->reached || !what)
         vmcs_write(ENC_cpu2_ctl, vmcs_read(ENC_cpu2_ctl) ^ CPU2_VMCS_SHADOWING);
     vmcs_write(ENC_vmcs_link_pointer, what ? what->hpa.a : NO_VMCS);

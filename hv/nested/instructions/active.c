@@ -41,6 +41,7 @@ static void forget(struct cpu *cpu, struct active *a)
     a->at = GPA1(NO_VMCS);
     a->page = NULL;
     a->told = a->path.ready = false;
+    a->wide = 0;
 }
 
 /* Without memory there the image is lost, as on the CPU. L1 may not write to the region of an
