@@ -8,7 +8,7 @@
         bits    64
 
         global  vmx_bench:function, vmx_bench_two:function, vmx_bench_write:function
-        global  vmx_bench_fill:function
+        global  vmx_bench_fill:function, vmx_trips:function
 
 EXIT_REASON equ 0x4402
 INSN_LEN    equ 0x440c
@@ -191,5 +191,39 @@ vmx_bench_fill:
         mov     [r14 + r10], r15
         vmresume
         jmp     .failed
+
+; u64 vmx_trips(bool (*at_exit)(u64 number));
+; Launches the current VMCS and calls at_exit at each exit, with its number from 1 on; then VMRESUME,
+; until at_exit says false. L2's registers are not kept. Returns 0, or 1 when an entry ended with
+; VMfail. IF must be 0.
+vmx_trips:
+        BEGIN
+        sub     rsp, 8                                  ; calls find the stack aligned
+        mov     r13, rdi
+        xor     r12d, r12d
+        EXITS_HERE
+        vmlaunch
+.failed:
+        mov     eax, 1
+        jmp     .leave
+.exit:
+        inc     r12
+        mov     rdi, r12
+        call    r13
+        test    al, al
+        jz      .done
+        vmresume
+        jmp     .failed
+.done:
+        xor     eax, eax
+.leave:
+        add     rsp, 8
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     rbp
+        pop     rbx
+        ret
 
         section .note.GNU-stack noalloc noexec nowrite progbits

@@ -123,6 +123,87 @@ static void other_vmcs(unsigned i)
     vmx_vmclear(ARENA_AT(PG_VMCS_B));
 }
 
+/* ---- an L1 that writes much of L2's state before each entry, and reads little ---------------- */
+
+u64 vmx_trips(bool (*at_exit)(u64 number)) GT_HIDDEN;
+
+enum { TRIPS = 200, SPOILED_EVERY = 6, CPUID_LENGTH = 2 };
+
+static const struct {
+    u16 field;
+    u64 flip;
+} spoils[] = {
+    {VI_GUEST_FS_BASE, TOP},       {VI_GUEST_GS_BASE, TOP},        {VI_GUEST_TR_BASE, TOP},
+    {VI_GUEST_CS_BASE, 1ul << 32}, {VI_GUEST_SS_BASE, 1ul << 33},  {VI_GUEST_GDTR_BASE, TOP},
+    {VI_GUEST_IDTR_BASE, TOP},     {VI_GUEST_GDTR_LIMIT, 1 << 16}, {VI_GUEST_IDTR_LIMIT, 1 << 31},
+    {VI_GUEST_SYSENTER_ESP, TOP},  {VI_GUEST_SYSENTER_EIP, TOP},   {VI_GUEST_TR_SEL, 4},
+    {VI_GUEST_SS_SEL, 1},          {VI_GUEST_ES_LIMIT, 1},         {VI_GUEST_CS_LIMIT, 1 << 4},
+};
+
+static const u16 restored[] = {
+    VI_GUEST_SYSENTER_CS, VI_GUEST_SYSENTER_ESP, VI_GUEST_SYSENTER_EIP, VI_GUEST_IDTR_BASE,
+    VI_GUEST_GDTR_BASE,   VI_GUEST_IDTR_LIMIT,   VI_GUEST_GDTR_LIMIT,   VI_GUEST_CS_BASE,
+    VI_GUEST_CS_LIMIT,    VI_GUEST_CS_SEL,       VI_GUEST_DS_BASE,      VI_GUEST_DS_LIMIT,
+    VI_GUEST_DS_SEL,      VI_GUEST_ES_BASE,      VI_GUEST_ES_LIMIT,     VI_GUEST_ES_SEL,
+    VI_GUEST_SS_BASE,     VI_GUEST_SS_LIMIT,     VI_GUEST_SS_SEL,       VI_GUEST_FS_BASE,
+    VI_GUEST_FS_LIMIT,    VI_GUEST_FS_SEL,       VI_GUEST_GS_BASE,      VI_GUEST_GS_LIMIT,
+    VI_GUEST_GS_SEL,      VI_GUEST_TR_BASE,      VI_GUEST_TR_LIMIT,     VI_GUEST_TR_SEL,
+    VI_GUEST_LDTR_BASE,   VI_GUEST_LDTR_LIMIT,   VI_GUEST_LDTR_SEL,
+};
+
+static int spoiled; /* the row that L1 spoiled before this entry; -1: none */
+static u32 good, refused;
+
+/* What an exit left of all these fields. */
+static u64 sum_of_state(void)
+{
+    u64 sum = 0;
+
+    for (unsigned i = 0; i < sizeof restored / sizeof *restored; i++)
+        sum = sum * 31 + vmx_get(vmx_field[restored[i]].enc);
+    return sum;
+}
+
+static bool restores(u64 number)
+{
+    u64 reason = vmx_get(V_EXIT_REASON), rip = vmx_get(V_GUEST_RIP);
+    unsigned row = number / SPOILED_EVERY % (sizeof spoils / sizeof *spoils);
+
+    if (spoiled >= 0 || (u32)reason != REASON_CPUID) {
+        gt_line("restores %lu: %s: exit %x sum %lx", number,
+                spoiled >= 0 ? vmx_field[spoils[spoiled].field].name : "none", (u32)reason,
+                sum_of_state());
+    }
+    if ((u32)reason == REASON_CPUID) {
+        good++;
+        vmx_vmwrite(V_GUEST_RIP, rip + CPUID_LENGTH);
+    } else {
+        refused++;
+    }
+    for (unsigned i = 0; i < sizeof restored / sizeof *restored; i++)
+        vmx_vmwrite(vmx_field[restored[i]].enc, l2.f[restored[i]]);
+    vmx_vmwrite(V_GUEST_FS_BASE, number << 12);
+    spoiled = number % SPOILED_EVERY == 0 ? (int)row : -1;
+    if (spoiled >= 0)
+        vmx_vmwrite(vmx_field[spoils[row].field].enc,
+                    vmx_get(vmx_field[spoils[row].field].enc) ^ spoils[row].flip);
+    return number < TRIPS;
+}
+
+/* An entry with one of the fields spoiled is exit reason 33, however many went well before; the
+ * next, with all of them restored, succeeds. SDM 3C 27.3.1 "Checks on the Guest State Area" */
+static void all_state(void)
+{
+    l2_world(L2_64);
+    l2.f[VI_PROC_CTL] |= PROC_MSR_BITMAPS;
+    l2_code("\x31\xc0\x0f\xa2\xeb\xfa", 6); /* again: XOR EAX, EAX; CPUID; JMP again */
+    l2_write();
+    spoiled = -1;
+    gt_line("restores: VMfail %lu", vmx_trips(restores));
+    gt_line("restores: %u good %u refused", good, refused);
+    l1_state_restore();
+}
+
 TEST_MAIN(vmx_again)
 {
     vmx_begin();
@@ -140,6 +221,7 @@ TEST_MAIN(vmx_again)
         left_by_l2();
         for (unsigned i = 0; i < sizeof rows / sizeof *rows; i += 4)
             other_vmcs(i);
+        all_state();
     }
     vmx_end();
 }
