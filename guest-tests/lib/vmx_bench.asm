@@ -193,9 +193,9 @@ vmx_bench_fill:
         jmp     .failed
 
 ; u64 vmx_trips(bool (*at_exit)(u64 number));
-; Launches the current VMCS and calls at_exit at each exit, with its number from 1 on; then VMRESUME,
-; until at_exit says false. L2's registers are not kept. Returns 0, or 1 when an entry ended with
-; VMfail. IF must be 0.
+; Launches the current VMCS and calls at_exit at each exit, with its number from 1 on; then
+; VMRESUME, until at_exit says false. L2's registers are not kept. Returns 0, or 1 when an entry
+; ended with VMfail. IF must be 0.
 vmx_trips:
         BEGIN
         sub     rsp, 8                                  ; calls find the stack aligned

@@ -32,6 +32,12 @@ enum vmx_enter play_memory_operand(u32 reason, u64 value);
 /* L1 exits with VMWRITE of a register. */
 enum vmx_enter play_vmwrite(u64 encoding, u64 value);
 
+/* play_write.c: a VMWRITE of L1's, which may start a burst of more. They set up L2's state. */
+extern u32 play_burst; /* those that are to come */
+enum vmx_enter play_l1_vmwrite(bool starts_burst);
+/* An event to inject; most are legal. */
+u32 play_event(void);
+
 /* Flips a bit of the field f in the image, or gives the field another number. */
 void play_edit(struct vmcs_image *v, enum vmcs_field f);
 

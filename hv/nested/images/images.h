@@ -36,8 +36,9 @@ void shadow01_push(struct cpu *cpu);
 void shadow01_pull(struct cpu *cpu);
 /* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
 void shadow_show(struct cpu *cpu, const struct vmcs *what);
-/* Which VMWRITEs exit: `wide` lets the rows of shadow01.def with W = 2 pass. */
-void shadow_widen(struct cpu *cpu, bool wide);
+/* L1 wrote a field of shadow01.def with an exit. The fields with W = 2 may pass from now on.
+ * @pre a is current and SHOWN */
+void shadow_wrote(struct cpu *cpu, struct active *a);
 /* Where a Nidus below accesses shadow VMCSs in place: from vmcs02 into the region of the one that
  * stands for vmcs02 while VMCS12 is SHOWN, and what L1 has written there into vmcs02. Draining does
  * nothing elsewhere. @pre vmcs02 is current */

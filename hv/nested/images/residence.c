@@ -327,23 +327,6 @@ static bool stands_alone(const struct check_cpu *c, struct active *a, enum vmcs_
     /* clang-format on */
 }
 
-/* An L1 that sets up much of L2's state before each entry, as one does that nests in turn, is better
- * off when it writes without exits and all of it is judged at each entry. */
-#define WIDE_FROM 8u  /* VMWRITEs before one entry */
-#define WIDE_FOR  64u /* entries. Then VMCS12 comes home, and the count begins again */
-
-static void count_write(struct cpu *cpu, struct active *a)
-{
-    u64 entries = cpu->exits[0][EXIT_REASON_VMRESUME];
-    a->wrote = a->wrote_at == entries ? a->wrote + 1 : 1;
-    a->wrote_at = entries;
-    if (a->wrote < WIDE_FROM || a->wide != 0 || !cpu->nested->vmcs02_shows)
-        return;
-    a->wide = WIDE_FOR;
-    a->path.extra |= SHORT_GUEST;
-    shadow_widen(cpu, true);
-}
-
 /* L1 wrote a field of a VMCS12 that is SHOWN. The next entry goes the plain path, unless the
  * field's rules are judged here or by the short path, and its value is where that path wants it.
  * Each entry of the short path starts the timer from where the truth is, or anew. image02 gets
@@ -355,7 +338,7 @@ void residence_follow(struct cpu *cpu, enum vmcs_field f)
     u8 h = n->field_how[f];
     bool away = is_away(n, f), follows = any(h, WRITTEN | JUDGED);
     if (all(h, JUDGED | READ))
-        count_write(cpu, a);
+        shadow_wrote(cpu, a);
     if ((away || all(h, JUDGED | EXISTS)) && !put_away(cpu, f))
         return;
     if (UNLIKELY(any(h, CONDITIONAL)))

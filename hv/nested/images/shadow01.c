@@ -63,6 +63,14 @@ bool shadow01_reserve(struct cpu *cpu)
     return n->vmread_bitmap && n->vmwrite_bitmap && n->vmwrite_wide;
 }
 
+static void widen(struct cpu *cpu, bool wide)
+{
+    struct nested *n = cpu->nested;
+    const u8 *bitmap = wide ? n->vmwrite_wide : n->vmwrite_bitmap;
+    n->reached_wide = wide;
+    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(&cpu->vm->mem, bitmap).a);
+}
+
 void shadow01_init(struct cpu *cpu)
 {
     struct nested *n = cpu->nested;
@@ -74,7 +82,7 @@ void shadow01_init(struct cpu *cpu)
     fill_bitmaps(n);
     n->vmcs02_shows = cpu->vm->depth == 0 || !any(cpuid(LEAF_NIDUS_VERSION, 0).ecx, NIDUS_IN_PLACE);
     vmcs_write(ENC_vmread_bitmap_addr, mem_hpa(&cpu->vm->mem, n->vmread_bitmap).a);
-    shadow_widen(cpu, false);
+    widen(cpu, false);
     for (u32 i = 1; i <= ACTIVE_VMCSS; i++) {
         vmcs_stamp(&n->active[i].shadow01,
                    VMX_BASIC_REVISION(cpu->vm->facts.vmx.basic) | VMCS_SHADOW_INDICATOR);
@@ -96,14 +104,6 @@ void shadow01_put(struct cpu *cpu, enum vmcs_field f)
     vmcs_load(cpu, &cpu->vmcs01);
 }
 
-void shadow_widen(struct cpu *cpu, bool wide)
-{
-    struct nested *n = cpu->nested;
-    const u8 *bitmap = wide ? n->vmwrite_wide : n->vmwrite_bitmap;
-    n->reached_wide = wide;
-    vmcs_write(ENC_vmwrite_bitmap_addr, mem_hpa(&cpu->vm->mem, bitmap).a);
-}
-
 void shadow_show(struct cpu *cpu, const struct vmcs *what)
 {
     struct nested *n = cpu->nested;
@@ -111,11 +111,28 @@ void shadow_show(struct cpu *cpu, const struct vmcs *what)
     if (n->reached == what)
         return;
     if (UNLIKELY(n->reached_wide != wide))
-        shadow_widen(cpu, wide);
+        widen(cpu, wide);
     if (!n->reached || !what)
         vmcs_write(ENC_cpu2_ctl, vmcs_read(ENC_cpu2_ctl) ^ CPU2_VMCS_SHADOWING);
     vmcs_write(ENC_vmcs_link_pointer, what ? what->hpa.a : NO_VMCS);
     n->reached = what;
+}
+
+/* An L1 that sets up much of L2's state before each entry, as one does that nests in turn, is
+ * better off when it writes without exits and each entry judges all of it. */
+#define WIDE_FROM 8u  /* VMWRITEs before one entry */
+#define WIDE_FOR  64u /* entries. Then VMCS12 comes home, and the count begins again */
+
+void shadow_wrote(struct cpu *cpu, struct active *a)
+{
+    u64 entries = cpu->exits[0][EXIT_REASON_VMRESUME];
+    a->wrote = a->wrote_at == entries ? a->wrote + 1 : 1;
+    a->wrote_at = entries;
+    if (a->wrote < WIDE_FROM || a->wide != 0 || !cpu->nested->vmcs02_shows)
+        return;
+    a->wide = WIDE_FOR;
+    a->path.extra |= SHORT_GUEST;
+    widen(cpu, true);
 }
 
 /* stress=paranoid: checks that L1 reads what its VMCS12 holds. @pre the shadow VMCS is current */
