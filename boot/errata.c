@@ -6,8 +6,8 @@
 
 /* The facts of both tables are public in systems that step around the same errata, and have been
  * compared with those row by row: deadline_match of Linux's and of Xen's APIC code, and
- * vmx_preemption_cpu_tfms of KVM. As there, a stepping of 0x3f, 0x56 or 0x55 that has no row counts
- * as one without the erratum. */
+ * vmx_preemption_cpu_tfms of KVM (Xen has none for that timer). As in the present versions of all
+ * three, a stepping of 0x3f, 0x56 or 0x55 that has no row counts as one without the erratum. */
 
 /* The first microcode revision that mends the TSC-deadline timer, by model and stepping. */
 /* clang-format off */

@@ -205,7 +205,7 @@ static bool invalidate_by_register(struct vtd_unit *u)
 }
 
 /* Drops all that the unit has cached. Between two root pointers there must be one such (erratum
- * BDM045 and its kin), and none may use registers while there is a queue. */
+ * BDM45 and its kin), and none may use registers while there is a queue. */
 static bool invalidate(struct vtd_unit *u)
 {
     return u->done & DONE_QUEUE ? invalidate_by_queue(u) : invalidate_by_register(u);

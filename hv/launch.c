@@ -191,7 +191,7 @@ static void NORETURN stay(struct cpu *cpu)
     run(cpu);
 }
 
-/* VMCSs must lie in write-back memory: errata AAU30, SKL001 and kin. The region consists of
+/* VMCSs must lie in write-back memory: errata AAJ50, SKL001 and kin. The region consists of
  * aligned blocks of 2 MiB. */
 static bool is_write_back(const struct cpu *cpu)
 {
