@@ -178,16 +178,6 @@ static void nmis(unsigned what)
     gt_line("nmi fresh %x: %u of 10", what, delivered);
 }
 
-/* L0 drops its mappings when an MTRR changes: every page of the hole is untouched again. */
-static void untouch(void)
-{
-    u32 last = (u32)(MSR_IA32_MTRR_PHYSBASE0 + 2 * (gt_rdmsr(MSR_IA32_MTRRCAP) & 0xff) - 2);
-    u64 base = gt_rdmsr(last);
-
-    gt_wrmsr(last, base ^ 0x1000);
-    gt_wrmsr(last, base);
-}
-
 TEST_MAIN(redeliver)
 {
     gt_device_take();
@@ -202,10 +192,11 @@ TEST_MAIN(redeliver)
     fill_image(hole.base + hole.size - PAGE_SIZE);
     gt_ioapic_pit(GT_APIC_NMI);
     for (unsigned what = 0; what < 16; what++) {
-        untouch();
+        gt_hole_untouch();
         every_event(what);
         nmis(what);
     }
+    gt_hole_untouched();
     gt_ioapic_pit(GT_APIC_MASKED);
     gt_device_give();
 }

@@ -7,6 +7,7 @@
  */
 #include "guest-tests/lib/gt_hole.h"
 #include "hv/arch/cpu.h"
+#include "hv/arch/cpuid_bits.h"
 
 static struct gt_hole hole;
 
@@ -27,6 +28,51 @@ static void l0_answers(const char *after)
         bad += now.eax != before.eax || now.ecx != before.ecx;
     }
     gt_line("%s: cpuid %s", after, bad ? "wrong" : "ok");
+}
+
+/* How many pages of its memory Nidus has counted as touched on this processor; when no Nidus
+ * counts, or one inside another and L1 may have found the outer one's memory, `expected`. */
+static u64 counted(u64 expected)
+{
+    if (!hole.real || gt_cpuid(LEAF_NIDUS_VERSION, 0).ebx != 0)
+        return expected;
+    return gt_cpuid(LEAF_NIDUS_EXITS, 0).ebx;
+}
+
+/* Memory beside the hole, and an address above all memory, which L0 maps at its first use, too. */
+static void read_others(void)
+{
+    u64 *pde = gt_map_directory(0xc0000000), was = *pde;
+
+    (void)*(volatile u64 *)(hole.base - 8);
+    (void)*(volatile u64 *)(hole.base + hole.size);
+    *pde = 0x1000000000 | 0x87;
+    gt_write_cr3(gt_read_cr3());
+    gt_line("count: above memory %lx", *(volatile u64 *)0xc0000000ul);
+    *pde = was;
+    gt_write_cr3(gt_read_cr3());
+}
+
+/* A page counts when L1 touches it first, whatever the access; L0's memory alone counts. The count
+ * is what a stranger is told of an operating system that looks there. */
+static void count(void)
+{
+    u64 pages = hole.size / PAGE_SIZE, at;
+
+    gt_hole_untouch();
+    at = counted(0);
+    read_others();
+    gt_line("count: others %lu", counted(at) - at);
+    (void)*word(9, 0x100);
+    gt_line("count: read %lu", counted(at + 1) - at);
+    *word(9, 0x200) = 1;
+    gt_line("count: the same page %lu", counted(at + 1) - at);
+    *word(10, 0) = 2;
+    gt_line("count: written %lu", counted(at + 2) - at);
+    for (u64 page = 0; page < pages; page++)
+        (void)*word(page, 0);
+    gt_line("count: missing of all %lu", at + pages - counted(at + pages));
+    gt_hole_untouched();
 }
 
 /* Nothing of L0 shows: before the first write every page reads the same. */
@@ -147,6 +193,7 @@ TEST_MAIN(hole)
     gt_map_load();
     gt_hole_find(&hole);
     read_all();
+    count();
     write_all();
     accesses();
     structures();

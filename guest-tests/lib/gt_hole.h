@@ -15,4 +15,11 @@ struct gt_hole {
  * elsewhere. */
 void gt_hole_find(struct gt_hole *hole);
 
+/* Each page of the hole is untouched again on this processor. L0 keeps its mappings for the latest
+ * few states of the MTRRs, so a range that nothing lies in goes through more states than those. */
+void gt_hole_untouch(void);
+
+/* Puts that range back. @pre gt_hole_untouch() was called */
+void gt_hole_untouched(void);
+
 #endif
