@@ -70,6 +70,12 @@ def ucode_bytes(signature, revision, how=""):
     return struct.pack("<512I", *words)[:1000 if how == "cut" else None]
 
 
+def updates_bytes(size, signature, revision):
+    """Microcode updates of 2,048 bytes for a processor that nobody has, the last of them for `signature`; zeros behind them, up to `size`."""
+    count = int(size) // 2048
+    return (ucode_bytes("1", "1") * (count - 1) + ucode_bytes(signature, revision) * (count > 0)).ljust(int(size), b"\0")
+
+
 class Boot:
     def __init__(self, words):
         self.name, self.kind, self.rows = words[0], words[1], []
@@ -81,7 +87,8 @@ class Boot:
         name = f"{row.number}.{kind}"
         path = os.path.join(self.dir, name)
         with open(path, "wb") as f:
-            f.write(ucode_bytes(*text.split()) if kind == "ucode" else text_bytes(text))
+            make = {"ucode": ucode_bytes, "updates": updates_bytes}.get(kind)
+            f.write(make(*text.split()) if make else text_bytes(text))
         files[f"::/in/{name}"] = path
         return f"\\in\\{name}"
 
@@ -100,6 +107,9 @@ class Boot:
                 start = f"pre_raw.efi {self.file(row, kind, text, files)}"
             elif kind == "ucode":
                 before.append(f"cp -q {self.file(row, kind, text, files)} \\ucode.bin")
+            elif kind == "updates":
+                self.file(row, kind, text, files)
+                files[f"::/updates-{text.split()[0]}.bin"] = files.pop(f"::/in/{row.number}.{kind}")
             elif kind == "run":
                 before.append(text)
             elif kind == "entry":
