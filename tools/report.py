@@ -7,7 +7,7 @@
 It prints the machine, how each step went, which entries of docs/CAVEATS.md the report ends, where the VMCS layout of that
 processor differs from revision 0x12, and its cycles beside those of a table (tools/stick/costs.txt says how one looks).
 --tests takes the whole transcripts and judges them exactly; --code compares a photographed code with the report's.
-A report that is cut or was changed is one line that says where, and status 1. boot/menu/report.h is the format.
+A report that is cut or was changed is one line that says where, and status 1; so is a file of transcripts that is not the report's. boot/menu/report.h is the format.
 """
 import argparse, csv, os, re, sys, zlib
 
@@ -42,9 +42,11 @@ class Section:
 def split_lines(data):
     if len(data) > REPORT_MAX:
         raise Bad(f"it is too long: a report has at most {REPORT_MAX} bytes")
-    data = data.replace(b"\r\n", b"\n")         # mail and editors
+    data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")      # mail and editors
     if not data.strip():
         raise Bad("it is empty")
+    if data.endswith(b"\n\n"):
+        data = data.rstrip(b"\n") + b"\n"
     for number, line in enumerate(data.split(b"\n"), 1):
         if any(c < 0x20 or c > 0x7e for c in line):
             raise Bad(f"line {number}: bytes that no report has; was it copied as text?")
@@ -192,7 +194,29 @@ def say_tests(sections, tests):
                 print("      " + l)
     if tests is None:
         return 0
-    return judge_whole(tests)
+    kept, problem = of_this_report(sections, tests.replace("\r\n", "\n"))
+    failed = judge_whole(kept)
+    if problem:
+        print(f"  --tests: {problem}; nothing behind it is judged")
+    return failed + bool(problem)
+
+
+def of_this_report(sections, text):
+    """The transcripts up to the first that is not what the report tells of it by a CRC, and what is wrong with that one."""
+    found, kept = re.findall(r"^## (.*)\n((?:(?!## ).*(?:\n|\Z))*)", text, re.M), ""
+    if not found:
+        return "", "the file has no transcripts"
+    wanted = [(s.name[5:], re.match(r"status \w+ lines (\d+) crc ([0-9a-f]{1,8}) ", l)) for s in sections
+              if s.name.startswith("test ") for l in s.lines if l.startswith("status ")]
+    for (name, told), (head, body) in zip(wanted, found + [("", "")] * (len(wanted) - len(found))):
+        if not head:
+            return kept, f"{name}: its transcript is missing: the file is cut, or is another report's"
+        if head != name:
+            return kept, f"{head} stands where {name} is due: the file is another report's"
+        if told and zlib.crc32(body.encode("latin-1")) != int(told[2], 16):
+            return kept, f"{name}: its transcript is not what was written ({body.count(chr(10))} lines, {told[1]} then): cut, changed, or another report's"
+        kept += f"## {head}\n{body}"
+    return kept, None
 
 
 def judge_whole(text, caveats=None):
@@ -391,7 +415,7 @@ def main():
             sections = parse(f.read(REPORT_MAX + 1))
         tests = None
         if a.tests:
-            with open(a.tests, encoding="latin-1") as f:
+            with open(a.tests, encoding="latin-1", newline="") as f:
                 tests = f.read()
         if a.code and not any(l == f"code {a.code}" for s in sections for l in s.lines):
             raise Bad(f"code {a.code} is not of this report")

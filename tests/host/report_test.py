@@ -213,12 +213,36 @@ def test_every_cut_is_seen():
 
 
 def test_whole_transcripts():
-    text = "## t_a bare\nBEGIN a\nALIVE none\na.x: 1\nEND a 1\n## t_a nidus\nBEGIN a\nALIVE 1\na.x: 2\nEND a 1\n## t_b bare\nBEGIN b\nEND b 0\n"
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
-        f.write(text)
-        f.flush()
-        status, out, _ = read(seal(WHOLE), "--tests", f.name)
-    assert status == 1 and "t_a: 1 problems" in out and "t_b: only bare" in out
+    bodies = {"t_a bare": "BEGIN a\nALIVE none\na.x: 1\nEND a 1\n", "t_b bare": "BEGIN b\nEND b 0\n", "t_a nidus": "BEGIN a\nALIVE 1\na.x: 2\nEND a 1\n",
+              "t_c bare": ""}
+    sections = [s for s in WHOLE if not s[0].startswith("test ")]
+    sections += [(f"test {n}", [f"status 0 lines {b.count(chr(10))} crc {zlib.crc32(b.encode()):08x} lost 0"]) for n, b in bodies.items()]
+    good = "".join(f"## {n}\n{b}" for n, b in bodies.items())
+
+    def judged(text):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", newline="") as f:
+            f.write(text)
+            f.flush()
+            status, out, err = read(seal(sections), "--tests", f.name)
+        assert status == 1 and not err, err
+        return out
+    for text in (good, good.replace("\n", "\r\n"), good + "## t_d bare\nBEGIN d\n"):
+        out = judged(text)
+        assert "t_a: 1 problems" in out and "t_b: only bare" in out and "--tests" not in out, out
+    for text, words in (("", "the file has no transcripts"), (seal(WHOLE).decode(), "the file has no transcripts"),
+                        (good.replace("a.x: 2", "a.x: 1"), "t_a nidus: its transcript is not what was written (4 lines, 4 then)"),
+                        (good[:good.index("a.x: 2")], "t_a nidus: its transcript is not what was written (2 lines, 4 then)"),
+                        (good[:good.index("## t_a nidus")], "t_a nidus: its transcript is missing"),
+                        (good[good.index("## t_b"):], "t_b bare stands where t_a bare is due")):
+        out = judged(text)
+        assert f"--tests: {words}" in out and "t_a: 1 problems" not in out and "t_a: as bare" not in out, (words, out)
+
+
+def test_what_editors_add():
+    good = seal(WHOLE)
+    for data in (good.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + good, good + b"\n\n"):
+        assert read(data)[0] == 0
+    assert "stands in no section" in refusal(good + b"\n \n")
 
 
 def test_no_file():
