@@ -33,6 +33,7 @@ for t in $tests; do files+=("$b/$t.efi"); done
 
 menu=$b/menu.efi signed=$img.signed
 if [ -n "${SIGN_KEY:-}" ]; then
+    command -v sbsign >/dev/null || { echo "usb.sh: no sbsign (tools/make/setup.sh sign installs it)" >&2; exit 1; }
     rm -rf "$signed"
     mkdir "$signed"
     for f in "$menu" "${files[@]}"; do

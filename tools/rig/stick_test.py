@@ -147,8 +147,11 @@ class Run:
         os.makedirs(self.dir, exist_ok=True)
         started, self.console = time.monotonic(), Console()
         img = os.path.join(self.dir, "usb.img")
-        subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], check=True,
-                       env={**os.environ, **(self.test_key() if self.walk.secure == "signed" else {})})
+        made = subprocess.run([os.path.join(ROOT, "tools/make/usb.sh"), img, *self.walk.files], stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, **(self.test_key() if self.walk.secure == "signed" else {})})
+        if made.returncode:
+            self.problems.append("the stick cannot be made: " + (made.stderr.strip() or f"usb.sh ended with {made.returncode}"))
+            return
         harm(self.walk.harm, img)
         qemu, others = self.walk.kind == "qemu", make_others(self.dir, self.walk.second)
         m = emu.Machine(img, self.dir, secure=bool(self.walk.secure), com1=self.console.name, kind=self.walk.kind,
