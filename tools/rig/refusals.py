@@ -131,7 +131,7 @@ class Boot:
         build = os.path.join(ROOT, "build")
         files = {"::/nidus.efi": f"{build}/nidus.efi", "::/my dir/n s.efi": f"{build}/nidus.efi",
                  "::/my dir/args.efi": f"{build}/pre_args.efi"}
-        for name in ("pre_raw", "pre_args", "pre_same", "pre_hog", "pre_lock", "pre_mp", "pre_vtd_unit"):
+        for name in ("pre_raw", "pre_args", "pre_same", "pre_hog", "pre_ranges", "pre_lock", "pre_mp", "pre_vtd_unit"):
             files[f"::/{name}.efi"] = f"{build}/{name}.efi"
         lines = ["@echo -off", "fs0:", "mkdir \\EFI", "mkdir \\EFI\\nidus"]
         for row in self.rows:
