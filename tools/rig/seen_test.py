@@ -9,8 +9,9 @@ planted panic (hv/plant.h) is one of L0's before the launch, in L0's own tables.
   corner   the same with screen=corner: the log's last line stands at the bottom as well, in the other colours
   ring     what `nidus.efi ring` finds after a reset, and tools/ring.py in a dump of the memory
   launched in Bochs: what a panic behind the launch tells
+  port     the same on a UART that log=port: names by a number (COM2's)
 """
-import os, re, signal, socket, subprocess, sys
+import os, re, signal, socket, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -170,23 +171,37 @@ def ring():
     return problems
 
 
-def launched():
-    directory = os.path.join(OUT, "launched")
+def launched(name="launched", log="e9", file="e9.txt"):
+    directory = os.path.join(OUT, name)
     os.makedirs(directory, exist_ok=True)
-    nsh = script(directory, ["nidus.efi cpus=bsp log=e9 plant=405"])
-    m = emu.Machine(disk(directory, {"::/nidus.efi": f"{ROOT}/build/nidus.efi", "::/startup.nsh": nsh}), directory, kind="bochs")
+    nsh = script(directory, [f"nidus.efi cpus=bsp log={log} plant=405"])
+    img = disk(directory, {"::/nidus.efi": f"{ROOT}/build/nidus.efi", "::/startup.nsh": nsh})
+    m = emu.Machine(img, directory, kind="bochs", com2=True)
+
+    def said():
+        if file == "e9.txt":
+            return m.output("e9").decode("latin-1")
+        if not os.path.exists(m.path(file)):
+            return ""
+        with open(m.path(file), "rb") as f:
+            return f.read().decode("latin-1").replace("\r", "")
     try:
         m.start()
-        m.wait(STOPPED, 300)
+        while m.running() and m.spent() < 300 and STOPPED not in said():
+            time.sleep(0.2)
     finally:
         m.stop()
-    text = m.output("e9").decode("latin-1")
+    text = said()
     wanted = [r"^nidus: L1 runs; ", r"^nidus: bug: planted, as plant=405 asks$", r"^nidus:   exit a at rip \w+$",
               r"^nidus:   guest_rip = \w+$", rf"^nidus: {STOPPED}$"]
     return [f"missing: {w}" for w in wanted if not re.search(w, text, re.M)]
 
 
-TESTS = {"screen": screen, "corner": corner, "ring": ring, "launched": launched}
+def port():
+    return launched("port", "port:0x2f8", "com2.bin")
+
+
+TESTS = {"screen": screen, "corner": corner, "ring": ring, "launched": launched, "port": port}
 
 
 def main():
