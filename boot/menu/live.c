@@ -13,14 +13,40 @@ void menu_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
                      : "a"(leaf), "c"(sub));
 }
 
-/* The hypervisor bit is not asked: an option of Nidus's may hide it. A processor without this leaf
- * answers with another one's words. */
-bool nidus_is_live(void)
+static bool launched;
+
+/* The hypervisor bit is not asked. A processor without this leaf answers with another one's
+ * words. */
+static bool nidus_answers(void)
 {
     uint32_t r[4];
 
     menu_cpuid(LEAF_NIDUS, 0, r);
     return CompareMem(&r[1], "NidusNidus\0\0", 12) == 0;
+}
+
+void nidus_was_launched(void)
+{
+    launched = true;
+}
+
+/* With hvbit=off a live Nidus does not answer. */
+bool nidus_is_live(void)
+{
+    return launched || nidus_answers();
+}
+
+bool vmx_is_usable(void)
+{
+    enum { VMX = 1 << 5, MSR_FEATURE_CONTROL = 0x3a, LOCKED = 1, ALLOWED = 4 };
+    uint32_t r[4], low, high;
+
+    menu_cpuid(1, 0, r);
+    if (!(r[2] & VMX))
+        return false;
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(MSR_FEATURE_CONTROL));
+    (void)high;
+    return !(low & LOCKED) || (low & ALLOWED);
 }
 
 /* Exits of L1 and of L2 by reason, so far. */
@@ -66,7 +92,7 @@ static void report_log(void)
 
 void report_live(void)
 {
-    if (!nidus_is_live())
+    if (!nidus_answers())
         return;
     report_exits();
     report_log();

@@ -6,12 +6,12 @@
 #include "boot/menu/menu.h"
 #include "boot/menu/report.h"
 
-enum { WORDS = 1000, FILE = 4096, RING_KEPT = 24 * 1024 };
+enum { WORDS = 1000, FILE = 4096, RING_KEPT = 24 * 1024, VERDICT = 240 };
 
 void verdict(char step, bool well, const char *text)
 {
     uint32_t r[4];
-    char code[60], line[160];
+    char code[60], line[VERDICT + 2];
 
     menu_cpuid(1, 0, r);
     gt_format(code, sizeof code, "N%c%c-%05x-%08x", step, well ? 'K' : 'X', r[0], report_crc());
@@ -53,7 +53,7 @@ static const char *decisive_line(const char *console)
 /* How it ended, without "nidus: ". */
 static const char *last_line(const struct child *c)
 {
-    static char line[160];
+    static char line[VERDICT];
     const char *at = decisive_line(c->console);
     size_t n = line_length(at), own = strlena((const CHAR8 *)"nidus: ");
 
@@ -228,9 +228,11 @@ bool nidus_make_live(const char *options)
                  'L'))
         return false;
     c = run_nidus("launch", options);
-    verdict('L', went_well(c) && nidus_is_live(), last_line(c));
+    if (went_well(c) && starts(decisive_line(c->console), "nidus: launched: "))
+        nidus_was_launched();
+    verdict('L', nidus_is_live(), last_line(c));
     report_live();
-    return went_well(c) && nidus_is_live();
+    return nidus_is_live();
 }
 
 void step_tests(void)

@@ -75,6 +75,19 @@ static unsigned failures(const char *text)
     return failed;
 }
 
+/* An exception, or a machine that it is not for, ended it early; the library says so in a line. */
+static bool was_stopped(const char *text)
+{
+    static const char stopped[] = ".stopped: ";
+
+    for (; *text; text = line_after(text))
+        for (size_t i = 0;
+             CompareMem(text, "FAIL ", 5) == 0 && i + sizeof stopped <= line_length(text); i++)
+            if (CompareMem(text + i, stopped, sizeof stopped - 1) == 0)
+                return true;
+    return false;
+}
+
 static void keep_bare(struct test *t, const struct child *c)
 {
     VOID *at;
@@ -138,7 +151,8 @@ static bool run_one(struct test *t, bool live)
     report_aside(c->transcript, c->transcript_length);
     if (!live && !c->refused)
         keep_bare(t, c);
-    return report_test(t, c, live) && !c->refused && !EFI_ERROR(c->status);
+    return report_test(t, c, live) && !c->refused && !EFI_ERROR(c->status) &&
+           !was_stopped(c->transcript);
 }
 
 static unsigned run_all(bool live)
@@ -165,14 +179,6 @@ static void probe(bool live)
     report_close();
 }
 
-static bool has_vmx(void)
-{
-    uint32_t a, b, c, d;
-
-    __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(1), "c"(0));
-    return c >> 5 & 1;
-}
-
 void tests_run(void)
 {
     static const char *const options[3] = {"nested=off log=none",
@@ -187,11 +193,17 @@ void tests_run(void)
     how = key_wait(0);
     if (how < '1' || how > '3')
         return;
+    if (how != '1' && !vmx_is_usable()) {
+        verdict('4', false,
+                was_live ? "the Nidus that is live shows no VMX: it was launched by choice 1"
+                         : "no VMX here, or it is switched off (step 1 says which): only choice 1");
+        return;
+    }
     file_read("permits.txt", permits, sizeof permits);
     read_list(how == '1' ? "off" : "on");
     if (!was_live) {
         say("On the bare machine first:");
-        if (how != '1' && has_vmx())
+        if (how != '1')
             probe(false);
         good = run_all(false);
         gt_format(text, sizeof text, "bare: %u of %u ran to their end", good, tests);
@@ -199,7 +211,7 @@ void tests_run(void)
         if (!nidus_make_live(options[how - '1']))
             return;
     }
-    if (how != '1' && has_vmx())
+    if (how != '1')
         probe(true);
     good = run_all(true);
     report_live();

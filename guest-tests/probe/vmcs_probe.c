@@ -10,6 +10,8 @@
 #include "guest-tests/lib/gt_private.h"
 #include "guest-tests/lib/vmx_insn.h"
 #include "guest-tests/probe/probe.h"
+#include "hv/arch/cpuid_bits.h"
+#include "hv/arch/msr.h"
 
 enum { SCREEN = 64 * 1024 };
 
@@ -78,10 +80,25 @@ static void to_console(void)
     }
 }
 
+/* A program can enter VMX operation: it is there, and not switched off. */
+static bool vmx_is_usable(void)
+{
+    if (!(gt_cpuid(1, 0).ecx & CPUID1_ECX_VMX))
+        return false;
+    return (gt_rdmsr(MSR_IA32_FEATURE_CONTROL) & FEATURE_CONTROL_ALLOW_VMX) !=
+           FEATURE_CONTROL_LOCKED;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 {
-    EFI_STATUS s = gt_run(image, st, "vmcs_probe", body);
+    EFI_STATUS s;
 
+    InitializeLib(image, st);
+    if (!vmx_is_usable()) {
+        Print(L"vmcs-probe: no VMX here, or it is switched off in the BIOS setup\r\n");
+        return EFI_UNSUPPORTED;
+    }
+    s = gt_run(image, st, "vmcs_probe", body);
     if (EFI_ERROR(s))
         return s;
     if (!gt_sink_find())

@@ -52,9 +52,9 @@ def refused_walk():
     linux = os.path.exists(os.path.join(ROOT, "build/l1/stick/vmlinuz"))
     six = [(MENU, "6"), (LAUNCH, "x"), (MENU, "6"), (LAUNCH, "L")] if linux else [(MENU, "6"), ("There is no Linux", "")]
     return Walk("qemu-usb", "qemu",
-                [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "5"),
+                [(FIRST, "1"), (MENU, "2"), (MENU, "3"), ("Press y", "y"), (MENU, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "4"), ("How much", "3"), (MENU, "5"),
                  *six, (MENU, "7"), ("Any other key", "a"), (LAUNCH, "L"), (MENU, "?"), (MENU, "8")],
-                ["1 " + NO_VMX, "2 well: dry: 2 processors went to L0's tables", "3 bad", "4 well: bare: 2 of 2", "L " + NO_VMX, "5 well: cycles bare",
+                ["1 " + NO_VMX, "2 well: dry: 2 processors went to L0's tables", "3 bad", "4 well: bare: 2 of 2", "L " + NO_VMX, "4 bad: no VMX here, or it is switched off", "5 well: cycles bare",
                  *["L " + NO_VMX] * (2 if linux else 1)], files=["tests.txt=off t_alive\noff t_mtrr"])
 
 
@@ -82,6 +82,14 @@ WALKS = [
     Walk("nested", "bochs", [(FIRST, "5"), (MENU, "4"), ("How much", "3"), (LAUNCH, "L"), (MENU, "5"), (MENU, "7"), ("Any other key", "PICK"), (MENU, "8")],
          ["5 well", "4 well: bare: 11 of 11", "L " + LIVE, "4 (?:well|bad): under Nidus: [0-9]+ of 11", "5 well: cycles nidus", "7 bad: file came back: status"],
          long=True, second=1, limit=900, also=["probe bare", "probe nidus", "cycles bare", "cycles nidus"]),
+    # VMX is switched off, as in many a BIOS setup: pre_lock.efi locks IA32_FEATURE_CONTROL without it. And a test that an exception ends.
+    Walk("switched-off", "bochs", [(FIRST, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "4"), ("How much", "2"), (MENU, "8")],
+         ["4 bad: bare: 1 of 2 ran", "L bad: cannot run: locked without VMX in FEATURE_CONTROL.*BIOS setup$", "4 bad: no VMX here, or it is switched off"],
+         files=["tests.txt=off pre_lock\noff t_vmx_exits"], long=True, shows=[r"turn on Intel Virtualization Technology \(VT-x\) in the BIOS setup\n  CODE NLX"]),
+    # A live Nidus that CPUID does not tell of.
+    Walk("hidden", "bochs", [(FIRST, "4"), ("How much", "1"), (LAUNCH, "L"), (MENU, "2"), (MENU, "4"), ("How much", "3"), (MENU, "8")],
+         ["4 well: bare: 1 of 1", "L well: launched: 1 processor", "4 well: under Nidus: 1 of 1", "4 bad: the Nidus that is live shows no VMX"], files=["nidus.txt=hvbit=off", "tests.txt=off t_cr\non t_vmx_launch"], long=True,
+         shows=["Nidus is LIVE under this menu", "The dry run is for the bare machine, and Nidus is live"]),
     Walk("linux", "bochs", [(FIRST, "6"), (LAUNCH, "L")], ["L " + LIVE], last="switches the machine off", files=["linux.txt=" + LINUX], long=True, limit=900),
 ]
 
