@@ -64,13 +64,14 @@ void step_installed(void);
 /* ---- live.c: what a live Nidus tells ---- */
 
 void menu_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4]);
-bool nidus_is_live(void); /* this menu has launched it, or CPUID says that what runs here is L1 */
+/* True when what runs here is L1: this menu has launched Nidus, or CPUID says so. */
+bool nidus_is_live(void);
 void nidus_was_launched(void);
-/* A program could enter VMX operation here: the processor, or the Nidus under us, has it, and it is
- * not switched off. */
+/* True when a program could enter VMX operation here: the processor has it, or the Nidus under us,
+ * and it is not switched off. */
 bool vmx_is_usable(void);
-/* If a live Nidus answers, two sections: exits of L1 and L2 by reason, and what L0 has logged since the
- * last time. */
+/* If a live Nidus answers, two sections: exits of L1 and L2 by reason, and what L0 has logged since
+ * the last time. */
 void report_live(void);
 
 /* ---- parts of steps ---- */
