@@ -189,6 +189,8 @@ u64 *gt_map_directory(u64 gla);
 
 u64 gt_rand(void); /* xorshift64*, the same sequence in every run */
 void gt_seed(u64 seed);
+/* Started by the stick's menu: perhaps a real machine, which has caches. */
+bool gt_on_stick(void);
 bool gt_under_nidus(void); /* CPUID 0x40000000 says NidusNidus */
 
 #endif

@@ -25,6 +25,7 @@ static struct pool high_pool, low_pool;
 static struct cpu_state firmware_state, test_state;
 static u64 rand_state;
 static char args[512];
+static bool on_stick;
 
 /* SetMem takes five instructions a byte, and the pool has 16 MiB in every test of every boot. */
 void gt_zero_pages(void *at, size_t pages)
@@ -90,6 +91,11 @@ u64 gt_rand(void)
     rand_state ^= rand_state << 25;
     rand_state ^= rand_state >> 27;
     return rand_state * 0x2545f4914f6cdd1dull;
+}
+
+bool gt_on_stick(void)
+{
+    return on_stick;
 }
 
 bool gt_under_nidus(void)
@@ -240,7 +246,7 @@ EFI_STATUS gt_run(EFI_HANDLE image, EFI_SYSTEM_TABLE *st, const char *name, void
     gt_image = image;
     gt_name = name;
     gt_lines = 0;
-    gt_sink_find();
+    on_stick = gt_sink_find();
     gt_seed(0x6e69647573);
     read_args();
     if (!pool_open(&high_pool, 0xffffffff, POOL_PAGES))
