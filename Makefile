@@ -87,8 +87,9 @@ $(B)/core.bin: $(B)/core.elf
 # trace 8: data and code that no exit touches unless its option is on.
 # The debugger on COM2, which only gdb= starts, took 14; the way back from a launch that fails, the screen and the ring 8.
 # The shadow VMCS with all of L2's state, and what a Nidus inside another one does instead, straight code again, took 10;
-# the door between L2 and L1 with all that it needs in line 2, that of VMWRITE 2, the short fill 3.
-CORE_LIMIT_KIB := 306
+# the door between L2 and L1 with all that it needs in line 2, that of VMWRITE 2, the short fill 3. The debugger's own ports
+# and breakpoints by level took 2.
+CORE_LIMIT_KIB := 308
 size: $(B)/core.elf
 	@size $< | awk -v limit=$(CORE_LIMIT_KIB) 'NR == 2 { kib = ($$1 + $$2) / 1024; \
 	  printf "core: %.1f KiB text and data (limit %d)\n", kib, limit; exit kib > limit }'
