@@ -139,6 +139,7 @@ static void NORETURN run_stressed(struct cpu *cpu)
             stale_linear_left(cpu);
         if (stale && ept02_stale_left(cpu, how == VMX_ENTER_EXIT)) {
             cpu->current->launched = 1;
+            nested_fit_threshold(cpu);
             if (trace)
                 trace_handled(cpu);
             continue;
@@ -172,6 +173,8 @@ static void NORETURN run_debugged(struct cpu *cpu)
             not_entered(cpu, how);
         else if (!mine)
             handle_exit(cpu);
+        else
+            nested_fit_threshold(cpu);
     }
 }
 

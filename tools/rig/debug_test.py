@@ -5,7 +5,7 @@
 One boot each. In the second, noise comes first and must be refused; then stock gdb stops L1 and L2, steps, breaks, looks
 and leaves; then noise comes again for as long as programs run, and stops nothing. In the third there are two processors,
 which are two threads; in `init` one of them sends itself an INIT where gdb steps. In `levels` there is a breakpoint in L2
-and one in L1. In `ports` an L2 is let at COM2. In the last L0 panics on purpose, and gdb looks at L0.
+and one in L1. In `ports` an L2 is let at COM2. In `threshold` one is stopped under its TPR threshold. In the last L0 panics on purpose, and gdb looks at L0.
 """
 import os, random, re, signal, subprocess, sys, threading, time
 
@@ -382,6 +382,25 @@ def judge_ports(v, session, talk, said, why):
         print(f"      {why}; " + "\n      ".join(said[-8:]) + "\n" + session.text[-1500:])
 
 
+# L2's first instruction lowers its TPR under the threshold; the stop behind it is gdb's alone.
+THRESHOLD = """
+monitor until l2
+continue
+hbreak *0x10006
+continue
+echo @stepped\\n
+info registers rip
+"""
+
+
+def judge_threshold(v, session, talk, said, why):
+    asker(v, session)("stepped", r"^rip +0x")
+    own = [l.partition("sec_vtpr.")[2] for l in said if l.startswith("e9    | sec_vtpr.")]
+    ended = why is None and talk.ended == [0]
+    if not v.check(ended and own[:1] == ["64.lowered: exit 18 len 3 rip +8 vtpr 0 threshold 5"], "an L2 under its TPR threshold goes on behind gdb's stop"):
+        print(f"      {why}; " + "\n      ".join(own[:2] + said[-8:]) + "\n" + session.text[-1500:])
+
+
 def judge_panic(v, session, talk, said, why):
     says = asker(v, session)
     says("panic", r"^#0 .*autopsy", r"run_dump", r"panic \(format=", r"plant_panic", r"run_debugged|run \(cpu=", r"^=> 0xffffffff[0-9a-f]+ <autopsy")
@@ -450,6 +469,7 @@ TESTS = {"magic": magic, "memory": memory, "gdb": lambda v: judge_gdb(v, *gdb_bo
          "levels": lambda v: judge_levels(v, *gdb_boot(["t_trace"], 1, "nested=on profile=host", LEVELS)),
          "init": lambda v: judge_init(v, *gdb_boot(["t_smp_step"], 2, "nested=on profile=host", INIT)),
          "ports": lambda v: judge_ports(v, *gdb_boot(["t_ports"], 1, "nested=on profile=host", "")),
+         "threshold": lambda v: judge_threshold(v, *gdb_boot(["t_sec_vtpr"], 1, "nested=on profile=host", THRESHOLD)),
          "panic": lambda v: judge_panic(v, *gdb_boot(["first_exit"], 1, "plant=408", PANIC, True))}
 
 

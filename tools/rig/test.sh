@@ -43,7 +43,7 @@ stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "
 stage probe tools/rig/probe_test.py
 stage ept01 tools/rig/ept01_test.py
 stage examples tools/rig/examples_test.py
-stage debug tools/rig/debug_test.py magic memory gdb levels ports panic
+stage debug tools/rig/debug_test.py magic memory gdb levels ports threshold panic
 stage ends tools/rig/ends_test.py
 stage tell tools/rig/tell_test.py
 stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell

@@ -226,23 +226,20 @@ void nested_charge_timer(struct cpu *cpu, u64 then)
 }
 
 /* L2 may lower VTPR by a plain store when L1 maps the virtual-APIC page for L2. No CPU exits for
- * the store, but a CPU refuses a VM entry whose TPR threshold is above VTPR, or exits at once. So
- * L2 goes on with a lower threshold.
- * CAVEAT(tpr-stored) SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
-static void fit_threshold(struct cpu *cpu)
+ * the store. CAVEAT(tpr-stored) */
+void nested_fit_threshold(struct cpu *cpu)
 {
-    struct nested *n = cpu->nested;
-    const struct vmcs_image *v = &n->now->vmcs12;
     u8 vtpr;
-    if (!cpu->in_l2 || !any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) ||
-        any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
+    if (!cpu->in_l2)
+        return;
+    residence_home(cpu);
+    struct active *a = cpu->nested->now;
+    const struct vmcs_image *v = &a->vmcs12;
+    if (!any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) || any(vmcs12_cpu2(v), CPU2_VIRTUAL_INTR_DELIVERY) ||
         !gpa1_read(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof vtpr))
         return;
     u32 fits = v->tpr_threshold <= vtpr >> 4 ? v->tpr_threshold : vtpr >> 4;
-    if (fits == n->now->image02.tpr_threshold)
-        return;
-    vmcs_write(ENC_tpr_threshold, fits);
-    n->now->image02.tpr_threshold = fits;
+    vmcs_write(ENC_tpr_threshold, a->image02.tpr_threshold = fits);
 }
 
 /* L2 lowered VTPR in a virtual-APIC page where no memory is. The page reads as all ones again, so
@@ -306,7 +303,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     if (out == REFLECT)
         return out;
     nested_charge_timer(cpu, then);
-    fit_threshold(cpu);
+    nested_fit_threshold(cpu);
     if (out == ADVANCE && cpu->in_l2 &&
         any(cpu->nested->now->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
         return trap_to_l1(cpu);

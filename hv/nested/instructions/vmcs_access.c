@@ -180,9 +180,8 @@ enum outcome nested_vmptrst(struct cpu *cpu)
     enum outcome out;
     if (!nested_permitted(cpu, &out))
         return out;
-    if (!nested_operand_write(cpu, &cpu->nested->now->at.a, sizeof(u64)))
-        return INJECT;
-    return nested_succeed(cpu);
+    bool written = nested_operand_write(cpu, &cpu->nested->now->at.a, sizeof(u64));
+    return written ? nested_succeed(cpu) : INJECT;
 }
 
 /* ---- VMREAD, VMWRITE -------------------------------------------------------------------- */
