@@ -22,7 +22,7 @@ enum short_extra {
     SHORT_HOST_EFER  = 1 << 11, /* an exit does not load EFER */
     SHORT_HOST_PAT   = 1 << 12, /* nor PAT */
     SHORT_WIDE       = 1 << 13, /* the CPU has wider linear addresses than L1's */
-    SHORT_HALTS      = 1 << 14, /* L2 may stop in another activity state */
+    SHORT_HALTS      = 1 << 14, /* L2 may stop in another activity state, or entered one */
     SHORT_NMIS       = 1 << 15, /* blocking by NMI passes from L2 to L1 */
     SHORT_IBPB       = 1 << 16, /* predictors do not tell L1 from L2 */
     SHORT_PERF_KEPT  = 1 << 17, /* IA32_PERF_GLOBAL_CTRL is L1's in L2, too */

@@ -110,7 +110,7 @@ static u32 extra_controls(const struct cpu *cpu, const struct vmcs_image *v)
            extra_if(cpu->vm->facts.vpid && !any(cpu2, CPU2_ENABLE_VPID), SHORT_NO_VPID) |
            extra_if(any(cpu2, CPU2_ENABLE_EPT), SHORT_EPT) |
            extra_if(any(v->cpu1_ctl, CPU1_USE_MSR_BITMAPS), SHORT_MSRS) |
-           extra_if(!any(v->cpu1_ctl, CPU1_HLT_EXITING), SHORT_HALTS) |
+           extra_if(!any(v->cpu1_ctl, CPU1_HLT_EXITING) || v->guest_activity_state, SHORT_HALTS) |
            extra_if(!any(v->pin_ctl, PIN_VIRTUAL_NMIS), SHORT_NMIS);
 }
 
