@@ -149,6 +149,6 @@ void active_load(struct cpu *cpu, gpa1_t at)
     leave_current(cpu);
     struct active *a = active_find(n, at);
     if (a)
-        forget(cpu, a);
+        put_back(cpu, a); /* another revision is there: L1 has made the region anew */
     make_current(cpu, load_page(cpu, at));
 }
