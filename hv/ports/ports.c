@@ -101,7 +101,7 @@ bool ports_hide(struct cpu *cpu)
 {
     u64 qual = cpu->exit.qual, port = qual_io_port(qual), value = 0;
     u32 size = qual_io_size(qual);
-    if (port + 3 < UART_COM2 || port >= UART_COM2 + COM2_PORTS || (cpu->in_l2 && l1_wants(cpu)))
+    if (port + size <= UART_COM2 || port >= UART_COM2 + COM2_PORTS || (cpu->in_l2 && l1_wants(cpu)))
         return false;
     if (any(qual, BIT(4))) {
         if (any(qual, BIT(5)))
