@@ -85,6 +85,16 @@ static void handle_exit(struct cpu *cpu)
     apply(cpu, row->handle(cpu));
 }
 
+/* An event that L0 makes for L2 is none of VMCS12's, so VMCS12 is home before. */
+static void caught(struct cpu *cpu)
+{
+    nested_goes_on(cpu);
+    if (cpu->percpu.mc_pending)
+        mc_deliver(cpu);
+    else
+        nmi_deliver(cpu);
+}
+
 /* vmx_enter has returned without an exit. */
 static void not_entered(struct cpu *cpu, enum vmx_enter how)
 {
@@ -92,10 +102,8 @@ static void not_entered(struct cpu *cpu, enum vmx_enter how)
         refused(cpu, how);
     else if (cpu->dead)
         cpu->percpu.mc_pending = cpu->percpu.nmi_pending = 0;
-    else if (cpu->percpu.mc_pending)
-        mc_deliver(cpu);
     else
-        nmi_deliver(cpu);
+        caught(cpu);
 }
 
 static void turn(struct cpu *cpu)
@@ -139,7 +147,7 @@ static void NORETURN run_stressed(struct cpu *cpu)
             stale_linear_left(cpu);
         if (stale && ept02_stale_left(cpu, how == VMX_ENTER_EXIT)) {
             cpu->current->launched = 1;
-            nested_fit_threshold(cpu);
+            nested_goes_on(cpu);
             if (trace)
                 trace_handled(cpu);
             continue;
@@ -174,7 +182,7 @@ static void NORETURN run_debugged(struct cpu *cpu)
         else if (!mine)
             handle_exit(cpu);
         else
-            nested_fit_threshold(cpu);
+            nested_goes_on(cpu);
     }
 }
 

@@ -23,6 +23,8 @@ static u64 field = ENC_guest_fs_base, value;
 static u32 writes, written; /* VMWRITEs of L2's state that exit, before L1's first VMRESUME */
 static u32 exit_ctl;        /* controls that VMCS12 has beside */
 static u32 rounds, trips;   /* trips of L2 beside the two */
+static bool halted;         /* L2 starts in the HLT state, and interrupts are its exits */
+static bool goes_on;        /* L2 leaves once more behind the change */
 static bool check;          /* a machine check meets L0 on the way to L2 */
 
 static void *at(u64 gpa)
@@ -38,6 +40,11 @@ static void write_pages(void)
     t.v.vmcs_link_pointer = link;
     t.v.guest_cr4 |= CR4_MCE;
     t.v.exit_ctl |= exit_ctl;
+    if (halted) {
+        t.v.pin_ctl |= PIN_EXT_INTR_EXITING;
+        t.v.cpu1_ctl |= CPU1_HLT_EXITING;
+        t.v.guest_activity_state = ACTIVITY_HLT;
+    }
     t.v.entry_ctl |= field == ENC_guest_pat ? ENTRY_LOAD_PAT : 0;
     t.v.guest_pat = 0x0007040600070406;
     vmcs12_store_page(&t.v, at(VMCS_PAGE));
@@ -74,7 +81,7 @@ static enum vmx_enter two_trips(struct machine *m)
             trips++;
             step = 4;
         }
-        return machine_exit(EXIT_REASON_VMCALL);
+        return machine_exit(halted ? EXIT_REASON_EXTERNAL_INTERRUPT : EXIT_REASON_VMCALL);
     case 4:
         if (written == writes)
             return machine_exit(EXIT_REASON_VMRESUME);
@@ -83,11 +90,15 @@ static enum vmx_enter two_trips(struct machine *m)
     case 6:
         assert_false(m->cpu->in_l2);
         /* VMPTRLD, VMWRITEs, VMRESUME: L2's last exit led here so */
-        assert_true(rounds || m->short_ways[0] == 2 + writes);
-        assert_true(rounds || m->short_ways[1] == 1);
+        assert_true(rounds || halted || m->short_ways[0] == 2 + writes);
+        assert_true(rounds || halted || m->short_ways[1] == 1);
         change();
         percpu()->mc_pending = check;
         return machine_exit(EXIT_REASON_VMRESUME);
+    case 7:
+        if (goes_on)
+            return machine_exit(EXIT_REASON_VMCALL);
+        machine_end();
     default:
         machine_end();
     }
@@ -104,7 +115,7 @@ static void run(void (*what)(void), u64 link_pointer, bool machine_check)
     machine.play = two_trips;
     assert_true(machine_run(PROFILE_E5_2683_V4, 1, 0));
     assert_string_equal(machine.bug, "");
-    assert_int_equal(step, 8);
+    assert_int_equal(step, goes_on ? 9 : 8);
 }
 
 /* What VMCS12 tells of the last exit, or of the refused entry. */
@@ -174,6 +185,77 @@ static void mc_by_new_bitmap(void **state)
     assert_false(machine.cpu->in_l2);
     assert_int_equal(told(F_exit_reason), EXIT_REASON_EXCEPTION_NMI);
     assert_int_equal(told(F_exit_intr_info), INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_MC);
+}
+
+/* The event is L0's, not of L1's VMCS. SDM 3C 28.2 "Recording VM-Exit Information
+ * and Updating VM-Entry Control Fields" */
+static void mc_is_not_vmcs12s(void **state)
+{
+    (void)state;
+    goes_on = true;
+    run(nothing, NO_VMCS, true);
+    goes_on = false;
+    assert_false(machine.cpu->in_l2);
+    assert_int_equal(told(F_exit_reason), EXIT_REASON_VMCALL);
+    assert_int_equal(told(F_entry_intr_info), 0);
+}
+
+static void injects_ud(void)
+{
+    shown()->entry_intr_info = INTR_VALID | INTR_HW_EXCEPTION << 8 | VEC_UD;
+}
+
+/* An exit leaves L2 in the HLT state that the entry gave it, and HLT may not meet #UD.
+ * SDM 3C 27.3.1.5 "Checks on Guest Non-Register State" */
+static void event_in_hlt(void **state)
+{
+    (void)state;
+    halted = true;
+    run(injects_ud, NO_VMCS, false);
+    halted = false;
+    refused(0);
+}
+
+/* L1 writes A without an exit, loads B, and makes A's region anew. What it loads then is the
+ * region, and what it wrote before is gone. */
+static enum vmx_enter region_anew(struct machine *m)
+{
+    struct vmcs_image *a = at(VMCS_PAGE);
+    m->current->v.exit_instruction_len = 3;
+    switch (step++) {
+    case 0:
+        write_pages();
+        memcpy(at(LINK_PAGE), a, sizeof *a);
+        return play_memory_operand(EXIT_REASON_VMXON, VMXON_PAGE);
+    case 2:
+        shown()->guest_rip = 0x4321;
+        return play_memory_operand(EXIT_REASON_VMPTRLD, LINK_PAGE);
+    case 3:
+        a->revision = VMCS12_REVISION | VMCS_SHADOW_INDICATOR;
+        a->guest_rip = 0x1234;
+        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE);
+    case 4:
+        assert_int_equal(shown()->guest_rip, 0x1234);
+        return play_memory_operand(EXIT_REASON_VMPTRLD, LINK_PAGE);
+    case 5:
+        assert_int_equal(a->guest_rip, 0x1234);
+        machine_end();
+    default:
+        return play_memory_operand(EXIT_REASON_VMPTRLD, VMCS_PAGE);
+    }
+}
+
+static void a_region_made_anew(void **state)
+{
+    (void)state;
+    step = 0;
+    link = NO_VMCS;
+    assert_true(machine_reset_to(MODEL_E5));
+    machine.fast = 1;
+    machine.play = region_anew;
+    assert_true(machine_run(PROFILE_E5_2683_V4, 1, 0));
+    assert_string_equal(machine.bug, "");
+    assert_int_equal(step, 6);
 }
 
 /* A byte of a register that an exit saves, or does not, by a control. */
@@ -285,13 +367,11 @@ static void wide_is_judged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(link_page),
-        cmocka_unit_test(hidden_cr4),
-        cmocka_unit_test(mc_by_new_bitmap),
-        cmocka_unit_test(one_byte_of_pat),
-        cmocka_unit_test(wide),
-        cmocka_unit_test(wide_ends),
-        cmocka_unit_test(wide_is_judged),
+        cmocka_unit_test(link_page),          cmocka_unit_test(hidden_cr4),
+        cmocka_unit_test(mc_by_new_bitmap),   cmocka_unit_test(one_byte_of_pat),
+        cmocka_unit_test(mc_is_not_vmcs12s),  cmocka_unit_test(event_in_hlt),
+        cmocka_unit_test(a_region_made_anew), cmocka_unit_test(wide),
+        cmocka_unit_test(wide_ends),          cmocka_unit_test(wide_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

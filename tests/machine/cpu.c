@@ -169,9 +169,10 @@ static void invariants(void)
     if (!machine.cpu->in_l2 || n->nmi_held ||
         v->entry_intr_info == (INTR_VALID | INTR_NMI << 8 | VEC_NMI))
         return;
-    /* On the short path L0 merges nothing, unless it audits. */
-    bool merged = n->entering &&
-                  (n->now->residence == AT_HOME || any(machine.cpu->vm->stress, STRESS_PARANOID));
+    /* On the short path L0 merges nothing, unless it audits. VMCS12 may have come home from there;
+     * behind an entry on the plain path L1's host state is not made yet. */
+    bool plain = n->now->residence == AT_HOME && !n->now->path.host_made;
+    bool merged = n->entering && (plain || any(machine.cpu->vm->stress, STRESS_PARANOID));
 #define FIELD(enc, width, area, name, gate, to02, to12)                           \
     if (AREA_##area == AREA_HOST && any(n->hw_gates, BIT(GATE_##gate)) &&         \
         v->name != n->base02.name)                                                \

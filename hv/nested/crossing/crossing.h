@@ -57,10 +57,10 @@ KEEPS_REGISTERS u64 nested_short_give(void);
  * @pre vmcs01 is current */
 KEEPS_REGISTERS u64 nested_short_entry(void);
 
-/* L2 goes on behind an exit that L1 is not told of: a CPU refuses a VM entry whose TPR threshold is
- * above VTPR, or exits at once, so the threshold follows VTPR, and VMCS12 comes home. Does nothing
+/* L2 goes on behind something that L1 is not told of. VMCS12 comes home. A CPU refuses a VM entry
+ * whose TPR threshold is above VTPR, or exits at once, so the threshold follows VTPR. Does nothing
  * while L1 runs. SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
-void nested_fit_threshold(struct cpu *cpu);
+void nested_goes_on(struct cpu *cpu);
 
 /* ---- reflect.c ---- */
 

@@ -227,7 +227,7 @@ void nested_charge_timer(struct cpu *cpu, u64 then)
 
 /* L2 may lower VTPR by a plain store when L1 maps the virtual-APIC page for L2. No CPU exits for
  * the store. CAVEAT(tpr-stored) */
-void nested_fit_threshold(struct cpu *cpu)
+void nested_goes_on(struct cpu *cpu)
 {
     u8 vtpr;
     if (!cpu->in_l2)
@@ -303,7 +303,7 @@ enum outcome nested_l2_exit(struct cpu *cpu)
     if (out == REFLECT)
         return out;
     nested_charge_timer(cpu, then);
-    nested_fit_threshold(cpu);
+    nested_goes_on(cpu);
     if (out == ADVANCE && cpu->in_l2 &&
         any(cpu->nested->now->vmcs12.cpu1_ctl, CPU1_MONITOR_TRAP_FLAG))
         return trap_to_l1(cpu);

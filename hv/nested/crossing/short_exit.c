@@ -271,7 +271,7 @@ bool short_leave(struct cpu *cpu)
 /* ---- the door's question --------------------------------------------------------------------- */
 
 /* L2 meets an EPT violation and nothing else: there is no event to deliver again, no blocking, step
- * or threshold to mend (exit_retry, nested_fit_threshold), and the address is one of L1's
+ * or threshold to mend (exit_retry, nested_goes_on), and the address is one of L1's
  * processor. */
 static FORCE_INLINE bool only_access(const struct nested *n, const struct ept12_access *at)
 {
