@@ -149,7 +149,7 @@ u32 check_needs(const struct vmcs_image *v, const struct check_cpu *cpu)
     if (any(v->cpu1_ctl, CPU1_USE_TPR_SHADOW) && !any(v->virtual_apic_addr, bad_page) &&
         !any(cpu2, CPU2_VIRTUAL_INTR_DELIVERY | CPU2_VIRTUALIZE_APIC_ACCESSES))
         needs |= NEED_VTPR;
-    if (uses_pae_paging(v) && !any(cpu2, CPU2_ENABLE_EPT) && !any(v->guest_cr3, cpu->phys_reserved))
+    if (uses_pae_paging(v) && !any(cpu2, CPU2_ENABLE_EPT) && !any(v->guest_cr3, cpu->cr3_reserved))
         needs |= NEED_PDPTES;
     if (!any(v->vmcs_link_pointer, bad_page))
         needs |= NEED_LINK;

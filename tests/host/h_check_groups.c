@@ -217,6 +217,22 @@ static void test_skipping(void **state)
     assert_true(passed > 1000);
 }
 
+/* The PDPTEs are asked for wherever CR3 is one that the rules let pass, LAM's bits among them.
+ * SDM 3C 27.3.1.6 "Checks on Guest Page-Directory-Pointer-Table Entries" */
+static void test_pdptes_with_lam(void **state)
+{
+    struct valid t;
+
+    (void)state;
+    valid_build(&t, BASE_PAE_PLAIN, CPU_E5_2683_V4);
+    assert_true(any(check_needs(&t.v, &t.cpu), NEED_PDPTES));
+    t.v.guest_cr3 |= CR3_LAM;
+    t.cpu.cr3_reserved |= CR3_LAM;
+    assert_false(any(check_needs(&t.v, &t.cpu), NEED_PDPTES));
+    t.cpu.cr3_reserved &= ~(u64)CR3_LAM;
+    assert_true(any(check_needs(&t.v, &t.cpu), NEED_PDPTES));
+}
+
 /* All groups together say what they say one by one; the rule reported is the first of the set;
  * the image and the environment are as before; memory is read only where check_needs asks. */
 static void test_consistent(void **state)
@@ -266,7 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_inputs),
                                        cmocka_unit_test(test_status_flags),
                                        cmocka_unit_test(test_skipping),
-                                       cmocka_unit_test(test_consistent)};
+                                       cmocka_unit_test(test_pdptes_with_lam), cmocka_unit_test(test_consistent)};
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 #include "tests/lib/valid.h"
 #include "tools/vmcs12/why/judge.h"
 
-#define TRIALS 1500000
+#define TRIALS 6000000
 #define FLIPS  6
 
 static bool seen[R_COUNT][F_COUNT];
