@@ -282,7 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_inputs),
                                        cmocka_unit_test(test_status_flags),
                                        cmocka_unit_test(test_skipping),
-                                       cmocka_unit_test(test_pdptes_with_lam), cmocka_unit_test(test_consistent)};
+                                       cmocka_unit_test(test_pdptes_with_lam),
+                                       cmocka_unit_test(test_consistent)};
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

