@@ -218,12 +218,6 @@ vmx_trips:
         xor     eax, eax
 .leave:
         add     rsp, 8
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
-        ret
+        jmp     vmx_bench.leave
 
         section .note.GNU-stack noalloc noexec nowrite progbits
