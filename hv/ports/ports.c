@@ -51,8 +51,7 @@ static bool l1_wants(const struct cpu *cpu)
     const struct vmcs_image *v = &cpu->nested->now->vmcs12;
     if (!l1_uses_bitmaps(v))
         return any(v->cpu1_ctl, CPU1_UNCOND_IO_EXITING);
-    return io_bitmap_hit(l1s_page(cpu, v->io_bitmap_a_addr), l1s_page(cpu, v->io_bitmap_b_addr),
-                         qual_io_port(cpu->exit.qual), qual_io_size(cpu->exit.qual));
+    return io_bitmaps12_hit(cpu);
 }
 
 u64 ports_arm(const struct cpu *cpu, struct ports *p)

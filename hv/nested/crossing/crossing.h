@@ -62,6 +62,9 @@ KEEPS_REGISTERS u64 nested_short_entry(void);
  * while L1 runs. SDM 3C 27.2.1.1 "VM-Execution Control Fields" */
 void nested_goes_on(struct cpu *cpu);
 
+/* L1's I/O bitmaps make the I/O access in cpu->exit.qual exit. @pre in_l2, vmcs12 uses them */
+bool io_bitmaps12_hit(const struct cpu *cpu);
+
 /* ---- reflect.c ---- */
 
 /* Carries out the outcome REFLECT: L1 finds the exit in cpu->exit in its VMCS12 and goes on at its

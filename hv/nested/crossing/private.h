@@ -59,8 +59,6 @@ static inline u64 perf_loaded(bool loads, u64 of12)
 
 /* ---- l2exit.c ---- */
 
-/* L1's I/O bitmaps make the I/O access in cpu->exit.qual exit. */
-bool io_bitmaps12_hit(const struct cpu *cpu);
 /* L0 answered an exit of L2 at TSC `then`, and L2 goes on. @pre vmcs02 is current */
 void nested_charge_timer(struct cpu *cpu, u64 then);
 
