@@ -31,7 +31,9 @@ CASES = {
     "real": "real mode", "modes": "every mode and back", "fault": "32-bit paging, page faults", "long": "long mode, MSRs, SSE",
     "user": "rings, SYSCALL", "device": "MMIO", "ports": "port I/O", "inject": "interrupts and NMIs from userspace",
     "lapic": "KVM's APIC and PIC, timers (waits for time)", "two": "two processors in turn", "step": "single steps",
-    "triple": "shutdown", "bad": "a refused entry", "cpuid": "1,200 CPUID exits", "memory": "64 MiB touched and verified",
+    "triple": "shutdown", "bad": "a refused entry", "cpuid": "1,200 CPUID exits",
+    "nest": "a guest of its own, 1,200 exits", "nest-ept": "the same with EPT and VPID",
+    "memory": "64 MiB touched and verified",
     "changes": "16 MiB, pages taken away and given", "dirty": "16 MiB, dirty log", "kvm-l2": "whole program",
 }
 MEMORY = ["first touch of 64 MiB, a write and a read per 4 KiB page", "touched again",
@@ -69,6 +71,8 @@ def print_ticks():
         print(row(f"{key}: {what}" if key != "kvm-l2" else what, columns, key))
     print("\n| of these | " + head)
     print(row("one CPUID exit of L2, answered by L1's KVM", columns, "cpuid exit"))
+    print(row("one exit of L2's own guest, answered by L2", columns, "nest exit"))
+    print(row("the same with EPT and VPID", columns, "nest-ept exit"))
     print(row("one CPUID exit of L1, answered by L0", columns, "CPUID"))
     for what in MEMORY:
         print(row(what, columns, what))

@@ -13,6 +13,7 @@ TEXT equ 0x3f8
 LSR equ 0x3fd
 END equ 0x12
 GDTR equ 0x7f0
+GDT equ 0x800
 CODE64 equ 0x08
 DATA equ 0x10
 CODE32 equ 0x18
@@ -78,6 +79,7 @@ section directory start=0
     entry step
     entry triple
     entry cpuid
+    entry nest
     entry console
     dq 0, 0
 
@@ -797,9 +799,207 @@ bits 64
     hlt
 cpuid_end:
 
+; ---- a hypervisor as KVM's guest: ebx trips of a guest of its own, by VMCALL and CPUID in turn;
+; edi says whether that one has EPT ----
+NESTED equ 0x30000          ; the VMXON region, the VMCS, and EPT tables of 16 MiB, one to one
+NESTED_STACK equ 0xd000
+section nest vstart=0x1000 follows=cpuid align=16
+bits 64
+    mov r15d, ebx
+    mov eax, 1
+    cpuid
+    test ecx, 1 << 5
+    jz .none
+    mov ecx, 0x3a           ; IA32_FEATURE_CONTROL
+    rdmsr
+    test al, 1
+    jnz .locked
+    or eax, 5
+    wrmsr
+.locked:
+    mov rax, cr0
+    or eax, 0x20            ; NE
+    mov cr0, rax
+    mov rax, cr4
+    or eax, 0x2000          ; VMXE
+    mov cr4, rax
+    mov ecx, 0x480          ; IA32_VMX_BASIC: the revision
+    rdmsr
+    mov [NESTED], eax
+    mov [NESTED + 0x1000], eax
+    vmxon [.regions]
+    jbe .fails
+    vmclear [.regions + 8]
+    jbe .fails
+    vmptrld [.regions + 8]
+    jbe .fails
+    mov r14d, 0x4000        ; pin-based, primary, VM-exit and VM-entry controls
+    mov ecx, 0x481
+    xor ebx, ebx
+    call .control
+    mov r14d, 0x4002
+    mov ebx, 1 << 31        ; secondary controls
+    call .control
+    mov r14d, 0x400c
+    mov ebx, 1 << 9         ; host address-space size
+    call .control
+    mov r14d, 0x4012
+    mov ebx, 1 << 9         ; IA-32e mode guest
+    call .control
+    mov r14d, 0x401e
+    mov ecx, 0x48b
+    xor ebx, ebx
+    test edi, edi
+    jz .secondary
+    call .tables
+    mov ebx, 1 << 1 | 1 << 5        ; EPT, VPID
+.secondary:
+    call .control
+    mov esi, .fields
+    test edi, edi
+    jnz .field
+    add esi, 2 * 12         ; without VPID and EPTP
+.field:
+    mov ecx, [rsi]
+    mov rax, [rsi + 4]
+    vmwrite rcx, rax
+    jbe .fails
+    add esi, 12
+    cmp esi, .fields_end
+    jb .field
+    mov edx, 0x4000         ; CR0, CR3, CR4 of both
+.same:
+    lea ecx, [rdx + 0x2800]
+    mov rax, cr0
+    vmwrite rcx, rax
+    add ecx, 2
+    mov rax, cr3
+    vmwrite rcx, rax
+    add ecx, 2
+    mov rax, cr4
+    vmwrite rcx, rax
+    add edx, 0x400
+    cmp edx, 0x4400
+    jbe .same
+    xor r13d, r13d          ; the sum of the exit reasons
+    xor r12d, r12d          ; what the innermost counts
+    vmlaunch
+    jmp .fails
+.exit:
+    mov eax, 0x4402         ; exit reason
+    vmread rax, rax
+    add r13d, eax
+    mov ecx, 0x440c         ; instruction length
+    vmread rcx, rcx
+    mov eax, 0x681e         ; RIP
+    vmread rdx, rax
+    add rdx, rcx
+    vmwrite rax, rdx
+    dec r15d
+    jz .done
+    vmresume
+.fails:
+    pushfq
+    pop rax
+    and eax, 0x41
+    out VALUE, eax
+    mov eax, 0x4400         ; VM-instruction error
+    vmread rax, rax
+    out VALUE, eax
+.done:
+    vmxoff
+    put r13d
+    put r12d
+.none:
+    hlt
+
+.control:                   ; field r14d gets what ebx wants and MSR ecx allows; ecx goes on
+    rdmsr
+    or eax, ebx
+    and eax, edx
+    vmwrite r14, rax
+    inc ecx
+    ret
+
+.tables:
+    mov qword [NESTED + 0x2000], NESTED + 0x3007
+    mov qword [NESTED + 0x3000], NESTED + 0x4007
+    mov eax, 0xb7           ; write-back, large
+    mov edx, NESTED + 0x4000
+.leaf:
+    mov [rdx], rax
+    add edx, 8
+    add eax, 0x200000
+    cmp eax, 0x1000000
+    jb .leaf
+    ret
+
+.innermost:
+    inc r12d
+    vmcall
+    xor eax, eax
+    cpuid
+    jmp .innermost
+
+align 8
+.regions: dq NESTED, NESTED + 0x1000
+%macro field 2
+    dd %1
+    dq %2
+%endmacro
+.fields:
+    field 0x0000, 1         ; VPID
+    field 0x201a, NESTED + 0x201e   ; EPTP: write-back, four levels
+    field 0x2800, -1        ; link pointer
+    field 0x0800, DATA      ; ES, CS, SS, DS, FS, GS, LDTR, TR of the innermost
+    field 0x0802, CODE64
+    field 0x0804, DATA
+    field 0x0806, DATA
+    field 0x0808, 0
+    field 0x080a, 0
+    field 0x080c, 0
+    field 0x080e, 0x50
+    field 0x4800, 0xffffffff
+    field 0x4802, 0xffffffff
+    field 0x4804, 0xffffffff
+    field 0x4806, 0xffffffff
+    field 0x4808, 0xffffffff
+    field 0x480a, 0xffffffff
+    field 0x480c, 0
+    field 0x480e, 0x67
+    field 0x4810, 9 * 8 - 1
+    field 0x4812, 0xfff
+    field 0x4814, 0xc093
+    field 0x4816, 0xa09b
+    field 0x4818, 0xc093
+    field 0x481a, 0xc093
+    field 0x481c, 0x10000
+    field 0x481e, 0x10000
+    field 0x4820, 0x10000
+    field 0x4822, 0x8b
+    field 0x6814, 0x4000    ; TR's, GDTR's, IDTR's base
+    field 0x6816, GDT
+    field 0x6818, IDT
+    field 0x681a, 0x400     ; DR7
+    field 0x681c, NESTED_STACK
+    field 0x681e, .innermost
+    field 0x6820, 2
+    field 0x0c00, DATA      ; ES, CS, SS, DS, TR of its host
+    field 0x0c02, CODE64
+    field 0x0c04, DATA
+    field 0x0c06, DATA
+    field 0x0c0c, 0x50
+    field 0x6c0a, 0x4000
+    field 0x6c0c, GDT
+    field 0x6c0e, IDT
+    field 0x6c14, 0xf000
+    field 0x6c16, .exit
+.fields_end:
+nest_end:
+
 ; ---- run-l2: a tiny kernel with a console, which starts in real mode and ends in a long-mode echo
 ; --------------------
-section console vstart=0x1000 follows=cpuid align=16
+section console vstart=0x1000 follows=nest align=16
 bits 16
     cli
     lgdt [GDTR]
