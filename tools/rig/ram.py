@@ -13,7 +13,7 @@ PROBES = (0x1000, 0x100000, 0x800000)
 MIB = 1 << 20
 PROMPT = re.compile(rb"<bochs:\d+> $")
 PATIENCE = 60
-EXIT_SECONDS = 20       # for the next VM exit to come
+EXIT_SECONDS = 20       # for the next VM exit to come, of the emulator's processor time
 PAGE = 4096
 MOST_GAPS = 512         # pages of a piece that are looked at one by one
 
@@ -30,10 +30,10 @@ class Debugger:
         os.kill(machine.proc.pid, signal.SIGINT)
         self.answer(self.from_here)
 
-    def answer(self, mark, seconds=PATIENCE):
-        deadline = time.monotonic() + seconds
+    def answer(self, mark, seconds=PATIENCE, clock=time.monotonic):
+        deadline = clock() + seconds
         while not PROMPT.search(bytes(self.m.e9[mark:])):
-            if not self.m.running() or time.monotonic() > deadline:
+            if not self.m.running() or clock() > deadline:
                 raise NoDump("the emulator's debugger does not answer")
             time.sleep(0.02)
         return bytes(self.m.e9[mark:]).decode("latin-1")
@@ -60,7 +60,7 @@ class Debugger:
             self.m.proc.stdin.flush()
             mark = len(self.m.e9)
             try:
-                return "VMEXIT" in self.answer(mark, EXIT_SECONDS).upper()
+                return "VMEXIT" in self.answer(mark, EXIT_SECONDS, self.m.spent).upper()
             except NoDump:
                 os.kill(self.m.proc.pid, signal.SIGINT)
                 self.answer(mark)
