@@ -6,7 +6,7 @@ t_mtrr.efi, as L1, writes settings of the MTRRs, prints them and stops the emula
 then prints EPT01's root and pool. For each page below 4 GiB: identity, readable, writable, executable, no ignore-PAT bit,
 and the memory type that a second, slow reading of SDM 3A 11.11 gives; L0's region shows the sink page or nothing.
 """
-import os, re, subprocess, sys, time
+import os, re, signal, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -157,6 +157,7 @@ def check_setting(name, text, memory, eptp, region):
 
 
 def main():
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
     run = os.path.join(ROOT, "build/ept01")
     os.makedirs(run, exist_ok=True)
     disk = os.path.join(run, "esp.img")

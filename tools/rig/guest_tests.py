@@ -205,6 +205,39 @@ class Boot:
         return judged
 
 
+# A bare run of the same program on the same machine says the same again, so a run with other options for nidus.efi need not
+# repeat it: --bare-of.
+SAID = "bare.json"
+
+
+def bare_key(test):
+    """What a bare run depends on."""
+    o = test.options
+    return " ".join([test.name, *(f"{w}={o[w]}" for w in ("mem", "cpu", "pre", "args") if o.get(w))])
+
+
+def save_bare(boots, out):
+    said = {bare_key(t): b.results[t.name].lines for b in boots if b.mode == "bare" and not b.notes for t in b.tests
+            if t.name in b.results and not b.results[t.name].problems}
+    with open(os.path.join(out, SAID), "w") as f:
+        json.dump(said, f)
+
+
+def reuse_bare(boots, folder):
+    """Gives bare boots the results of an earlier run, where it has all of them and none of the programs is newer."""
+    path = os.path.join(folder, SAID)
+    if not os.path.exists(path):
+        return
+    with open(path) as f:
+        said = json.load(f)
+    made = os.path.getmtime(path)
+    for b in boots:
+        programs = [os.path.join(ROOT, "build", n + ".efi") for n in ["chain", *(t.name for t in b.tests)]]
+        if b.mode == "bare" and all(bare_key(t) in said for t in b.tests) and all(os.path.getmtime(p) < made for p in programs):
+            b.results = {t.name: Transcript([f"BEGIN {t.name}", *said[bare_key(t)], f"END {t.name} {len(said[bare_key(t)])}"])
+                         for t in b.tests}
+
+
 def boots_of(tests, modes, out, depth):
     groups = {}
     for t in tests:
@@ -292,6 +325,7 @@ def main():
     p.add_argument("--args", default="", metavar="WORDS", help="more arguments for every test of this run (hops=10000)")
     p.add_argument("--profile", help="nidus.efi's profile, and only the tests that are alike in it")
     p.add_argument("--verdicts", metavar="FILE", help="what each test's differences are, as JSON")
+    p.add_argument("--bare-of", metavar="FOLDER", help="take bare transcripts that the run with --out FOLDER has, and are still good")
     p.add_argument("--out", default=os.path.join(ROOT, "build/guest"))
     p.add_argument("--limit", metavar="SECONDS", help="when to call a test hung, in place of the manifest's word")
     p.add_argument("-j", type=int, default=emu.JOBS, help="boots at once")
@@ -312,15 +346,18 @@ def main():
     caveats = Caveats(os.path.join(ROOT, "docs/CAVEATS.md"), emulator.chosen().name(), emulator.chosen().short_model())
     boots = boots_of(tests, ["bare"] if a.bare else ["nidus"] if a.nidus else ["bare", "nidus"], a.out, a.depth)
     try:
-        emu.side_by_side([b.run for b in boots], a.j)
+        if a.bare_of:
+            reuse_bare(boots, a.bare_of)
+        emu.side_by_side([b.run for b in boots if not b.results], a.j)
     except KeyboardInterrupt:
         print("interrupted")
         return emu.INTERRUPTED
+    save_bare(boots, a.out)
     passed, failed, verdicts = report(tests, boots, caveats, a.bare)
     if a.verdicts:
         with open(a.verdicts, "w") as f:
             json.dump(verdicts, f, indent=1)
-    print("boots: " + ", ".join(f"{os.path.basename(b.dir)} {b.seconds:.0f} s" for b in boots))
+    print("boots: " + ", ".join(f"{os.path.basename(b.dir)} {f'{b.seconds:.0f} s' if b.seconds else 'as before'}" for b in boots))
     print(f"guest tests: {passed} passed, {failed} failed")
     return 1 if failed or not tests else 0
 

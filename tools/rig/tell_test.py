@@ -5,7 +5,7 @@
 Owns: which line belongs to which mistake. Of a mistake that is none, Nidus says nothing. The VMCS12 that it prints with a
 refused entry goes through `vmcs12 why`, which must name the same rule.
 """
-import os, re, subprocess, sys
+import os, re, signal, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -116,6 +116,7 @@ def judge(name, lines):
 
 
 def main():
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
     failed, seen = 0, set()
     text = boot()
     for name, result, lines in said(text):

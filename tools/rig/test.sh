@@ -10,23 +10,50 @@ passed=0 failed=0 table=""
 begin=$SECONDS
 
 stage() { # NAME COMMAND...
-    local name=$1 log=build/test/$1.log start=$SECONDS rc good=0 bad=0 line
-    shift
-    echo "== $name"
-    "$@" 2>&1 | tee "$log" | grep --line-buffered -vE '^  [A-Z]{2,} '     # compiler lines only in the log
+    local start=$SECONDS log=build/test/$1.log rc
+    echo "== $1"
+    "${@:2}" 2>&1 | tee "$log" | grep --line-buffered -vE '^  [A-Z]{2,} '     # compiler lines only in the log
     rc=${PIPESTATUS[0]}
-    [ "$rc" != 130 ] || { echo "interrupted"; exit 130; }
-    line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    count "$1" "$rc" $((SECONDS - start))
+}
+
+count() { # NAME STATUS SECONDS
+    local good=0 bad=0 line
+    [ "$2" != 130 ] || { echo "interrupted"; exit 130; }
+    line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "build/test/$1.log" | tail -n 1)
     [ -z "$line" ] || read -r good _ bad _ <<<"$line"
-    [ "$rc" = 0 ] || [ "$bad" != 0 ] || bad=1
+    [ "$2" = 0 ] || [ "$bad" != 0 ] || bad=1
     passed=$((passed + good)) failed=$((failed + bad))
-    table+=$(printf '%-10s %5d s %6d passed %4d failed' "$name" $((SECONDS - start)) "$good" "$bad")$'\n'
+    table+=$(printf '%-10s %5d s %6d passed %4d failed' "$1" "$3" "$good" "$bad")$'\n'
     return "$bad"
+}
+
+# A stage that runs one emulator after another: two such run side by side. `together` waits for them, and tells.
+besides=()
+beside() { # NAME COMMAND...
+    while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+    besides+=("$1")
+    ( start=$SECONDS
+        "${@:2}" >"build/test/$1.log" 2>&1 &
+        trap "kill $!; wait $!" TERM
+        wait $!
+        echo "$? $((SECONDS - start))" >"build/test/$1.end" ) &
+}
+
+together() {
+    local name
+    wait
+    for name in "${besides[@]}"; do
+        echo "== $name"
+        cat "build/test/$name.log"
+        count "$name" $(cat "build/test/$name.end")
+    done
+    besides=()
 }
 
 stop() { printf '\n%s\n%d passed, %d failed\n' "$table" $passed $failed; exit 1; }
 
-trap 'exit 130' INT
+trap 'kill $(jobs -p) 2>/dev/null; wait; exit 130' INT
 stage setup tools/make/setup.sh test || stop
 stage build make -s -j2 --no-print-directory images size || stop
 stage host make -s -j2 --no-print-directory check
@@ -41,12 +68,9 @@ stage guest tools/rig/guest_tests.py ${long:+--long}
 [ -z "$long" ] || stage depth-1 tools/rig/guest_tests.py --depth 1 --out build/guest-depth-1
 stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "$long" ] || echo t_cpuid t_cr t_exc t_io t_step t_vmx_launch t_vmx_hostile)
 stage probe tools/rig/probe_test.py
-stage ept01 tools/rig/ept01_test.py
 stage examples tools/rig/examples_test.py
-stage debug tools/rig/debug_test.py magic memory gdb levels ports threshold panic
 stage ends tools/rig/ends_test.py
-stage tell tools/rig/tell_test.py
-stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell
+stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell --bare-of build/guest
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
 stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
 # Several processors, on the emulator that takes an INIT back (docs/CAVEATS.md, bochs-init-pending).
@@ -68,22 +92,22 @@ else
     echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"
 fi
 [ -z "$long" ] || stage models make -s --no-print-directory models
-stage paranoid tools/rig/guest_tests.py --with stress=paranoid --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
+stage paranoid tools/rig/guest_tests.py --with stress=paranoid --bare-of build/guest --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
     t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_ept_event t_ept_vpid
 # t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at
 # every exit and drops EPT02 with it: a test of many violations runs for minutes.
 few=() # t_vmx_flips judges rules, which the short path does not
 [ -n "$long" ] || few=(--without t_vmx_flips)
 for extra in fast=off ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict tlb=eager}; do
-    stage "$extra" tools/rig/guest_tests.py --with "$extra" --out "build/guest-$extra" "${few[@]}" 't_vmx_*' \
+    stage "$extra" tools/rig/guest_tests.py --with "$extra" --bare-of build/guest --out "build/guest-$extra" "${few[@]}" 't_vmx_*' \
         t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
 done
 # The trace changes nothing but time, which t_vmx_timer bounds (docs/CAVEATS.md, trace-time).
-[ -z "$long" ] || stage trace=all tools/rig/guest_tests.py --with trace=all --without t_vmx_timer --out build/guest-trace=all \
+[ -z "$long" ] || stage trace=all tools/rig/guest_tests.py --with trace=all --bare-of build/guest --without t_vmx_timer --out build/guest-trace=all \
     t_alive t_cpuid t_cr t_exc t_io t_msr t_step 't_vmx_*' 't_ept_*'
 [ -z "$long" ] || stage planted-guest make -s --no-print-directory planted-guest
 [ -z "$long" ] || stage mutants make -s --no-print-directory mutants
-[ -z "$long" ] || stage stress=restore tools/rig/guest_tests.py --with stress=restore --out build/guest-restore \
+[ -z "$long" ] || stage stress=restore tools/rig/guest_tests.py --with stress=restore --bare-of build/guest --out build/guest-restore \
     t_vmx_launch t_vmx_exits t_vmx_fields t_vmx_ept
 # 1,000 further seeds: some hours.
 [ -z "$long" ] || stage hostile tools/rig/hostile.py 1001 --seeds "${HOSTILE_SEEDS:-1000}" --steps 10000
@@ -92,7 +116,6 @@ done
     --limit 3000 --out build/hostile-crowd
 stage linux tools/rig/linux_test.py
 [ -z "$long" ] || stage linux-sleep tools/rig/linux_test.py sleep
-stage session tools/rig/session_test.py
 stage kvm tools/rig/kvm_test.py ${long:+long}
 [ -z "$long" ] || { stage qemu-image tools/make/payload.sh qemu && stage kvm-qemu tools/rig/kvm_test.py qemu; }
 [ -z "$long" ] || [ ! -x .bochs3/bochs ] || stage kvm-qemu-smp env CPUS=2 tools/rig/kvm_test.py qemu
@@ -109,9 +132,14 @@ for m in ${long:+haswell_4770 skylake_x icelake_u tigerlake}; do
     stage "stick-$m" env MODEL="$m" tools/rig/stick_test.py bochs
 done
 [ -z "$long" ] || stage haswell env MODEL=haswell_4770 tools/rig/guest_tests.py --out build/guest-haswell_4770 't_vmx_*' 't_ept_*' t_alive t_cpuid t_cr t_exc t_mode
-stage trace tools/trace/trace_test.py one filters first dump ${long:+depth} kvm
+beside debug tools/rig/debug_test.py magic memory gdb levels ports threshold panic
+beside trace tools/trace/trace_test.py one filters first dump ${long:+depth} kvm
+beside seen tools/rig/seen_test.py
+beside session tools/rig/session_test.py
+beside ept01 tools/rig/ept01_test.py
+beside tell tools/rig/tell_test.py
+together
 stage refusals tools/rig/refusals.py ${long:+--long}
-stage seen tools/rig/seen_test.py
 stage vtd tools/rig/vtd_test.py ${long:+--long}
 printf '\n%s%-10s %5d s\n%d passed, %d failed\n' "$table" total $((SECONDS - begin)) $passed $failed
 [ $failed = 0 ]

@@ -18,7 +18,7 @@
   kvm2      the same with two processors: nidus-info reads the rings of both
   page      100,000 records as a ladder diagram in headless Chromium
 """
-import base64, gzip, io, os, re, subprocess, sys
+import base64, gzip, io, os, re, signal, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -306,6 +306,7 @@ TESTS = {f.__name__: f for f in (one, filters, first, smp2, smp4, cpu, slow, stu
 
 
 def main():
+    signal.signal(signal.SIGTERM, emu.raise_on_term)
     wanted = sys.argv[1:]
     draws = "--pictures" in wanted
     wanted = list(PICTURES) if draws else wanted or list(TESTS)
