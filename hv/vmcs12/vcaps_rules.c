@@ -16,12 +16,10 @@ struct dependency {
     const char text[64]; /* an array, because a pointer would need a relocation */
 };
 
+/* SDM 3C 27.2.1.1 "VM-Execution Control Fields" and SDM 3C 27.2.1.2 "VM-Exit Control Fields" */
 /* clang-format off */
 #define NEEDS(w, b, nw, nb, t) \
     {.word = WORD(w), .bit = (b), .needs_word = WORD(nw), .needs_bit = (nb), .text = (t)}
-/* clang-format on */
-
-/* SDM 3C 27.2.1.1 "VM-Execution Control Fields" and SDM 3C 27.2.1.2 "VM-Exit Control Fields" */
 static const struct dependency deps[] = {
     NEEDS(pin, PIN_VIRTUAL_NMIS, pin, PIN_NMI_EXITING, "virtual NMIs without NMI exiting"),
     NEEDS(cpu1, CPU1_NMI_WINDOW_EXITING, pin, PIN_VIRTUAL_NMIS,
@@ -48,6 +46,7 @@ static const struct dependency deps[] = {
     NEEDS(exit, EXIT_SAVE_PREEMPTION_TIMER, pin, PIN_PREEMPTION_TIMER,
           "saving the preemption timer without the timer"),
 };
+/* clang-format on */
 
 /* The words of struct vmx_caps as an array, in MSR order. */
 static u64 *words_of(struct vmx_caps *caps)
