@@ -182,6 +182,13 @@ clang_host() {
 # tools/web: the same C for a processor of another kind.
 clang_web() { make -s --no-print-directory web-syntax; }
 
+# ---- HACKING says what each planted bug would do ---------------------------------------------------
+planted_told() {
+    grep -hoE '^[a-z0-9][^@#]*' tests/planted/planted.list tests/planted/planted_guest.list | while read -r name; do
+        sed -n '/^## Planted bugs/,$p' HACKING.md | grep -qE "(^|[| ,])$name([ ,|]|$)" || echo "HACKING.md does not name the planted $name"
+    done
+}
+
 # ---- every source says its license ----------------------------------------------------------------
 licenses() { tools/make/spdx.py; }
 
@@ -201,6 +208,7 @@ check "files that are named" named_files
 check "sizes and nesting" limits
 check "formatting" formatting
 check "words" words
+check "planted bugs are told" planted_told
 check "licenses" licenses
 check "log lines" log_lines
 check "indirect branches" indirect_branches
