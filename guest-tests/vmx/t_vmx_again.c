@@ -138,6 +138,8 @@ static const struct {
     {VI_GUEST_IDTR_BASE, TOP},     {VI_GUEST_GDTR_LIMIT, 1 << 16}, {VI_GUEST_IDTR_LIMIT, 1 << 31},
     {VI_GUEST_SYSENTER_ESP, TOP},  {VI_GUEST_SYSENTER_EIP, TOP},   {VI_GUEST_TR_SEL, 4},
     {VI_GUEST_SS_SEL, 1},          {VI_GUEST_ES_LIMIT, 1},         {VI_GUEST_CS_LIMIT, 1 << 4},
+    {VI_GUEST_CS_AR, 1 << 4},      {VI_GUEST_SS_AR, 1 << 5},       {VI_GUEST_TR_AR, 1 << 4},
+    {VI_GUEST_ES_AR, 1 << 0},      {VI_GUEST_FS_AR, 1 << 7},       {VI_GUEST_DS_AR, 1 << 3},
 };
 
 static const u16 restored[] = {
@@ -148,7 +150,9 @@ static const u16 restored[] = {
     VI_GUEST_SS_BASE,     VI_GUEST_SS_LIMIT,     VI_GUEST_SS_SEL,       VI_GUEST_FS_BASE,
     VI_GUEST_FS_LIMIT,    VI_GUEST_FS_SEL,       VI_GUEST_GS_BASE,      VI_GUEST_GS_LIMIT,
     VI_GUEST_GS_SEL,      VI_GUEST_TR_BASE,      VI_GUEST_TR_LIMIT,     VI_GUEST_TR_SEL,
-    VI_GUEST_LDTR_BASE,   VI_GUEST_LDTR_LIMIT,   VI_GUEST_LDTR_SEL,
+    VI_GUEST_LDTR_BASE,   VI_GUEST_LDTR_LIMIT,   VI_GUEST_LDTR_SEL,     VI_GUEST_CS_AR,
+    VI_GUEST_DS_AR,       VI_GUEST_ES_AR,        VI_GUEST_SS_AR,        VI_GUEST_FS_AR,
+    VI_GUEST_GS_AR,       VI_GUEST_TR_AR,        VI_GUEST_LDTR_AR,
 };
 
 static int spoiled; /* the row that L1 spoiled before this entry; -1: none */
@@ -190,6 +194,29 @@ static bool restores(u64 number)
     return number < TRIPS;
 }
 
+/* Reserved bits of access rights, written among much else: CAVEAT(vmwrite-ar-reserved).
+ * SDM 3C 25.4.1 "Guest Register State" */
+static bool reserves(u64 number)
+{
+    u32 reason = (u32)vmx_get(V_EXIT_REASON);
+
+    gt_check(!gt_under_nidus() || reason == REASON_CPUID, "entry %lu: exit %x", number, reason);
+    if (number > 1)
+        gt_line("reserved.%lu: exit %x rights %lx %lx", number, reason, vmx_get(V_GUEST_DS_AR),
+                vmx_get(V_GUEST_SS_AR));
+    if (reason == REASON_CPUID)
+        vmx_vmwrite(V_GUEST_RIP, vmx_get(V_GUEST_RIP) + CPUID_LENGTH);
+    for (unsigned i = 0; i < sizeof restored / sizeof *restored; i++)
+        vmx_vmwrite(vmx_field[restored[i]].enc, l2.f[restored[i]]);
+    vmx_vmwrite(V_GUEST_FS_BASE, number << 12);
+    if (number > 2 && number % 2 == 1)
+        vmx_vmwrite(V_GUEST_DS_AR, l2.f[VI_GUEST_DS_AR] | 0xf00 | 1ul << 31);
+    u64 rights = vmx_get(V_GUEST_DS_AR);
+    gt_check(!gt_under_nidus() || rights == l2.f[VI_GUEST_DS_AR], "rights %lx", rights);
+    gt_line("reserved.%lu.written: rights %lx", number, rights);
+    return number < 6;
+}
+
 /* An entry with one of the fields spoiled is exit reason 33, however many went well before; the
  * next, with all of them restored, succeeds. SDM 3C 27.3.1 "Checks on the Guest State Area" */
 static void all_state(void)
@@ -201,6 +228,9 @@ static void all_state(void)
     spoiled = -1;
     gt_line("restores: VMfail %lu", vmx_trips(restores));
     gt_line("restores: %u good %u refused", good, refused);
+    vmx_vmclear(ARENA_AT(PG_VMCS_A));
+    vmx_vmptrld(ARENA_AT(PG_VMCS_A));
+    gt_line("reserved: VMfail %lu", vmx_trips(reserves));
     l1_state_restore();
 }
 

@@ -36,6 +36,9 @@ struct tlb_policy {
 /* Where the state of the current VMCS12 is; hv/nested/images/residence.c explains. */
 enum residence { AT_HOME, LENT, SHOWN };
 
+/* What L1 reads and writes without an exit; hv/nested/images/shadow01.def explains. */
+enum shadow_set { SET_PLAIN, SET_WIDE, SET_INNER, SHADOW_SETS };
+
 /* Indices of nested.told beside the numbers of VM-instruction errors. 0 is VMfailInvalid. */
 enum told {
     TOLD_INVEPT = 29,
@@ -110,10 +113,9 @@ struct nested {
     u16 vpid_next;            /* the slot that is taken next */
 
     /* The shadow VMCS that L1 reads and writes without an exit (hv/nested/images/shadow01.c). */
-    u8 *vmread_bitmap, *vmwrite_bitmap;
-    u8 *vmwrite_wide;   /* the same for a VMCS12 that is SHOWN and wide */
-    bool reached_wide;  /* which of the two vmcs01 names */
-    u64 shadow01_gates; /* hw_gates that L1 has as well */
+    u8 *shadow_bitmap[SHADOW_SETS][2]; /* for VMREAD and VMWRITE */
+    enum shadow_set shadow_set;        /* whose bitmaps vmcs01 names */
+    u64 shadow01_gates;                /* hw_gates that L1 has as well */
     bool can_shadow01;
     bool vmcs02_shows; /* vmcs02 itself is L1's shadow VMCS while VMCS12 is SHOWN */
     const struct vmcs

@@ -74,10 +74,12 @@ struct short_path {
     u64 cr0, efer;     /* L2's, as the last exit on the short path found them */
     u64 perf02;        /* IA32_PERF_GLOBAL_CTRL with which the entry starts L2 */
     u64 perf01;        /* and the exit L1 */
-    u64 host_cr0, host_cr4;  /* L1's read shadows of CR0 and CR4 behind an exit */
-    const u64 *msr_bitmap12; /* L1's page, or the page of ones */
-    const u8 *vtpr12;        /* in L1's virtual-APIC page; NULL where no memory is */
-    gpa1_t apic_page;        /* cpu->apic_page when addresses were translated */
+    u64 host_cr0, host_cr4;       /* L1's read shadows of CR0 and CR4 behind an exit */
+    const u64 *msr_bitmap12;      /* L1's page, or the page of ones */
+    const u8 *vtpr12;             /* in L1's virtual-APIC page; NULL where no memory is */
+    const u8 *shadow_bitmap12[2]; /* for L2's VMREAD and VMWRITE, if shadowed */
+    struct vmcs_image *shadow12;  /* what they access */
+    gpa1_t apic_page;             /* cpu->apic_page when addresses were translated */
     struct left02 left;
     struct host01 host;
 };

@@ -23,6 +23,9 @@ void short_audit_judged(const struct nested *n, const struct check_env *env,
 
 /* vmcs02_audit.c: panics when vmcs02 does not hold what image02 says. @pre vmcs02 is current */
 void vmcs02_audit(const struct nested *n);
+/* The same file: panics when L1 would read anything but the working copy. @pre the shadow VMCS of
+ * the current VMCS12 is current */
+void shadow01_audit(const struct nested *n);
 /* ept02_audit.c: panics when EPT02 maps memory of L0's, when a table is lost or in two places, or
  * when the short fill would have answered an EPT violation otherwise. Looks at a part of one table,
  * and counts the tables now and then; `turn` counts the calls. */

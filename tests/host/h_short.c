@@ -55,11 +55,8 @@ static void write_pages(void)
 /* The VMCS that L1 reads and writes without an exit. */
 static struct vmcs_image *shown(void)
 {
-    for (u32 i = 0; i < VMCS_SLOTS; i++)
-        if (machine.vmcs[i].hpa == machine.current->v.vmcs_link_pointer)
-            return &machine.vmcs[i].v;
-    fail_msg("L1 has no shadow VMCS");
-    return NULL;
+    assert_non_null(play_shadow());
+    return play_shadow();
 }
 
 /* L2 is launched, leaves, is entered and leaves again. Then L1 makes the change, and enters. */
@@ -276,9 +273,7 @@ static void one_byte_of_pat(void **state)
 
 static bool vmwrite_exits(u64 encoding)
 {
-    const struct nested *n = machine.cpu->nested;
-    const u8 *bitmap = n->reached_wide ? n->vmwrite_wide : n->vmwrite_bitmap;
-    return bitmap[encoding / 8] & (1u << (encoding % 8));
+    return !play_passes(encoding, machine.cpu->nested->shadow_set, true);
 }
 
 static void sets_fs_base(void)
@@ -296,6 +291,13 @@ static void breaks_fs_base(void)
 static void breaks_gdtr_limit(void)
 {
     shown()->guest_gdtr_limit = 0x10000;
+}
+
+static void breaks_rights(void)
+{
+    assert_false(vmwrite_exits(ENC_guest_tr_ar));
+    assert_false(play_passes(ENC_guest_tr_ar, SET_WIDE, false));
+    vmcs12_set(shown(), F_guest_tr_ar, 0x83 | 1 << 4);
 }
 
 static void breaks_sysenter(void)
@@ -318,6 +320,8 @@ static void wide(void **state)
     run(breaks_gdtr_limit, NO_VMCS, false);
     refused(0);
     run(breaks_sysenter, NO_VMCS, false);
+    refused(0);
+    run(breaks_rights, NO_VMCS, false);
     refused(0);
     writes = 0;
 }
@@ -350,18 +354,17 @@ static void wide_is_judged(void **state)
     (void)state;
     u32 judged = SHORT_GUEST_GROUPS | CHECK_RIP | CHECK_ACTIVITY, rows = 0;
     run(nothing, NO_VMCS, false);
-    const struct nested *n = machine.cpu->nested;
     for (u32 f = 0; f < F_COUNT; f++) {
         const struct vmcs_field_desc *d = vmcs12_desc((enum vmcs_field)f);
-        u32 byte = d->encoding / 8u, bit = 1u << (d->encoding % 8);
-        if (!(n->vmwrite_bitmap[byte] & ~n->vmwrite_wide[byte] & bit))
+        if (play_passes(d->encoding, SET_PLAIN, true) || !play_passes(d->encoding, SET_WIDE, true))
             continue;
         rows++;
         assert_int_equal(d->area, AREA_GUEST);
         assert_int_equal(check_readers[f] & ~judged, 0);
-        assert_false(d->width == WAR || d->width == W64);
+        assert_int_equal(d->width == WAR, !play_passes(d->encoding, SET_WIDE, false));
+        assert_int_not_equal(d->width, W64);
     }
-    assert_int_equal(rows, 31);
+    assert_int_equal(rows, 39);
 }
 
 int main(void)

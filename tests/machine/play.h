@@ -32,7 +32,11 @@ enum vmx_enter play_memory_operand(u32 reason, u64 value);
 /* L1 exits with VMWRITE of a register. */
 enum vmx_enter play_vmwrite(u64 encoding, u64 value);
 
-/* play_write.c: a VMWRITE of L1's, which may start a burst of more. They set up L2's state. */
+/* play_write.c: the VMCS that L1 reads and writes without an exit, or NULL; and whether the
+ * bitmap of a set lets L1's VMREAD, or VMWRITE (`write`), pass. */
+struct vmcs_image *play_shadow(void);
+bool play_passes(u64 encoding, enum shadow_set set, bool write);
+/* The same file: a VMWRITE of L1's, which may start a burst of more. They set up L2's state. */
 extern u32 play_burst; /* those that are to come */
 enum vmx_enter play_l1_vmwrite(bool starts_burst);
 /* An event to inject; most are legal. */

@@ -14,14 +14,19 @@ u32 play_event(void)
     return choice > 0xe0 ? INTR_VALID | (u32)play_number(2) : events[choice % ARRAY_LEN(events)];
 }
 
-/* The VMCS that L1 reads and writes without an exit, or NULL. */
-static struct vmcs_image *shadow(void)
+struct vmcs_image *play_shadow(void)
 {
     for (u32 i = 0; i < VMCS_SLOTS; i++)
         if (machine.cpu->nested->reached &&
             machine.vmcs[i].hpa == machine.current->v.vmcs_link_pointer)
             return &machine.vmcs[i].v;
     return NULL;
+}
+
+bool play_passes(u64 encoding, enum shadow_set set, bool write)
+{
+    const u8 *bitmap = machine.cpu->nested->shadow_bitmap[set][write];
+    return !any(bitmap[encoding / 8], 1u << (encoding % 8));
 }
 
 /* Half of the fields are those that L1's exit handlers write. In a burst L1 sets up L2's state. */
@@ -58,11 +63,11 @@ enum vmx_enter play_l1_vmwrite(bool starts_burst)
 {
     const struct nested *n = machine.cpu->nested;
     enum vmcs_field f = field_to_write();
-    struct vmcs_image *v = shadow();
+    struct vmcs_image *v = play_shadow();
     u64 encoding = vmcs12_desc(f)->encoding, old = 0;
-    u64 byte = encoding / 8, bit = 1u << (encoding % 8);
-    bool always = v && !(n->vmwrite_bitmap[byte] & bit); /* whatever L1 has done before */
-    bool exits = !always && !(v && n->reached_wide && !(n->vmwrite_wide[byte] & bit));
+    enum shadow_set other = n->shadow_set == SET_WIDE ? SET_PLAIN : n->shadow_set;
+    bool always = v && play_passes(encoding, other, true); /* whatever L1 has done before */
+    bool exits = !v || !play_passes(encoding, n->shadow_set, true);
     if (always)
         old = vmcs12_get(v, f);
     else if (vmcs12_desc(f)->area == AREA_CTL || vmcs12_desc(f)->area == AREA_HOST)

@@ -99,8 +99,9 @@ static bool bitmap_hit(struct cpu *cpu)
         return bitmap02_l1_wants(cpu, true);
     default: /* VMREAD, VMWRITE */
         exit_more(cpu, SNAP_INSN_INFO);
-        return shadow12_exits(cpu, EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE,
-                              reg_operand(cpu, operand_reg2(cpu->exit.insn_info)));
+        return vmcs_bitmap_hit(
+            shadow12_bitmap(cpu, EXIT_REASON_BASIC(cpu->exit.reason) == EXIT_REASON_VMWRITE),
+            reg_operand(cpu, operand_reg2(cpu->exit.insn_info)));
     }
 }
 

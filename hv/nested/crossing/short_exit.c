@@ -355,9 +355,9 @@ static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struc
 {
     if (a->residence != LENT || reason > 63)
         return SHORT_NOT;
-    if (l1_asks_for(cpu, reason))
-        return give(cpu, n, a, reason, false);
-    return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE ? SHORT_SAVE : SHORT_NOT;
+    if (reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE)
+        return SHORT_SAVE;
+    return l1_asks_for(cpu, reason) ? give(cpu, n, a, reason, false) : SHORT_NOT;
 }
 
 /* LENT says that the short path is ready, that L1's host state is made, and that vmcs01 names

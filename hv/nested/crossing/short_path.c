@@ -5,6 +5,7 @@
  * path judges itself ends that (residence_wrote), and so does VMPTRLD of another VMCS12.
  */
 #include "hv/nested/crossing/private.h"
+#include "hv/nested/instructions/instructions.h"
 #include "hv/vmcs12/merge.h"
 #include "hv/vmcs12/route.h"
 #include "hv/vmcs12/sync.h"
@@ -153,5 +154,8 @@ void short_prepare(struct cpu *cpu)
     p->apic_page = cpu->apic_page;
     p->msr_bitmap12 = bitmap02_of_l1(cpu);
     p->vtpr12 = gpa1_map(cpu, GPA1(v->virtual_apic_addr + VTPR_OFFSET));
+    p->shadow_bitmap12[0] = shadow12_bitmap(cpu, false);
+    p->shadow_bitmap12[1] = shadow12_bitmap(cpu, true);
+    p->shadow12 = shadow12(cpu);
     find_reflected(p, v);
 }

@@ -22,12 +22,15 @@ void vmcs01_store_guest(struct cpu *cpu);
 /* Clears vmcs02 by VMCLEAR and writes 0 to every field. Leaves vmcs01 current. */
 void vmcs02_reset(struct cpu *cpu);
 
+/* The classes of shadow01.def. */
+enum { CLASS_EXITS, CLASS_WRITES, CLASS_WIDE, CLASS_RIGHTS, CLASS_INFO, CLASS_INNER };
+
 /* ---- shadow01.c: VMCS shadowing for L1. @pre vmcs01 is current ---- */
 
 /* Takes the memory for the shadow VMCS and its bitmaps. False when memory is short. */
 bool shadow01_reserve(struct cpu *cpu) MUST_CHECK;
 /* Decides whether L1 gets a shadow VMCS, and fills the bitmaps.
- * @pre shadow01_reserve agreed; n->caps and n->hw_gates are known */
+ * @pre shadow01_reserve and residence_init are done; n->hw_gates is known */
 void shadow01_init(struct cpu *cpu);
 /* Shows L1 the working copy of the current VMCS12. To be called when it changed, or when another
  * VMCS12 or none became current. */
@@ -36,7 +39,7 @@ void shadow01_push(struct cpu *cpu);
 void shadow01_pull(struct cpu *cpu);
 /* Names in vmcs01 what L1's VMREAD and VMWRITE reach without an exit. NULL: nothing. */
 void shadow_show(struct cpu *cpu, const struct vmcs *what);
-/* L1 wrote a field of shadow01.def with an exit. The fields with W = 2 may pass from now on.
+/* L1 wrote a field of shadow01.def with an exit. WIDE and RIGHTS may pass from now on.
  * @pre a is current and SHOWN */
 void shadow_wrote(struct cpu *cpu, struct active *a);
 /* Where a Nidus below accesses shadow VMCSs in place: from vmcs02 into the region of the one that

@@ -10,7 +10,7 @@
  *   exit information                        working copy   working copy   vmcs02
  *   L1 reads and writes (*) in              shadow01       (L2 runs)      vmcs02
  *
- *   (*) the rows of shadow01.def with W = 1
+ *   (*) the rows WRITES of shadow01.def
  *
  * AT_HOME is the residence of the plain path, and the only one with fast=off. While L2 runs at
  * home, the working copy holds what the VM entry took, and vmcs02 L2's state.
@@ -34,14 +34,16 @@
 #include "hv/vmcs12/sync.h"
 #include "hv/vmx/insn.h"
 
+/* clang-format off */
 static const u8 shadowed[F_COUNT] = {
-#define SHADOW(name, written) [F_##name] = (written) == 1 ? READ | WRITTEN : READ,
+#define SHADOW(name, class) \
+    [F_##name] = CLASS_##class == CLASS_WRITES ? READ | WRITTEN \
+                                               : CLASS_##class == CLASS_INNER ? 0 : READ,
 #include "hv/nested/images/shadow01.def"
 };
 
 /* The control by which an exit saves the field; 0: the exit always saves it, or never. */
 #define PLACE_UNKNOWN (~0u) /* no control alone decides, or the field tells where others are */
-/* clang-format off */
 static const u32 saved_by[F_COUNT] = {
     [F_guest_dr7]              = EXIT_SAVE_DEBUG_CONTROLS,
     [F_guest_debugctl]         = EXIT_SAVE_DEBUG_CONTROLS,
@@ -243,7 +245,7 @@ static u64 get_away(struct cpu *cpu, enum vmcs_field f)
     vmcs_load_ours(cpu, &cpu->nested->now->vmcs02);
     u64 value = vmcs_read(vmcs12_desc(f)->encoding);
     back_to_l1(cpu);
-    return value;
+    return vmcs12_desc(f)->width == WAR ? ar_unpack(ar_pack((u32)value)) : value;
 }
 
 /* Returns whether the field had another value. */
@@ -263,6 +265,8 @@ void residence_fetch(struct cpu *cpu, u64 encoding, bool write)
 {
     struct nested *n = cpu->nested;
     enum vmcs_field f = vmcs12_find(encoding);
+    if (n->shadow_set == SET_INNER)
+        shadow01_pull(cpu);
     if (f == F_COUNT || n->now->residence != SHOWN)
         return;
     if (needs_home(n, f, write) || (any(n->field_how[f], READ_ONLY) && write)) {

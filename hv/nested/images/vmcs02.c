@@ -27,14 +27,29 @@ void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want)
         vmcs02_audit(n);
 }
 
+/* Access rights without the reserved bits that L1 wrote without an exit (shadow01.def). */
+static NOINLINE void drop_reserved(const struct vmcs_image *v)
+{
+#define FIELD(enc, width, area, name, gate, to02, to12) \
+    if (width == WAR)                                   \
+        vmcs_write(enc, UNPACK_##width(v->name));
+#include "hv/vmcs12/fields.def"
+}
+
 /* Reads the guest area of the current VMCS, and the entry controls, because an exit changes "IA-32e
- * mode guest" among them. */
+ * mode guest" among them. The VMCS holds what the image says. */
 static void fetch_guest(const struct nested *n, struct vmcs_image *v)
 {
-#define FIELD(enc, width, area, name, gate, to02, to12)             \
-    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate)) \
-        v->name = PACK_##width(vmcs_read(enc));
+    u64 rights = 0;
+#define FIELD(enc, width, area, name, gate, to02, to12)               \
+    if (AREA_##area == AREA_GUEST && HAS(n->hw_gates, GATE_##gate)) { \
+        u64 is = vmcs_read(enc);                                      \
+        v->name = PACK_##width(is);                                   \
+        rights |= width == WAR ? is : 0;                              \
+    }
 #include "hv/vmcs12/fields.def"
+    if (UNLIKELY(any(rights, ~(u64)ar_unpack(0xffff))))
+        drop_reserved(v);
     v->entry_ctl = (u32)vmcs_read(ENC_entry_ctl);
 }
 

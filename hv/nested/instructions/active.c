@@ -80,12 +80,12 @@ void active_end(struct cpu *cpu, struct active *a)
 
 void active_clear(struct cpu *cpu, gpa1_t at)
 {
-    const u32 clear = LAUNCH_CLEAR;
     struct active *a = active_find(cpu->nested, at);
+    struct vmcs_image *page = gpa1_map(cpu, at);
     if (a)
         active_end(cpu, a);
-    gpa1_write_open(cpu, GPA1(at.a + offsetof(struct vmcs_image, launch_state)), &clear,
-                    sizeof clear);
+    if (page)
+        page->launch_state = LAUNCH_CLEAR;
 }
 
 void active_end_others(struct cpu *cpu)
@@ -144,7 +144,7 @@ bool active_resume(struct cpu *cpu, gpa1_t at)
 void active_load(struct cpu *cpu, gpa1_t at)
 {
     struct nested *n = cpu->nested;
-    if (n->now->at.a == at.a || active_resume(cpu, at))
+    if (n->now->at.a == at.a)
         return;
     leave_current(cpu);
     struct active *a = active_find(n, at);

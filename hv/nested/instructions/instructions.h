@@ -56,7 +56,8 @@ enum outcome nested_fail_on(struct cpu *cpu, enum vmx_insn insn, enum vmx_error 
 
 /* The active VMCS at an address; NULL when L0 keeps none there. */
 struct active *active_find(struct nested *n, gpa1_t at);
-/* Makes the VMCS at `at` active and current. @pre VMPTRLD found a revision there that fits */
+/* Makes the VMCS at `at` active and current. @pre VMPTRLD found a revision there that fits, and
+ * active_resume has refused */
 void active_load(struct cpu *cpu, gpa1_t at);
 /* The same of a VMCS that is active and has its revision still, and has an address that VMPTRLD
  * takes. False: nothing has changed. */
@@ -82,9 +83,9 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
 
 /* ---- shadow12.c: VMCS shadowing by L1 for L2 ---- */
 
-/* True when L1's bitmap makes L2's VMREAD, or VMWRITE (`write`), an exit to L1.
- * @pre in_l2, vmcs02 is current, vmcs12 has "VMCS shadowing" on */
-bool shadow12_exits(const struct cpu *cpu, bool write, u64 encoding) MUST_CHECK;
+/* L1's bitmap, a page, which makes L2's VMREAD or VMWRITE (`write`) an exit to L1.
+ * @pre vmcs12 has "VMCS shadowing" on */
+const void *shadow12_bitmap(const struct cpu *cpu, bool write);
 /* The VMCS that L2's VMREAD and VMWRITE access: L1's page, in place. NULL: vmcs12's link pointer
  * names none. */
 struct vmcs_image *shadow12(const struct cpu *cpu);

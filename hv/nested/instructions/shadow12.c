@@ -15,12 +15,12 @@
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/guestmem.h"
 
-bool shadow12_exits(const struct cpu *cpu, bool write, u64 encoding)
+const void *shadow12_bitmap(const struct cpu *cpu, bool write)
 {
     const struct nested *n = cpu->nested;
     const void *page = gpa1_map(
         cpu, GPA1(write ? n->now->vmcs12.vmwrite_bitmap_addr : n->now->vmcs12.vmread_bitmap_addr));
-    return vmcs_bitmap_hit(page ? page : n->page_of_ones, encoding);
+    return page ? page : n->page_of_ones;
 }
 
 /* The page was memory when the VM entry checked its revision, and L1's memory does not go away. */

@@ -6,6 +6,7 @@
  */
 #include "hv/nested/instructions/instructions.h"
 #include "hv/nested/images/images.h"
+#include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/gla.h"
 
 #define REGISTER_OPERAND BIT(10)
@@ -68,10 +69,11 @@ static NOINLINE u64 access_of_l2(struct cpu *cpu, u64 reason, u32 name, u32 oper
     struct nested *n = cpu->nested;
     u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
     bool write = reason == EXIT_REASON_VMWRITE;
-    struct vmcs_image *v = shadow12(cpu);
+    struct vmcs_image *v = n->now->path.shadow12;
+    const u8 *bitmap = n->now->path.shadow_bitmap12[write];
     if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING))
         return SHORT_NOT;
-    if (shadow12_exits(cpu, write, gpr[name]))
+    if (vmcs_bitmap_hit(bitmap, gpr[name]))
         return SHORT_GIVE;
     if (!v || (write ? vmcs12_write(v, &n->caps, gpr[name], gpr[operand])
                      : vmcs12_read(v, &n->caps, gpr[name], &gpr[operand])) != 0)
@@ -145,8 +147,7 @@ u64 nested_short_pointer(struct percpu *percpu, u64 reason)
         return SHORT_NOT;
     const u64 *operand = reach(cpu, operand_at(cpu, info));
     gpa1_t at = GPA1(operand ? *(const volatile u64 *)operand : NO_VMCS);
-    bool clear = reason == EXIT_REASON_VMCLEAR;
-    if ((clear || !active_resume(cpu, at)) && nested_pointer(cpu, clear, at) != 0)
+    if (nested_pointer(cpu, reason == EXIT_REASON_VMCLEAR, at) != 0)
         return SHORT_NOT;
     succeed(rflags);
     cpu->exits[0][reason]++;

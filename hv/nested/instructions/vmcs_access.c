@@ -66,11 +66,10 @@ static bool is_vmcs_address(const struct cpu *cpu, u64 address)
     return is_aligned(address, PAGE_SIZE) && fits_phys(address, cpu->vm->facts.phys_bits);
 }
 
-static u32 revision_at(const struct cpu *cpu, gpa1_t page)
+static u32 revision_at(const struct cpu *cpu, gpa1_t at)
 {
-    u32 revision;
-    gpa1_read_open(cpu, page, &revision, sizeof revision);
-    return revision;
+    const volatile u32 *page = gpa1_map(cpu, at);
+    return page ? *page : ~0u;
 }
 
 /* ---- VMXON, VMXOFF ---------------------------------------------------------------------- */
@@ -148,6 +147,8 @@ static bool revision_fits(const struct nested *n, u32 revision)
 u32 nested_pointer(struct cpu *cpu, bool clear, gpa1_t at)
 {
     struct nested *n = cpu->nested;
+    if (!clear && active_resume(cpu, at))
+        return 0;
     if (!is_vmcs_address(cpu, at.a))
         return clear ? ERR_VMCLEAR_ADDRESS : ERR_VMPTRLD_ADDRESS;
     if (at.a == n->vmxon_pointer.a)

@@ -80,8 +80,8 @@ void nested_init(struct cpu *cpu)
     }
     n->now = n->active;
     n->now->at = GPA1(NO_VMCS);
-    shadow01_init(cpu);
     residence_init(cpu);
+    shadow01_init(cpu);
 }
 
 void nested_leave(struct cpu *cpu)
