@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # planted_guest.sh [NAME...]: plants one bug at a time in a copy of the tree, boots one guest test on it, and demands
 # that the named line of the transcript is not the bare machine's (or, for the word "dead", that the test does not
-# end, and for "any", that one line or another differs); a bug that leaves the core's image as it is fails too. A row
+# end, and for "any", that one line or another is not what it is without the bug); a bug that leaves the core's image as it is fails too. A row
 # may name another emulator, a model of it, and how many processors it has (BOCHS=, MODEL=, CPUS=). In place of a guest
 # test a row may name a part of another test of the rig, as refusals:blink or seen_test:ring, and words of what it then says.
 # tests/planted/planted_guest.list has the bugs; HACKING.md tells what each would have done. Needs `make images build/vmcs12`.
@@ -19,7 +19,7 @@ find "$copy/build" -type f -exec touch {} +
 ln -s "$PWD/.bochs3" "$copy/.bochs3"
 
 emulator= # the row's "BOCHS MODEL" or "BOCHS MODEL CPUS"
-fast=     # short-*, behind-*: bugs of the short path; the others are planted in the plain one
+fast=     # short-*, behind-*, rights-*: bugs of the short path; the others are planted in the plain one
 
 transcript() { # MODE TEST
     echo "$copy/build/$1/${emulator// /-}/0.$1/$2.txt"
@@ -43,7 +43,7 @@ judge() { # TEST LINE
     if [ "$2" = dead ]; then
         grep -qE "never (returned|started)" "$copy/log"
     elif [ "$2" = any ]; then
-        ! cmp -s "$(transcript bare "$1")" "$(transcript nidus "$1")"
+        ! cmp -s "$(transcript nidus "$1").right" "$(transcript nidus "$1")"
     else
         [ "$(line bare "$1" "$2")" != "$(line nidus "$1" "$2")" ]
     fi
@@ -64,6 +64,7 @@ is_seen() { # TEST LINE
 
 plant() { # NAME FILE SED TEST LINE
     [[ $4 = *:* ]] || [ -f "$(transcript bare "$4")" ] || run bare "$4"
+    [ "$5" != any ] || [[ $4 = *:* ]] || [ -f "$(transcript nidus "$4").right" ] || { run nidus "$4"; mv "$(transcript nidus "$4")" "$(transcript nidus "$4").right"; }
     cp "$copy/$2" "$copy/kept"
     sed -i "$3" "$copy/$2"
     if cmp -s "$copy/kept" "$copy/$2"; then
@@ -88,7 +89,7 @@ plant() { # NAME FILE SED TEST LINE
 while IFS='@' read -r name file change test at emulator; do
     case $name in '#'* | '') continue ;; esac
     [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-    case $name in short-* | behind-*) fast=on ;; *) fast=off ;; esac
+    case $name in short-* | behind-* | rights-*) fast=on ;; *) fast=off ;; esac
     [ "${emulator%% *}" != 3.0 ] || tools/make/setup.sh bochs3 || { failed=$((failed + 1)); continue; }
     plant "$name" "$file" "$change" "$test" "$at"
 done <tests/planted/planted_guest.list
