@@ -70,7 +70,6 @@ stage depth-2 tools/rig/guest_tests.py --depth 2 --out build/guest-depth-2 $([ "
 stage probe tools/rig/probe_test.py
 stage examples tools/rig/examples_test.py
 stage ends tools/rig/ends_test.py
-stage broadwell tools/rig/guest_tests.py ${long:+--long} --profile broadwell --out build/guest-broadwell --bare-of build/guest
 # A newer processor of the same emulator, in short; the rest of them, on the second emulator, in `models`.
 stage skylake_x env MODEL=skylake_x tools/rig/guest_tests.py --out build/guest-skylake_x t_alive t_cpuid t_vmx_launch t_vmx_exits t_vmx_insn t_vmx_fields
 # Several processors, on the emulator that takes an INIT back (docs/CAVEATS.md, bochs-init-pending).
@@ -92,16 +91,6 @@ else
     echo "skip  smp: no Bochs 3.0 (tools/make/setup.sh bochs3 says why)"
 fi
 [ -z "$long" ] || stage models make -s --no-print-directory models
-stage paranoid tools/rig/guest_tests.py --with stress=paranoid --bare-of build/guest --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
-    t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_ept_event t_ept_vpid
-# t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at
-# every exit and drops EPT02 with it: a test of many violations runs for minutes.
-few=() # t_vmx_flips judges rules, which the short path does not
-[ -n "$long" ] || few=(--without t_vmx_flips)
-for extra in fast=off ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict tlb=eager}; do
-    stage "$extra" tools/rig/guest_tests.py --with "$extra" --bare-of build/guest --out "build/guest-$extra" "${few[@]}" 't_vmx_*' \
-        t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
-done
 # The trace changes nothing but time, which t_vmx_timer bounds (docs/CAVEATS.md, trace-time).
 [ -z "$long" ] || stage trace=all tools/rig/guest_tests.py --with trace=all --bare-of build/guest --without t_vmx_timer --out build/guest-trace=all \
     t_alive t_cpuid t_cr t_exc t_io t_msr t_step 't_vmx_*' 't_ept_*'
@@ -132,10 +121,20 @@ for m in ${long:+haswell_4770 skylake_x icelake_u tigerlake}; do
     stage "stick-$m" env MODEL="$m" tools/rig/stick_test.py bochs
 done
 [ -z "$long" ] || stage haswell env MODEL=haswell_4770 tools/rig/guest_tests.py --out build/guest-haswell_4770 't_vmx_*' 't_ept_*' t_alive t_cpuid t_cr t_exc t_mode
+# Long ones first. What reuses the bare transcripts of `guest` is one emulator as well.
+# t_ept_count is left out: it counts exits, and some of these options cost some. stress=restore moves all nested state at
+# every exit and drops EPT02 with it: a test of many violations runs for minutes.
+for extra in fast=off ${long:+shadow=off stress=remerge,paranoid,flush,evict tlb=strict tlb=eager}; do
+    beside "$extra" tools/rig/guest_tests.py -j 1 --with "$extra" --bare-of build/guest --out "build/guest-$extra" 't_vmx_*' \
+        t_ept_perm t_ept_misconfig t_ept_stale t_ept_event t_ept_vpid t_ept_ve t_ept_pool t_ept_modes
+done
+beside paranoid tools/rig/guest_tests.py -j 1 --with stress=paranoid --bare-of build/guest --out build/guest-paranoid t_exc t_step t_nmi t_task_hostile t_redeliver_real \
+    t_vmx_launch t_vmx_entry_msr t_vmx_nowhere t_vmx_interrupt t_vmx_hands t_ept_event t_ept_vpid
 beside debug tools/rig/debug_test.py magic memory gdb levels ports threshold panic
 beside trace tools/trace/trace_test.py one filters first dump ${long:+depth} kvm
 beside seen tools/rig/seen_test.py
 beside session tools/rig/session_test.py
+beside broadwell tools/rig/guest_tests.py -j 1 ${long:+--long} --profile broadwell --out build/guest-broadwell --bare-of build/guest
 beside ept01 tools/rig/ept01_test.py
 beside tell tools/rig/tell_test.py
 together
