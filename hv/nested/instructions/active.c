@@ -82,8 +82,10 @@ void active_clear(struct cpu *cpu, gpa1_t at)
 {
     struct active *a = active_find(cpu->nested, at);
     struct vmcs_image *page = gpa1_map(cpu, at);
-    if (a)
+    if (a) { /* another processor that loads the page meanwhile finds it clear */
+        a->vmcs12.launch_state = LAUNCH_CLEAR;
         active_end(cpu, a);
+    }
     if (page)
         page->launch_state = LAUNCH_CLEAR;
 }
