@@ -53,8 +53,8 @@ static void say_vmcs(struct cpu *cpu, struct vmcs *v, struct gdb_text *t)
     vmcs_load(cpu, runs);
 }
 
-/* L1's current VMCS as L1 would read it now; NULL when there is none. What is in the shadow VMCS is
- * looked at, and nothing moves. While L2 runs, its guest state is in vmcs02. */
+/* L1's current VMCS as L1 would read it now; NULL when there is none. What L1 has written to its
+ * shadow VMCS is fetched. While L2 runs, its guest state is in vmcs02. */
 static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
 {
     struct nested *n = cpu->nested;
@@ -63,9 +63,9 @@ static struct vmcs_image *current12(struct cpu *cpu, struct gdb_text *t)
         say(t, "L1 has no current VMCS");
         return NULL;
     }
-    *image = n->now->vmcs12;
     if (!cpu->in_l2)
-        residence_look(cpu, image);
+        shadow01_pull(cpu);
+    *image = n->now->vmcs12;
     gdb_add(t, "VMCS at L1's ");
     gdb_add_hex(t, n->now->at.a);
     gdb_add(t, cpu->in_l2 ? ", L2 runs: its guest state is vmcs02's" : "");

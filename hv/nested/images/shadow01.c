@@ -2,7 +2,7 @@
 /*
  * VMCS shadowing for L1: the CPU answers L1's VMREAD and VMWRITE of frequent fields from a
  * shadow VMCS of ours. A shadowed access never fails. An access still exits (to vmcs_access.c) when
- * it could fail, when L1's profile lacks the field, when the field has masked bits, or when L0 must
+ * it could fail, when L1's profile lacks the field, when L1 would see masked bits, or when L0 must
  * know of the access. With shadow=off every access exits, and L1 must see the same values.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */
@@ -162,8 +162,8 @@ void shadow01_push(struct cpu *cpu)
     if (!n->can_shadow01)
         return;
     bool on = n->vmxon && n->now != n->active;
-    bool inner = is_inner(n->now),
-         every = !n->now->shown01.revision || stressed(cpu, STRESS_REMERGE);
+    bool every = !n->now->shown01.revision || stressed(cpu, STRESS_REMERGE);
+    bool inner = is_inner(n->now) || every;
     shadow_show(cpu, on ? &n->now->shadow01 : NULL);
     if (!on)
         return;
