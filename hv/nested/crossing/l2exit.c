@@ -215,17 +215,6 @@ static enum route route(struct cpu *cpu)
     return route_exit(&e);
 }
 
-/* L0's own time counts for L2's preemption timer, because L1 measures the timer by the TSC.
- * SDM 3C 26.5.1 "VMX-Preemption Timer" */
-void nested_charge_timer(struct cpu *cpu, u64 then)
-{
-    if (!cpu->in_l2 || !any(cpu->nested->now->image02.pin_ctl, PIN_PREEMPTION_TIMER))
-        return;
-    u32 value = (u32)vmcs_read(ENC_preemption_timer_value);
-    u32 shift = VMX_MISC_PREEMPTION_SHIFT(cpu->vm->facts.vmx.misc);
-    vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
-}
-
 /* L2 may lower VTPR by a plain store when L1 maps the virtual-APIC page for L2. No CPU exits for
  * the store. CAVEAT(tpr-stored) */
 void nested_goes_on(struct cpu *cpu)

@@ -57,11 +57,6 @@ static inline u64 perf_loaded(bool loads, u64 of12)
     return loads ? of12 : vmcs_get(ENC_guest_perf_global_ctrl);
 }
 
-/* ---- l2exit.c ---- */
-
-/* L0 answered an exit of L2 at TSC `then`, and L2 goes on. @pre vmcs02 is current */
-void nested_charge_timer(struct cpu *cpu, u64 then);
-
 /* ---- one function each ---- */
 
 /* entry.c: judges VMCS12 by the rules that are not settled. *env gets what was read for it.

@@ -2,7 +2,7 @@
 /*
  * When the short path may be taken, found out once, at a VM entry on the plain path. What it needs
  * of VMCS12 stays as it is while `ready`: L1's VMWRITE to another field than those which the short
- * path judges itself ends that (residence_wrote), and so does VMPTRLD of another VMCS12.
+ * path judges itself ends that (residence_wrote).
  */
 #include "hv/nested/crossing/private.h"
 #include "hv/nested/instructions/instructions.h"

@@ -15,6 +15,8 @@
 void vmcs02_store(struct cpu *cpu, const struct vmcs_image *want);
 /* Reads L2's state, and the entry fields that an exit changes, into n->now->image02. */
 void vmcs02_fetch_guest(struct cpu *cpu);
+/* L0 answered an exit of L2 at TSC `then`, and L2 goes on. @pre vmcs02 is current */
+void nested_charge_timer(struct cpu *cpu, u64 then);
 /* L1's state: from vmcs01 into n->image01, or back. Storing also sets vmcs01's entry controls and
  * read shadows of CR0 and CR4, and cancels an event that waits to be injected. */
 void vmcs01_fetch_guest(struct cpu *cpu);
@@ -90,7 +92,8 @@ bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value) MUST_CHECK;
 /* Fills n->field_how. @pre n->caps */
 void residence_init(struct cpu *cpu);
 
-/* stress=paranoid: makes *v what VMCS12 is while L1 runs. Nothing moves but image02's guest area.
+/* stress=paranoid: makes *v what VMCS12 is while L1 runs. Nothing moves but image02's guest area,
+ * and vmcs02 loses reserved bits of access rights.
  * @pre vmcs01 is current */
 void residence_look(struct cpu *cpu, struct vmcs_image *v);
 

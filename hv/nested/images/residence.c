@@ -10,7 +10,8 @@
  *   exit information                        working copy   working copy   vmcs02
  *   L1 reads and writes (*) in              shadow01       (L2 runs)      vmcs02
  *
- *   (*) the rows WRITES of shadow01.def
+ *   (*) the rows WRITES of shadow01.def; of a shadow VMCS of L1's, which is AT_HOME always, INFO
+ *       and INNER as well. AT_HOME such rows are in shadow01 until they are pulled
  *
  * AT_HOME is the residence of the plain path, and the only one with fast=off. While L2 runs at
  * home, the working copy holds what the VM entry took, and vmcs02 L2's state.
@@ -370,13 +371,15 @@ bool residence_read(struct cpu *cpu, enum vmcs_field f, u64 *value)
 bool residence_write(struct cpu *cpu, enum vmcs_field f, u64 value)
 {
     struct nested *n = cpu->nested;
-    u64 is;
-    if (any(n->field_how[f], CONDITIONAL) && residence_read(cpu, f, &is) && is == value)
-        return true;
-    if (!any(n->field_how[f], SHORT_WAY) || any(n->field_how[f], READ_ONLY) ||
-        needs_home(n, f, true))
+    u8 h = n->field_how[f];
+    bool away = is_away(n, f);
+    if (!any(h, SHORT_WAY) || needs_home(n, f, false))
         return false;
-    if (vmcs12_set(&n->now->vmcs12, f, value) || is_away(n, f)) {
+    if (any(h, CONDITIONAL) && (away ? get_away(cpu, f) : vmcs12_get(&n->now->vmcs12, f)) == value)
+        return true;
+    if (any(h, READ_ONLY) || needs_home(n, f, true))
+        return false;
+    if (vmcs12_set(&n->now->vmcs12, f, value) || away) {
         residence_wrote(cpu, f);
         if (UNLIKELY(n->reached == &n->now->shadow01))
             shadow01_put(cpu, f);

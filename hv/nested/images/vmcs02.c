@@ -7,6 +7,8 @@
 #include "hv/paranoid/audits.h"
 #include "hv/nested/images/pack.h"
 #include "hv/core/lib.h"
+#include "hv/core/privileged.h"
+#include "hv/vmcs12/sync.h"
 #include "hv/vmx/insn.h"
 #include "hv/vmx/stress.h"
 
@@ -67,6 +69,17 @@ void vmcs02_fetch_guest(struct cpu *cpu)
     v->entry_intr_info = (u32)vmcs_read(ENC_entry_intr_info);
     v->entry_exception_error_code = (u32)vmcs_read(ENC_entry_exception_error_code);
     v->entry_instruction_len = (u32)vmcs_read(ENC_entry_instruction_len);
+}
+
+/* L0's own time counts for L2's preemption timer, because L1 measures the timer by the TSC.
+ * SDM 3C 26.5.1 "VMX-Preemption Timer" */
+void nested_charge_timer(struct cpu *cpu, u64 then)
+{
+    if (!cpu->in_l2 || !any(cpu->nested->now->image02.pin_ctl, PIN_PREEMPTION_TIMER))
+        return;
+    u32 value = (u32)vmcs_read(ENC_preemption_timer_value);
+    u32 shift = VMX_MISC_PREEMPTION_SHIFT(cpu->vm->facts.vmx.misc);
+    vmcs_write(ENC_preemption_timer_value, preemption_timer_left(value, then, rdtsc(), shift));
 }
 
 /* In CR0 and CR4 the bits that L0 needs stay set. L1 sees its own values in the read shadows. */

@@ -31,7 +31,8 @@ u64 nested_short_access(struct percpu *percpu, u64 reason, u64 saved);
 /* The same for VMPTRLD and VMCLEAR, with all registers saved. */
 u64 nested_short_pointer(struct percpu *percpu, u64 reason);
 /* VMPTRLD, or VMCLEAR (`clear`), of the address that the operand holds. Returns 0, or the
- * VM-instruction error; nothing has changed then. @pre vmcs01 is current */
+ * VM-instruction error; nothing has changed then. @pre vmcs01 is current; active_resume has refused
+ * what VMPTRLD names */
 u32 nested_pointer(struct cpu *cpu, bool clear, gpa1_t at) MUST_CHECK;
 
 /* Checks what every VMX instruction needs: VMX operation, else #UD, then CPL 0, else #GP(0). False:
@@ -83,8 +84,8 @@ u16 nested_vpid02(struct cpu *cpu, u16 vpid12);
 
 /* ---- shadow12.c: VMCS shadowing by L1 for L2 ---- */
 
-/* L1's bitmap, a page, which makes L2's VMREAD or VMWRITE (`write`) an exit to L1.
- * @pre vmcs12 has "VMCS shadowing" on */
+/* L1's bitmap, a page, which makes L2's VMREAD or VMWRITE (`write`) an exit to L1, if vmcs12 has
+ * "VMCS shadowing" on. */
 const void *shadow12_bitmap(const struct cpu *cpu, bool write);
 /* The VMCS that L2's VMREAD and VMWRITE access: L1's page, in place. NULL: vmcs12's link pointer
  * names none. */

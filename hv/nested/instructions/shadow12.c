@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VMCS shadowing as L1 uses it for its guests: which VMREADs and VMWRITEs of L2 exit to L1, and
- * which VMCS the others access. vmcs_access.c carries those out. (hv/nested/images/shadow01.c is
- * the hardware's shadowing for L1.)
+ * which VMCS the others access. vmcs_access.c and short_access.c carry those out.
+ * (hv/nested/images/shadow01.c is the hardware's shadowing for L1.)
  *
  * The bytes of L1's page are the shadow VMCS, and L2 accesses them in place. The shadow VMCS is
  * active from the VM entry on, and the SDM lets a processor keep the data of an active VMCS to
- * itself until VMCLEAR. But VMREAD after VMPTRLD must show the data. It does here: only the current
- * VMCS has a working copy (`vmcs12`), no link pointer may name the current VMCS (rule
+ * itself until VMCLEAR. But VMREAD after VMPTRLD must show the data. It does here: a shadow VMCS
+ * has a working copy only while it is current, no link pointer may name the current VMCS (rule
  * link_current), and VMPTRLD of another VMCS writes the copy back.
  * SDM 3C 25.10 "VMCS Types: Ordinary and Shadow"
  */

@@ -5,6 +5,7 @@
  * L1's tables plainly map. Everything else is vmcs_access.c's, and so is every failure.
  */
 #include "hv/nested/instructions/instructions.h"
+#include "hv/core/privileged.h"
 #include "hv/nested/images/images.h"
 #include "hv/vmcs12/bitmap.h"
 #include "hv/vmx/gla.h"
@@ -62,26 +63,33 @@ static FORCE_INLINE bool access(struct cpu *cpu, struct active *a, u64 name, u64
     return true;
 }
 
-/* L2 accesses the VMCS that L1 shadows for it, in a field that L1's bitmap lets pass.
+/* L2 accesses the VMCS that L1 shadows for it, in a field that L1's bitmap lets pass. A monitor
+ * trap behind the instruction is the plain path's.
  * @pre vmcs02 is current, all registers but RSP are saved */
 static NOINLINE u64 access_of_l2(struct cpu *cpu, u64 reason, u32 name, u32 operand)
 {
     struct nested *n = cpu->nested;
-    u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags);
+    u64 *gpr = cpu->regs.gpr, rflags = vmcs_get(ENC_guest_rflags), then = rdtsc();
     bool write = reason == EXIT_REASON_VMWRITE;
     struct vmcs_image *v = n->now->path.shadow12;
-    const u8 *bitmap = n->now->path.shadow_bitmap12[write];
-    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING))
+    if (!any(vmcs12_cpu2(&n->now->vmcs12), CPU2_VMCS_SHADOWING) ||
+        any(n->now->path.cpu1, CPU1_MONITOR_TRAP_FLAG))
         return SHORT_NOT;
-    if (vmcs_bitmap_hit(bitmap, gpr[name]))
+    if (vmcs_bitmap_hit(n->now->path.shadow_bitmap12[write], gpr[name]))
         return SHORT_GIVE;
-    if (!v || (write ? vmcs12_write(v, &n->caps, gpr[name], gpr[operand])
-                     : vmcs12_read(v, &n->caps, gpr[name], &gpr[operand])) != 0)
+    enum vmcs_field f = (enum vmcs_field)vmcs12_slots[VMCS12_SLOT(gpr[name])];
+    u8 how = n->field_how[f] & (write ? SHORT_WAY | READ_ONLY : SHORT_WAY);
+    if (!v || how != SHORT_WAY || gpr[name] != vmcs12_desc(f)->encoding)
         return SHORT_NOT;
+    if (write)
+        vmcs12_set(v, f, gpr[operand]);
+    else
+        gpr[operand] = vmcs12_get(v, f);
     succeed(rflags);
     cpu->exits[1][reason]++;
     n->entering = false;
     n->now->vmcs02.launched = 1; /* an NMI may stop the VMRESUME */
+    nested_charge_timer(cpu, then);
     return SHORT_RESUME;
 }
 
@@ -147,7 +155,8 @@ u64 nested_short_pointer(struct percpu *percpu, u64 reason)
         return SHORT_NOT;
     const u64 *operand = reach(cpu, operand_at(cpu, info));
     gpa1_t at = GPA1(operand ? *(const volatile u64 *)operand : NO_VMCS);
-    if (nested_pointer(cpu, reason == EXIT_REASON_VMCLEAR, at) != 0)
+    bool clear = reason == EXIT_REASON_VMCLEAR;
+    if ((clear || !active_resume(cpu, at)) && nested_pointer(cpu, clear, at) != 0)
         return SHORT_NOT;
     succeed(rflags);
     cpu->exits[0][reason]++;

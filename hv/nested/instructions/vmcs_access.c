@@ -147,8 +147,6 @@ static bool revision_fits(const struct nested *n, u32 revision)
 u32 nested_pointer(struct cpu *cpu, bool clear, gpa1_t at)
 {
     struct nested *n = cpu->nested;
-    if (!clear && active_resume(cpu, at))
-        return 0;
     if (!is_vmcs_address(cpu, at.a))
         return clear ? ERR_VMCLEAR_ADDRESS : ERR_VMPTRLD_ADDRESS;
     if (at.a == n->vmxon_pointer.a)
@@ -171,7 +169,8 @@ enum outcome nested_vmptrld_vmclear(struct cpu *cpu)
         return out;
     if (!nested_operand_read(cpu, &p, sizeof p))
         return INJECT;
-    u32 error = nested_pointer(cpu, clear, GPA1(p));
+    bool resumed = !clear && active_resume(cpu, GPA1(p));
+    u32 error = resumed ? 0 : nested_pointer(cpu, clear, GPA1(p));
     return error == 0 ? nested_succeed(cpu)
                       : nested_fail_on(cpu, clear ? INSN_VMCLEAR : INSN_VMPTRLD, error, p);
 }
