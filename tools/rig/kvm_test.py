@@ -5,7 +5,7 @@
 Compared: the parameters of kvm_intel that took effect and every line of kvm-l2 but its comments ('#': ticks, exits). A
 difference is permitted as in the guest tests, by an entry of docs/CAVEATS.md.
     kvm_test.py [long] [SETTING ...]     SETTING: default, ept=0, enable_shadow_vmcs=0, vpid=0, unrestricted_guest=0,
-                                         depth=1 (Linux is L1 of a Nidus in Nidus)
+                                         depth=1 (Linux is L1 of a Nidus in Nidus); long: all, in the profile host as well
     kvm_test.py qemu                     a Linux under QEMU as KVM's guest (tests/linux/qemu-linux), bare and under Nidus;
                                          CPUS=2: both have two processors
     kvm_test.py --boot NAME OPTIONS [PARAMETER ...]      one boot under nidus.efi OPTIONS ("bare": none; "A / B": B in A), for a person
@@ -123,7 +123,7 @@ def main():
         v = Verdicts()
         print(f"Linux {kernel_version()}", flush=True)
         for s in settings:
-            run_qemu(v) if s == "qemu" else run_setting(v, s, ["broadwell", "host"][:1 if depth_of(s) else 2])
+            run_qemu(v) if s == "qemu" else run_setting(v, s, ["broadwell", "host"] if long and not depth_of(s) else ["broadwell"])
     except KeyboardInterrupt:
         return emu.INTERRUPTED
     print(f"kvm: {v.passed} passed, {v.failed} failed")
