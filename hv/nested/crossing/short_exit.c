@@ -349,10 +349,14 @@ static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
     }
 }
 
-/* An exit that controls alone do not give to L1. @pre VMCS12 is LENT */
+/* An exit that controls alone do not give to L1. What is here costs the others no saved register. */
 static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struct active *a,
                                         u64 reason)
 {
+    if (a->residence != LENT || reason > 63)
+        return SHORT_NOT;
+    if (reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE)
+        return SHORT_SAVE;
     return l1_asks_for(cpu, reason) ? give(cpu, n, a, reason, false) : SHORT_NOT;
 }
 
@@ -366,12 +370,8 @@ KEEPS_REGISTERS u64 nested_short_exit(void)
     struct cpu *cpu = cpu_of(percpu());
     struct nested *n = cpu->nested;
     struct active *a = n->now;
-    if (UNLIKELY(a->residence != LENT) || reason > 63)
-        return SHORT_NOT;
-    if (!any(a->path.reflect >> reason, 1))
-        return reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE
-                   ? SHORT_SAVE
-                   : ask(cpu, n, a, reason);
+    if (UNLIKELY(a->residence != LENT) || reason > 63 || !any(a->path.reflect >> reason, 1))
+        return ask(cpu, n, a, reason);
     return give(cpu, n, a, reason, true);
 }
 
