@@ -349,7 +349,7 @@ static FORCE_INLINE bool l1_asks_for(struct cpu *cpu, u64 reason)
     }
 }
 
-/* An exit that controls alone do not give to L1. What is here costs the others no saved register. */
+/* An exit that controls alone do not give to L1. What is here costs no other a saved register. */
 static KEEPS_REGISTERS NOINLINE u64 ask(struct cpu *cpu, struct nested *n, struct active *a,
                                         u64 reason)
 {
